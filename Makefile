@@ -1,0 +1,124 @@
+# Parterre. `make` shows what there is; no target needs Docker, root, or a step by hand.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+UV := .tools/bin/uv
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# --- the environment -------------------------------------------------------------------------
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Parterre needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .tools || \
+	  { echo "Python's venv module is missing (Debian: apt install python3-venv)." >&2; exit 1; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
+	  { echo "uv could not be downloaded: check this machine's package index and network." >&2; exit 1; }
+
+.venv/.runtime: $(UV) requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock || \
+	  { echo "The packages could not be installed: check this machine's package index and network, then run make again." >&2; exit 1; }
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements-dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.dev ## Install everything a developer needs into .venv
+
+.PHONY: lock
+lock: $(UV) ## Pin the dependencies anew (names, versions and hashes only)
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --group local -o requirements.lock pyproject.toml $(LOCK_FLAGS)
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml $(LOCK_FLAGS)
+
+# --- the running system ----------------------------------------------------------------------
+.PHONY: up
+up: .venv/.runtime ## Run the whole system here (DETACH=1: in the background; PARTERRE_PORT=8080)
+	@$(BIN)/python -m deploy up $(if $(DETACH),--detach)
+
+.PHONY: down
+down: .venv/.runtime ## Stop a detached system
+	@$(BIN)/python -m deploy down
+
+.PHONY: status
+status: .venv/.runtime ## Show what runs, with addresses and accounts
+	@$(BIN)/python -m deploy status
+
+.PHONY: logs
+logs: .venv/.runtime ## Follow the logs (SERVICE=booking for one)
+	@$(BIN)/python -m deploy logs $(SERVICE)
+
+.PHONY: demo
+demo: .venv/.runtime ## Play the whole story once: buy, decline, give up, race, crash
+	@$(BIN)/python -m deploy demo
+
+.PHONY: clean
+clean: ## Stop the system and forget its data
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy clean; else rm -rf .parterre; fi
+
+# --- the checks ------------------------------------------------------------------------------
+.PHONY: test
+test: .venv/.dev ## Run the tests on real PostgreSQL and RabbitMQ (under 8 minutes on two cores)
+	@$(BIN)/python -m pytest -m "not slow and not engine" $(ARGS)
+
+.PHONY: test-all
+test-all: .venv/.dev ## Run the heavy rounds too
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: format
+format: .venv/.dev ## Format the code
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+.PHONY: lint
+lint: .venv/.dev ## Check format and lint
+	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted: run make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+
+.PHONY: types
+types: .venv/.dev ## Check the types
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: .venv/.dev ## Check who may import whom
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: protos
+protos: .venv/.dev ## Generate the stubs from protos/
+	@$(BIN)/python protos/generate.py
+
+.PHONY: protos-check
+protos-check: .venv/.dev ## Lint the protos and check that the committed stubs are current
+	@cd protos && ../$(BIN)/buf lint
+	@$(BIN)/python protos/generate.py --check
+
+.PHONY: docs
+docs: .venv/.dev ## Generate the diagrams in docs/ from the code
+	@$(BIN)/python -m ops.diagrams
+
+.PHONY: docs-check
+docs-check: .venv/.dev ## Check that the generated pages are current
+	@$(BIN)/python -m ops.diagrams --check
+
+.PHONY: lock-check
+lock-check: ## Check that no file of ours names a package index or its host
+	@bash deploy/lock-check.sh
+
+.PHONY: deploy-check
+deploy-check: .venv/.dev ## Check the deployment files without an engine
+	@bash deploy/check.sh
+
+.PHONY: check
+check: lint types imports protos-check docs-check lock-check deploy-check test ## What CI runs
