@@ -1,0 +1,80 @@
+"""One connection to RabbitMQ at a time, declared anew each time it comes back.
+
+Reconnecting is the business of whoever uses it: `lifecycle.background` starts relay and consumer
+again when their connection is lost, and each start opens its own channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection
+
+from chassis.logs import get_logger
+from chassis.topology import Topology, declare
+
+_CONNECT_SECONDS = 10.0
+_HEARTBEAT_SECONDS = 15
+
+log = get_logger(__name__)
+
+
+class Broker:
+    """The broker as one process sees it."""
+
+    def __init__(self, url: str, topology: Topology, *, process: str) -> None:
+        self.topology = topology
+        self._url = url
+        self._process = process
+        self._connection: AbstractConnection | None = None
+        self._lock = asyncio.Lock()
+
+    async def connection(self) -> AbstractConnection:
+        """The open connection; opened, and the topology declared, if there is none.
+
+        Raises:
+            OSError, aio_pika.exceptions.AMQPError, TimeoutError: the broker can't be had.
+        """
+        async with self._lock:
+            if self._connection is None or self._connection.is_closed:
+                connection = await aio_pika.connect(
+                    self._url,
+                    timeout=_CONNECT_SECONDS,
+                    heartbeat=_HEARTBEAT_SECONDS,
+                    client_properties={"connection_name": self._process},
+                )
+                try:
+                    async with connection.channel() as channel, asyncio.timeout(_CONNECT_SECONDS):
+                        await declare(channel, self.topology)
+                except BaseException:
+                    await connection.close()
+                    raise
+                self._connection = connection
+                log.info("connected to the broker")
+            return self._connection
+
+    @asynccontextmanager
+    async def channel(self, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
+        """A channel of its own; with `confirms`, an unroutable or refused message raises."""
+        connection = await self.connection()
+        async with connection.channel(
+            publisher_confirms=confirms, on_return_raises=confirms
+        ) as channel:
+            yield channel
+
+    async def check(self) -> None:
+        """Raises unless the connection is open.
+
+        Raises:
+            ConnectionError: it is not.
+        """
+        if self._connection is None or self._connection.is_closed:
+            raise ConnectionError("not connected to the broker")
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        if self._connection is not None:
+            await self._connection.close()

@@ -1,0 +1,208 @@
+"""The gRPC server: only declared methods, only verified callers, errors mapped in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from parterre.options.v1 import options_pb2
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from chassis import context as request_context
+from chassis.database import is_overload
+from chassis.errors import CODES, DomainError, RemoteError, overloaded, to_trailers, unavailable
+from chassis.identity import Identity, Role, TokenVerifier, unauthenticated
+from chassis.logs import get_logger
+from chassis.telemetry import RPC_SECONDS
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_DEFAULT_SECONDS = 10.0
+_SLOWEST_SECONDS = 60.0
+_ROLES: Mapping[int, Role] = {
+    options_pb2.ACCESS_CUSTOMER: Role.CUSTOMER,
+    options_pb2.ACCESS_ORGANIZER: Role.ORGANIZER,
+    options_pb2.ACCESS_ADMIN: Role.ADMIN,
+}
+
+log = get_logger(__name__)
+
+Handler = Callable[[Any, Any], Awaitable[Message]]
+
+
+class UndeclaredAccessError(Exception):
+    """An RPC's proto does not say who may call it."""
+
+
+def access_of(method: MethodDescriptor) -> int:
+    """Who may call the method: an `options_pb2.Access`, as its proto says.
+
+    Raises:
+        UndeclaredAccessError: it does not say.
+    """
+    access: int = method.GetOptions().Extensions[options_pb2.access]
+    if access == options_pb2.ACCESS_UNSPECIFIED:
+        raise UndeclaredAccessError(f"{method.full_name} does not declare who may call it")
+    return access
+
+
+def permits(access: int, identity: Identity) -> bool:
+    """Whether `identity` may call an RPC that declares `access`."""
+    if access == options_pb2.ACCESS_ANYONE:
+        return True
+    if access == options_pb2.ACCESS_GATEWAY:
+        return identity.is_process and identity.subject == "gateway"
+    needed = _ROLES.get(access)
+    return needed is not None and identity.role is not None and identity.role >= needed
+
+
+def _guard(
+    method: MethodDescriptor, handle: Handler, verifier: TokenVerifier
+) -> Callable[[Message, grpc.aio.ServicerContext[Any, Any]], Awaitable[Message]]:
+    access = access_of(method)
+    seconds_ok = RPC_SECONDS.labels(method.full_name, "OK")
+
+    async def guarded(request: Message, call: grpc.aio.ServicerContext[Any, Any]) -> Message:
+        began = time.perf_counter()
+        metadata = dict(call.invocation_metadata() or ())
+        remaining: float | None = call.time_remaining()  # None where the caller set no deadline
+        seconds = min(_DEFAULT_SECONDS if remaining is None else remaining, _SLOWEST_SECONDS)
+        id = request_context.accept_request_id(_text(metadata.get("x-request-id")))
+        try:
+            if seconds <= 0:
+                raise TimeoutError  # 41: the deadline had passed before any work was done
+            identity = await verifier.verify(_bearer(metadata))
+            if not permits(access, identity):
+                await _abort(
+                    call, grpc.StatusCode.PERMISSION_DENIED, "FORBIDDEN", "This is not for you.", {}
+                )
+            with request_context.request(id=id, identity=identity, seconds=seconds):
+                async with asyncio.timeout(seconds):
+                    reply = await handle(request, call)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # the one place where errors become statuses
+            code, reason, detail, facts = _status(error, method.full_name, id)
+            RPC_SECONDS.labels(method.full_name, code.name).observe(time.perf_counter() - began)
+            await _abort(call, code, reason, detail, facts)
+            raise AssertionError("abort returned") from error
+        seconds_ok.observe(time.perf_counter() - began)
+        return reply
+
+    return guarded
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _bearer(metadata: Mapping[str, str | bytes]) -> str:
+    scheme, _, token = (_text(metadata.get("authorization")) or "").partition(" ")
+    if scheme != "Bearer" or not token:
+        raise unauthenticated("A bearer token is needed.")
+    return token
+
+
+def _status(
+    error: Exception, method: str, id: str
+) -> tuple[grpc.StatusCode, str, str, Mapping[str, str]]:
+    if isinstance(error, RemoteError) and error.reason:
+        return error.code, error.reason, error.detail, error.metadata
+    if isinstance(error, TimeoutError):
+        return grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "It took too long.", {}
+    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and is_overload(error)):
+        error = overloaded()
+    elif isinstance(error, RemoteError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    ):
+        log.warning("dependency unavailable", method=method, request_id=id, error=repr(error))
+        error = unavailable()
+    if isinstance(error, DomainError):
+        return CODES[error.kind], error.reason, str(error), error.metadata
+    log.error("unexpected error", method=method, request_id=id, exc_info=error)
+    return grpc.StatusCode.INTERNAL, "INTERNAL", "Something went wrong on our side.", {}
+
+
+async def _abort(
+    call: grpc.aio.ServicerContext[Any, Any],
+    code: grpc.StatusCode,
+    reason: str,
+    detail: str,
+    facts: Mapping[str, str],
+) -> None:
+    await call.abort(code, detail, to_trailers(code, reason, detail, facts))
+
+
+def service_handler(
+    descriptor: ServiceDescriptor, servicer: object, verifier: TokenVerifier
+) -> grpc.GenericRpcHandler:
+    """The handler of every RPC of the service, each behind its declared access.
+
+    Raises:
+        UndeclaredAccessError: an RPC does not declare who may call it.
+    """
+    handlers = {
+        method.name: grpc.unary_unary_rpc_method_handler(
+            _guard(method, getattr(servicer, method.name), verifier),
+            request_deserializer=GetMessageClass(method.input_type).FromString,
+            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        )
+        for method in descriptor.methods
+    }
+    return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
+
+
+@asynccontextmanager
+async def serve_grpc(
+    descriptor: ServiceDescriptor,
+    servicer: object,
+    verifier: TokenVerifier,
+    *,
+    address: str,
+    max_concurrent: int,
+    drain_seconds: float,
+    tls: tuple[Path, Path, Path] | None = None,
+) -> AsyncIterator[None]:
+    """Serves one service, with the standard health service beside it, until the block ends.
+
+    Calls beyond `max_concurrent` are refused with RESOURCE_EXHAUSTED by gRPC itself.
+
+    Raises:
+        UndeclaredAccessError: an RPC does not declare who may call it.
+        RuntimeError: the address can't be had.
+    """
+    server = grpc.aio.server(
+        maximum_concurrent_rpcs=max_concurrent,
+        options=[
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ],
+    )
+    server.add_generic_rpc_handlers((service_handler(descriptor, servicer, verifier),))
+    status = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    if tls:
+        certificate, key, authority = (path.read_bytes() for path in tls)
+        credentials = grpc.ssl_server_credentials(
+            [(key, certificate)], root_certificates=authority, require_client_auth=True
+        )
+        server.add_secure_port(address, credentials)
+    else:
+        server.add_insecure_port(address)
+    await server.start()
+    await status.set(descriptor.full_name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield
+    finally:
+        await status.enter_graceful_shutdown()
+        await server.stop(drain_seconds)

@@ -1,0 +1,72 @@
+"""Start, run until told to stop, drain.
+
+SIGTERM and SIGINT ask for a stop once; the second one ends the process at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+
+import uvloop
+
+from chassis.logs import get_logger
+
+log = get_logger(__name__)
+
+
+def run(service: AbstractAsyncContextManager[object]) -> None:
+    """Opens `service`, keeps it open until a signal asks for a stop, closes it."""
+    uvloop.run(_until_stopped(service))
+
+
+async def _until_stopped(service: AbstractAsyncContextManager[object]) -> None:
+    stop = asyncio.Event()
+
+    def ask() -> None:
+        if stop.is_set():
+            sys.exit(1)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask)
+    async with service:
+        log.info("started")
+        await stop.wait()
+        log.info("draining")
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def background(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Runs `work` beside the block; when it fails it is started again, later each time.
+
+    The pause grows from 0.2 s to 5 s with jitter, and is forgotten after a minute without failure.
+    """
+    task = asyncio.create_task(_forever(name, work), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _forever(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    loop = asyncio.get_running_loop()
+    pause = 0.2
+    while True:
+        began = loop.time()
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - a background loop outlives whatever it meets
+            log.warning("background work failed", work=name, error=repr(error), pause=pause)
+        if loop.time() - began > 60:
+            pause = 0.2
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        pause = min(pause * 2, 5.0)

@@ -1,0 +1,166 @@
+"""The transactional outbox: messages commit with the state they speak of; a relay publishes them.
+
+Each row is published at least once; the consumer's inbox makes that once. The relay claims a
+batch (`FOR UPDATE SKIP LOCKED`, so replicas share the work), publishes it persistent and mandatory
+with confirms, deletes what was confirmed, commits. It wakes on a local signal, with a one-second
+poll behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractExchange
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.context import request_id
+from chassis.ids import uuid7
+from chassis.logs import get_logger
+from chassis.telemetry import ALERTS, MESSAGES_PUBLISHED, OUTBOX_WAITING
+
+if TYPE_CHECKING:
+    from chassis.broker import Broker
+    from chassis.database import Database
+
+BATCH = 200
+_POLL_SECONDS = 1.0
+_CONFIRM_SECONDS = 10.0
+# A message the broker would not take waits before it is tried again, so that it never holds up
+# the others: 1 s, doubling, five minutes at most.
+_BACK_OFF_SQL = """
+UPDATE outbox SET attempts = attempts + 1,
+       due_at = clock_timestamp() + least(interval '1 second' * 2 ^ least(attempts, 9), '5 minutes')
+ WHERE id = ANY(:ids)
+"""
+_STORE_SQL = text(
+    "INSERT INTO outbox (id, type, body, headers)"
+    " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]),"
+    " CAST(:bodies AS text[]), CAST(:headers AS jsonb[]))"
+)
+_CLAIM_SQL = text(
+    "SELECT id, type, body, headers FROM outbox WHERE due_at <= clock_timestamp()"
+    " ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"
+)
+_DELETE_SQL = text("DELETE FROM outbox WHERE id = ANY(:ids)")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message as the outbox keeps it."""
+
+    type: str  # the proto message's full name
+    body: str  # proto-JSON
+
+
+Encode = Callable[[object], Outgoing]
+
+
+def encoded(message: Message) -> Outgoing:
+    """The outbox's form of a proto message."""
+    body = json_format.MessageToJson(message, indent=None, preserving_proto_field_name=True)
+    return Outgoing(message.DESCRIPTOR.full_name, body)
+
+
+async def store(connection: AsyncConnection, messages: Sequence[Outgoing]) -> None:
+    """Writes messages to the outbox, within the connection's transaction."""
+    headers = json.dumps({"request_id": request_id.get()})
+    await connection.execute(
+        _STORE_SQL,
+        {
+            "ids": [uuid7() for _ in messages],
+            "types": [message.type for message in messages],
+            "bodies": [message.body for message in messages],
+            "headers": [headers] * len(messages),
+        },
+    )
+
+
+class Relay:
+    """Publishes one service's outbox."""
+
+    def __init__(self, database: Database, broker: Broker) -> None:
+        self._database = database
+        self._broker = broker
+
+    async def run(self) -> None:
+        """Publishes until cancelled or the broker's connection is lost (which raises)."""
+        async with self._broker.channel(confirms=True) as channel:
+            exchanges: dict[str, AbstractExchange] = {}
+            for address in self._broker.topology.addresses.values():
+                if address.exchange not in exchanges:
+                    exchanges[address.exchange] = await channel.get_exchange(
+                        address.exchange, ensure=False
+                    )
+            while not channel.is_closed:
+                self._database.outbox_filled.clear()
+                if await self.publish_batch(channel, exchanges) < BATCH:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_POLL_SECONDS):
+                            await self._database.outbox_filled.wait()
+        raise ConnectionError("the channel to the broker was closed")
+
+    async def publish_batch(
+        self, channel: AbstractChannel, exchanges: dict[str, AbstractExchange]
+    ) -> int:
+        """Publishes up to BATCH due rows; returns how many it claimed.
+
+        The rows stay locked while the broker confirms: the one place where a transaction waits for
+        the network, bounded by the confirm's deadline. A crash leaves them for another relay.
+        """
+        async with self._database.engine.connect() as connection, connection.begin():
+            rows = (await connection.execute(_CLAIM_SQL, {"limit": BATCH})).all()
+            OUTBOX_WAITING.set(len(rows))
+            if not rows:
+                return 0
+            async with asyncio.timeout(_CONFIRM_SECONDS):
+                results = await asyncio.gather(
+                    *(self._publish(exchanges, *row) for row in rows), return_exceptions=True
+                )
+            if channel.is_closed:
+                raise ConnectionError("the channel to the broker was closed while publishing")
+            done: list[UUID] = []
+            refused: list[UUID] = []
+            for row, result in zip(rows, results, strict=True):
+                (done if result is None else refused).append(row.id)
+                if result is not None:
+                    ALERTS.labels("message_refused_by_broker").inc()
+                    log.error("message refused", type=row.type, id=row.id, error=repr(result))
+            if done:
+                await connection.execute(_DELETE_SQL, {"ids": done})
+            if refused:
+                await connection.execute(text(_BACK_OFF_SQL), {"ids": refused})
+            return len(rows)
+
+    async def _publish(
+        self,
+        exchanges: dict[str, AbstractExchange],
+        id: UUID,
+        type: str,
+        body: str,
+        headers: dict[str, Any],
+    ) -> None:
+        address = self._broker.topology.addresses[type]
+        message = aio_pika.Message(
+            body.encode(),
+            message_id=str(id),
+            type=type,
+            headers=headers,
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )
+        await exchanges[address.exchange].publish(
+            message, address.routing_key, mandatory=address.mandatory
+        )
+        MESSAGES_PUBLISHED.labels(type).inc()

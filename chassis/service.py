@@ -1,0 +1,135 @@
+"""Puts a gRPC service together; a service's `service.py` reads like a list of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from starlette.responses import Response
+
+from chassis.broker import Broker
+from chassis.consumer import Consumer, Handlers
+from chassis.database import Database
+from chassis.grpc_client import GrpcClient
+from chassis.grpc_server import serve_grpc
+from chassis.housekeeping import forget
+from chassis.identity import Jwks, KeySource, ServiceTokens, TokenVerifier
+from chassis.lifecycle import background
+from chassis.outbox import Encode, Relay
+from chassis.settings import ProcessSettings, ServiceSettings
+from chassis.telemetry import Health, internal_app, serve_http
+from chassis.topology import Topology
+
+
+def tls_of(settings: ProcessSettings) -> tuple[Path, Path, Path] | None:
+    """The process's certificate, key and authority, where mutual TLS is configured."""
+    if settings.tls_certificate and settings.tls_key and settings.tls_authority:
+        return settings.tls_certificate, settings.tls_key, settings.tls_authority
+    return None
+
+
+class Chassis:
+    """The parts of one running service. What was started last is stopped first."""
+
+    def __init__(self, name: str, settings: ServiceSettings, stack: AsyncExitStack) -> None:
+        self.name = name
+        self.health = Health()
+        self._settings = settings
+        self._stack = stack
+        self._tokens = ServiceTokens(name, settings.service_key.get_secret_value())
+        self._broker: Broker | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, name: str, settings: ServiceSettings) -> AsyncIterator[Chassis]:
+        """An empty chassis for the process `name`, closed with everything it was given."""
+        async with AsyncExitStack() as stack:
+            yield cls(name, settings, stack)
+
+    def database(self, schema: str, encode: Encode | None = None) -> Database:
+        """The service's own schema; counted among what must be ready."""
+        settings = self._settings
+        database = Database(
+            settings.database_url.get_secret_value(),
+            schema,
+            encode=encode,
+            pool_size=settings.database_pool_size,
+            acquire_seconds=settings.database_acquire_seconds,
+            statement_seconds=settings.database_statement_seconds,
+            lock_seconds=settings.database_lock_seconds,
+        )
+        self._stack.push_async_callback(database.close)
+        self.health.add("database", database.check)
+        return database
+
+    def client(self, callee: str, address: str) -> GrpcClient:
+        """A channel to another service."""
+        client = GrpcClient(callee, address, self._tokens, tls_of(self._settings))
+        self._stack.push_async_callback(client.close)
+        return client
+
+    async def relay(self, database: Database, messages: FileDescriptor) -> None:
+        """Publishes what the database's outbox holds, and forgets old inbox rows."""
+        relay = Relay(database, self._the_broker(messages))
+        await self.run("relay", relay.run)
+        await self.run("housekeeping", lambda: forget(database))
+
+    async def consume(
+        self, queue: str, handlers: Handlers, database: Database, messages: FileDescriptor
+    ) -> Consumer:
+        """Takes the queue's messages.
+
+        Raises:
+            ValueError: no message is routed to the queue.
+        """
+        broker = self._the_broker(messages)
+        if queue not in broker.topology.queues:
+            raise ValueError(f"no message is routed to {queue}")
+        consumer = Consumer(queue, handlers, database, broker)
+        await self.run(f"consumer-{queue}", consumer.run)
+        return consumer
+
+    def _the_broker(self, messages: FileDescriptor) -> Broker:
+        if self._broker is None:
+            url = self._settings.amqp_url.get_secret_value()
+            self._broker = Broker(url, Topology.of(messages), process=self.name)
+            self._stack.push_async_callback(self._broker.close)
+            self.health.add("broker", self._broker.check)
+        return self._broker
+
+    async def run(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Keeps `work` running beside the service, started again when it fails."""
+        await self._stack.enter_async_context(background(name, work))
+
+    async def serve(
+        self,
+        descriptor: ServiceDescriptor,
+        servicer: object,
+        *,
+        keys: KeySource | None = None,
+        routes: Mapping[str, Callable[[], Response]] | None = None,
+    ) -> None:
+        """Serves the internal port, then the RPCs; on the way out the RPCs are drained first.
+
+        `keys` is auth_service's own; every other service fetches the JWK set.
+        """
+        settings = self._settings
+        app = internal_app(self.health, routes or {})
+        await self._stack.enter_async_context(
+            serve_http(app, settings.internal_host, settings.internal_port, drain_seconds=1)
+        )
+        verifier = TokenVerifier(self.name, keys or Jwks(settings.jwks_url), settings.service_peers)
+        await self._stack.enter_async_context(
+            serve_grpc(
+                descriptor,
+                servicer,
+                verifier,
+                address=f"{settings.grpc_host}:{settings.grpc_port}",
+                max_concurrent=settings.grpc_max_concurrent,
+                drain_seconds=settings.drain_seconds,
+                tls=tls_of(settings),
+            )
+        )
+        self._stack.callback(setattr, self.health, "draining", True)  # noqa: FBT003

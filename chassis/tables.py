@@ -1,0 +1,39 @@
+"""The tables that outbox, inbox and idempotency keys need in each service's schema.
+
+A service's first migration executes `MESSAGING_V1`; it is frozen once released, like a migration.
+"""
+
+MESSAGING_V1 = (
+    """
+    CREATE TABLE outbox (
+        id uuid PRIMARY KEY,  -- UUIDv7: about the order of sending; also the message id
+        type text NOT NULL,  -- the proto message's full name
+        body text NOT NULL,  -- proto-JSON
+        headers jsonb NOT NULL,
+        attempts integer NOT NULL DEFAULT 0,
+        due_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)
+    """,
+    """
+    CREATE TABLE inbox (
+        consumer text NOT NULL,
+        message_id uuid NOT NULL,
+        received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        PRIMARY KEY (consumer, message_id)
+    )
+    """,
+    "CREATE INDEX inbox_received_at ON inbox USING brin (received_at)",
+    """
+    CREATE TABLE idempotency (
+        subject text NOT NULL,  -- whose key
+        key text NOT NULL,
+        fingerprint bytea NOT NULL,  -- SHA-256 of the request
+        reply bytea,  -- the serialized reply, or
+        refusal jsonb,  -- the refusal
+        created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        PRIMARY KEY (subject, key),
+        CHECK ((reply IS NULL) <> (refusal IS NULL))
+    )
+    """,
+    "CREATE INDEX idempotency_created_at ON idempotency USING brin (created_at)",
+)

@@ -1,0 +1,145 @@
+"""Metrics, and the internal HTTP port that shows them beside the process's health.
+
+`/healthz`: the process answers. `/readyz`: what it needs answers too. `/metrics`: Prometheus text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+Check = Callable[[], Awaitable[None]]
+
+RPC_SECONDS = Histogram(
+    "rpc_server_seconds",
+    "Time to answer a gRPC call, seconds",
+    ["method", "code"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+MESSAGES_CONSUMED = Counter("messages_consumed", "Messages taken", ["queue", "type", "outcome"])
+MESSAGES_PUBLISHED = Counter("messages_published", "Messages confirmed by the broker", ["type"])
+OUTBOX_WAITING = Gauge("outbox_waiting", "Outbox rows seen by the last poll, not yet published")
+ALERTS = Counter("alerts", "Conditions that want an operator", ["kind"])
+
+_CHECK_SECONDS = 2.0
+
+
+class Health:
+    """What must answer for the process to be ready: names and checks that raise."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Check] = {}
+        self.draining = False
+
+    def add(self, name: str, check: Check) -> None:
+        """Counts `check` among what must answer."""
+        self._checks[name] = check
+
+    async def failures(self) -> Sequence[str]:
+        """The names of what does not answer within two seconds each; empty: ready."""
+        if self.draining:
+            return ["draining"]
+        names = list(self._checks)
+        results = await asyncio.gather(*(self._answers(self._checks[name]) for name in names))
+        return [name for name, answers in zip(names, results, strict=True) if not answers]
+
+    @staticmethod
+    async def _answers(check: Check) -> bool:
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await check()
+        except Exception:  # noqa: BLE001 - whatever a check raises means not ready
+            return False
+        return True
+
+
+class QuietServer(uvicorn.Server):
+    """A uvicorn server that leaves the signals to the process's own lifecycle."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serve_http(
+    app: Callable[..., Awaitable[None]],
+    host: str,
+    port: int,
+    *,
+    drain_seconds: float,
+    limit_concurrency: int | None = None,
+    forwarded_allow_ips: str = "",
+) -> AsyncIterator[None]:
+    """Serves an ASGI app until the block ends, then drains it.
+
+    Raises:
+        OSError: the port can't be had.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=bool(forwarded_allow_ips),
+        forwarded_allow_ips=forwarded_allow_ips,
+        timeout_graceful_shutdown=max(1, round(drain_seconds)),
+        timeout_keep_alive=30,
+        limit_concurrency=limit_concurrency,
+    )
+    server = QuietServer(config)
+    listener = socket.create_server((host, port), backlog=2048)
+    task = asyncio.create_task(server.serve(sockets=[listener]), name=f"http-{port}")
+    try:
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+def internal_app(health: Health, routes: Mapping[str, Callable[[], Response]]) -> Starlette:
+    """The app of the internal port: health, metrics, and a process's own `routes`."""
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def readyz(_request: Request) -> Response:
+        failures = await health.failures()
+        return JSONResponse(
+            {"ready": not failures, "waiting_for": failures}, status_code=503 if failures else 200
+        )
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    table: list[BaseRoute] = [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+    ]
+    for path, answer in routes.items():
+
+        async def own(_request: Request, answer: Callable[[], Response] = answer) -> Response:
+            return answer()
+
+        table.append(Route(path, own))
+    return Starlette(routes=table)
