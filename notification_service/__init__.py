@@ -1,0 +1,1 @@
+"""Mail. It only consumes messages."""

@@ -1,0 +1,95 @@
+"""Prepares a PostgreSQL server: one database, a schema and a role per service, a migrator role.
+
+A service's role may use its own schema and nothing else, and may not change tables there: DDL is
+the migrator's. Running it again changes nothing but the passwords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+from chassis.migrate import migrate
+
+# Schema -> the package whose migrations make it.
+SCHEMAS: Mapping[str, str] = {
+    "auth": "auth_service",
+    "catalog": "catalog_service",
+    "inventory": "inventory_service",
+    "booking": "booking_service",
+    "payment": "payment_service",
+    "notification": "notification_service",
+}
+MIGRATOR = "parterre_migrator"
+
+
+def role_of(schema: str) -> str:
+    """The role of the service that owns the schema."""
+    return f"parterre_{schema}"
+
+
+def url_for(admin_url: str, database: str, role: str, password: str) -> str:
+    """`admin_url` with another database, role and password."""
+    url = make_url(admin_url).set(database=database, username=role, password=password)
+    return url.render_as_string(hide_password=False)
+
+
+def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> None:
+    """Makes database, roles and schemas where they are missing.
+
+    `passwords` has one for each role: MIGRATOR and `role_of` each schema.
+
+    Raises:
+        psycopg.Error: the server refused; `admin_url` needs a role that may create databases
+            and roles.
+    """
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        for role, password in passwords.items():
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+            verb = sql.SQL("ALTER" if known.fetchone() else "CREATE")
+            connection.execute(
+                sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+                    verb, sql.Identifier(role), sql.Literal(password)
+                )
+            )
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+        if not found.fetchone():
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    inside = make_url(admin_url).set(database=database).render_as_string(hide_password=False)
+    with psycopg.connect(inside) as connection:
+        connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        connection.execute(
+            sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database))
+        )
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(MIGRATOR)))
+        for schema in SCHEMAS:
+            names = {
+                "database": sql.Identifier(database),
+                "schema": sql.Identifier(schema),
+                "role": sql.Identifier(role_of(schema)),
+                "migrator": sql.Identifier(MIGRATOR),
+            }
+            for statement in (
+                "CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {migrator}",
+                "GRANT CONNECT ON DATABASE {database} TO {role}, {migrator}",
+                "GRANT USAGE ON SCHEMA {schema} TO {role}",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {migrator} IN SCHEMA {schema}"
+                " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {migrator} IN SCHEMA {schema}"
+                " GRANT USAGE ON SEQUENCES TO {role}",
+            ):
+                connection.execute(sql.SQL(statement).format(**names))
+
+
+def migrate_all(admin_url: str, database: str, migrator_password: str) -> None:
+    """Brings every schema up to date, as the migrator.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: a migration failed; it left nothing behind.
+    """
+    url = url_for(admin_url, database, MIGRATOR, migrator_password)
+    for schema, package in SCHEMAS.items():
+        migrate(url, package, schema)

@@ -1,0 +1,123 @@
+"""Mails: what they say, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+
+class NotificationError(Exception):
+    """A refusal of notification_service."""
+
+    kind = "INVALID"
+    reason = "INVALID_NOTIFICATION"
+
+    def __init__(self, detail: str, **metadata: str) -> None:
+        super().__init__(detail)
+        self.metadata: Mapping[str, str] = metadata
+
+
+class MailboxClosedError(NotificationError):
+    """The mailbox is read in the local profile only."""
+
+    kind = "NOT_FOUND"
+    reason = "MAILBOX_CLOSED"
+
+
+class UnknownPersonError(Exception):
+    """A message speaks of somebody whose address has not arrived yet; it will be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A mail to be written."""
+
+    to: str
+    kind: str
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody to write to."""
+
+    email: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndedBooking:
+    """A booking that came to an end."""
+
+    reference: str
+    customer_id: UUID
+    event_title: str
+    starts_at: datetime
+    timezone: str
+    status: str  # CONFIRMED, FAILED, EXPIRED, CANCELLED
+    reason: str
+    amount: int  # minor units
+    currency: str
+    places: Sequence[str]
+
+
+_PURPOSES = {"REGISTER": "finish your registration", "PASSWORD_RESET": "set a new password"}
+# ISO 4217 currencies whose minor unit is not a hundredth.
+_EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "OMR": 3}
+_ENDINGS = {
+    "CONFIRMED": (
+        "Your tickets for {title}",
+        "Your booking {reference} is confirmed: {title}, {when}.\n\n{places}\n\n"
+        "Paid: {amount}. Your tickets are with your booking.",
+    ),
+    "FAILED": (
+        "Your booking for {title} did not go through",
+        "Your booking {reference} for {title} could not be completed ({reason}). Nothing was kept"
+        " of your money, and the seats are free again.",
+    ),
+    "EXPIRED": (
+        "Your booking for {title} has expired",
+        "Your booking {reference} for {title} was not paid in time ({reason}). Nothing was kept of"
+        " your money, and the seats are free again.",
+    ),
+    "CANCELLED": (
+        "Your booking for {title} is cancelled",
+        "Your booking {reference} for {title}, {when}, is cancelled ({reason})."
+        " {amount} goes back the way it came.",
+    ),
+}
+
+
+def code_mail(email: str, purpose: str, code: str, minutes: int) -> Draft:
+    """The mail that brings a one-time code, good for so many minutes."""
+    body = (
+        f"Your code to {_PURPOSES[purpose]} is {code}.\n\n"
+        f"It can be used once, within {minutes} minutes. If you did not ask for it, ignore this."
+    )
+    return Draft(email, "code", "Your Parterre code", body)
+
+
+def ending_mail(person: Person, booking: EndedBooking) -> Draft:
+    """The mail that tells a buyer how their booking ended."""
+    subject, body = _ENDINGS[booking.status]
+    facts = {
+        "title": booking.event_title,
+        "reference": booking.reference,
+        "when": f"{booking.starts_at.astimezone(ZoneInfo(booking.timezone)):%A %d %B %Y, %H:%M}",
+        "places": "\n".join(f"- {place}" for place in booking.places),
+        "amount": format_amount(booking.amount, booking.currency),
+        "reason": booking.reason.replace("_", " ").lower(),
+    }
+    text = f"Dear {person.name},\n\n{body.format(**facts)}\n\nParterre"
+    return Draft(person.email, f"booking_{booking.status.lower()}", subject.format(**facts), text)
+
+
+def format_amount(amount: int, currency: str) -> str:
+    """An amount in minor units, as people write it: 125000 NPR is "NPR 1,250.00"."""
+    exponent = _EXPONENTS.get(currency, 2)
+    whole, rest = divmod(amount, 10**exponent)
+    return f"{currency} {whole:,}" + (f".{rest:0{exponent}}" if exponent else "")

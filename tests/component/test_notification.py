@@ -1,0 +1,182 @@
+"""notification_service on a real database: what is mailed to whom."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope
+from google.protobuf.timestamp_pb2 import Timestamp
+from parterre.messages.v1 import messages_pb2
+from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
+from parterre.types.v1 import types_pb2
+
+from chassis.errors import RemoteError
+from chassis.ids import uuid7
+from chassis.lifecycle import background
+from deploy.processes import free_port
+from notification_service import messaging
+from notification_service.domain import UnknownPersonError, format_amount
+from notification_service.mailer import Mailer
+from notification_service.rpc import SERVICE, NotificationServicer
+
+from .conftest import MakeDatabase, Serve, Until
+
+
+def code_message(code: str = "123456") -> messages_pb2.DeliverCode:
+    return messages_pb2.DeliverCode(
+        email="asha@example.org",
+        purpose="REGISTER",
+        code=code,
+        expires_at=Timestamp(seconds=4_000_000_000),
+    )
+
+
+def ended(customer_id: str, status: str) -> messages_pb2.BookingEnded:
+    starts_at = Timestamp()
+    starts_at.FromDatetime(datetime(2027, 1, 2, 13, 15, tzinfo=UTC))
+    return messages_pb2.BookingEnded(
+        reference="PT-ABCD1234",
+        customer_id=customer_id,
+        event_title="The Tempest",
+        starts_at=starts_at,
+        timezone="Asia/Kathmandu",
+        status=status,
+        reason="CARD_DECLINED",
+        amount=types_pb2.Money(amount=125000, currency="NPR"),
+        lines=[types_pb2.Line(seat_id="7", section="Stalls", row="C", number="12", quantity=1)],
+    )
+
+
+async def test_a_code_reaches_the_local_mailbox(make_database: MakeDatabase, serve: Serve) -> None:
+    database = await make_database("notification")
+    async with database.transaction() as session:
+        await messaging.on_deliver_code(session, code_message())
+    servicer = NotificationServicer(database, mailbox_open=True)
+    caller = await serve(
+        "notification", SERVICE, servicer, notification_pb2_grpc.NotificationServiceStub
+    )
+
+    request = notification_pb2.ListMailboxRequest(to="Asha@example.org", limit=10)
+    mails = (await caller.as_gateway("ListMailbox", request)).mails
+
+    assert [(mail.kind, mail.to) for mail in mails] == [("code", "asha@example.org")]
+    assert "123456" in mails[0].body
+
+
+async def test_the_mailbox_is_closed_outside_the_local_profile_and_to_people(
+    make_database: MakeDatabase, serve: Serve
+) -> None:
+    servicer = NotificationServicer(await make_database("notification"), mailbox_open=False)
+    caller = await serve(
+        "notification", SERVICE, servicer, notification_pb2_grpc.NotificationServiceStub
+    )
+    request = notification_pb2.ListMailboxRequest()
+
+    with pytest.raises(RemoteError) as closed:
+        await caller.as_gateway("ListMailbox", request)
+    with pytest.raises(RemoteError) as forbidden:
+        await caller.as_person(str(uuid7()), "ListMailbox", request)
+
+    assert (closed.value.reason, forbidden.value.reason) == ("MAILBOX_CLOSED", "FORBIDDEN")
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("CONFIRMED", "Stalls, row C, seat 12"),
+        ("FAILED", "card declined"),
+        ("EXPIRED", "not paid in time"),
+        ("CANCELLED", "NPR 1,250.00 goes back"),
+    ],
+)
+async def test_the_buyer_is_told_how_the_booking_ended(
+    make_database: MakeDatabase, status: str, says: str
+) -> None:
+    database = await make_database("notification")
+    customer = str(uuid7())
+    async with database.transaction() as session:
+        await messaging.on_user_changed(
+            session,
+            messages_pb2.UserChanged(
+                user_id=customer, email="asha@example.org", name="Asha", version=1
+            ),
+        )
+        await messaging.on_booking_ended(session, ended(customer, status))
+        mail = await session.one("SELECT recipient, kind, body FROM mail")
+
+    assert (mail.recipient, mail.kind) == ("asha@example.org", f"booking_{status.lower()}")
+    assert says in mail.body
+
+
+async def test_an_ending_that_overtakes_its_buyer_is_tried_again(
+    make_database: MakeDatabase,
+) -> None:
+    database = await make_database("notification")
+    with pytest.raises(UnknownPersonError):
+        async with database.transaction() as session:
+            await messaging.on_booking_ended(session, ended(str(uuid7()), "CONFIRMED"))
+
+
+async def test_an_older_address_does_not_overwrite_a_newer_one(make_database: MakeDatabase) -> None:
+    database = await make_database("notification")
+    user = str(uuid7())
+    async with database.transaction() as session:
+        for version, email in ((2, "new@example.org"), (1, "old@example.org")):
+            await messaging.on_user_changed(
+                session,
+                messages_pb2.UserChanged(user_id=user, email=email, name="Asha", version=version),
+            )
+        assert await session.scalar("SELECT email FROM person") == "new@example.org"
+
+
+class Inbox:
+    """A mail server that refuses the first mail it is given."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Envelope] = []
+        self.refused = 0
+
+    async def handle_DATA(self, _server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        if not self.refused:
+            self.refused += 1
+            return "451 try again"
+        self.envelopes.append(envelope)
+        return "250 OK"
+
+
+async def test_a_mail_the_server_refused_is_sent_at_the_next_try(
+    make_database: MakeDatabase, until: Until
+) -> None:
+    database = await make_database("notification")
+    async with database.transaction() as session:
+        await messaging.on_deliver_code(session, code_message())
+    inbox = Inbox()
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        mailer = Mailer(database, f"smtp://127.0.0.1:{controller.port}", "box@parterre.example")
+        async with background("mailer", mailer.run):
+
+            async def refused() -> bool:
+                return inbox.refused == 1
+
+            await until(refused)
+            async with database.transaction() as session:
+                await session.execute("UPDATE mail SET due_at = clock_timestamp()")
+
+            async def sent() -> bool:
+                async with database.transaction() as session:
+                    return await session.scalar("SELECT sent_at FROM mail") is not None
+
+            await until(sent)
+    finally:
+        controller.stop()
+    assert inbox.envelopes[0].rcpt_tos == ["asha@example.org"]
+
+
+def test_amounts_are_written_with_their_currencys_minor_unit() -> None:
+    assert format_amount(125005, "NPR") == "NPR 1,250.05"
+    assert format_amount(1250, "JPY") == "JPY 1,250"
+    assert format_amount(1250, "KWD") == "KWD 1.250"
