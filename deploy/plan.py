@@ -1,0 +1,156 @@
+"""The whole system in one place: every process, its ports, its environment."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chassis.identity import decode_key, encode_key
+from deploy.processes import free_ports, port_taken
+from deploy.provision import MIGRATOR, SCHEMAS, role_of, url_for
+
+DATABASE = "parterre"
+HOST = "127.0.0.1"
+# Who calls whom: a process knows the public keys of its callers only.
+CALLERS: Mapping[str, tuple[str, ...]] = {
+    "auth": ("gateway",),
+    "catalog": ("gateway",),
+    "inventory": ("gateway", "booking"),
+    "booking": ("gateway",),
+    "payment": ("gateway",),
+    "notification": ("gateway",),
+    "gateway": (),
+}
+SERVICES = tuple(SCHEMAS)
+# In the order of starting; stopped the other way round.
+PROCESSES = ("sandbox", *SERVICES, "gateway")
+MODULES: Mapping[str, str] = {
+    **SCHEMAS,
+    "sandbox": "payment_service.sandbox",
+    "gateway": "gateway",
+}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where each process listens, on the loopback address."""
+
+    rpc: Mapping[str, int]  # each service's gRPC port
+    internal: Mapping[str, int]  # health and metrics of each service and the gateway
+    sandbox: int
+    gateway: int
+
+    @classmethod
+    def load(cls, file: Path, gateway: int) -> Ports:
+        """The ports used last time where they are still free, else others; kept in `file`."""
+        names = [*(f"rpc.{name}" for name in SERVICES)]
+        names += [*(f"internal.{name}" for name in (*SERVICES, "gateway")), "sandbox"]
+        kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        fresh = (port for port in free_ports(2 * len(names)) if port not in kept.values())
+        chosen = {
+            name: kept[name] if name in kept and not port_taken(kept[name]) else next(fresh)
+            for name in names
+        }
+        file.write_text(json.dumps(chosen))
+        return cls(
+            rpc={name: chosen[f"rpc.{name}"] for name in SERVICES},
+            internal={name: chosen[f"internal.{name}"] for name in (*SERVICES, "gateway")},
+            sandbox=chosen["sandbox"],
+            gateway=gateway,
+        )
+
+
+class Secrets:
+    """The system's secrets, made at random the first time and kept in a file only we can read."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+
+    def get(self, name: str) -> str:
+        """A secret of 32 random bytes, base64url; also good as an Ed25519 private key."""
+        if name not in self._kept:
+            self._kept[name] = encode_key(secrets.token_bytes(32))
+            self._file.touch(mode=0o600)
+            self._file.write_text(json.dumps(self._kept, indent=1))
+        return self._kept[name]
+
+    def public(self, name: str) -> str:
+        """The public half of the Ed25519 key `name`."""
+        key = Ed25519PrivateKey.from_private_bytes(decode_key(self.get(name)))
+        return encode_key(key.public_key().public_bytes_raw())
+
+    def password(self, name: str) -> str:
+        """A password people can type."""
+        if name not in self._kept:
+            raw = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+            self._kept[name] = "-".join(raw[at : at + 4] for at in range(0, 16, 4))
+            self._file.touch(mode=0o600)
+            self._file.write_text(json.dumps(self._kept, indent=1))
+        return self._kept[name]
+
+
+def database_passwords(secret: Secrets) -> Mapping[str, str]:
+    """The password of each database role."""
+    roles = [MIGRATOR, *(role_of(schema) for schema in SCHEMAS)]
+    return {role: secret.get(f"database.{role}") for role in roles}
+
+
+def environments(  # noqa: PLR0917 - everything the processes' environments are made of
+    home: Path, ports: Ports, secret: Secrets, admin_url: str, amqp_url: str, admin_email: str
+) -> Mapping[str, Mapping[str, str]]:
+    """Each process's own environment variables."""
+    passwords = database_passwords(secret)
+    gateway_url = f"http://{HOST}:{ports.gateway}"
+    made: dict[str, dict[str, str]] = {}
+    for name in (*SERVICES, "gateway"):
+        prefix = name.upper()
+        peers = {peer: secret.public(f"service.{peer}") for peer in CALLERS[name]}
+        made[name] = {
+            f"{prefix}_PROFILE": "local",
+            f"{prefix}_INTERNAL_PORT": str(ports.internal[name]),
+            f"{prefix}_JWKS_URL": f"http://{HOST}:{ports.internal['auth']}/.well-known/jwks.json",
+            f"{prefix}_SERVICE_KEY": secret.get(f"service.{name}"),
+            f"{prefix}_SERVICE_PEERS": json.dumps(peers),
+        }
+    for name in SERVICES:
+        prefix = name.upper()
+        role = role_of(name)
+        made[name] |= {
+            f"{prefix}_GRPC_PORT": str(ports.rpc[name]),
+            f"{prefix}_DATABASE_URL": url_for(admin_url, DATABASE, role, passwords[role]),
+            f"{prefix}_AMQP_URL": amqp_url,
+        }
+        made["gateway"][f"GATEWAY_{prefix}_ADDRESS"] = f"{HOST}:{ports.rpc[name]}"
+    made["gateway"] |= {"GATEWAY_HOST": HOST, "GATEWAY_PORT": str(ports.gateway)}
+    made["auth"] |= {
+        "AUTH_CODE_PEPPER": secret.get("auth.code_pepper"),
+        "AUTH_ORGANIZER_SIGNUP": "open",
+        "AUTH_BOOTSTRAP_ADMIN_EMAIL": admin_email,
+        "AUTH_BOOTSTRAP_ADMIN_PASSWORD": secret.password(f"account.{admin_email}"),
+    }
+    made["booking"] |= {
+        "BOOKING_TICKET_KEY": secret.get("booking.ticket_key"),
+        "BOOKING_INVENTORY_ADDRESS": f"{HOST}:{ports.rpc['inventory']}",
+    }
+    sandbox_url = f"http://{HOST}:{ports.sandbox}"
+    made["payment"] |= {
+        "PAYMENT_SANDBOX_URL": sandbox_url,
+        "PAYMENT_SANDBOX_API_KEY": secret.get("sandbox.api_key"),
+        "PAYMENT_SANDBOX_WEBHOOK_SECRET": secret.get("sandbox.webhook_secret"),
+    }
+    made["sandbox"] = {
+        "SANDBOX_PORT": str(ports.sandbox),
+        "SANDBOX_DATABASE": str(home / "sandbox.sqlite3"),
+        "SANDBOX_API_KEY": secret.get("sandbox.api_key"),
+        "SANDBOX_WEBHOOK_URL": f"{gateway_url}/api/v1/webhooks/payments/sandbox",
+        "SANDBOX_WEBHOOK_SECRET": secret.get("sandbox.webhook_secret"),
+        "SANDBOX_PUBLIC_URL": sandbox_url,
+    }
+    return made
