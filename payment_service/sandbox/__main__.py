@@ -60,8 +60,6 @@ def main() -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # httpx writes one line a request, and with it the address of the webhook.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
     settings = Settings()
     server = uvicorn.Server(

@@ -32,6 +32,7 @@ from payment_service.sandbox.answers import (
 )
 from payment_service.sandbox.domain import Charge, Choice, Method, Order, Refund, Refused
 from payment_service.sandbox.faults import Fault, Mode
+from payment_service.sandbox.merchant import Merchant
 from payment_service.sandbox.settings import Settings
 from payment_service.sandbox.storage import Storage
 from payment_service.sandbox.webhooks import Sender
@@ -150,7 +151,7 @@ def create_app(settings: Settings) -> Starlette:
         sender = None
         if settings.webhook_url is not None:
             secret = settings.webhook_secret.get_secret_value().encode()
-            sender = Sender(storage, str(settings.webhook_url), secret)
+            sender = Sender(storage, Merchant(str(settings.webhook_url)), secret)
         app.state.provider = provider = Provider(
             settings,
             storage,

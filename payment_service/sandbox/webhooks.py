@@ -9,15 +9,14 @@ import sqlite3
 import time
 from contextlib import suppress
 
-import httpx
 import orjson
 
+from payment_service.sandbox.merchant import Merchant, Unreachable
 from payment_service.sandbox.storage import Delivery, Storage
 
 _CONCURRENT = 16
 _DEADLINE_SECONDS = 5.0
 _TRIES = 20
-_ANSWER_BYTES = 64 * 1024
 
 log = logging.getLogger("sandbox.webhooks")
 
@@ -51,9 +50,9 @@ def pause_seconds(tries: int, jitter: float) -> float:
 class Sender:
     """Delivers what the storage holds; a restart goes on where it stopped."""
 
-    def __init__(self, storage: Storage, url: str, secret: bytes) -> None:
+    def __init__(self, storage: Storage, merchant: Merchant, secret: bytes) -> None:
         self._storage = storage
-        self._url = url
+        self._merchant = merchant
         self._secret = secret
         self._wake = asyncio.Event()
         self._in_flight: set[int] = set()
@@ -65,16 +64,17 @@ class Sender:
         self._wake.set()
 
     async def run(self) -> None:
-        limits = httpx.Limits(max_connections=_CONCURRENT)
-        # Straight to the transport: no proxy from the environment, no redirects, no cookies.
-        async with (
-            httpx.AsyncHTTPTransport(limits=limits) as transport,
-            asyncio.TaskGroup() as deliveries,
-        ):
+        try:
+            await self._run()
+        finally:
+            self._merchant.close()
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as deliveries:
             while True:
                 self._wake.clear()
                 try:
-                    pause = self._start_due(transport, deliveries)
+                    pause = self._start_due(deliveries)
                 except sqlite3.Error as error:  # a full disk must not silence the webhooks for good
                     log.warning("webhooks held up", extra={"fields": {"error": repr(error)}})
                     pause = 1.0
@@ -89,9 +89,7 @@ class Sender:
             self._in_flight.difference_update(self._delivered, (seq for seq, _ in self._failed))
             self._delivered, self._failed = [], []
 
-    def _start_due(
-        self, transport: httpx.AsyncHTTPTransport, deliveries: asyncio.TaskGroup
-    ) -> float | None:
+    def _start_due(self, deliveries: asyncio.TaskGroup) -> float | None:
         """Starts as many deliveries as may run; seconds until the next look, None: when woken."""
         self.record()
         now_ms = time.time_ns() // 1_000_000
@@ -99,28 +97,19 @@ class Sender:
         for delivery in self._storage.due(now_ms, limit=_CONCURRENT):
             if delivery.seq not in self._in_flight and len(self._in_flight) < _CONCURRENT:
                 self._in_flight.add(delivery.seq)
-                deliveries.create_task(self._deliver(transport, delivery))
+                deliveries.create_task(self._deliver(delivery))
         next_ms = self._storage.next_due_ms(now_ms)
         return None if next_ms is None else (next_ms - now_ms) / 1000
 
-    async def _deliver(self, transport: httpx.AsyncHTTPTransport, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         body = body_of(delivery)
-        request = httpx.Request(
-            "POST",
-            self._url,
-            content=body,
-            headers={
-                "Content-Type": "application/json",
-                # Made anew for each try: the receiver refuses an old one.
-                "Sandbox-Signature": sign(self._secret, body, int(time.time())),
-            },
-        )
+        # Made anew for each try: the receiver refuses an old one.
+        signature = sign(self._secret, body, int(time.time()))
         outcome: int | str
         try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                outcome = await _post(transport, request)
-        except (httpx.HTTPError, OSError, TimeoutError) as error:
-            outcome = type(error).__name__
+            outcome = await self._merchant.post(body, signature, _DEADLINE_SECONDS)
+        except Unreachable as unreachable:
+            outcome = str(unreachable)
         self._settle(delivery, outcome)
         self._wake.set()
 
@@ -141,17 +130,3 @@ class Sender:
             log.info("webhook put off", extra={"fields": fields})
             pause = pause_seconds(tries, random.random())  # noqa: S311 - jitter
             self._failed.append((delivery.seq, int((time.time() + pause) * 1000)))
-
-
-async def _post(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> int:
-    response = await transport.handle_async_request(request)
-    try:
-        # Only a body read to its end lets the connection be used again; a long one is not worth it.
-        size = 0
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > _ANSWER_BYTES:
-                break
-    finally:
-        await response.aclose()
-    return response.status_code
