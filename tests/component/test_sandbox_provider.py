@@ -704,6 +704,21 @@ async def test_the_log_is_json_without_secrets(tmp_path: Path, receiver: Receive
         assert secret not in log
 
 
+async def test_without_an_api_key_it_does_not_start_and_tells_no_other_secret() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "payment_service.sandbox",
+        env={"SANDBOX_PORT": "1", "SANDBOX_WEBHOOK_SECRET": WEBHOOK_SECRET},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert b"api_key" in told
+    assert WEBHOOK_SECRET.encode() not in told
+
+
 # --- the hosted page -------------------------------------------------------------------------
 
 
