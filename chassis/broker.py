@@ -39,7 +39,7 @@ class Broker:
             OSError, aio_pika.exceptions.AMQPError, TimeoutError: the broker can't be had.
         """
         async with self._lock:
-            if self._connection is None or self._connection.is_closed:
+            if not self._is_open():
                 connection = await aio_pika.connect(
                     self._url,
                     timeout=_CONNECT_SECONDS,
@@ -54,7 +54,12 @@ class Broker:
                     raise
                 self._connection = connection
                 log.info("connected to the broker")
+            assert self._connection is not None  # noqa: S101 - narrows the type
             return self._connection
+
+    def _is_open(self) -> bool:
+        # `is_closed` speaks of `close()` alone; `connected` also of a connection that was lost.
+        return self._connection is not None and self._connection.connected.is_set()
 
     @asynccontextmanager
     async def channel(self, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
@@ -71,7 +76,7 @@ class Broker:
         Raises:
             ConnectionError: it is not.
         """
-        if self._connection is None or self._connection.is_closed:
+        if not self._is_open():
             raise ConnectionError("not connected to the broker")
 
     async def close(self) -> None:

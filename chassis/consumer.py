@@ -123,19 +123,18 @@ class Consumer:
             except UnreadableMessageError as error:
                 self._bury(delivery, str(error))
                 await delivery.reject(requeue=False)
-        if not readable:
-            return
-        try:
-            async with asyncio.timeout(_BATCH_SECONDS):
-                await self.apply(readable)
-        except Exception as error:  # noqa: BLE001 - whatever it was, one by one tells whose it is
-            if len(readable) > 1:
+        if len(readable) > 1:
+            try:
+                async with asyncio.timeout(_BATCH_SECONDS):
+                    await self.apply(readable)
+            except Exception as error:  # noqa: BLE001 - one by one tells whose it is
                 log.warning("batch failed, trying one by one", error=repr(error))
-            for received in readable:
-                await self._take_alone(channel, received)
-            return
-        # Deliveries are taken in order, so the last tag covers the batch (and what was rejected).
-        await readable[-1].delivery.ack(multiple=True)
+            else:
+                # Deliveries are taken in order, so the last tag covers all before it.
+                await readable[-1].delivery.ack(multiple=True)
+                return
+        for received in readable:
+            await self._take_alone(channel, received)
 
     async def _take_alone(self, channel: AbstractChannel, received: Received) -> None:
         pause = 0.1

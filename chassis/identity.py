@@ -103,7 +103,9 @@ class Jwks:
             if time.monotonic() - self._fetched_at < _REFETCH_SECONDS:
                 return
             try:
-                async with httpx.AsyncClient(timeout=2.0, verify=self._verify) as client:
+                async with httpx.AsyncClient(
+                    timeout=2.0, verify=self._verify, trust_env=False
+                ) as client:
                     answer = (await client.get(self._url)).raise_for_status()
                 document = answer.json()
                 self._keys = {key["kid"]: _public_key(key) for key in document["keys"]}

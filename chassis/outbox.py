@@ -134,12 +134,12 @@ class Relay:
             refused: list[UUID] = []
             for row, result in zip(rows, results, strict=True):
                 (done if result is None else refused).append(row.id)
-                if result is not None:
-                    ALERTS.labels("message_refused_by_broker").inc()
-                    log.error("message refused", type=row.type, id=row.id, error=repr(result))
             if done:
                 await connection.execute(_DELETE_SQL, {"ids": done})
             if refused:
+                ALERTS.labels("message_refused_by_broker").inc(len(refused))
+                why = next(result for result in results if result is not None)
+                log.error("messages refused", count=len(refused), first=refused[0], why=repr(why))
                 await connection.execute(text(_BACK_OFF_SQL), {"ids": refused})
             return len(rows)
 

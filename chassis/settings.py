@@ -23,7 +23,11 @@ def _json(value: Any) -> Any:
 class ProcessSettings(BaseSettings):
     """What the gateway and every service have in common."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", secrets_dir=None)
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # a failed start must not print the secrets it was given
+    )
 
     profile: Literal["local", "production"] = "production"
     log_level: str = "INFO"
