@@ -1,0 +1,1 @@
+"""Venues, their sections, and events with their price tiers."""

@@ -62,7 +62,7 @@ class Venue(_message.Message):
 
     @_builtins.property
     def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Section]:
-        """Its sections."""
+        """Its sections. Lists leave them out; an event's venue has them without their rows."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -590,7 +590,7 @@ class ListVenuesResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def venues(self) -> _containers.RepeatedCompositeFieldContainer[Global___Venue]:
-        """Newest first, without rows."""
+        """Newest first, without sections."""
 
     def __init__(
         self,
@@ -895,7 +895,7 @@ class ListEventsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
-        """One page."""
+        """One page. Descriptions are cut to 500 characters, terms are left out."""
 
     def __init__(
         self,

@@ -96,7 +96,7 @@ class CatalogServiceServicer:
 
     def AddSection(self, request, context):
         """Adds a section to an own venue.
-        Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN.
+        Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +112,7 @@ class CatalogServiceServicer:
 
     def ListVenues(self, request, context):
         """Pages through the venues.
-        Reasons: INVALID_CURSOR.
+        Reasons: INVALID_CURSOR, INVALID_FILTER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,7 +136,7 @@ class CatalogServiceServicer:
 
     def CancelEvent(self, request, context):
         """Calls an own event off; admins may call off any. Every booking is refunded.
-        Reasons: EVENT_NOT_FOUND, EVENT_STATE.
+        Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

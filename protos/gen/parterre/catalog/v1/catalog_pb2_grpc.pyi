@@ -22,7 +22,7 @@ class CatalogServiceStub:
     """
     AddSection: _aio.UnaryUnaryMultiCallable[_catalog_pb2.AddSectionRequest, _catalog_pb2.AddSectionResponse]
     """Adds a section to an own venue.
-    Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN.
+    Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL.
     """
     GetVenue: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetVenueRequest, _catalog_pb2.GetVenueResponse]
     """Gives a venue with its sections.
@@ -30,7 +30,7 @@ class CatalogServiceStub:
     """
     ListVenues: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListVenuesRequest, _catalog_pb2.ListVenuesResponse]
     """Pages through the venues.
-    Reasons: INVALID_CURSOR.
+    Reasons: INVALID_CURSOR, INVALID_FILTER.
     """
     CreateEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateEventRequest, _catalog_pb2.CreateEventResponse]
     """Makes a draft owned by the caller.
@@ -42,7 +42,7 @@ class CatalogServiceStub:
     """
     CancelEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CancelEventRequest, _catalog_pb2.CancelEventResponse]
     """Calls an own event off; admins may call off any. Every booking is refunded.
-    Reasons: EVENT_NOT_FOUND, EVENT_STATE.
+    Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT.
     """
     GetEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetEventRequest, _catalog_pb2.GetEventResponse]
     """Gives an event with venue and tiers.
@@ -73,7 +73,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.AddSectionRequest, _abc.Awaitable[_catalog_pb2.AddSectionResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.AddSectionResponse]:
         """Adds a section to an own venue.
-        Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN.
+        Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL.
         """
 
     @_abc_1.abstractmethod
@@ -93,7 +93,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.ListVenuesRequest, _abc.Awaitable[_catalog_pb2.ListVenuesResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.ListVenuesResponse]:
         """Pages through the venues.
-        Reasons: INVALID_CURSOR.
+        Reasons: INVALID_CURSOR, INVALID_FILTER.
         """
 
     @_abc_1.abstractmethod
@@ -123,7 +123,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.CancelEventRequest, _abc.Awaitable[_catalog_pb2.CancelEventResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.CancelEventResponse]:
         """Calls an own event off; admins may call off any. Every booking is refunded.
-        Reasons: EVENT_NOT_FOUND, EVENT_STATE.
+        Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT.
         """
 
     @_abc_1.abstractmethod

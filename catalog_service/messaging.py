@@ -1,0 +1,102 @@
+"""Which message is handled how, and what goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from parterre.messages.v1 import messages_pb2
+from parterre.types.v1 import types_pb2
+
+from catalog_service import handlers
+from catalog_service.opening import Announcement, Cancellation, Opening
+from chassis.consumer import Handlers
+from chassis.database import Session
+from chassis.outbox import Outgoing, encoded
+
+MESSAGES = messages_pb2.DESCRIPTOR
+
+
+async def on_event_opened(session: Session, message: messages_pb2.EventOpened) -> None:
+    """Inventory has the event's places on sale."""
+    await handlers.event_opened(session, UUID(message.event_id), message.capacity)
+
+
+QUEUES: Mapping[str, Handlers] = {
+    "catalog.replies": {messages_pb2.EventOpened: on_event_opened},
+}
+
+
+def encode(message: object) -> Outgoing:
+    """The outbox's form of a message of the domain.
+
+    Raises:
+        TypeError: it is none.
+    """
+    match message:
+        case Opening():
+            return encoded(_open_event(message))
+        case Announcement():
+            return encoded(_event_published(message))
+        case Cancellation():
+            return encoded(
+                messages_pb2.EventCancelled(event_id=str(message.event_id), reason=message.reason)
+            )
+    raise TypeError(f"{type(message).__name__} is no message")
+
+
+def _open_event(opening: Opening) -> messages_pb2.OpenEvent:
+    event, draft = opening.event, opening.event.draft
+    command = messages_pb2.OpenEvent(
+        event_id=str(event.id),
+        organizer_id=str(event.organizer_id),
+        currency=draft.currency,
+        max_per_customer=draft.max_per_customer,
+        starts_at=_stamp(draft.starts_at),
+        sales_from=_stamp(draft.sales_from),
+        sales_to=_stamp(draft.sales_to),
+        focal_x=opening.focal_x,
+        focal_y=opening.focal_y,
+    )
+    for tier in event.tiers:
+        command.tiers.add(tier_id=str(tier.id), name=tier.name, price=tier.price)
+    for section in opening.sections:
+        places = command.sections.add(
+            section_id=str(section.id),
+            name=section.name,
+            tier_id=str(section.tier_id),
+            capacity=section.capacity,
+        )
+        for row in section.rows:
+            places.rows.add(label=row.label, numbers=row.numbers, xs=row.xs, ys=row.ys)
+    return command
+
+
+def _event_published(announcement: Announcement) -> messages_pb2.EventPublished:
+    event, draft = announcement.event, announcement.event.draft
+    return messages_pb2.EventPublished(
+        event_id=str(event.id),
+        organizer_id=str(event.organizer_id),
+        title=draft.title,
+        place=announcement.place,
+        starts_at=_stamp(draft.starts_at),
+        ends_at=_stamp(draft.ends_at),
+        timezone=draft.timezone,
+        currency=draft.currency,
+        tax_basis_points=draft.tax_basis_points,
+        refund_policy=types_pb2.RefundPolicy(
+            until_hours_before=draft.refund_policy.until_hours_before,
+            percent=draft.refund_policy.percent,
+        ),
+        version=event.version,
+    )
+
+
+def _stamp(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp

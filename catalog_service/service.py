@@ -1,0 +1,25 @@
+"""Builds catalog_service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from catalog_service import reopener
+from catalog_service.messaging import MESSAGES, QUEUES, encode
+from catalog_service.rpc import SERVICE, CatalogServicer
+from catalog_service.settings import Settings
+from chassis.service import Chassis
+
+
+@asynccontextmanager
+async def catalog_service(settings: Settings) -> AsyncIterator[None]:
+    """The running service."""
+    async with Chassis.open("catalog", settings) as chassis:
+        database = chassis.database("catalog", encode=encode)
+        await chassis.relay(database, MESSAGES)
+        for queue, handlers in QUEUES.items():
+            await chassis.consume(queue, handlers, database, MESSAGES)
+        await chassis.run("reopener", lambda: reopener.run(database))
+        await chassis.serve(SERVICE, CatalogServicer(database))
+        yield
