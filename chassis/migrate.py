@@ -14,6 +14,16 @@ _LOCK_MS = 10_000
 _STATEMENT_MS = 300_000
 
 
+def chain_of(package: str) -> Config:
+    """Alembic's configuration for the package's own chain of migrations."""
+    folder = Path(str(import_module(package).__file__)).parent / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "alembic"))
+    config.set_main_option("version_locations", str(folder))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
 def migrate(url: str, package: str, schema: str) -> None:
     """Brings the schema up to the package's newest migration, as the migrator role of `url`.
 
@@ -23,11 +33,7 @@ def migrate(url: str, package: str, schema: str) -> None:
     Raises:
         sqlalchemy.exc.DBAPIError: the database refused; the failed migration left nothing behind.
     """
-    folder = Path(str(import_module(package).__file__)).parent / "migrations"
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "alembic"))
-    config.set_main_option("version_locations", str(folder))
-    config.set_main_option("path_separator", "os")
+    config = chain_of(package)
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         connect_args={
