@@ -1,0 +1,247 @@
+"""The gRPC server and client: who may call, what a failure looks like, deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from google.protobuf import descriptor_pb2, descriptor_pool
+from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
+from parterre.options.v1 import options_pb2
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from chassis import context
+from chassis.errors import RemoteError, ServiceError
+from chassis.grpc_server import UndeclaredAccessError, access_of, permits
+from chassis.identity import Identity, Role, TokenVerifier
+from chassis.ids import uuid7
+
+from .conftest import Caller, Serve, TestKeys
+
+SERVICE = notification_pb2.DESCRIPTOR.services_by_name["NotificationService"]
+REQUEST = notification_pb2.ListMailboxRequest()
+REPLY = notification_pb2.ListMailboxResponse()
+
+
+class Servicer:
+    """Does whatever the test says."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._work = work
+        self.calls = 0
+
+    async def ListMailbox(self, _request: Any, _context: Any) -> Any:  # noqa: N802 - the proto's name
+        self.calls += 1
+        await self._work()
+        return REPLY
+
+
+async def nothing() -> None:
+    """An RPC's work that does nothing."""
+
+
+async def served(serve: Serve, work: Callable[[], Awaitable[None]] = nothing) -> Caller:
+    stub = notification_pb2_grpc.NotificationServiceStub
+    return await serve("notification", SERVICE, Servicer(work), stub)
+
+
+def raising(error: Exception) -> Callable[[], Awaitable[None]]:
+    async def work() -> None:
+        raise error
+
+    return work
+
+
+async def test_a_domain_errors_reason_and_metadata_reach_the_caller(serve: Serve) -> None:
+    error = ServiceError("CONFLICT", "SEATS_UNAVAILABLE", "Gone.", seat_ids='["7"]')
+    caller = await served(serve, raising(error))
+    with pytest.raises(RemoteError) as refused:
+        await caller.as_gateway("ListMailbox", REQUEST)
+    assert refused.value.code == grpc.StatusCode.FAILED_PRECONDITION
+    assert (refused.value.reason, refused.value.detail) == ("SEATS_UNAVAILABLE", "Gone.")
+    assert refused.value.metadata == {"seat_ids": '["7"]'}
+
+
+async def test_an_unexpected_error_tells_nothing_of_itself(serve: Serve) -> None:
+    caller = await served(serve, raising(ValueError("table seat_secret is broken")))
+    with pytest.raises(RemoteError) as failed:
+        await caller.as_gateway("ListMailbox", REQUEST)
+    assert (failed.value.code, failed.value.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert "secret" not in failed.value.detail
+
+
+async def test_an_exhausted_pool_is_overload_with_a_time_to_come_back(serve: Serve) -> None:
+    caller = await served(serve, raising(PoolTimeout()))
+    with pytest.raises(RemoteError) as refused:
+        await caller.as_gateway("ListMailbox", REQUEST)
+    assert (refused.value.reason, refused.value.metadata) == ("OVERLOADED", {"retry_after": "1"})
+
+
+async def test_another_services_refusal_is_passed_on_and_its_absence_is_unavailability(
+    serve: Serve,
+) -> None:
+    refusal = RemoteError(grpc.StatusCode.NOT_FOUND, "HOLD_NOT_FOUND", "No such hold.", {})
+    absence = RemoteError(grpc.StatusCode.UNAVAILABLE, "", "connection refused to 10.0.0.3", {})
+    for error, reason in ((refusal, "HOLD_NOT_FOUND"), (absence, "SERVICE_UNAVAILABLE")):
+        caller = await served(serve, raising(error))
+        with pytest.raises(RemoteError) as told:
+            await caller.as_gateway("ListMailbox", REQUEST)
+        assert told.value.reason == reason
+        assert "10.0.0.3" not in told.value.detail
+
+
+async def test_people_may_not_call_what_is_the_gateways(serve: Serve) -> None:
+    caller = await served(serve)
+    with pytest.raises(RemoteError) as refused:
+        await caller.as_person(str(uuid7()), "ListMailbox", REQUEST, Role.ADMIN)
+    assert refused.value.reason == "FORBIDDEN"
+
+
+async def test_a_call_that_takes_too_long_is_ended_at_its_deadline(serve: Serve) -> None:
+    ended = asyncio.Event()
+
+    async def for_ever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    caller = await served(serve, for_ever)
+    with context.request(id="test", seconds=0.3), pytest.raises(RemoteError) as late:
+        await caller.client.call(caller.stub.ListMailbox, REQUEST)
+    assert late.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_no_call_is_made_once_the_deadline_has_passed(serve: Serve) -> None:
+    servicer = Servicer(nothing)
+    stub = notification_pb2_grpc.NotificationServiceStub
+    caller = await serve("notification", SERVICE, servicer, stub)
+    with context.request(id="test", seconds=-1), pytest.raises(RemoteError) as late:
+        await caller.client.call(caller.stub.ListMailbox, REQUEST)
+    assert late.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert servicer.calls == 0
+
+
+async def test_a_callee_knows_the_callers_identity_request_id_and_deadline(serve: Serve) -> None:
+    seen: list[object] = []
+
+    async def look() -> None:
+        seen.extend((context.caller().subject, context.request_id.get(), context.seconds_left()))
+
+    caller = await served(serve, look)
+    with context.request(id="req-42", seconds=3):
+        await caller.client.call(caller.stub.ListMailbox, REQUEST)
+    subject, id, left = seen
+    assert (subject, id) == ("gateway", "req-42")
+    assert isinstance(left, float)
+    assert 0 < left <= 3
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    return {
+        "iss": "parterre-auth",
+        "aud": "parterre",
+        "sub": "somebody",
+        "role": "CUSTOMER",
+        "sid": "session",
+        "nbf": 0,
+        "exp": 4_000_000_000,
+        **changes,
+    }
+
+
+async def test_a_good_token_is_verified_once_and_remembered() -> None:
+    keys = TestKeys()
+    verifier = TokenVerifier("booking", keys, {})
+    token = keys.sign(claims())
+    first = await verifier.verify(token)
+    assert first is await verifier.verify(token)
+    assert (first.subject, first.role) == ("somebody", Role.CUSTOMER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers"),
+    [
+        ({"aud": "another"}, {}),
+        ({"iss": "another"}, {}),
+        ({"exp": 1}, {}),
+        ({"nbf": 4_000_000_000 - 1}, {}),
+        ({"role": "EMPEROR"}, {}),
+        ({}, {"typ": "rt+jwt"}),
+        ({}, {"typ": "svc+jwt"}),
+        ({}, {"kid": "unknown"}),
+    ],
+)
+async def test_a_token_that_is_not_exactly_right_is_refused(
+    changes: dict[str, Any], headers: dict[str, Any]
+) -> None:
+    keys = TestKeys()
+    verifier = TokenVerifier("booking", keys, {})
+    with pytest.raises(ServiceError) as refused:
+        await verifier.verify(keys.sign(claims(**changes), **headers))
+    assert refused.value.reason == "INVALID_TOKEN"
+
+
+async def test_unsigned_and_symmetric_tokens_are_refused() -> None:
+    keys = TestKeys()
+    public = await keys.key("test")
+    assert public is not None
+    pem = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    headers = {"typ": "at+jwt", "kid": "test"}
+    verifier = TokenVerifier("booking", keys, {})
+    for token in (
+        jwt.encode(claims(), None, algorithm="none", headers=headers),
+        jwt.encode(claims(), pem, algorithm="HS256", headers=headers),
+        "not.a.token",
+        "",
+    ):
+        with pytest.raises(ServiceError) as refused:
+            await verifier.verify(token)
+        assert refused.value.reason == "INVALID_TOKEN"
+
+
+async def test_a_remembered_token_expires_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = TestKeys()
+    verifier = TokenVerifier("booking", keys, {})
+    now = time.time()
+    token = keys.sign(claims(exp=int(now) + 60))
+    await verifier.verify(token)
+    monkeypatch.setattr("chassis.identity.time.time", lambda: now + 120)
+    with pytest.raises(ServiceError):
+        await verifier.verify(token)
+
+
+def test_an_rpc_that_does_not_say_who_may_call_it_is_refused() -> None:
+    file = descriptor_pb2.FileDescriptorProto(name="undeclared.proto", package="undeclared")
+    file.message_type.add(name="Nothing")
+    rpc = file.service.add(name="Careless").method.add(name="Anything")
+    rpc.input_type = rpc.output_type = ".undeclared.Nothing"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    service = pool.FindServiceByName("undeclared.Careless")
+    with pytest.raises(UndeclaredAccessError):
+        access_of(service.methods[0])
+
+
+@pytest.mark.parametrize(
+    ("access", "allowed"),
+    [
+        (options_pb2.ACCESS_UNSPECIFIED, set()),
+        (options_pb2.ACCESS_ANYONE, {"gateway", "booking", "CUSTOMER", "ORGANIZER", "ADMIN"}),
+        (options_pb2.ACCESS_CUSTOMER, {"CUSTOMER", "ORGANIZER", "ADMIN"}),
+        (options_pb2.ACCESS_ORGANIZER, {"ORGANIZER", "ADMIN"}),
+        (options_pb2.ACCESS_ADMIN, {"ADMIN"}),
+        (options_pb2.ACCESS_GATEWAY, {"gateway"}),
+    ],
+)
+def test_access_is_what_the_contract_says(access: int, allowed: set[str]) -> None:
+    callers = {name: Identity(name, None, "", "", 0) for name in ("gateway", "booking")}
+    callers |= {role.name: Identity("somebody", role, "", "", 0) for role in Role}
+    assert {name for name, who in callers.items() if permits(access, who)} == allowed
