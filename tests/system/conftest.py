@@ -1,0 +1,94 @@
+"""The whole system, as `make up DETACH=1` starts it, once for all system tests."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from deploy.processes import free_port
+from ops.client import Client
+from ops.demo import Stage, stage_for
+
+_UP_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system."""
+
+    home: Path
+    environment: Mapping[str, str]
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What `run.json` says now."""
+        run: dict[str, Any] = json.loads((self.home / "run.json").read_text())
+        return run
+
+    @property
+    def gateway(self) -> str:
+        return str(self.run["gateway"])
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs one of the commands of `python -m deploy`."""
+        return subprocess.run(
+            [sys.executable, "-m", "deploy", *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_UP_SECONDS,
+            check=False,
+        )
+
+    def client(self, role: str) -> Client:
+        """Somebody of the printed accounts, logged in."""
+        account = next(one for one in self.run["accounts"] if one["role"] == role)
+        return Client(self.gateway).log_in(account["email"], account["password"])
+
+    def event(self, kind: str) -> str:
+        """The id of the demo event of that kind."""
+        return next(event["id"] for event in self.run["events"] if event["kind"] == kind)
+
+
+def new_system(folder: Path) -> System:
+    """A system not started yet, with its state in `folder` and a gateway port of its own."""
+    environment = {
+        **os.environ,
+        "PARTERRE_HOME": str(folder / "state"),
+        "PARTERRE_PORT": str(free_port()),
+        "COLUMNS": "200",
+    }
+    return System(folder / "state", environment)
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """The running system every test here shares."""
+    with tempfile.TemporaryDirectory(prefix="parterre-system-") as folder:
+        system = new_system(Path(folder))
+        up = system.command("up", "--detach")
+        assert up.returncode == 0, up.stdout + up.stderr
+        try:
+            yield system
+        finally:
+            down = system.command("down")
+            assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture
+def stage(system: System) -> Iterator[Stage]:
+    """Two fresh customers in front of the seated event."""
+    console = Console(file=io.StringIO(), width=160)
+    with stage_for(system.home / "run.json", console) as stage:
+        yield stage

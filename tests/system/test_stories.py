@@ -1,0 +1,228 @@
+"""The stories of the demo, told as tests over real processes, and what else a newcomer may try."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import httpx
+import pytest
+from rich.console import Console
+
+from ops import demo
+from ops.client import Client, ProblemError
+from ops.demo import STORIES, Stage
+
+from .conftest import System
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_the_story_comes_true(stage: Stage, story: Callable[[Stage], None]) -> None:
+    story(stage)
+
+
+def test_the_demo_fails_when_a_story_does_not_come_true(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untrue(_stage: Stage) -> None:
+        """A story that isn't so."""
+        demo.check("the moon is cheese", False)
+
+    monkeypatch.setattr(demo, "STORIES", (untrue,))
+    assert demo.play(system.home / "run.json", Console(file=io.StringIO())) == 1
+
+
+def test_standing_tickets_are_bought_as_seats_are(system: System, stage: Stage) -> None:
+    event = stage.asha.get(f"/events/{system.event('STANDING')}")
+    before = event["availability"]["available"]
+    hold = stage.asha.post(
+        "/holds",
+        {"event_id": event["id"], "general": [{"tier_id": event["tiers"][0]["id"], "quantity": 3}]},
+    )
+    reference = stage.book(stage.asha, hold, "tok_ok")
+    booking = stage.until_ended(stage.asha, reference)
+    assert booking["status"] == "CONFIRMED"
+    assert len(stage.asha.get(f"/bookings/{reference}/tickets")["items"]) == 3
+    after = stage.asha.get(f"/events/{event['id']}")["availability"]["available"]
+    assert after == before - 3
+
+
+def test_a_wallet_is_approved_on_its_own_page(system: System, stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    booking = stage.asha.post("/bookings", {"hold_id": hold["id"], "payment_method": "KHALTI"})
+    reference = booking["reference"]
+    booking = stage.until(
+        stage.asha, reference, lambda body: (body["payment"]["action"] or {}).get("url")
+    )
+    assert booking["payment"]["action"]["type"] == "REDIRECT"
+    url = booking["payment"]["action"]["url"]
+    assert "Approve" in httpx.get(url).text
+    httpx.post(url, data={"action": "approve"}).raise_for_status()
+    assert stage.until_ended(stage.asha, reference)["status"] == "CONFIRMED"
+
+
+def test_a_refused_wallet_leaves_the_seats_for_a_card(stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    body = {"hold_id": hold["id"], "payment_method": "ESEWA"}
+    reference = stage.asha.post("/bookings", body)["reference"]
+    booking = stage.until(
+        stage.asha, reference, lambda body: (body["payment"]["action"] or {}).get("url")
+    )
+    url = booking["payment"]["action"]["url"]
+    httpx.post(url, data={"action": "refuse"}).raise_for_status()
+    stage.until_refused(stage.asha, reference)
+    stage.asha.post(
+        "/payments", {"booking_reference": reference, "method": "CARD", "payment_token": "tok_ok"}
+    )
+    assert stage.until_ended(stage.asha, reference)["status"] == "CONFIRMED"
+
+
+@pytest.mark.parametrize(
+    ("token", "ending"),
+    [
+        ("tok_ok", "CONFIRMED"),
+        ("tok_timeout_charged", "CONFIRMED"),
+        ("tok_error_500_once", "CONFIRMED"),
+        ("tok_webhook_late", "CONFIRMED"),
+        ("tok_webhook_duplicated", "CONFIRMED"),
+        ("tok_capture_fails", "FAILED"),
+    ],
+)
+def test_a_card_tokens_booking_ends_as_the_token_says(
+    stage: Stage, token: str, ending: str
+) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    reference = stage.book(stage.asha, hold, token)
+    assert stage.until_ended(stage.asha, reference)["status"] == ending
+    expected = "SOLD" if ending == "CONFIRMED" else "AVAILABLE"
+    assert stage.status_of(hold["lines"][0]["seat_id"]) == expected
+
+
+def test_a_cancelled_booking_is_refunded_and_its_seats_are_free(stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 2)
+    reference = stage.book(stage.asha, hold, "tok_ok")
+    payment = stage.until_ended(stage.asha, reference)["payment"]["id"]
+    stage.asha.post(f"/bookings/{reference}/cancel", {"reason": "ill"})
+    booking = stage.until(stage.asha, reference, lambda body: body["status"] == "CANCELLED")
+    assert booking["payment"]["status"] == "REFUNDED"
+    refunds = stage.asha.get(f"/payments/{payment}")["refunds"]
+    assert [refund["status"] for refund in refunds] == ["DONE"]
+    tickets = stage.asha.get(f"/bookings/{reference}/tickets")["items"]
+    assert {ticket["status"] for ticket in tickets} == {"REVOKED"}
+    assert {stage.status_of(line["seat_id"]) for line in hold["lines"]} == {"AVAILABLE"}
+
+
+def test_the_buyer_gets_a_mail(system: System, stage: Stage) -> None:
+    reference = stage.book(stage.asha, stage.hold_best(stage.asha, 1), "tok_ok")
+    stage.until_ended(stage.asha, reference)
+    email = stage.asha.get("/auth/me")["email"]
+    mails = stage.asha.wait_for(
+        "/dev/mailbox",
+        lambda page: any(mail["kind"] == "booking_confirmed" for mail in page["items"]),
+        seconds=20,
+        to=email,
+    )
+    assert any(reference in mail["body"] for mail in mails["items"])
+
+
+def test_a_retried_booking_is_the_same_booking(stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    body = {"hold_id": hold["id"], "payment_method": "CARD", "payment_token": "tok_ok"}
+    first = stage.asha.post("/bookings", body, key="the-same")
+    again = stage.asha.post("/bookings", body, key="the-same")
+    assert again == first
+    with pytest.raises(ProblemError) as reused:
+        stage.asha.post("/bookings", {**body, "payment_token": "tok_slow"}, key="the-same")
+    assert reused.value.reason == "IDEMPOTENCY_KEY_REUSED"
+    with pytest.raises(ProblemError) as twice:
+        stage.asha.post("/bookings", body, key="another")
+    assert twice.value.reason == "HOLD_ALREADY_BOOKED"
+
+
+def test_anothers_hold_and_booking_are_not_found(stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    body = {"hold_id": hold["id"], "payment_method": "CARD", "payment_token": "tok_ok"}
+    for call in (
+        lambda: stage.bikram.get(f"/holds/{hold['id']}"),
+        lambda: stage.bikram.delete(f"/holds/{hold['id']}"),
+        lambda: stage.bikram.post("/bookings", body),
+    ):
+        with pytest.raises(ProblemError) as refused:
+            call()
+        assert (refused.value.status, refused.value.reason) == (404, "HOLD_NOT_FOUND")
+    reference = stage.book(stage.asha, hold, "tok_ok")
+    for path in ("", "/timeline", "/tickets"):
+        with pytest.raises(ProblemError) as refused:
+            stage.bikram.get(f"/bookings/{reference}{path}")
+        assert (refused.value.status, refused.value.reason) == (404, "BOOKING_NOT_FOUND")
+
+
+def bad_holds(event_id: str) -> list[tuple[dict[str, object], int]]:
+    return [
+        ({}, 422),
+        ({"event_id": event_id}, 422),
+        ({"event_id": event_id, "seat_ids": []}, 422),
+        ({"event_id": event_id, "seat_ids": ["0"], "surprise": 1}, 422),
+        ({"event_id": event_id, "seat_ids": ["999999"]}, 422),
+        ({"event_id": event_id, "seat_ids": ["abc"]}, 422),
+        ({"event_id": event_id, "seat_ids": [0]}, 422),
+        ({"event_id": event_id, "seat_ids": ["0", "0"]}, 422),
+        ({"event_id": event_id, "best_available": {"quantity": 0}}, 422),
+        ({"event_id": event_id, "best_available": {"quantity": -2}}, 422),
+        ({"event_id": event_id, "best_available": {"quantity": 1.5}}, 422),
+        ({"event_id": event_id, "best_available": {"quantity": "2"}}, 422),
+        ({"event_id": event_id, "best_available": {"quantity": True}}, 422),
+        ({"event_id": "01890000-0000-7000-8000-000000000000", "seat_ids": ["0"]}, 404),
+    ]
+
+
+def test_bad_holds_get_their_problem_and_change_nothing(system: System, stage: Stage) -> None:
+    event_id = system.event("SEATED")
+    before = stage.asha.get(f"/events/{event_id}/seats")["version"]
+    for body, status in bad_holds(event_id):
+        with pytest.raises(ProblemError) as refused:
+            stage.asha.post("/holds", body)
+        assert refused.value.status == status, (body, refused.value.problem)
+        assert {"type", "title", "status", "reason", "request_id"} <= set(refused.value.problem)
+    assert stage.asha.get("/holds")["items"] == []
+    assert stage.asha.get(f"/events/{event_id}/seats")["version"] == before
+
+
+def test_the_organizer_and_the_admin_do_their_work(system: System) -> None:
+    with system.client("ORGANIZER") as organizer, system.client("ADMIN") as admin:
+        assert organizer.get("/auth/me")["role"] == "ORGANIZER"
+        own = organizer.get("/organizer/events")["items"]
+        assert {event["id"] for event in own} >= {event["id"] for event in system.run["events"]}
+        assert admin.get("/auth/me")["role"] == "ADMIN"
+
+
+def test_the_tickets_keys_verify_offline(stage: Stage) -> None:
+    reference = stage.book(stage.asha, stage.hold_best(stage.asha, 1), "tok_ok")
+    stage.until_ended(stage.asha, reference)
+    ticket = stage.asha.get(f"/bookings/{reference}/tickets")["items"][0]
+    keys = stage.asha.get("/tickets/keys.json")["keys"]
+    assert keys
+    picture = httpx.get(
+        stage.gateway + ticket["qr_url"],
+        headers={"Authorization": stage.asha._http.headers["Authorization"]},
+    )
+    assert picture.content.startswith(b"\x89PNG")
+    assert ticket["token"].count(".") >= 1
+
+
+def test_health_metrics_and_openapi_answer(system: System) -> None:
+    assert httpx.get(f"{system.gateway}/healthz").status_code == 200
+    assert httpx.get(f"{system.gateway}/readyz").status_code == 200
+    assert httpx.get(f"{system.gateway}/metrics").status_code == 404
+    for url in system.run["internal"].values():
+        assert "process_cpu_seconds_total" in httpx.get(f"{url}/metrics").text
+    assert httpx.get(f"{system.gateway}/api/openapi.json").json()["openapi"].startswith("3.1")
+    assert httpx.get(f"{system.gateway}/api/docs").status_code == 200
+
+
+def test_a_visitor_sees_events_but_may_not_hold(system: System) -> None:
+    with Client(system.gateway) as visitor:
+        assert len(visitor.get("/events")["items"]) >= 3
+        with pytest.raises(ProblemError) as refused:
+            visitor.post("/holds", {"event_id": system.event("SEATED"), "seat_ids": ["0"]})
+        assert refused.value.status == 401
