@@ -841,28 +841,29 @@ async def test_nobody_in_particular_has_no_events_of_their_own(catalog: Catalog)
     [
         ("", [0, 1, 2, 3, 4, 5, 6]),
         ("-starts_at", [6, 5, 4, 3, 2, 1, 0]),
-        ("price", [6, 4, 5, 2, 3, 0, 1]),
-        ("-price", [1, 0, 3, 2, 5, 4, 6]),
+        ("price", [6, 5, 2, 3, 4, 1, 0]),
+        ("-price", [0, 1, 4, 3, 2, 5, 6]),
     ],
 )
 async def test_a_walk_sees_each_event_once_in_order_while_others_arrive(
     catalog: Catalog, sort: str, order: list[int]
 ) -> None:
-    # Pairs share their price, and the first two their time, so that ids must break the ties.
-    same = stamp(days=30)
+    # Three share time and price, and a page ends amid them, so that ids must break the tie.
+    times = [stamp(days=30 + number) for number in range(7)]
     for number in range(7):
+        rank = 3 if number in {2, 3, 4} else number
         await catalog.published(
             title=str(number),
-            starts_at=same if number < 2 else stamp(days=30 + number),
+            starts_at=times[rank],
             ends_at=stamp(days=40),
-            tiers=[counted(9000, "Dear"), counted(700 - number // 2 * 100)],
+            tiers=[counted(9000, "Dear"), counted(900 - rank * 100)],
         )
     seen: list[str] = []
     cursor = ""
     for page_number in range(10):
-        message = catalog_pb2.ListEventsRequest(sort=sort, limit=2, cursor=cursor)
+        message = catalog_pb2.ListEventsRequest(sort=sort, limit=3, cursor=cursor)
         page = await catalog.call("ListEvents", message)
-        assert len(page.events) <= 2
+        assert len(page.events) <= 3
         seen += [event.draft.title for event in page.events]
         cursor = page.next_cursor
         if not cursor:
