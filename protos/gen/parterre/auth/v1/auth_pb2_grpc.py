@@ -73,7 +73,7 @@ class AuthServiceServicer:
 
     def RequestCode(self, request, context):
         """Mails a one-time code; answers the same whether or not the address is known.
-        Reasons: CODE_THROTTLED.
+        Reasons: INVALID_ACCOUNT, CODE_THROTTLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,7 +81,7 @@ class AuthServiceServicer:
 
     def Register(self, request, context):
         """Makes an account of a verified address.
-        Reasons: INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +89,7 @@ class AuthServiceServicer:
 
     def LogIn(self, request, context):
         """Opens a session.
-        Reasons: INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,6 +112,7 @@ class AuthServiceServicer:
 
     def GetMe(self, request, context):
         """Says who the caller is.
+        Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -20,15 +20,15 @@ class AuthServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestCode: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestCodeRequest, _auth_pb2.RequestCodeResponse]
     """Mails a one-time code; answers the same whether or not the address is known.
-    Reasons: CODE_THROTTLED.
+    Reasons: INVALID_ACCOUNT, CODE_THROTTLED.
     """
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
     """Makes an account of a verified address.
-    Reasons: INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN.
+    Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, OVERLOADED.
     """
     LogIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogInRequest, _auth_pb2.LogInResponse]
     """Opens a session.
-    Reasons: INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
+    Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
     """Rotates a refresh token. A reused old one revokes its whole family.
@@ -37,7 +37,9 @@ class AuthServiceStub:
     LogOut: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogOutRequest, _auth_pb2.LogOutResponse]
     """Revokes the caller's session."""
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]
-    """Says who the caller is."""
+    """Says who the caller is.
+    Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
+    """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Identity: who somebody is, and the tokens that say so."""
@@ -49,7 +51,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.RequestCodeRequest, _abc.Awaitable[_auth_pb2.RequestCodeResponse]],
     ) -> _abc.Awaitable[_auth_pb2.RequestCodeResponse]:
         """Mails a one-time code; answers the same whether or not the address is known.
-        Reasons: CODE_THROTTLED.
+        Reasons: INVALID_ACCOUNT, CODE_THROTTLED.
         """
 
     @_abc_1.abstractmethod
@@ -59,7 +61,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.RegisterRequest, _abc.Awaitable[_auth_pb2.RegisterResponse]],
     ) -> _abc.Awaitable[_auth_pb2.RegisterResponse]:
         """Makes an account of a verified address.
-        Reasons: INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -69,7 +71,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.LogInRequest, _abc.Awaitable[_auth_pb2.LogInResponse]],
     ) -> _abc.Awaitable[_auth_pb2.LogInResponse]:
         """Opens a session.
-        Reasons: INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -96,6 +98,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.GetMeRequest,
         context: _aio.ServicerContext[_auth_pb2.GetMeRequest, _abc.Awaitable[_auth_pb2.GetMeResponse]],
     ) -> _abc.Awaitable[_auth_pb2.GetMeResponse]:
-        """Says who the caller is."""
+        """Says who the caller is.
+        Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
+        """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,310 @@
+"""Use cases.
+
+Passwords are hashed between transactions, never inside one. A refusal that must be remembered (a
+try counted, a session ended) is returned by the transaction, not raised in it: raising would undo
+what it remembers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from auth_service import storage
+from auth_service.domain import (
+    ADMIN,
+    CUSTOMER,
+    ORGANIZER,
+    PASSWORD_RESET,
+    REGISTER,
+    Account,
+    AccountDisabledError,
+    AccountNotFoundError,
+    Applicant,
+    AuthError,
+    CodeThrottledError,
+    Credentials,
+    DeliverCode,
+    EmailTakenError,
+    InvalidCodeError,
+    InvalidCredentialsError,
+    InvalidRefreshTokenError,
+    Limits,
+    LoginThrottledError,
+    Tokens,
+    UserChanged,
+    check_password,
+    code_digest,
+    parse_applicant,
+    parse_email,
+    parse_password,
+    parse_purpose,
+    token_digest,
+)
+from auth_service.keys import KeyRing
+from auth_service.passwords import COMMON, Hashing, HashingPool
+from chassis.database import Database, Session
+from chassis.ids import uuid7
+
+T = TypeVar("T")
+
+_MAX_ADDRESS = 64
+_MAX_USER_AGENT = 300
+
+
+@dataclass(frozen=True)
+class Auth:
+    """What the use cases work with."""
+
+    database: Database
+    keys: KeyRing
+    passwords: HashingPool
+    code_pepper: bytes
+    organizer_signup_open: bool
+    limits: Limits
+    # One log-in at a time per address and process: several good ones at once must not meet the
+    # throttle because each counts as failed until it has succeeded.
+    turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+
+async def request_code(auth: Auth, *, email: str, purpose: str) -> None:
+    """Mails a one-time code where that makes sense; the caller can't tell whether it did.
+
+    A code is counted and stored either way, so that what follows is the same too; one that was
+    not mailed is known to nobody.
+
+    Raises:
+        InvalidAccountError: address or purpose is malformed.
+        CodeThrottledError: too many for this address; `retry_after` seconds.
+    """
+    email, purpose = parse_email(email), parse_purpose(purpose)
+    code = f"{secrets.randbelow(1_000_000):06}"
+    digest = code_digest(auth.code_pepper, email, purpose, code)
+
+    async def work(session: Session) -> None:
+        wait = await storage.count_code(session, email, auth.limits)
+        if wait:
+            raise CodeThrottledError(
+                f"Another code can be sent in {wait} seconds.", retry_after=str(wait)
+            )
+        expires_at = await storage.save_code(session, email, purpose, digest, auth.limits)
+        if await storage.knows(session, email) == (purpose == PASSWORD_RESET):
+            session.send(DeliverCode(email, purpose, code, expires_at))
+
+    await auth.database.run(work)
+
+
+async def register(
+    auth: Auth,
+    *,
+    email: str,
+    password: str,
+    name: str,
+    code: str,
+    phone: str = "",
+    country: str = "",
+    role: str = "",
+) -> Account:
+    """Makes an account of an address that the code proves.
+
+    Raises:
+        InvalidAccountError, WeakPasswordError: before the code is looked at, which stays good.
+        InvalidCodeError: and one of its tries is used up.
+        EmailTakenError: told only to whom the code was mailed.
+        ServiceError: OVERLOADED.
+    """
+    asked = parse_applicant(email=email, name=name, phone=phone, country=country, role=role)
+    password = parse_password(password)
+    check_password(password, asked.email, COMMON)
+    waits = asked.role == ORGANIZER and not auth.organizer_signup_open
+    applicant = replace(asked, role=CUSTOMER) if waits else asked
+    digest = code_digest(auth.code_pepper, applicant.email, REGISTER, code)
+    with auth.passwords.place() as hashing:
+        password_hash = await hashing.hash(password)
+
+    async def work(session: Session) -> Account | AuthError:
+        if not await storage.try_code(session, applicant.email, REGISTER, digest):
+            return InvalidCodeError()
+        account = await storage.add_account(
+            session, applicant, password_hash, organizer_requested=waits
+        )
+        if account is None:
+            return EmailTakenError("This address has an account; log in.")
+        _tell(session, account)
+        await storage.audit(session, "REGISTERED", account.id, role=account.role)
+        return account
+
+    return _unless_refused(await auth.database.run(work))
+
+
+async def log_in(auth: Auth, *, email: str, password: str, address: str, user_agent: str) -> Tokens:
+    """Opens a session.
+
+    Raises:
+        InvalidAccountError: the address is malformed.
+        InvalidCredentialsError: after the same work, whatever is wrong.
+        LoginThrottledError: too many failures with this address, known or not; `retry_after`.
+        AccountDisabledError: address and password are right, but the account is disabled.
+        ServiceError: OVERLOADED.
+    """
+    email, password = parse_email(email), parse_password(password)
+    with auth.passwords.place() as hashing:
+        async with auth.turns.setdefault(email, asyncio.Lock()):
+            return await _log_in(auth, hashing, email, password, _client(address, user_agent))
+
+
+async def _log_in(
+    auth: Auth, hashing: Hashing, email: str, password: str, client: dict[str, str]
+) -> Tokens:
+    async def claim(session: Session) -> Credentials | None:
+        wait = await storage.claim_log_in(session, email, auth.limits)
+        if wait:
+            raise LoginThrottledError(
+                f"Too many failed log-ins; try again in {wait} seconds.", retry_after=str(wait)
+            )
+        return await storage.find_credentials(session, email)
+
+    known = await auth.database.run(claim)
+    good = await hashing.verify(known.password_hash if known else None, password)
+    if good and known and hashing.outdated(known.password_hash):
+        password_hash = await hashing.hash(password)
+        async with auth.database.transaction() as session:
+            await storage.replace_hash(session, known, password_hash)
+    session_id, refresh_token = uuid7(), secrets.token_urlsafe(32)
+
+    async def settle(session: Session) -> tuple[Account, datetime] | AuthError:
+        account_id = known.account.id if known else None
+        if known is None or not good:
+            await storage.audit(session, "LOG_IN_FAILED", account_id, email=email, **client)
+            return InvalidCredentialsError()
+        opened_at = await storage.open_session(session, session_id, known, **client)
+        if opened_at is None:
+            await storage.audit(session, "LOG_IN_REFUSED", account_id, **client)
+            return AccountDisabledError() if known.account.disabled else InvalidCredentialsError()
+        await storage.add_refresh_token(
+            session, session_id, token_digest(refresh_token), auth.limits
+        )
+        await storage.forgive_log_ins(session, email)
+        await storage.audit(session, "LOGGED_IN", account_id, session_id=str(session_id), **client)
+        return known.account, opened_at
+
+    account, opened_at = _unless_refused(await auth.database.run(settle))
+    return _tokens(auth, account, session_id, opened_at, refresh_token)
+
+
+async def refresh(auth: Auth, *, refresh_token: str) -> Tokens:
+    """Rotates a refresh token; the access token has the role that the account has now.
+
+    A token that was rotated more than ten seconds ago has been stolen, by whoever came first or
+    by whoever comes now: the session ends for both.
+
+    Raises:
+        InvalidRefreshTokenError: the session has ended, or never was.
+    """
+    digest, fresh = token_digest(refresh_token), secrets.token_urlsafe(32)
+
+    async def work(session: Session) -> tuple[Account, UUID, datetime] | AuthError:
+        family = await storage.lock_session(session, digest)
+        if family is None:
+            return InvalidRefreshTokenError()
+        if not await storage.rotate(session, digest, auth.limits):
+            if await storage.was_rotated(session, digest):
+                await storage.end_session(session, family.id, family.account_id)
+                await storage.audit(
+                    session, "REFRESH_REUSED", family.account_id, session_id=str(family.id)
+                )
+            return InvalidRefreshTokenError()
+        account = await storage.find_account(session, family.account_id)
+        if account is None or account.disabled:
+            return InvalidRefreshTokenError()
+        await storage.add_refresh_token(session, family.id, token_digest(fresh), auth.limits)
+        return account, family.id, await storage.touch_session(session, family.id)
+
+    account, session_id, used_at = _unless_refused(await auth.database.run(work))
+    return _tokens(auth, account, session_id, used_at, fresh)
+
+
+async def log_out(auth: Auth, *, account_id: UUID, session_id: UUID) -> None:
+    """Ends a session; one that has ended stays so."""
+
+    async def work(session: Session) -> None:
+        if await storage.end_session(session, session_id, account_id):
+            await storage.audit(session, "LOGGED_OUT", account_id, session_id=str(session_id))
+
+    await auth.database.run(work)
+
+
+async def get_account(auth: Auth, *, account_id: UUID) -> Account:
+    """The account.
+
+    Raises:
+        AccountNotFoundError: there is none.
+        AccountDisabledError: it was disabled after the caller's token was made.
+    """
+    async with auth.database.transaction() as session:
+        account = await storage.find_account(session, account_id)
+    if account is None:
+        raise AccountNotFoundError("There is no such account.")
+    if account.disabled:
+        raise AccountDisabledError
+    return account
+
+
+async def bootstrap_admin(auth: Auth, *, email: str, password: str) -> None:
+    """Makes the first admin's account where the address has none; changes none that there is.
+
+    Raises:
+        InvalidAccountError, WeakPasswordError: the settings are not good enough.
+    """
+    admin = Applicant(parse_email(email), "Administrator", "", "", ADMIN)
+    password = parse_password(password)
+    check_password(password, admin.email, COMMON)
+    async with auth.database.transaction() as session:
+        if await storage.knows(session, admin.email):
+            return
+    with auth.passwords.place() as hashing:
+        password_hash = await hashing.hash(password)
+
+    async def work(session: Session) -> None:
+        account = await storage.add_account(session, admin, password_hash)
+        if account is not None:  # else another replica was faster
+            _tell(session, account)
+            await storage.audit(session, "REGISTERED", account.id, role=account.role)
+
+    await auth.database.run(work)
+
+
+def _tell(session: Session, account: Account) -> None:
+    session.send(UserChanged(account.id, account.email, account.name, account.version))
+
+
+def _tokens(
+    auth: Auth, account: Account, session_id: UUID, issued_at: datetime, refresh_token: str
+) -> Tokens:
+    limits = auth.limits
+    return Tokens(
+        auth.keys.access_token(account, session_id, issued_at, limits.access_seconds),
+        limits.access_seconds,
+        refresh_token,
+        limits.refresh_seconds,
+        account,
+    )
+
+
+def _client(address: str, user_agent: str) -> dict[str, str]:
+    # Said by the client: cut to size, and without the one character PostgreSQL can't store.
+    return {
+        "address": address.replace("\0", "")[:_MAX_ADDRESS],
+        "user_agent": user_agent.replace("\0", "")[:_MAX_USER_AGENT],
+    }
+
+
+def _unless_refused(outcome: T | AuthError) -> T:
+    if isinstance(outcome, AuthError):
+        raise outcome
+    return outcome

@@ -1,0 +1,109 @@
+"""The keys that sign access tokens, and the tokens.
+
+At least two are live: the oldest signs, the next is published already, so that whoever fetched the
+JWK set before a rotation can verify what is signed after it. A retired key is published for
+another hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from auth_service import storage
+from auth_service.domain import Account
+from chassis.database import Database, Session
+from chassis.identity import ACCESS_TYPE, ALGORITHM, AUDIENCE, ISSUER, encode_key
+from chassis.ids import uuid7
+
+_LIVE_KEYS = 2
+# How soon a rotation made elsewhere is noticed.
+_REREAD_SECONDS = 30.0
+# How often tokens that name unknown keys may make us look.
+_UNKNOWN_KEY_SECONDS = 5.0
+
+
+class KeyRing:
+    """The published keys, as last read from the database. A `chassis.identity.KeySource`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._keys: Mapping[str, Ed25519PrivateKey] = {}
+        self._signer = ""
+        self._read_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Makes the keys that are missing, and reads them all."""
+        await self._database.run(_make_missing)
+        await self._read()
+
+    async def keep_fresh(self) -> None:
+        """Reads the keys anew every half minute, for ever."""
+        while True:
+            await asyncio.sleep(_REREAD_SECONDS)
+            await self._read()
+
+    async def key(self, key_id: str) -> Ed25519PublicKey | None:
+        if key_id not in self._keys:
+            async with self._lock:
+                if time.monotonic() - self._read_at >= _UNKNOWN_KEY_SECONDS:
+                    await self._read()
+        key = self._keys.get(key_id)
+        return key.public_key() if key else None
+
+    def jwk_set(self) -> Mapping[str, Any]:
+        """The public keys (RFC 7517, RFC 8037)."""
+        return {
+            "keys": [
+                {
+                    "kty": "OKP",
+                    "crv": "Ed25519",
+                    "use": "sig",
+                    "alg": ALGORITHM,
+                    "kid": kid,
+                    "x": encode_key(key.public_key().public_bytes_raw()),
+                }
+                for kid, key in self._keys.items()
+            ]
+        }
+
+    def access_token(
+        self, account: Account, session_id: UUID, issued_at: datetime, seconds: int
+    ) -> str:
+        """A signed access token (RFC 9068); `issued_at` is the database's time."""
+        now = int(issued_at.timestamp())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(account.id),
+            "role": account.role,
+            "sid": str(session_id),
+            "iat": now,
+            "nbf": now,
+            "exp": now + seconds,
+            "jti": str(uuid7()),
+        }
+        headers = {"typ": ACCESS_TYPE, "kid": self._signer}
+        return jwt.encode(claims, self._keys[self._signer], algorithm=ALGORITHM, headers=headers)
+
+    async def _read(self) -> None:
+        self._read_at = time.monotonic()
+        async with self._database.transaction() as session:
+            rows = await storage.list_keys(session)
+        self._keys = {
+            str(row.kid): Ed25519PrivateKey.from_private_bytes(row.private_key) for row in rows
+        }
+        self._signer = next(str(row.kid) for row in rows if row.live)
+
+
+async def _make_missing(session: Session) -> None:
+    for _ in range(await storage.lock_keys(session), _LIVE_KEYS):
+        await storage.add_key(session, uuid7(), Ed25519PrivateKey.generate().private_bytes_raw())

@@ -1,0 +1,35 @@
+"""What the service sends. It consumes nothing."""
+
+from __future__ import annotations
+
+from parterre.messages.v1 import messages_pb2
+
+from auth_service.domain import DeliverCode, UserChanged
+from chassis.outbox import Outgoing, encoded
+
+MESSAGES = messages_pb2.DESCRIPTOR
+
+
+def encode(message: object) -> Outgoing:
+    """The outbox's form of a message of the domain.
+
+    Raises:
+        TypeError: it is no message.
+    """
+    match message:
+        case DeliverCode():
+            code = messages_pb2.DeliverCode(
+                email=message.email, purpose=message.purpose, code=message.code
+            )
+            code.expires_at.FromDatetime(message.expires_at)
+            return encoded(code)
+        case UserChanged():
+            return encoded(
+                messages_pb2.UserChanged(
+                    user_id=str(message.user_id),
+                    email=message.email,
+                    name=message.name,
+                    version=message.version,
+                )
+            )
+    raise TypeError(f"{type(message).__name__} is no message")

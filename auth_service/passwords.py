@@ -1,0 +1,97 @@
+"""Hashing passwords with argon2id (RFC 9106), off the event loop, as many at a time as there is
+room for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.resources import files
+from types import TracebackType
+from typing import Self, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from chassis.errors import overloaded
+
+T = TypeVar("T")
+
+# Case-folded passwords of eight characters and more; shorter ones are refused for their length.
+COMMON = frozenset(
+    files("auth_service").joinpath("common_passwords.txt").read_text("utf-8").splitlines()
+)
+# OWASP's second choice of equal strength, the one that takes the least time.
+_MEMORY_KIB = 19_456
+_PASSES = 2
+_LANES = 1
+
+
+class HashingPool:
+    """A few threads, and a bounded queue before them. A context: at its end the threads stop."""
+
+    def __init__(self, threads: int, waiting: int, *, memory_kib: int = _MEMORY_KIB) -> None:
+        self._places = threads + waiting
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._hasher = PasswordHasher(_PASSES, memory_kib, _LANES)
+        # What an unknown address's password is compared with, so that it takes as long.
+        self._nobodys = self._hasher.hash("nobody's")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    @contextmanager
+    def place(self) -> Iterator[Hashing]:
+        """A place in the queue, kept for the block.
+
+        Raises:
+            ServiceError: OVERLOADED, the queue is full.
+        """
+        if self._places == 0:
+            raise overloaded()
+        self._places -= 1
+        try:
+            yield Hashing(self._threads, self._hasher, self._nobodys)
+        finally:
+            self._places += 1
+
+
+class Hashing:
+    """What may be done in a place of the queue."""
+
+    def __init__(self, threads: ThreadPoolExecutor, hasher: PasswordHasher, nobodys: str) -> None:
+        self._threads = threads
+        self._hasher = hasher
+        self._nobodys = nobodys
+
+    async def hash(self, password: str) -> str:
+        """The password's stored form, salt and parameters included."""
+        return await self._apart(lambda: self._hasher.hash(password))
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password is the hashed one; None takes as long, and is False."""
+
+        def matches() -> bool:
+            try:
+                self._hasher.verify(password_hash or self._nobodys, password)
+            except VerifyMismatchError:
+                return False
+            return password_hash is not None
+
+        return await self._apart(matches)
+
+    def outdated(self, password_hash: str) -> bool:
+        """Whether it was hashed with other parameters than today's."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)

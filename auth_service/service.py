@@ -1,0 +1,58 @@
+"""Builds auth_service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.responses import JSONResponse
+
+from auth_service import handlers
+from auth_service.handlers import Auth
+from auth_service.housekeeping import forget
+from auth_service.keys import KeyRing
+from auth_service.messaging import MESSAGES, encode
+from auth_service.passwords import HashingPool
+from auth_service.rpc import SERVICE, AuthServicer
+from auth_service.settings import Settings
+from chassis.service import Chassis
+
+JWKS_PATH = "/.well-known/jwks.json"
+_JWKS_HEADERS = {"cache-control": "public, max-age=300"}
+
+
+@asynccontextmanager
+async def auth_service(settings: Settings) -> AsyncIterator[None]:
+    """The running service."""
+    limits = settings.limits
+    with HashingPool(settings.hashing_threads, settings.hashing_waiting) as passwords:
+        async with Chassis.open("auth", settings) as chassis:
+            database = chassis.database("auth", encode)
+            keys = KeyRing(database)
+            await keys.open()
+            auth = Auth(
+                database,
+                keys,
+                passwords,
+                code_pepper=settings.code_pepper.get_secret_value().encode(),
+                organizer_signup_open=settings.organizer_signup == "open",
+                limits=limits,
+            )
+            if settings.bootstrap_admin_email and settings.bootstrap_admin_password:
+                await handlers.bootstrap_admin(
+                    auth,
+                    email=settings.bootstrap_admin_email,
+                    password=settings.bootstrap_admin_password.get_secret_value(),
+                )
+            await chassis.run("signing-keys", keys.keep_fresh)
+            await chassis.run("forgetting", lambda: forget(database, limits))
+            await chassis.relay(database, MESSAGES)
+            await chassis.serve(
+                SERVICE,
+                AuthServicer(auth),
+                keys=keys,
+                routes={
+                    JWKS_PATH: lambda: JSONResponse(keys.jwk_set(), headers=_JWKS_HEADERS),
+                },
+            )
+            yield

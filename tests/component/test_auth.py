@@ -1,0 +1,801 @@
+"""auth_service on a real database over real gRPC: who gets in, and who does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import jwt
+import pytest
+from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
+from sqlalchemy.exc import ProgrammingError
+
+from auth_service import handlers, storage
+from auth_service.domain import Limits
+from auth_service.handlers import Auth
+from auth_service.keys import KeyRing
+from auth_service.messaging import encode
+from auth_service.passwords import HashingPool
+from auth_service.rpc import SERVICE, AuthServicer
+from auth_service.service import auth_service
+from auth_service.settings import Settings
+from chassis.context import request
+from chassis.database import Database
+from chassis.errors import RemoteError, ServiceError
+from chassis.grpc_client import GrpcClient
+from chassis.identity import Identity, Jwks, Role, ServiceTokens, TokenVerifier, encode_key
+from chassis.ids import uuid7
+from deploy.processes import free_ports
+
+from .conftest import Caller, MakeDatabase, Serve, Until
+
+EMAIL = "asha@example.org"
+PASSWORD = "plum-Kettle7"
+PEPPER = "of-the-tests" * 4
+
+
+@dataclass
+class Box:
+    """A served auth_service, and what is behind it."""
+
+    auth: Auth
+    caller: Caller
+
+    @property
+    def database(self) -> Database:
+        return self.auth.database
+
+    async def execute(self, sql: str, **parameters: Any) -> None:
+        async with self.database.transaction() as session:
+            await session.execute(sql, **parameters)
+
+    async def scalar(self, sql: str, **parameters: Any) -> Any:
+        async with self.database.transaction() as session:
+            return await session.scalar(sql, **parameters)
+
+    async def sent(self, type: str) -> list[dict[str, Any]]:
+        """The messages of one type that wait in the outbox, oldest first."""
+        async with self.database.transaction() as session:
+            rows = await session.all("SELECT type, body FROM outbox ORDER BY id")
+        return [json.loads(row.body) for row in rows if row.type.endswith(f".{type}")]
+
+    async def actions(self) -> list[str]:
+        """The audit trail."""
+        async with self.database.transaction() as session:
+            return [row.action for row in await session.all("SELECT action FROM audit ORDER BY id")]
+
+    async def ask_code(self, email: str = EMAIL, purpose: str = "REGISTER") -> None:
+        await self.caller.as_gateway(
+            "RequestCode", auth_pb2.RequestCodeRequest(email=email, purpose=purpose)
+        )
+
+    async def code(self, email: str = EMAIL) -> str:
+        """Asks for a code and reads the mail."""
+        await self.ask_code(email)
+        return next(m["code"] for m in await self.sent("DeliverCode") if m["email"] == email)
+
+    async def register(self, code: str, email: str = EMAIL, **fields: str) -> auth_pb2.User:
+        values = {"password": PASSWORD, "name": "Asha", **fields}
+        message = auth_pb2.RegisterRequest(email=email, code=code, **values)
+        user: auth_pb2.User = (await self.caller.as_gateway("Register", message)).user
+        return user
+
+    async def person(self, email: str = EMAIL) -> auth_pb2.User:
+        """Somebody registered."""
+        return await self.register(await self.code(email), email)
+
+    async def log_in(self, email: str = EMAIL, password: str = PASSWORD) -> auth_pb2.Tokens:
+        message = auth_pb2.LogInRequest(
+            email=email, password=password, address="192.0.2.7", user_agent="tests"
+        )
+        tokens: auth_pb2.Tokens = (await self.caller.as_gateway("LogIn", message)).tokens
+        return tokens
+
+    async def refresh(self, tokens: auth_pb2.Tokens) -> auth_pb2.Tokens:
+        message = auth_pb2.RefreshRequest(refresh_token=tokens.refresh_token)
+        fresh: auth_pb2.Tokens = (await self.caller.as_gateway("Refresh", message)).tokens
+        return fresh
+
+    async def age_rotations(self) -> None:
+        """Puts every rotation so far out of the grace."""
+        await self.execute("UPDATE refresh_token SET rotated_at = rotated_at - interval '11 s'")
+
+    async def age_codes(self) -> None:
+        """Lets everybody ask for a code again, as after a minute."""
+        await self.execute(
+            "UPDATE code_quota SET sent_at ="
+            " ARRAY(SELECT at - interval '61 s' FROM unnest(sent_at) WITH ORDINALITY AS s(at, n)"
+            " ORDER BY n)"
+        )
+
+    async def age_log_ins(self) -> None:
+        """Lets everybody try to log in again, as after the longest wait."""
+        await self.execute("UPDATE login_throttle SET next_at = clock_timestamp()")
+
+
+def claims_of(tokens: auth_pb2.Tokens) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(tokens.access_token, options={"verify_signature": False})
+    return claims
+
+
+async def refusal(call: Awaitable[object]) -> RemoteError:
+    with pytest.raises(RemoteError) as refused:
+        await call
+    return refused.value
+
+
+MakeBox = Callable[..., Awaitable[Box]]
+
+
+@pytest.fixture
+async def make_box(make_database: MakeDatabase, serve: Serve) -> AsyncIterator[MakeBox]:
+    with HashingPool(2, 200) as passwords:
+
+        async def make(*, like: Box | None = None, **options: Any) -> Box:
+            database = await make_database(
+                "auth", encode=encode, like=like.database if like else None
+            )
+            keys = KeyRing(database)
+            await keys.open()
+            settings = {
+                "code_pepper": PEPPER.encode(),
+                "organizer_signup_open": True,
+                "limits": Limits(),
+                "passwords": passwords,
+                **options,
+            }
+            auth = Auth(database, keys, **settings)
+            caller = await serve("auth", SERVICE, AuthServicer(auth), auth_pb2_grpc.AuthServiceStub)
+            return Box(auth, caller)
+
+        yield make
+
+
+@pytest.fixture
+async def box(make_box: MakeBox) -> Box:
+    return await make_box()
+
+
+# --- one-time codes and registration -------------------------------------------------------------
+
+
+async def test_a_newcomer_registers_with_the_code_from_the_mail_and_logs_in(box: Box) -> None:
+    code = await box.code()
+    user = await box.register(code, "ASHA@example.org", phone="+9779841000000", country="NP")
+    tokens = await box.log_in("Asha@Example.org")
+
+    assert (user.email, user.name, user.role) == (EMAIL, "Asha", "CUSTOMER")
+    assert tokens.user == user
+    assert (tokens.expires_in, tokens.refresh_expires_in) == (600, 30 * 24 * 3600)
+    assert await box.sent("UserChanged") == [
+        {"user_id": user.id, "email": EMAIL, "name": "Asha", "version": "1"}
+    ]
+    me = await box.caller.as_person(user.id, "GetMe", auth_pb2.GetMeRequest())
+    assert me.user == user
+    assert await box.actions() == ["REGISTERED", "LOGGED_IN"]
+
+
+async def test_fifty_registrations_with_one_code_make_one_account(box: Box) -> None:
+    code = await box.code()
+    results = await asyncio.gather(*(box.register(code) for _ in range(50)), return_exceptions=True)
+
+    refused = [result.reason for result in results if isinstance(result, RemoteError)]
+    assert refused == ["INVALID_CODE"] * 49
+    assert await box.scalar("SELECT count(*) FROM account") == 1
+    assert len(await box.sent("UserChanged")) == 1
+
+
+async def test_five_wrong_tries_void_the_code(box: Box) -> None:
+    code = await box.code()
+    wrong = "000000" if code != "000000" else "000001"
+    tries = await asyncio.gather(*(refusal(box.register(wrong)) for _ in range(5)))
+    assert {(error.reason, "otp" in error.metadata) for error in tries} == {("INVALID_CODE", True)}
+
+    assert (await refusal(box.register(code))).reason == "INVALID_CODE"
+    await box.age_codes()
+    await box.ask_code()
+    await box.register((await box.sent("DeliverCode"))[-1]["code"])
+
+
+async def test_four_wrong_tries_leave_the_code_good(box: Box) -> None:
+    code = await box.code()
+    wrong = "000000" if code != "000000" else "000001"
+    for _ in range(4):
+        await refusal(box.register(wrong))
+    assert (await box.register(code)).email == EMAIL
+
+
+async def test_a_code_is_good_for_its_time_its_address_and_its_purpose_only(box: Box) -> None:
+    code = await box.code()
+    assert (await refusal(box.register(code, "chandra@example.org"))).reason == "INVALID_CODE"
+    await box.execute(
+        "UPDATE one_time_code SET purpose = 'PASSWORD_RESET' WHERE email = :e", e=EMAIL
+    )
+    assert (await refusal(box.register(code))).reason == "INVALID_CODE"
+    await box.execute("UPDATE one_time_code SET purpose = 'REGISTER' WHERE email = :e", e=EMAIL)
+    await box.execute("UPDATE one_time_code SET expires_at = clock_timestamp()")
+    assert (await refusal(box.register(code))).reason == "INVALID_CODE"
+
+
+async def test_of_many_asked_for_at_once_one_code_is_sent(box: Box) -> None:
+    results = await asyncio.gather(*(box.ask_code() for _ in range(20)), return_exceptions=True)
+
+    refused = [result for result in results if isinstance(result, RemoteError)]
+    assert {error.reason for error in refused} == {"CODE_THROTTLED"}
+    assert all(1 <= int(error.metadata["retry_after"]) <= 60 for error in refused)
+    assert len(refused) == 19
+    assert len(await box.sent("DeliverCode")) == 1
+
+
+async def test_an_address_gets_five_codes_an_hour(box: Box) -> None:
+    for _ in range(5):
+        await box.ask_code()
+        await box.age_codes()
+    error = await refusal(box.ask_code())
+    assert error.reason == "CODE_THROTTLED"
+    assert 3000 < int(error.metadata["retry_after"]) <= 3600
+
+    await box.execute(
+        "UPDATE code_quota SET sent_at[5] = clock_timestamp() - interval '61 minutes'"
+    )
+    await box.ask_code()
+    assert len(await box.sent("DeliverCode")) == 6
+
+
+async def test_a_known_and_an_unknown_address_get_the_same_answers(box: Box) -> None:
+    await box.person()
+    await box.age_codes()
+    mailed = len(await box.sent("DeliverCode"))
+
+    await box.ask_code(EMAIL, "REGISTER")
+    await box.ask_code("nobody@example.org", "PASSWORD_RESET")
+    again = await asyncio.gather(
+        refusal(box.ask_code(EMAIL, "REGISTER")),
+        refusal(box.ask_code("nobody@example.org", "PASSWORD_RESET")),
+    )
+    assert {error.reason for error in again} == {"CODE_THROTTLED"}
+    assert len(await box.sent("DeliverCode")) == mailed
+
+    await box.age_codes()
+    await box.ask_code(EMAIL, "PASSWORD_RESET")
+    assert (await box.sent("DeliverCode"))[-1]["purpose"] == "PASSWORD_RESET"
+
+
+async def test_that_an_address_is_taken_is_told_only_with_its_code(box: Box) -> None:
+    first = await box.code()
+    await box.register(first)
+    assert (await refusal(box.register(first))).reason == "INVALID_CODE"
+
+    # The code was asked for before the account was there, and comes too late.
+    other = "bina@example.org"
+    code = await box.code(other)
+    await box.execute("UPDATE account SET email = :email", email=other)
+    assert (await refusal(box.register(code, other))).reason == "EMAIL_TAKEN"
+    assert (await refusal(box.register(code, other))).reason == "INVALID_CODE"
+
+
+async def test_a_weak_password_does_not_cost_the_code(box: Box) -> None:
+    code = await box.code()
+    error = await refusal(box.register(code, password="password123"))
+    assert (error.reason, "password" in error.metadata) == ("WEAK_PASSWORD", True)
+    await box.register(code)
+
+
+async def test_a_malformed_application_names_its_fields(box: Box) -> None:
+    error = await refusal(box.register("123456", "nonsense", country="Nepal", role="ADMIN"))
+    assert error.reason == "INVALID_ACCOUNT"
+    assert {"email", "country", "role"} <= set(error.metadata)
+    assert (await refusal(box.ask_code(EMAIL, "LOGIN"))).reason == "INVALID_ACCOUNT"
+
+
+async def test_who_asks_to_be_an_organizer_is_one_where_sign_up_is_open(make_box: MakeBox) -> None:
+    open_box = await make_box()
+    organizer = await open_box.register(await open_box.code(), role="ORGANIZER")
+    closed_box = await make_box(organizer_signup_open=False)
+    waiting = await closed_box.register(await closed_box.code(), role="ORGANIZER")
+
+    assert (organizer.role, organizer.organizer_requested) == ("ORGANIZER", False)
+    assert (waiting.role, waiting.organizer_requested) == ("CUSTOMER", True)
+
+
+async def test_codes_passwords_and_refresh_tokens_are_stored_hashed_only(box: Box) -> None:
+    code = await box.code()
+    await box.register(code)
+    tokens = await box.log_in()
+    await box.execute("DELETE FROM outbox")
+    async with box.database.transaction() as session:
+        stored = "\n".join(
+            [
+                *map(str, await session.all("SELECT one_time_code::text FROM one_time_code")),
+                *map(str, await session.all("SELECT account::text FROM account")),
+                *map(str, await session.all("SELECT refresh_token::text FROM refresh_token")),
+                *map(str, await session.all("SELECT audit::text FROM audit")),
+            ]
+        )
+    assert "$argon2id$v=19$m=19456,t=2,p=1$" in stored
+    for secret in (PASSWORD, tokens.refresh_token, tokens.access_token):
+        assert secret not in stored
+        assert secret.encode().hex() not in stored
+    assert await box.scalar(
+        "SELECT digest <> sha256(CAST(:code AS bytea)) FROM one_time_code", code=code.encode()
+    )
+
+
+# --- log-in --------------------------------------------------------------------------------------
+
+
+async def test_unknown_address_wrong_password_and_disabled_account_look_the_same(box: Box) -> None:
+    await box.person()
+    await box.person("bina@example.org")
+    await box.execute(
+        "UPDATE account SET disabled_at = clock_timestamp() WHERE email = 'bina@example.org'"
+    )
+    errors = [
+        await refusal(box.log_in("nobody@example.org")),
+        await refusal(box.log_in(EMAIL, "wrong-Kettle7")),
+        await refusal(box.log_in("bina@example.org", "wrong-Kettle7")),
+    ]
+    assert {(error.code, error.reason, error.detail) for error in errors} == {
+        (errors[0].code, "INVALID_CREDENTIALS", "The e-mail address or the password is wrong.")
+    }
+    assert (await refusal(box.log_in("bina@example.org"))).reason == "ACCOUNT_DISABLED"
+    assert (await box.actions()).count("LOG_IN_FAILED") == 3
+
+
+async def test_an_unknown_address_costs_the_same_hashing(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await box.person()
+    parameters: list[str] = []
+    verify = PasswordHasher.verify
+
+    def spy(self: PasswordHasher, hashed: str, password: str) -> bool:
+        parameters.append(hashed.rsplit("$", 2)[0])
+        return verify(self, hashed, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", spy)
+    await refusal(box.log_in("nobody@example.org"))
+    await refusal(box.log_in(EMAIL, "wrong-Kettle7"))
+    assert parameters == ["$argon2id$v=19$m=19456,t=2,p=1"] * 2
+
+
+@pytest.mark.parametrize("email", [EMAIL, "nobody@example.org"])
+async def test_failed_log_ins_wait_longer_and_longer_but_never_for_ever(
+    box: Box, email: str
+) -> None:
+    await box.person()
+    for _ in range(5):
+        assert (await refusal(box.log_in(email, "wrong"))).reason == "INVALID_CREDENTIALS"
+    assert await box.scalar("SELECT failures FROM login_throttle") == 5
+    for failures, seconds in ((12, 128), (13, 256), (14, 512), (15, 900), (900, 900)):
+        await box.age_log_ins()
+        await box.execute("UPDATE login_throttle SET failures = :before", before=failures - 1)
+        assert (await refusal(box.log_in(email, "wrong"))).reason == "INVALID_CREDENTIALS"
+        error = await refusal(box.log_in(email))
+        assert error.reason == "LOGIN_THROTTLED"
+        assert seconds - 60 < int(error.metadata["retry_after"]) <= seconds
+
+
+async def test_a_good_log_in_forgives_the_failures_before_it(box: Box) -> None:
+    await box.person()
+    for _ in range(5):
+        await refusal(box.log_in(EMAIL, "wrong"))
+    await box.age_log_ins()
+    await box.log_in()
+    for _ in range(4):
+        assert (await refusal(box.log_in(EMAIL, "wrong"))).reason == "INVALID_CREDENTIALS"
+    await box.log_in()
+
+
+async def test_of_a_hundred_guesses_at_once_five_are_looked_at(make_box: MakeBox) -> None:
+    first = await make_box()
+    second = await make_box(like=first)
+    await first.person()
+    errors = await asyncio.gather(
+        *(refusal(box.log_in(EMAIL, f"guess-{n}")) for n in range(50) for box in (first, second))
+    )
+    reasons = [error.reason for error in errors]
+    # A second's wait may end while they come in; each guess it lets through doubles the next one.
+    assert 5 <= reasons.count("INVALID_CREDENTIALS") <= 10
+    assert set(reasons) == {"INVALID_CREDENTIALS", "LOGIN_THROTTLED"}
+
+
+async def test_many_good_log_ins_at_once_all_succeed(box: Box) -> None:
+    await box.person()
+    sessions = {claims_of(tokens)["sid"] for tokens in await asyncio.gather(
+        *(box.log_in() for _ in range(20))
+    )}  # fmt: skip
+    assert len(sessions) == 20
+
+
+async def test_no_more_wait_for_hashing_than_there_is_room_for(make_box: MakeBox) -> None:
+    with HashingPool(1, 1) as passwords:
+        box = await make_box(passwords=passwords)
+        with passwords.place(), passwords.place():
+            error = await refusal(box.log_in())
+        assert (error.reason, error.metadata["retry_after"]) == ("OVERLOADED", "1")
+        # The refused try was not counted against the address.
+        assert await box.scalar("SELECT count(*) FROM login_throttle") == 0
+        assert (await refusal(box.log_in())).reason == "INVALID_CREDENTIALS"
+
+
+async def test_a_hash_of_weaker_parameters_is_replaced_at_the_next_log_in(
+    make_box: MakeBox,
+) -> None:
+    with HashingPool(1, 10, memory_kib=8192) as weaker:
+        old = await make_box(passwords=weaker)
+        await old.person()
+    new = await make_box(like=old)
+    await new.log_in()
+    assert "m=19456" in await new.scalar("SELECT password_hash FROM account")
+    await new.log_in()
+
+
+async def test_a_session_is_not_opened_with_a_password_replaced_meanwhile(box: Box) -> None:
+    await box.person()
+    async with box.database.transaction() as session:
+        known = await storage.find_credentials(session, EMAIL)
+    assert known is not None
+    await box.execute("UPDATE account SET password_version = password_version + 1")
+    async with box.database.transaction() as session:
+        assert await storage.open_session(session, uuid7(), known, "", "") is None
+
+
+# --- sessions ------------------------------------------------------------------------------------
+
+
+async def test_a_refresh_rotates_the_token_and_reads_the_role_again(box: Box) -> None:
+    await box.person()
+    first = await box.log_in()
+    await box.execute("UPDATE account SET role = 'ORGANIZER'")
+    second = await box.refresh(first)
+
+    assert second.refresh_token != first.refresh_token
+    assert (claims_of(first)["role"], claims_of(second)["role"]) == ("CUSTOMER", "ORGANIZER")
+    assert claims_of(first)["sid"] == claims_of(second)["sid"]
+    await box.refresh(second)
+
+
+async def test_reuse_ends_the_session_but_not_the_persons_others(box: Box) -> None:
+    await box.person()
+    stolen, other = await box.log_in(), await box.log_in()
+    successor = await box.refresh(stolen)
+    await box.age_rotations()
+
+    assert (await refusal(box.refresh(stolen))).reason == "INVALID_REFRESH_TOKEN"
+    assert (await refusal(box.refresh(successor))).reason == "INVALID_REFRESH_TOKEN"
+    assert (await box.actions()).count("REFRESH_REUSED") == 1
+    await box.refresh(other)
+
+
+async def test_a_lost_reply_is_answered_again_within_the_grace(box: Box) -> None:
+    await box.person()
+    first = await box.log_in()
+    lost = await box.refresh(first)
+    again = await box.refresh(first)
+
+    assert again.refresh_token != lost.refresh_token
+    await box.refresh(again)
+
+
+async def test_two_refreshes_at_once_are_both_usable(make_box: MakeBox) -> None:
+    first = await make_box()
+    second = await make_box(like=first)
+    await first.person()
+    for _ in range(5):
+        tokens = await first.log_in()
+        pairs = await asyncio.gather(first.refresh(tokens), second.refresh(tokens))
+        assert len({pair.refresh_token for pair in pairs}) == 2
+        await asyncio.gather(first.refresh(pairs[0]), second.refresh(pairs[1]))
+
+
+async def test_a_token_past_its_time_or_never_given_out_is_refused(box: Box) -> None:
+    await box.person()
+    tokens = await box.log_in()
+    await box.execute("UPDATE refresh_token SET expires_at = clock_timestamp()")
+    for token in (tokens.refresh_token, tokens.access_token, "", "x" * 43):
+        error = await refusal(box.refresh(auth_pb2.Tokens(refresh_token=token)))
+        assert error.reason == "INVALID_REFRESH_TOKEN"
+    assert "REFRESH_REUSED" not in await box.actions()
+
+
+async def test_a_disabled_account_is_not_carried_on(box: Box) -> None:
+    user = await box.person()
+    tokens = await box.log_in()
+    await box.execute("UPDATE account SET disabled_at = clock_timestamp()")
+    assert (await refusal(box.refresh(tokens))).reason == "INVALID_REFRESH_TOKEN"
+    me = box.caller.as_person(user.id, "GetMe", auth_pb2.GetMeRequest())
+    assert (await refusal(me)).reason == "ACCOUNT_DISABLED"
+
+
+async def log_out(box: Box, subject: str, session_id: str) -> None:
+    token = box.caller.keys.sign(
+        {"iss": "parterre-auth", "aud": "parterre", "sub": subject, "role": "CUSTOMER",
+         "sid": session_id, "nbf": 0, "exp": 4_000_000_000}
+    )  # fmt: skip
+    identity = Identity(subject, Role.CUSTOMER, session_id, token, 4_000_000_000)
+    with request(id="test", identity=identity, seconds=30):
+        await box.caller.client.call(box.caller.stub.LogOut, auth_pb2.LogOutRequest())
+
+
+async def test_logging_out_ends_ones_own_session_and_no_other(box: Box) -> None:
+    user = await box.person()
+    here, elsewhere = await box.log_in(), await box.log_in()
+    session_id = claims_of(here)["sid"]
+
+    await log_out(box, str(uuid7()), session_id)  # somebody else's token
+    here = await box.refresh(here)
+    await log_out(box, user.id, session_id)
+    await log_out(box, user.id, session_id)
+
+    assert (await refusal(box.refresh(here))).reason == "INVALID_REFRESH_TOKEN"
+    await box.refresh(elsewhere)
+    assert (await box.actions()).count("LOGGED_OUT") == 1
+
+
+async def test_refreshing_while_logging_out_leaves_no_token_alive(box: Box) -> None:
+    user = await box.person()
+    for _ in range(10):
+        tokens = await box.log_in()
+        results = await asyncio.gather(
+            box.refresh(tokens),
+            log_out(box, user.id, claims_of(tokens)["sid"]),
+            return_exceptions=True,
+        )
+        assert results[1] is None
+        if isinstance(results[0], RemoteError):
+            assert results[0].reason == "INVALID_REFRESH_TOKEN"
+        assert await box.scalar("SELECT count(*) FROM refresh_token") == 0
+
+
+async def test_only_the_gateway_opens_sessions_and_only_people_end_them(box: Box) -> None:
+    person = str(uuid7())
+    for method, message in (
+        ("RequestCode", auth_pb2.RequestCodeRequest()),
+        ("Register", auth_pb2.RegisterRequest()),
+        ("LogIn", auth_pb2.LogInRequest()),
+        ("Refresh", auth_pb2.RefreshRequest()),
+    ):
+        error = await refusal(box.caller.as_person(person, method, message, Role.ADMIN))
+        assert error.reason == "FORBIDDEN"
+    for method, message in (
+        ("LogOut", auth_pb2.LogOutRequest()),
+        ("GetMe", auth_pb2.GetMeRequest()),
+    ):
+        assert (await refusal(box.caller.as_gateway(method, message))).reason == "FORBIDDEN"
+    nobody = box.caller.as_person(person, "GetMe", auth_pb2.GetMeRequest())
+    assert (await refusal(nobody)).reason == "ACCOUNT_NOT_FOUND"
+
+
+# --- keys and tokens -----------------------------------------------------------------------------
+
+
+async def test_replicas_that_start_together_agree_on_the_keys(make_database: MakeDatabase) -> None:
+    first = await make_database("auth")
+    databases = [first, *[await make_database("auth", like=first) for _ in range(4)]]
+    rings = [KeyRing(database) for database in databases]
+    await asyncio.gather(*(ring.open() for ring in rings))
+
+    sets = [ring.jwk_set() for ring in rings]
+    assert len(sets[0]["keys"]) == 2
+    assert all(keys == sets[0] for keys in sets)
+    assert all(set(key) == {"kty", "crv", "use", "alg", "kid", "x"} for key in sets[0]["keys"])
+
+
+async def test_after_a_rotation_the_next_key_signs_and_the_old_one_is_still_accepted(
+    box: Box,
+) -> None:
+    await box.person()
+    before = await box.log_in()
+    await box.execute(
+        "UPDATE signing_key SET retired_at = clock_timestamp()"
+        " WHERE kid = (SELECT kid FROM signing_key ORDER BY kid LIMIT 1)"
+    )
+    await box.auth.keys.open()
+    after = await box.log_in()
+
+    kids = [jwt.get_unverified_header(tokens.access_token)["kid"] for tokens in (before, after)]
+    published = [key["kid"] for key in box.auth.keys.jwk_set()["keys"]]
+    assert kids == published[:2]
+    assert len(published) == 3
+    verifier = TokenVerifier("auth", box.auth.keys, {})
+    for tokens in (before, after):
+        assert (await verifier.verify(tokens.access_token)).role is Role.CUSTOMER
+
+
+async def test_a_key_made_by_another_replica_is_found(make_box: MakeBox) -> None:
+    box = await make_box()
+    other = KeyRing(box.database)
+    await box.person()
+    tokens = await box.log_in()
+    kid = jwt.get_unverified_header(tokens.access_token)["kid"]
+
+    assert await other.key(kid) is not None
+    assert await other.key(str(uuid7())) is None
+
+
+async def test_only_a_good_access_token_is_taken_for_one(box: Box) -> None:
+    user = await box.person()
+    tokens = await box.log_in()
+    header = jwt.get_unverified_header(tokens.access_token)
+    claims = claims_of(tokens)
+    assert set(claims) == {"iss", "aud", "sub", "role", "sid", "iat", "nbf", "exp", "jti"}
+    assert claims["exp"] - claims["iat"] == 600
+    async with box.database.transaction() as session:
+        rows = await storage.list_keys(session)
+    signer = Ed25519PrivateKey.from_private_bytes(rows[0].private_key)
+    public = signer.public_key()
+    verifier = TokenVerifier("auth", box.auth.keys, {})
+
+    def signed(changes: dict[str, Any], **headers: Any) -> str:
+        return jwt.encode(
+            claims | changes, signer, algorithm="EdDSA", headers={**header, **headers}
+        )
+
+    def hmac_signed(secret: bytes) -> str:
+        headers = {**header, "alg": "HS256"}
+        parts = [
+            jwt.utils.base64url_encode(json.dumps(part).encode()) for part in (headers, claims)
+        ]
+        signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
+            b".".join(parts), secret
+        )
+        return b".".join([*parts, jwt.utils.base64url_encode(signature)]).decode()
+
+    identity = await verifier.verify(signed({}))
+    assert (identity.subject, identity.session_id) == (user.id, claims["sid"])
+    stranger = Ed25519PrivateKey.generate()
+    now = int(time.time())
+    forged = {
+        "alg none": jwt.encode(claims, None, algorithm="none", headers={**header, "alg": "none"}),
+        "HS256 with the raw public key": hmac_signed(public.public_bytes_raw()),
+        "HS256 with the PEM public key": hmac_signed(
+            public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        ),
+        "another's key": jwt.encode(claims, stranger, algorithm="EdDSA", headers=header),
+        "a key of its own": jwt.encode(
+            claims,
+            stranger,
+            algorithm="EdDSA",
+            headers={
+                **header,
+                "jwk": {
+                    "kty": "OKP",
+                    "crv": "Ed25519",
+                    "x": encode_key(stranger.public_key().public_bytes_raw()),
+                },
+            },
+        ),
+        "unknown key": signed({}, kid=str(uuid7())),
+        "no type": signed({}, typ="JWT"),
+        "wrong audience": signed({"aud": "elsewhere"}),
+        "wrong issuer": signed({"iss": "elsewhere"}),
+        "expired": signed({"exp": now - 120}),
+        "not yet": signed({"nbf": now + 120}),
+        "no such role": signed({"role": "OWNER"}),
+        "a refresh token": tokens.refresh_token,
+        "nothing": "",
+    }
+    for name, token in forged.items():
+        with pytest.raises(ServiceError) as refused:
+            await verifier.verify(token)
+        assert refused.value.reason == "INVALID_TOKEN", name
+
+
+# --- the trail, the first admin, the whole service -----------------------------------------------
+
+
+async def test_the_audit_trail_cannot_be_rewritten(box: Box) -> None:
+    await box.person()
+    for statement in ("DELETE FROM audit", "UPDATE audit SET action = 'X'", "TRUNCATE audit"):
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            await box.execute(statement)
+    assert await box.actions() == ["REGISTERED"]
+
+
+async def test_the_first_admin_is_made_once_and_never_changed(make_box: MakeBox) -> None:
+    first = await make_box()
+    second = await make_box(like=first)
+    await asyncio.gather(
+        *(
+            handlers.bootstrap_admin(box.auth, email="Admin@example.org", password=PASSWORD)
+            for box in (first, second)
+        )
+    )
+    await handlers.bootstrap_admin(
+        first.auth, email="admin@example.org", password="another-Kettle8"
+    )
+
+    tokens = await first.log_in("admin@example.org")
+    assert tokens.user.role == "ADMIN"
+    assert len(await first.sent("UserChanged")) == 1
+
+
+async def test_a_customer_is_not_made_an_admin_by_the_settings(box: Box) -> None:
+    user = await box.person()
+    await handlers.bootstrap_admin(box.auth, email=EMAIL, password="another-Kettle8")
+    assert (await box.log_in()).user == user
+
+
+async def test_what_is_over_is_forgotten_and_nothing_else(box: Box) -> None:
+    await box.person()
+    old, live = await box.log_in(), await box.log_in()
+    await refusal(box.log_in("nobody@example.org"))
+    sid = UUID(claims_of(old)["sid"])
+    await box.execute(
+        "UPDATE session SET last_used_at = last_used_at - interval '32 days' WHERE id = :sid",
+        sid=sid,
+    )
+    await box.execute("UPDATE login_throttle SET next_at = next_at - interval '2 days'")
+    await box.execute("UPDATE one_time_code SET expires_at = expires_at - interval '2 hours'")
+    await box.execute("UPDATE code_quota SET sent_at[1] = sent_at[1] - interval '3 hours'")
+    async with box.database.transaction() as session:
+        assert await storage.forget(session, Limits(), 1000) == 1
+    async with box.database.transaction() as session:
+        assert await storage.forget(session, Limits(), 1000) == 0
+        for table in ("one_time_code", "code_quota", "login_throttle"):
+            assert await session.scalar(f"SELECT count(*) FROM {table}") == 0
+        assert await session.scalar("SELECT count(*) FROM session") == 1
+    await box.refresh(live)
+
+
+async def test_the_whole_service_serves_its_keys_and_delivers_its_codes(
+    make_database: MakeDatabase, broker_url: str, until: Until
+) -> None:
+    database = await make_database("auth")
+    gateway = Ed25519PrivateKey.generate()
+    rpc_port, internal_port = free_ports(2)
+    jwks_url = f"http://127.0.0.1:{internal_port}/.well-known/jwks.json"
+    settings = Settings(
+        profile="local",
+        internal_port=internal_port,
+        grpc_port=rpc_port,
+        jwks_url=jwks_url,
+        service_key=encode_key(Ed25519PrivateKey.generate().private_bytes_raw()),
+        service_peers={"gateway": encode_key(gateway.public_key().public_bytes_raw())},
+        database_url=database.engine.url.render_as_string(hide_password=False),
+        amqp_url=broker_url,
+        code_pepper=PEPPER,
+        bootstrap_admin_email="admin@example.org",
+        bootstrap_admin_password=PASSWORD,
+    )
+    tokens = ServiceTokens("gateway", encode_key(gateway.private_bytes_raw()))
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(auth_service(settings))
+        client = GrpcClient("auth", f"127.0.0.1:{rpc_port}", tokens)
+        stack.push_async_callback(client.close)
+        stub = auth_pb2_grpc.AuthServiceStub(client.channel)
+
+        reply = await client.call(
+            stub.LogIn, auth_pb2.LogInRequest(email="admin@example.org", password=PASSWORD)
+        )
+        identity = await TokenVerifier("booking", Jwks(jwks_url), {}).verify(
+            reply.tokens.access_token
+        )
+        assert identity.role is Role.ADMIN
+        with request(id="test", identity=identity, seconds=30):
+            me = await client.call(stub.GetMe, auth_pb2.GetMeRequest())
+        assert me.user.id == identity.subject
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(jwks_url)
+        assert answer.headers["cache-control"] == "public, max-age=300"
+        assert "private" not in answer.text
+        await client.call(
+            stub.RequestCode, auth_pb2.RequestCodeRequest(email=EMAIL, purpose="REGISTER")
+        )
+
+        async def published() -> bool:
+            async with database.transaction() as session:
+                return await session.scalar("SELECT count(*) FROM outbox") == 0
+
+        await until(published)
