@@ -1,0 +1,1 @@
+"""Bookings, the saga that carries them, and tickets."""

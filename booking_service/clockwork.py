@@ -1,0 +1,47 @@
+"""What happens by itself: deadlines, and telling the bookings of an event that was called off."""
+
+from __future__ import annotations
+
+import asyncio
+
+from booking_service import handlers, storage
+from booking_service.wakeups import Wakeups
+from chassis.database import Database
+
+_BATCH = 50
+_EVENTS = 20
+_POLL_SECONDS = 1.0
+# Between batches of one event's bookings, so that a full house's refunds do not crowd out sales.
+_PACE_SECONDS = 0.2
+
+
+async def keep_deadlines(database: Database, wakeups: Wakeups) -> None:
+    """Applies DEADLINE to sagas that are due, for ever; any number of processes may."""
+    while True:
+        if await meet_deadlines(database, wakeups) < _BATCH:
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def meet_deadlines(database: Database, wakeups: Wakeups) -> int:
+    """Applies DEADLINE to one batch of sagas that are due; returns to how many."""
+    async with database.transaction() as session:
+        return await handlers.meet_deadlines(session, wakeups, _BATCH)
+
+
+async def keep_telling(database: Database, wakeups: Wakeups) -> None:
+    """Tells the bookings of events that were called off, for ever; goes on where it stopped."""
+    while True:
+        if not await tell_once(database, wakeups):
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def tell_once(database: Database, wakeups: Wakeups) -> int:
+    """One batch for each of the events that were called off first; returns how many it told."""
+    async with database.transaction() as session:
+        events = await storage.unsettled_events(session, _EVENTS)
+    told = 0
+    for event_id in events:
+        async with database.transaction() as session:
+            told += await handlers.tell_event_off(session, wakeups, event_id, _BATCH)
+        await asyncio.sleep(_PACE_SECONDS)
+    return told

@@ -1,0 +1,35 @@
+"""Builds booking_service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from booking_service import clockwork
+from booking_service.messaging import MESSAGES, encode, queues
+from booking_service.rpc import SERVICE, BookingServicer, Holds
+from booking_service.settings import Settings
+from booking_service.tickets import TicketKeys
+from booking_service.wakeups import Wakeups
+from chassis.identity import decode_key
+from chassis.service import Chassis
+
+
+@asynccontextmanager
+async def booking_service(settings: Settings) -> AsyncIterator[None]:
+    """The running service."""
+    keys = TicketKeys(
+        decode_key(settings.ticket_key.get_secret_value()),
+        [decode_key(key) for key in settings.ticket_old_keys],
+    )
+    async with Chassis.open("booking", settings) as chassis:
+        database = chassis.database("booking", encode)
+        wakeups = Wakeups()
+        await chassis.relay(database, MESSAGES)
+        for queue, handlers in queues(wakeups).items():
+            await chassis.consume(queue, handlers, database, MESSAGES)
+        await chassis.run("deadlines", lambda: clockwork.keep_deadlines(database, wakeups))
+        await chassis.run("cancelled-events", lambda: clockwork.keep_telling(database, wakeups))
+        holds = Holds(chassis.client("inventory", settings.inventory_address))
+        await chassis.serve(SERVICE, BookingServicer(database, wakeups, holds.fetch, keys))
+        yield

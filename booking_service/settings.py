@@ -1,0 +1,19 @@
+"""Settings of booking_service, from environment variables BOOKING_..."""
+
+from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """What the service needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="BOOKING_")
+
+    # host:port of inventory_service's RPCs.
+    inventory_address: str
+    # The Ed25519 key that signs tickets: 32 bytes, base64url.
+    ticket_key: SecretStr
+    # Public keys (32 bytes, base64url) of before, whose tickets are still good; JSON list.
+    ticket_old_keys: tuple[str, ...] = ()
