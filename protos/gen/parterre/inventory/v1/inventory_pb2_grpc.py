@@ -86,6 +86,7 @@ class InventoryServiceServicer:
 
     def GetAvailability(self, request, context):
         """Says how much is left of some events.
+        Reasons: TOO_MANY_EVENTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,14 +120,14 @@ class InventoryServiceServicer:
 
     def ExtendHold(self, request, context):
         """Gives more time, within the cap.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseHold(self, request, context):
-        """Gives seats back, some or all.
+        """Gives seats back, some or all; all of it twice is answered alike.
         Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -21,7 +21,9 @@ class InventoryServiceStub:
     Reasons: EVENT_NOT_ON_SALE.
     """
     GetAvailability: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetAvailabilityRequest, _inventory_pb2.GetAvailabilityResponse]
-    """Says how much is left of some events."""
+    """Says how much is left of some events.
+    Reasons: TOO_MANY_EVENTS.
+    """
     CreateHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateHoldRequest, _inventory_pb2.CreateHoldResponse]
     """Holds seats and tickets for the caller, all or nothing.
     Reasons: EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION,
@@ -38,10 +40,10 @@ class InventoryServiceStub:
     """
     ExtendHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ExtendHoldRequest, _inventory_pb2.ExtendHoldResponse]
     """Gives more time, within the cap.
-    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT.
+    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD.
     """
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseHoldRequest, _inventory_pb2.ReleaseHoldResponse]
-    """Gives seats back, some or all.
+    """Gives seats back, some or all; all of it twice is answered alike.
     Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS.
     """
 
@@ -64,7 +66,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.GetAvailabilityRequest,
         context: _aio.ServicerContext[_inventory_pb2.GetAvailabilityRequest, _abc.Awaitable[_inventory_pb2.GetAvailabilityResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.GetAvailabilityResponse]:
-        """Says how much is left of some events."""
+        """Says how much is left of some events.
+        Reasons: TOO_MANY_EVENTS.
+        """
 
     @_abc_1.abstractmethod
     def CreateHold(
@@ -105,7 +109,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inventory_pb2.ExtendHoldRequest, _abc.Awaitable[_inventory_pb2.ExtendHoldResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.ExtendHoldResponse]:
         """Gives more time, within the cap.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD.
         """
 
     @_abc_1.abstractmethod
@@ -114,7 +118,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ReleaseHoldRequest,
         context: _aio.ServicerContext[_inventory_pb2.ReleaseHoldRequest, _abc.Awaitable[_inventory_pb2.ReleaseHoldResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.ReleaseHoldResponse]:
-        """Gives seats back, some or all.
+        """Gives seats back, some or all; all of it twice is answered alike.
         Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS.
         """
 

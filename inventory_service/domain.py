@@ -1,0 +1,624 @@
+"""Places, holds, and what becomes of a hold."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+from uuid import UUID
+
+MAX_LINES = 100
+
+# --- refusals --------------------------------------------------------------------------------
+
+
+class InventoryError(Exception):
+    """A refusal of inventory_service."""
+
+    kind = "CONFLICT"
+    reason = ""
+
+    def __init__(self, detail: str, **metadata: str) -> None:
+        super().__init__(detail)
+        self.metadata: Mapping[str, str] = metadata
+
+
+class InvalidHoldError(InventoryError):
+    """What was asked for can't be meant. The metadata names fields."""
+
+    kind = "INVALID"
+    reason = "INVALID_HOLD"
+
+
+class UnknownSeatsError(InventoryError):
+    """Some seats are not of this event, or not of this hold."""
+
+    kind = "INVALID"
+    reason = "UNKNOWN_SEATS"
+
+
+class UnknownTierError(InventoryError):
+    """The event has no such tier."""
+
+    kind = "INVALID"
+    reason = "UNKNOWN_TIER"
+
+
+class UnknownSectionError(InventoryError):
+    """The event has no such section."""
+
+    kind = "INVALID"
+    reason = "UNKNOWN_SECTION"
+
+
+class InvalidCursorError(InventoryError):
+    """The cursor is not one we gave."""
+
+    kind = "INVALID"
+    reason = "INVALID_CURSOR"
+
+
+class TooManyEventsError(InventoryError):
+    """More events were asked about than one question may name."""
+
+    kind = "INVALID"
+    reason = "TOO_MANY_EVENTS"
+
+
+class EventNotOnSaleError(InventoryError):
+    """The event was never opened, or was called off."""
+
+    reason = "EVENT_NOT_ON_SALE"
+
+
+class SalesClosedError(InventoryError):
+    """Sales have not begun, or are over."""
+
+    reason = "SALES_CLOSED"
+
+
+class SeatsUnavailableError(InventoryError):
+    """Somebody else has some of the seats; `seat_ids` lists them (JSON)."""
+
+    reason = "SEATS_UNAVAILABLE"
+
+
+class NotEnoughCapacityError(InventoryError):
+    """Fewer tickets are left than were asked for."""
+
+    reason = "NOT_ENOUGH_CAPACITY"
+
+
+class NoAdjacentSeatsError(InventoryError):
+    """There is no run of free seats side by side as long as was asked for."""
+
+    reason = "NO_ADJACENT_SEATS"
+
+
+class CustomerLimitError(InventoryError):
+    """The person would hold and have bought more than the event allows: `limit`, `held`."""
+
+    reason = "CUSTOMER_LIMIT"
+
+
+class HoldLimitError(InventoryError):
+    """The person has two live holds already."""
+
+    reason = "HOLD_LIMIT"
+
+
+class HoldNotFoundError(InventoryError):
+    """There is no such hold, or it is another person's."""
+
+    kind = "NOT_FOUND"
+    reason = "HOLD_NOT_FOUND"
+
+
+class HoldExpiredError(InventoryError):
+    """The hold's time is over."""
+
+    reason = "HOLD_EXPIRED"
+
+
+class HoldNotActiveError(InventoryError):
+    """The hold was booked or released."""
+
+    reason = "HOLD_NOT_ACTIVE"
+
+
+class HoldExtensionLimitError(InventoryError):
+    """The hold would not live any longer than it does."""
+
+    reason = "HOLD_EXTENSION_LIMIT"
+
+
+class DueHoldsInTheWayError(Exception):
+    """Refused, but things are changing: expire the `due` holds, if any, and try again.
+
+    When that has been done often enough, `refusal` is the answer.
+    """
+
+    def __init__(self, due: Sequence[UUID], refusal: InventoryError) -> None:
+        super().__init__(str(refusal))
+        self.due = due
+        self.refusal = refusal
+
+
+# --- places ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A price."""
+
+    id: UUID
+    name: str
+    price: int  # minor units
+
+
+@dataclass(frozen=True)
+class Row:
+    """Seats side by side, numbered within the event from `first` on."""
+
+    label: str
+    first: int
+    numbers: Sequence[str]
+    xs: Sequence[float]
+    ys: Sequence[float]
+
+    @cached_property
+    def box(self) -> tuple[float, float, float, float]:
+        """The rectangle the seats lie in: left, right, nearest, farthest."""
+        return min(self.xs), max(self.xs), min(self.ys), max(self.ys)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Numbered rows, or (without rows) standing room."""
+
+    id: UUID
+    name: str
+    tier_id: UUID
+    rows: Sequence[Row]
+    capacity: int
+
+    @property
+    def kind(self) -> str:
+        """SEATED or STANDING."""
+        return "SEATED" if self.rows else "STANDING"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All of an event that does not change while it is on sale."""
+
+    event_id: UUID
+    currency: str
+    max_per_customer: int
+    focal: tuple[float, float]
+    tiers: Mapping[UUID, Tier]
+    sections: Sequence[Section]
+
+    @cached_property
+    def _rows(self) -> Sequence[tuple[Section, Row]]:
+        return [(section, row) for section in self.sections for row in section.rows]
+
+    @cached_property
+    def _starts(self) -> Sequence[int]:
+        return [row.first for _section, row in self._rows]
+
+    @cached_property
+    def seat_count(self) -> int:
+        """How many numbered seats there are."""
+        return sum(len(row.numbers) for _section, row in self._rows)
+
+    @property
+    def capacity(self) -> int:
+        """Seats and standing places together."""
+        return sum(section.capacity for section in self.sections)
+
+    def locate(self, seat_no: int) -> tuple[Section, Row, int]:
+        """Where a seat of this event is: section, row, index in the row."""
+        section, row = self._rows[bisect_right(self._starts, seat_no) - 1]
+        return section, row, seat_no - row.first
+
+    def seat_nos(self, seat_ids: Sequence[str]) -> list[int]:
+        """The seats' numbers within the event.
+
+        Raises:
+            UnknownSeatsError: some are no ids of its seats.
+        """
+        count = self.seat_count
+        nos = [parse_seat_id(seat_id) for seat_id in seat_ids]
+        unknown = [
+            seat_id for seat_id, no in zip(seat_ids, nos, strict=True) if no is None or no >= count
+        ]
+        if unknown:
+            raise unknown_seats(unknown)
+        return [no for no in nos if no is not None]
+
+    def seated(self, tier_id: UUID | None, section_id: UUID | None) -> list[Section]:
+        """The sections with numbered seats, of one tier, or that one section, where given.
+
+        Raises:
+            UnknownTierError, UnknownSectionError: the event has none of that id.
+        """
+        if tier_id is not None and tier_id not in self.tiers:
+            raise unknown_tier("best_available.tier_id")
+        if section_id is not None and all(section.id != section_id for section in self.sections):
+            detail = "This event has no such section."
+            raise UnknownSectionError(detail, **{"best_available.section_id": detail})
+        return [
+            section
+            for section in self.sections
+            if section.rows
+            and tier_id in (None, section.tier_id)
+            and section_id in (None, section.id)
+        ]
+
+    def standing(self, tier_id: UUID, field: str) -> list[Section]:
+        """The sections with counted tickets of a tier; `field` is what asked for it.
+
+        Raises:
+            UnknownTierError: the event has no such tier.
+            InvalidHoldError: the tier has numbered seats only.
+        """
+        if tier_id not in self.tiers:
+            raise unknown_tier(field)
+        sections = [s for s in self.sections if not s.rows and s.tier_id == tier_id]
+        if not sections:
+            raise invalid_hold(field, "This tier has numbered seats only.")
+        return sections
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An event whose places go on sale."""
+
+    layout: Layout
+    organizer_id: UUID
+    sales_from: datetime | None  # None: at once
+    sales_to: datetime
+    starts_at: datetime
+
+
+def parse_seat_id(seat_id: str) -> int | None:
+    """The seat's number within its event, or None where the text is no seat's id."""
+    plain = seat_id.isascii() and seat_id.isdigit() and len(seat_id) < 10
+    return int(seat_id) if plain and str(int(seat_id)) == seat_id else None
+
+
+def unknown_seats(seat_ids: Sequence[str]) -> UnknownSeatsError:
+    """The refusal of seats that are not there; it names the first few."""
+    named = ", ".join(seat_id[:20] for seat_id in seat_ids[:10])
+    return UnknownSeatsError("Some of these seats are not there.", seat_ids=f"Not there: {named}")
+
+
+def unknown_tier(field: str) -> UnknownTierError:
+    """The refusal of a tier the event does not have."""
+    detail = "This event has no such tier."
+    return UnknownTierError(detail, **{field: detail})
+
+
+def invalid_hold(field: str, message: str) -> InvalidHoldError:
+    """The refusal of one field of a request."""
+    return InvalidHoldError(message, **{field: message})
+
+
+# --- holds -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTerms:
+    """How long a hold lives, and how long when extended as often as it may be."""
+
+    life: timedelta
+    limit: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class BestAvailable:
+    """So many seats side by side, chosen by us."""
+
+    quantity: int
+    tier_id: UUID | None
+    section_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOrder:
+    """What somebody wants to hold."""
+
+    event_id: UUID
+    customer_id: UUID
+    seat_ids: Sequence[str]
+    best: BestAvailable | None
+    general: Sequence[tuple[UUID, int]]  # tier, quantity
+
+    @property
+    def quantity(self) -> int:
+        """Seats and tickets together."""
+        best = self.best.quantity if self.best else 0
+        return len(self.seat_ids) + best + sum(quantity for _tier, quantity in self.general)
+
+    def check(self) -> None:
+        """Raises InvalidHoldError unless the order makes sense by itself."""
+        if self.seat_ids and self.best:
+            raise invalid_hold("best_available", "Name seats or let us choose, not both.")
+        if len(set(self.seat_ids)) < len(self.seat_ids):
+            raise invalid_hold("seat_ids", "A seat is named twice.")
+        if self.best and self.best.quantity < 1:
+            raise invalid_hold("best_available.quantity", "At least 1.")
+        for index, (_tier, quantity) in enumerate(self.general):
+            if quantity < 1:
+                raise invalid_hold(f"general.{index}.quantity", "At least 1.")
+        if len({tier for tier, _quantity in self.general}) < len(self.general):
+            raise invalid_hold("general", "A tier is named twice.")
+        best = self.best.quantity if self.best else 0
+        if len(self.seat_ids) + best + len(self.general) > MAX_LINES:
+            field = "best_available.quantity" if self.best else "seat_ids"
+            raise invalid_hold(field, f"At most {MAX_LINES} seats and kinds of tickets.")
+        if not self.quantity:
+            raise invalid_hold("seat_ids", "Nothing was asked for.")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A seat, or so many tickets, as a hold keeps it."""
+
+    seat_no: int | None
+    section_id: UUID
+    tier_id: UUID
+    quantity: int
+    price: int  # of one, minor units, as it was when the hold was made
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What somebody has in hand, as they may see it."""
+
+    id: UUID
+    customer_id: UUID
+    status: str  # ACTIVE, BOOKED, RELEASED, EXPIRED
+    version: int
+    expires_at: datetime
+    extendable_until: datetime
+    layout: Layout
+    lines: Sequence[Line]
+
+    @property
+    def total(self) -> int:
+        """Minor units."""
+        return sum(line.quantity * line.price for line in self.lines)
+
+
+def spread(free: Mapping[UUID, int], quantity: int) -> Mapping[UUID, int] | None:
+    """How many to take of each pool: all of the first where they fit, else as few as can be.
+
+    None where all pools together have too few.
+    """
+    for pool, left in free.items():
+        if left >= quantity:
+            return {pool: quantity}
+    if sum(free.values()) < quantity:
+        return None
+    taken: dict[UUID, int] = {}
+    for pool, left in sorted(free.items(), key=lambda item: -item[1]):
+        taken[pool] = min(left, quantity - sum(taken.values()))
+        if sum(taken.values()) == quantity:
+            break
+    return taken
+
+
+# --- what becomes of a hold ------------------------------------------------------------------
+
+
+class HoldStatus(StrEnum):
+    """Where a hold stands."""
+
+    ACTIVE = "ACTIVE"
+    RESERVED = "RESERVED"
+    SOLD = "SOLD"
+    UNSOLD = "UNSOLD"  # reserved again, and never sold again: a Sell that comes late is refused
+    RECLAIMED = "RECLAIMED"  # sold for good: an Unsell or Release that comes late has no effect
+    RELEASED = "RELEASED"
+    RESTOCKED = "RESTOCKED"  # sold and given back: a Reclaim that comes late is refused
+    EXPIRED = "EXPIRED"
+
+
+# What the seats of a hold are while it stands so.
+SEATS_OF: Mapping[HoldStatus, str] = {
+    HoldStatus.ACTIVE: "HELD",
+    HoldStatus.RESERVED: "RESERVED",
+    HoldStatus.SOLD: "SOLD",
+    HoldStatus.UNSOLD: "RESERVED",
+    HoldStatus.RECLAIMED: "SOLD",
+    HoldStatus.RELEASED: "AVAILABLE",
+    HoldStatus.RESTOCKED: "AVAILABLE",
+    HoldStatus.EXPIRED: "AVAILABLE",
+}
+_SHOWN = {"HELD": "ACTIVE", "RESERVED": "BOOKED", "SOLD": "BOOKED", "AVAILABLE": "RELEASED"}
+
+
+def shown_status(status: HoldStatus, *, due: bool) -> str:
+    """The status as its owner sees it; `due` says that the hold's time is over."""
+    if status is HoldStatus.EXPIRED or (status is HoldStatus.ACTIVE and due):
+        return "EXPIRED"
+    return _SHOWN[SEATS_OF[status]]
+
+
+class Command(StrEnum):
+    """What the booking's saga asks for."""
+
+    RESERVE = "RESERVE"
+    SELL = "SELL"
+    UNSELL = "UNSELL"
+    RELEASE = "RELEASE"
+    RESTOCK = "RESTOCK"
+    RECLAIM = "RECLAIM"
+
+
+class Outcome(StrEnum):
+    """How a command ended."""
+
+    RESERVED = "RESERVED"
+    RESERVE_REFUSED = "RESERVE_REFUSED"
+    SOLD = "SOLD"
+    SELL_REFUSED = "SELL_REFUSED"
+    UNSOLD = "UNSOLD"
+    RELEASED = "RELEASED"
+    RESTOCKED = "RESTOCKED"
+    RECLAIMED = "RECLAIMED"
+    RECLAIM_REFUSED = "RECLAIM_REFUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsOrder:
+    """A command of the saga. The hold is its fencing token."""
+
+    command: Command
+    booking_id: UUID
+    event_id: UUID
+    hold_id: UUID
+    hold_version: int = 0  # RESERVE only
+    expires_at: datetime | None = None  # RESERVE only
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsAnswer:
+    """How a command ended, to be told to the saga."""
+
+    booking_id: UUID
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventIsOpen:
+    """The event's places are on sale, to be told to the catalog."""
+
+    event_id: UUID
+    capacity: int
+
+
+class Step(NamedTuple):
+    """What a command does to a hold: its next status (None: nothing changes) and the answer."""
+
+    to: HoldStatus | None
+    outcome: Outcome
+    reason: str = ""
+
+
+_Table = Mapping[HoldStatus, Step]
+
+
+def _stands(outcome: Outcome, *statuses: HoldStatus) -> dict[HoldStatus, Step]:
+    return {status: Step(None, outcome) for status in statuses}
+
+
+def _moves(to: HoldStatus, outcome: Outcome, *statuses: HoldStatus) -> dict[HoldStatus, Step]:
+    return {status: Step(to, outcome) for status in statuses}
+
+
+def _refuses(outcome: Outcome, **reasons: str) -> dict[HoldStatus, Step]:
+    return {HoldStatus(status): Step(None, outcome, reason) for status, reason in reasons.items()}
+
+
+_S = HoldStatus
+# Each command in each status. A command that was sent twice, or comes late, finds its effect
+# standing and is answered so, or finds a status that fences it. What is missing contradicts what
+# stands (a Release of sold seats): it has no effect and no answer, and a saga that really waits
+# for one sends it again and in the end raises its alarm.
+STEPS: Mapping[Command, _Table] = {
+    Command.RESERVE: {
+        **_moves(_S.RESERVED, Outcome.RESERVED, _S.ACTIVE),
+        **_stands(Outcome.RESERVED, _S.RESERVED, _S.SOLD, _S.UNSOLD, _S.RECLAIMED),
+        **_refuses(
+            Outcome.RESERVE_REFUSED,
+            RELEASED="HOLD_RELEASED",
+            RESTOCKED="HOLD_RELEASED",
+            EXPIRED="HOLD_EXPIRED",
+        ),
+    },
+    Command.SELL: {
+        **_moves(_S.SOLD, Outcome.SOLD, _S.RESERVED),
+        **_stands(Outcome.SOLD, _S.SOLD, _S.RECLAIMED),
+        **_refuses(
+            Outcome.SELL_REFUSED,
+            ACTIVE="HOLD_NOT_BOOKED",
+            UNSOLD="HOLD_RELEASED",
+            RELEASED="HOLD_RELEASED",
+            RESTOCKED="HOLD_RELEASED",
+            EXPIRED="HOLD_EXPIRED",
+        ),
+    },
+    Command.UNSELL: {
+        **_moves(_S.UNSOLD, Outcome.UNSOLD, _S.SOLD, _S.RESERVED),
+        **_stands(Outcome.UNSOLD, _S.UNSOLD, _S.RELEASED, _S.RESTOCKED, _S.EXPIRED),
+    },
+    Command.RELEASE: {
+        **_moves(_S.RELEASED, Outcome.RELEASED, _S.ACTIVE, _S.RESERVED, _S.UNSOLD),
+        **_stands(Outcome.RELEASED, _S.RELEASED, _S.RESTOCKED, _S.EXPIRED),
+    },
+    Command.RESTOCK: {
+        **_moves(_S.RESTOCKED, Outcome.RESTOCKED, _S.ACTIVE, _S.RESERVED, _S.UNSOLD),
+        **_moves(_S.RESTOCKED, Outcome.RESTOCKED, _S.SOLD, _S.RECLAIMED, _S.RELEASED),
+        **_stands(Outcome.RESTOCKED, _S.RESTOCKED, _S.EXPIRED),
+    },
+    Command.RECLAIM: {
+        **_moves(_S.RECLAIMED, Outcome.RECLAIMED, _S.RELEASED, _S.RESERVED, _S.UNSOLD),
+        **_stands(Outcome.RECLAIMED, _S.RECLAIMED, _S.SOLD),
+        **_refuses(
+            Outcome.RECLAIM_REFUSED,
+            ACTIVE="HOLD_NOT_BOOKED",
+            RESTOCKED="HOLD_RELEASED",
+            EXPIRED="HOLD_EXPIRED",
+        ),
+    },
+}
+# The hold is another booking's: nothing of it changes.
+_FOREIGN: Mapping[Command, Step] = {
+    Command.RESERVE: Step(None, Outcome.RESERVE_REFUSED, "HOLD_NOT_ACTIVE"),
+    Command.SELL: Step(None, Outcome.SELL_REFUSED, "HOLD_NOT_ACTIVE"),
+    Command.UNSELL: Step(None, Outcome.UNSOLD),
+    Command.RELEASE: Step(None, Outcome.RELEASED),
+    Command.RESTOCK: Step(None, Outcome.RESTOCKED),
+    Command.RECLAIM: Step(None, Outcome.RECLAIM_REFUSED, "HOLD_NOT_ACTIVE"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HoldState:
+    """A hold as the saga's commands find it, its row locked."""
+
+    event_id: UUID
+    hold_id: UUID
+    customer_id: UUID | None  # None: a tombstone
+    status: HoldStatus
+    due: bool
+    version: int
+    seats: int
+    tickets: int
+    booking_id: UUID | None
+
+
+def step(order: SeatsOrder, hold: HoldState, *, event_open: bool) -> Step | None:
+    """What the command does to the hold; None where it contradicts what stands."""
+    if hold.booking_id not in (None, order.booking_id):
+        return _FOREIGN[order.command]
+    if order.command is Command.RESERVE and hold.status is HoldStatus.ACTIVE:
+        refusals = {
+            "HOLD_EXPIRED": hold.due,
+            "HOLD_CHANGED": hold.version != order.hold_version,
+            "EVENT_NOT_ON_SALE": not event_open,
+        }
+        for reason, applies in refusals.items():
+            if applies:
+                return Step(None, Outcome.RESERVE_REFUSED, reason)
+    if order.command is Command.RECLAIM and hold.booking_id is None:
+        return Step(None, Outcome.RECLAIM_REFUSED, "HOLD_NOT_BOOKED")
+    return STEPS[order.command].get(hold.status)

@@ -1,0 +1,134 @@
+"""Which message is handled how, and how ours are written."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC
+from typing import Any, Protocol
+from uuid import UUID
+
+from parterre.messages.v1 import messages_pb2
+
+from chassis.consumer import Handlers
+from chassis.database import Session
+from chassis.outbox import Outgoing, encoded
+from inventory_service import handlers
+from inventory_service.domain import (
+    Command,
+    EventIsOpen,
+    Layout,
+    Opening,
+    Row,
+    SeatsAnswer,
+    SeatsOrder,
+    Section,
+    Tier,
+)
+
+MESSAGES = messages_pb2.DESCRIPTOR
+
+
+class _SeatsMessage(Protocol):
+    """Any of the saga's commands."""
+
+    @property
+    def seats(self) -> messages_pb2.SeatsCommand: ...
+
+
+async def on_open_event(session: Session, message: messages_pb2.OpenEvent) -> None:
+    """An event's places are to be put on sale."""
+    sections: list[Section] = []
+    first = 0
+    for section in message.sections:
+        rows: list[Row] = []
+        for row in section.rows:
+            rows.append(Row(row.label, first, tuple(row.numbers), tuple(row.xs), tuple(row.ys)))
+            first += len(row.numbers)
+        sections.append(
+            Section(
+                id=UUID(section.section_id),
+                name=section.name,
+                tier_id=UUID(section.tier_id),
+                rows=rows,
+                capacity=sum(len(row.numbers) for row in rows) if rows else section.capacity,
+            )
+        )
+    tiers = [Tier(UUID(tier.tier_id), tier.name, tier.price) for tier in message.tiers]
+    starts_at = message.starts_at.ToDatetime(UTC)
+    layout = Layout(
+        event_id=UUID(message.event_id),
+        currency=message.currency,
+        max_per_customer=message.max_per_customer,
+        focal=(message.focal_x, message.focal_y),
+        tiers={tier.id: tier for tier in tiers},
+        sections=sections,
+    )
+    opening = Opening(
+        layout=layout,
+        organizer_id=UUID(message.organizer_id),
+        sales_from=(message.sales_from.ToDatetime(UTC) if message.HasField("sales_from") else None),
+        sales_to=message.sales_to.ToDatetime(UTC) if message.HasField("sales_to") else starts_at,
+        starts_at=starts_at,
+    )
+    await handlers.open_event(session, opening)
+
+
+async def on_event_cancelled(session: Session, message: messages_pb2.EventCancelled) -> None:
+    """The event is off."""
+    await handlers.close_event(session, UUID(message.event_id))
+
+
+async def on_reserve_seats(session: Session, message: messages_pb2.ReserveSeats) -> None:
+    """A booking wants the hold's seats kept for it."""
+    await handlers.carry_out(
+        session,
+        SeatsOrder(
+            Command.RESERVE,
+            UUID(message.seats.booking_id),
+            UUID(message.seats.event_id),
+            UUID(message.seats.hold_id),
+            message.hold_version,
+            message.expires_at.ToDatetime(UTC),
+        ),
+    )
+
+
+def _on(command: Command) -> Callable[[Session, Any], Awaitable[None]]:
+    async def handle(session: Session, message: _SeatsMessage) -> None:
+        seats = message.seats
+        await handlers.carry_out(
+            session,
+            SeatsOrder(command, UUID(seats.booking_id), UUID(seats.event_id), UUID(seats.hold_id)),
+        )
+
+    return handle
+
+
+QUEUES: Mapping[str, Handlers] = {
+    "inventory.commands": {
+        messages_pb2.OpenEvent: on_open_event,
+        messages_pb2.ReserveSeats: on_reserve_seats,
+        messages_pb2.SellSeats: _on(Command.SELL),
+        messages_pb2.UnsellSeats: _on(Command.UNSELL),
+        messages_pb2.ReleaseSeats: _on(Command.RELEASE),
+        messages_pb2.RestockSeats: _on(Command.RESTOCK),
+        messages_pb2.ReclaimSeats: _on(Command.RECLAIM),
+    },
+    "inventory.events": {messages_pb2.EventCancelled: on_event_cancelled},
+}
+
+
+def encode(message: object) -> Outgoing:
+    """The outbox's form of a message of the domain."""
+    match message:
+        case SeatsAnswer(booking_id, outcome, reason):
+            return encoded(
+                messages_pb2.SeatsReply(
+                    booking_id=str(booking_id),
+                    outcome=messages_pb2.SeatsReply.Outcome.Value(f"OUTCOME_{outcome}"),
+                    reason=reason,
+                )
+            )
+        case EventIsOpen(event_id, capacity):
+            return encoded(messages_pb2.EventOpened(event_id=str(event_id), capacity=capacity))
+    raise TypeError(f"inventory sends no {type(message).__name__}")

@@ -1,0 +1,280 @@
+"""The gRPC servicer."""
+
+from __future__ import annotations
+
+import base64
+from binascii import Error as NotBase64
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import grpc
+from cachetools import LRUCache
+from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+from parterre.types.v1 import types_pb2
+
+from chassis.context import caller
+from chassis.database import Database, Session
+from chassis.idempotency import once
+from chassis.ids import parse_uuid
+from inventory_service import handlers, storage
+from inventory_service.domain import (
+    BestAvailable,
+    DueHoldsInTheWayError,
+    Hold,
+    HoldOrder,
+    HoldTerms,
+    InvalidCursorError,
+    InventoryError,
+    Layout,
+    TooManyEventsError,
+    UnknownSectionError,
+    invalid_hold,
+    unknown_tier,
+)
+
+SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+_PAGE = 20
+_MAX_PAGE = 100
+_MAX_EVENTS = 100
+_MAPS_KEPT = 32
+# How often a hold is tried while due holds are in its way: each time up to a hundred are expired.
+_TRIES = 6
+
+Call = grpc.aio.ServicerContext[Any, Any]
+
+
+class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
+    """Seats and holds."""
+
+    def __init__(self, database: Database, terms: HoldTerms) -> None:
+        self._database = database
+        self._terms = terms
+        self._layouts = storage.Layouts()
+        self._maps: LRUCache[UUID, inventory_pb2.SeatMap] = LRUCache(_MAPS_KEPT)
+
+    async def GetSeatMap(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.GetSeatMapRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.GetSeatMapResponse:
+        async with self._database.transaction() as session:
+            layout = await handlers.find_open_layout(
+                session, self._layouts, parse_uuid(request.event_id)
+            )
+            now = await storage.seat_map(session, layout.event_id)
+        if request.known_version == now.version:
+            return inventory_pb2.GetSeatMapResponse(unchanged=True)
+        reply = inventory_pb2.GetSeatMapResponse()
+        seat_map = reply.seat_map
+        seat_map.CopyFrom(self._empty_map(layout))
+        seat_map.version = int(now.version)
+        for section in seat_map.sections:
+            section.available = now.pools.get(section.id, 0)
+        taken = {"HELD": now.held, "SOLD": now.sold, "BLOCKED": now.blocked}
+        for status, seat_nos in taken.items():
+            if seat_nos:
+                seat_map.taken.add(status=status, seat_ids=map(str, sorted(seat_nos)))
+        return reply
+
+    def _empty_map(self, layout: Layout) -> inventory_pb2.SeatMap:
+        seat_map = self._maps.get(layout.event_id)
+        if seat_map is None:
+            seat_map = inventory_pb2.SeatMap(event_id=str(layout.event_id))
+            for section in layout.sections:
+                shown = seat_map.sections.add(
+                    id=str(section.id),
+                    name=section.name,
+                    kind=section.kind,
+                    tier_id=str(section.tier_id),
+                    capacity=0 if section.rows else section.capacity,
+                )
+                for row in section.rows:
+                    seats = shown.rows.add(label=row.label).seats
+                    places = zip(row.numbers, row.xs, row.ys, strict=True)
+                    for seat_no, (number, x, y) in enumerate(places, row.first):
+                        seats.add(id=str(seat_no), number=number, x=x, y=y)
+            self._maps[layout.event_id] = seat_map
+        return seat_map
+
+    async def GetAvailability(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.GetAvailabilityRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.GetAvailabilityResponse:
+        if len(request.event_ids) > _MAX_EVENTS:
+            raise TooManyEventsError("Too many events.", event_ids=f"At most {_MAX_EVENTS}.")
+        event_ids = [id for text in request.event_ids if (id := parse_uuid(text))]
+        async with self._database.transaction() as session:
+            rows = await storage.availability(session, event_ids)
+        reply = inventory_pb2.GetAvailabilityResponse()
+        for row in rows:
+            reply.events.add(
+                event_id=str(row.event_id),
+                available=row.available,
+                capacity=row.capacity,
+                sales_open=row.selling,
+            )
+        return reply
+
+    async def CreateHold(  # noqa: N802 - the proto's name
+        self, request: inventory_pb2.CreateHoldRequest, context: Call
+    ) -> inventory_pb2.CreateHoldResponse:
+        order = _order(request)
+
+        async def work(session: Session) -> inventory_pb2.CreateHoldResponse:
+            hold = await handlers.create_hold(session, self._layouts, self._terms, order)
+            return inventory_pb2.CreateHoldResponse(hold=_hold(hold))
+
+        refusal: InventoryError | None = None
+        for _ in range(_TRIES):
+            try:
+                return await once(
+                    self._database, request, inventory_pb2.CreateHoldResponse, work, context
+                )
+            except DueHoldsInTheWayError as error:
+                refusal = error.refusal
+                await self._database.run(
+                    partial(handlers.expire_holds, event_id=order.event_id, hold_ids=error.due)
+                )
+        assert refusal is not None  # noqa: S101 - narrows the type; the loop ends no other way
+        raise refusal
+
+    async def GetHold(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.GetHoldRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.GetHoldResponse:
+        async with self._database.transaction() as session:
+            hold = await handlers.get_hold(
+                session, self._layouts, _person(), parse_uuid(request.hold_id)
+            )
+        return inventory_pb2.GetHoldResponse(hold=_hold(hold))
+
+    async def ListHolds(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.ListHoldsRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.ListHoldsResponse:
+        limit = max(1, min(request.limit or _PAGE, _MAX_PAGE))
+        event_id = parse_uuid(request.event_id)
+        if request.event_id and event_id is None:
+            return inventory_pb2.ListHoldsResponse()
+        async with self._database.transaction() as session:
+            holds = await storage.find_holds(
+                session,
+                self._layouts,
+                _person(),
+                event_id=event_id,
+                before=_after_cursor(request.cursor),
+                limit=limit + 1,
+            )
+        page = holds[:limit]
+        return inventory_pb2.ListHoldsResponse(
+            holds=[_hold(hold) for hold in page],
+            next_cursor=_cursor(page[-1].id) if len(holds) > limit else "",
+        )
+
+    async def ExtendHold(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.ExtendHoldRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.ExtendHoldResponse:
+        if request.seconds < 0:
+            raise invalid_hold("seconds", "At least 1.")
+        person = _person()
+        life = timedelta(seconds=request.seconds) if request.seconds else self._terms.life
+        hold = await self._database.run(
+            lambda session: handlers.extend_hold(
+                session, self._layouts, person, parse_uuid(request.hold_id), life
+            )
+        )
+        return inventory_pb2.ExtendHoldResponse(hold=_hold(hold))
+
+    async def ReleaseHold(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.ReleaseHoldRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.ReleaseHoldResponse:
+        person = _person()
+        hold = await self._database.run(
+            lambda session: handlers.release_hold(
+                session,
+                self._layouts,
+                person,
+                parse_uuid(request.hold_id),
+                request.seat_ids,
+            )
+        )
+        return inventory_pb2.ReleaseHoldResponse(hold=_hold(hold))
+
+
+def _person() -> UUID:
+    return UUID(caller().subject)
+
+
+def _cursor(hold_id: UUID) -> str:
+    return base64.urlsafe_b64encode(hold_id.bytes).rstrip(b"=").decode()
+
+
+def _after_cursor(cursor: str) -> UUID | None:
+    if not cursor:
+        return None
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (NotBase64, ValueError) as error:
+        raise InvalidCursorError("Not a cursor of ours.", cursor="Not one of ours.") from error
+
+
+def _order(request: inventory_pb2.CreateHoldRequest) -> HoldOrder:
+    event_id = parse_uuid(request.event_id)
+    if event_id is None:
+        raise invalid_hold("event_id", "Not a UUID.")
+    best = None
+    if request.HasField("best_available"):
+        asked = request.best_available
+        tier_id, section_id = parse_uuid(asked.tier_id), parse_uuid(asked.section_id)
+        if asked.tier_id and tier_id is None:
+            raise unknown_tier("best_available.tier_id")
+        if asked.section_id and section_id is None:
+            detail = "This event has no such section."
+            raise UnknownSectionError(detail, **{"best_available.section_id": detail})
+        best = BestAvailable(asked.quantity, tier_id, section_id)
+    general: list[tuple[UUID, int]] = []
+    for index, tickets in enumerate(request.general):
+        tier_id = parse_uuid(tickets.tier_id)
+        if tier_id is None:
+            raise unknown_tier(f"general.{index}.tier_id")
+        general.append((tier_id, tickets.quantity))
+    return HoldOrder(event_id, _person(), tuple(request.seat_ids), best, tuple(general))
+
+
+def _hold(hold: Hold) -> inventory_pb2.Hold:
+    layout = hold.layout
+    sections = {section.id: section for section in layout.sections}
+    shown = inventory_pb2.Hold(
+        id=str(hold.id),
+        event_id=str(layout.event_id),
+        status=hold.status,
+        total=types_pb2.Money(amount=hold.total, currency=layout.currency),
+        version=hold.version,
+        customer_id=str(hold.customer_id),
+    )
+    shown.expires_at.FromDatetime(hold.expires_at)
+    shown.extendable_until.FromDatetime(hold.extendable_until)
+    for line in hold.lines:
+        part = shown.lines.add(
+            section_id=str(line.section_id),
+            section=sections[line.section_id].name,
+            tier_id=str(line.tier_id),
+            tier=layout.tiers[line.tier_id].name,
+            quantity=line.quantity,
+            price=types_pb2.Money(amount=line.price, currency=layout.currency),
+        )
+        if line.seat_no is not None:
+            _section, row, index = layout.locate(line.seat_no)
+            part.seat_id = str(line.seat_no)
+            part.row = row.label
+            part.number = row.numbers[index]
+    return shown

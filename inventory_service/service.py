@@ -1,0 +1,31 @@
+"""Builds inventory_service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from chassis.service import Chassis
+from inventory_service.domain import HoldTerms
+from inventory_service.messaging import MESSAGES, QUEUES, encode
+from inventory_service.rpc import SERVICE, InventoryServicer
+from inventory_service.settings import Settings
+from inventory_service.sweeper import sweep
+
+
+@asynccontextmanager
+async def inventory_service(settings: Settings) -> AsyncIterator[None]:
+    """The running service."""
+    async with Chassis.open("inventory", settings) as chassis:
+        database = chassis.database("inventory", encode=encode)
+        await chassis.relay(database, MESSAGES)
+        for queue, handlers in QUEUES.items():
+            await chassis.consume(queue, handlers, database, MESSAGES)
+        await chassis.run("sweeper", lambda: sweep(database, settings.sweep_seconds))
+        terms = HoldTerms(
+            life=timedelta(seconds=settings.hold_seconds),
+            limit=timedelta(seconds=settings.hold_limit_seconds),
+        )
+        await chassis.serve(SERVICE, InventoryServicer(database, terms))
+        yield

@@ -1,0 +1,218 @@
+"""Best available, and what becomes of a hold: pure rules."""
+
+from __future__ import annotations
+
+from itertools import product
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory_service.domain import (
+    SEATS_OF,
+    STEPS,
+    BestAvailable,
+    Command,
+    HoldOrder,
+    HoldState,
+    HoldStatus,
+    InvalidHoldError,
+    Outcome,
+    Row,
+    SeatsOrder,
+    parse_seat_id,
+    shown_status,
+    spread,
+    step,
+)
+from inventory_service.seating import best_runs
+
+
+def hall(rows: int = 4, seats: int = 10) -> list[Row]:
+    """Rows 10 apart, seats 1 apart; the stage is at (4.5, 0) before the middle of row 0."""
+    return [
+        Row(
+            label=chr(65 + row),
+            first=row * seats,
+            numbers=[str(n + 1) for n in range(seats)],
+            xs=[float(n) for n in range(seats)],
+            ys=[10.0 + 10 * row] * seats,
+        )
+        for row in range(rows)
+    ]
+
+
+STAGE = (4.5, 0.0)
+ALL = set(range(40))
+
+
+def best(free: set[int], quantity: int) -> range | None:
+    runs = best_runs(hall(), free, STAGE, quantity)
+    return runs[0] if runs else None
+
+
+def test_the_middle_of_the_front_row_is_best() -> None:
+    assert best(ALL, 2) == range(4, 6)
+    assert best(ALL, 4) == range(3, 7)
+
+
+def test_a_run_never_crosses_a_row() -> None:
+    assert best({8, 9, 10, 11}, 4) is None
+    assert best({8, 9, 10, 11}, 2) == range(8, 10)
+
+
+def test_a_run_goes_round_taken_seats() -> None:
+    assert best(ALL - {4, 5}, 2) == range(2, 4)
+    assert best(ALL - {4}, 6) == range(12, 18)
+
+
+def test_no_single_orphan_is_left_where_that_can_be_avoided() -> None:
+    assert best({2, 3, 4, 5}, 3) in (range(2, 5), range(3, 6))  # it can't be avoided
+    # Taking 4-5 of 3..6 would orphan both neighbours.
+    assert best({3, 4, 5, 6}, 2) in (range(3, 5), range(5, 7))
+    assert best({3, 4, 5, 13, 14}, 2) == range(13, 15)  # the row behind instead
+
+
+def test_there_may_be_no_run_at_all() -> None:
+    assert best(set(), 1) is None
+    assert best({0, 2, 4}, 2) is None
+    assert best(ALL, 11) is None
+
+
+free_sets = st.sets(st.integers(0, 39))
+
+
+@given(free_sets, st.integers(1, 10), st.integers(1, 5))
+def test_the_runs_found_are_those_an_exhaustive_search_ranks_first(
+    free: set[int], quantity: int, limit: int
+) -> None:
+    def rank(first: int) -> tuple[int, float, int]:
+        row, at = divmod(first, 10)
+        left = [n for n in range(at) if not set(range(row * 10 + n, first)) - free]
+        end = at + quantity
+        right = [
+            n for n in range(end, 10) if not set(range(row * 10 + end, row * 10 + n + 1)) - free
+        ]
+        middle = at + (quantity - 1) / 2
+        distance = ((middle - STAGE[0]) ** 2 + (10 + 10 * row) ** 2) ** 0.5
+        return (len(left) == 1) + (len(right) == 1), round(distance, 9), first
+
+    possible = [
+        first
+        for first in range(40)
+        if first % 10 + quantity <= 10 and set(range(first, first + quantity)) <= free
+    ]
+    expected = sorted(map(rank, possible))[:limit]
+    found = best_runs(hall(), free, STAGE, quantity, limit)
+    assert [rank(run[0]) for run in found] == expected
+    assert all(len(run) == quantity for run in found)
+
+
+@given(st.lists(st.integers(0, 20), max_size=6), st.integers(1, 60))
+def test_tickets_are_spread_over_pools_only_where_none_has_room_for_all(
+    free: list[int], quantity: int
+) -> None:
+    pools = {uuid4(): left for left in free}
+    taken = spread(pools, quantity)
+    if sum(free) < quantity:
+        assert taken is None
+    else:
+        assert taken is not None
+        assert sum(taken.values()) == quantity
+        assert all(0 < count <= pools[pool] for pool, count in taken.items())
+        assert (len(taken) == 1) == any(left >= quantity for left in free)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "01", "1.0", " 1", "1_0", "\u0661", "x", "1" * 10])
+def test_what_is_no_seat_id_is_none(text: str) -> None:
+    assert parse_seat_id(text) is None
+
+
+def order(**asked: object) -> HoldOrder:
+    given_ = {"seat_ids": (), "best": None, "general": ()} | asked
+    return HoldOrder(uuid4(), uuid4(), **given_)  # type: ignore[arg-type]  # a table of cases
+
+
+TIER = uuid4()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({}, "seat_ids"),
+        ({"seat_ids": ["1", "1"]}, "seat_ids"),
+        ({"seat_ids": [str(n) for n in range(101)]}, "seat_ids"),
+        ({"seat_ids": ["1"], "best": BestAvailable(1, None, None)}, "best_available"),
+        ({"best": BestAvailable(0, None, None)}, "best_available.quantity"),
+        ({"best": BestAvailable(101, None, None)}, "best_available.quantity"),
+        ({"general": [(TIER, 1), (TIER, 1)]}, "general"),
+        ({"general": [(uuid4(), 1), (TIER, -1)]}, "general.1.quantity"),
+    ],
+)
+def test_an_order_that_cannot_be_meant_names_its_field(
+    wrong: dict[str, object], field: str
+) -> None:
+    with pytest.raises(InvalidHoldError) as refused:
+        order(**wrong).check()
+    assert list(refused.value.metadata) == [field]
+
+
+MINE = UUID(int=1)
+
+
+def state(status: HoldStatus, *, booking_id: UUID | None = MINE, due: bool = False) -> HoldState:
+    return HoldState(uuid4(), uuid4(), uuid4(), status, due, 1, 2, 0, booking_id)
+
+
+def command(which: Command, version: int = 1) -> SeatsOrder:
+    return SeatsOrder(which, MINE, uuid4(), uuid4(), version)
+
+
+@pytest.mark.parametrize(("which", "status"), list(product(Command, HoldStatus)))
+def test_a_command_done_twice_is_answered_twice_and_changes_once(
+    which: Command, status: HoldStatus
+) -> None:
+    first = step(command(which), state(status), event_open=True)
+    if first is None or first.to is None:
+        return
+    second = step(command(which), state(first.to), event_open=True)
+    assert second == (None, first.outcome, "")
+
+
+@pytest.mark.parametrize(("which", "status"), list(product(Command, HoldStatus)))
+def test_another_bookings_hold_is_never_touched(which: Command, status: HoldStatus) -> None:
+    planned = step(command(which), state(status, booking_id=UUID(int=2)), event_open=True)
+    assert planned is not None
+    assert planned.to is None
+
+
+def test_seats_that_were_sold_are_given_back_by_restock_alone() -> None:
+    for which, status in product(Command, (HoldStatus.SOLD, HoldStatus.RECLAIMED)):
+        planned = STEPS[which].get(status)
+        if planned and planned.to:
+            assert SEATS_OF[planned.to] != "AVAILABLE" or which is Command.RESTOCK
+
+
+@pytest.mark.parametrize(
+    ("held", "version", "is_open", "reason"),
+    [
+        (state(HoldStatus.ACTIVE, booking_id=None, due=True), 1, True, "HOLD_EXPIRED"),
+        (state(HoldStatus.ACTIVE, booking_id=None), 2, True, "HOLD_CHANGED"),
+        (state(HoldStatus.ACTIVE, booking_id=None), 1, False, "EVENT_NOT_ON_SALE"),
+        (state(HoldStatus.RELEASED, booking_id=None), 1, True, "HOLD_RELEASED"),
+        (state(HoldStatus.EXPIRED, booking_id=None), 1, True, "HOLD_EXPIRED"),
+    ],
+)
+def test_a_reserve_that_comes_too_late_says_why(
+    held: HoldState, version: int, is_open: bool, reason: str
+) -> None:
+    planned = step(command(Command.RESERVE, version), held, event_open=is_open)
+    assert planned == (None, Outcome.RESERVE_REFUSED, reason)
+
+
+def test_the_owner_sees_four_statuses() -> None:
+    assert shown_status(HoldStatus.ACTIVE, due=False) == "ACTIVE"
+    assert shown_status(HoldStatus.ACTIVE, due=True) == "EXPIRED"
+    assert shown_status(HoldStatus.RECLAIMED, due=True) == "BOOKED"
+    assert shown_status(HoldStatus.RESTOCKED, due=True) == "RELEASED"
