@@ -194,6 +194,7 @@ def claimed(lock: Path, *, wait_seconds: float, refusal: str) -> Iterator[int]:
 def kept_secret(path: Path) -> str:
     """The secret in this file, readable by its owner alone; made at random the first time."""
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         made.touch(mode=0o600, exist_ok=False)
         made.write_text(secrets.token_hex(16))

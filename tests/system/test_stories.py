@@ -47,7 +47,7 @@ def test_standing_tickets_are_bought_as_seats_are(system: System, stage: Stage) 
     assert after == before - 3
 
 
-def test_a_wallet_is_approved_on_its_own_page(system: System, stage: Stage) -> None:
+def test_a_wallet_is_approved_on_its_own_page(stage: Stage) -> None:
     hold = stage.hold_best(stage.asha, 1)
     booking = stage.asha.post("/bookings", {"hold_id": hold["id"], "payment_method": "KHALTI"})
     reference = booking["reference"]
@@ -112,7 +112,7 @@ def test_a_cancelled_booking_is_refunded_and_its_seats_are_free(stage: Stage) ->
     assert {stage.status_of(line["seat_id"]) for line in hold["lines"]} == {"AVAILABLE"}
 
 
-def test_the_buyer_gets_a_mail(system: System, stage: Stage) -> None:
+def test_the_buyer_gets_a_mail(stage: Stage) -> None:
     reference = stage.book(stage.asha, stage.hold_best(stage.asha, 1), "tok_ok")
     stage.until_ended(stage.asha, reference)
     email = stage.asha.get("/auth/me")["email"]

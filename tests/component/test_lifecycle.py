@@ -1,0 +1,149 @@
+"""A service as a process of its own: ready, not ready, metrics, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.timestamp_pb2 import Timestamp
+from parterre.messages.v1 import messages_pb2
+
+from chassis.broker import Broker
+from chassis.database import Database
+from chassis.identity import encode_key
+from chassis.lifecycle import background
+from chassis.outbox import Relay, encoded
+from chassis.topology import Topology
+from deploy.processes import free_ports
+from deploy.rabbitmq import RabbitMQ
+
+from .conftest import MakeDatabase, Until
+
+
+@dataclass
+class Running:
+    """A running service."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    log: Path
+
+    async def get(self, path: str) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            return await http.get(self.url + path)
+
+    async def ready(self) -> bool:
+        try:
+            return (await self.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@asynccontextmanager
+async def running(database: Database, amqp_url: str, folder: Path) -> AsyncIterator[Running]:
+    grpc_port, internal_port = free_ports(2)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "NOTIFICATION_PROFILE": "local",
+        "NOTIFICATION_GRPC_PORT": str(grpc_port),
+        "NOTIFICATION_INTERNAL_PORT": str(internal_port),
+        "NOTIFICATION_JWKS_URL": "http://127.0.0.1:9/jwks.json",
+        "NOTIFICATION_SERVICE_KEY": encode_key(Ed25519PrivateKey.generate().private_bytes_raw()),
+        "NOTIFICATION_DATABASE_URL": database.engine.url.render_as_string(hide_password=False),
+        "NOTIFICATION_AMQP_URL": amqp_url,
+    }
+    log = folder / "notification.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "notification_service", env=environment, stdout=output
+        )
+    try:
+        yield Running(process, f"http://127.0.0.1:{internal_port}", log)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+async def database(make_database: MakeDatabase) -> Database:
+    return await make_database("notification", encode=encoded)
+
+
+async def test_a_service_says_when_it_is_ready_and_drains_when_told_to_stop(
+    database: Database, broker_url: str, tmp_path: Path, until: Until
+) -> None:
+    async with running(database, broker_url, tmp_path) as service:
+        await until(service.ready)
+        assert (await service.get("/healthz")).status_code == 200
+        assert "messages_consumed_total" in (await service.get("/metrics")).text
+
+        service.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(service.process.wait(), 20) == 0
+
+        events = [json.loads(line)["event"] for line in service.log.read_text().splitlines()]
+        assert "started" in events
+        assert events[-2:] == ["draining", "stopped"]
+
+
+async def test_a_service_lives_but_is_not_ready_while_its_broker_is_away(
+    database: Database, tmp_path: Path, until: Until
+) -> None:
+    rabbitmq = RabbitMQ(tmp_path / "rabbitmq")
+    async with running(database, rabbitmq.url, tmp_path) as service:
+
+        async def alive_but_waiting() -> bool:
+            try:
+                answer = await service.get("/readyz")
+            except httpx.TransportError:
+                return False
+            return answer.json() == {"ready": False, "waiting_for": ["broker"]}
+
+        await until(alive_but_waiting)
+        assert (await service.get("/healthz")).status_code == 200
+        with rabbitmq:
+            await until(service.ready)
+
+
+async def test_a_message_in_hand_when_the_stop_comes_still_takes_effect_once(
+    database: Database, broker_url: str, tmp_path: Path, until: Until
+) -> None:
+    broker = Broker(broker_url, Topology.of(messages_pb2.DESCRIPTOR), process="test")
+    message = messages_pb2.DeliverCode(
+        email="asha@example.org",
+        purpose="REGISTER",
+        code="123456",
+        expires_at=Timestamp(seconds=4_000_000_000),
+    )
+
+    async def mails() -> int:
+        async with database.transaction() as session:
+            return await session.scalar("SELECT count(*) FROM mail")
+
+    async with background("relay", Relay(database, broker).run):
+        for last in (False, True):
+            async with running(database, broker_url, tmp_path) as service:
+                await until(service.ready)
+                async with database.transaction() as session:
+                    for _ in range(200):
+                        session.send(message)
+                if last:
+
+                    async def all_there() -> bool:
+                        return await mails() == 400
+
+                    await until(all_there)
+                service.process.send_signal(signal.SIGTERM)
+                assert await asyncio.wait_for(service.process.wait(), 20) == 0
+    await broker.close()
+    assert await mails() == 400
