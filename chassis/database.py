@@ -123,6 +123,8 @@ class Database:
             pool_timeout=acquire_seconds,
             pool_recycle=1800,
             pool_use_lifo=True,
+            # An error's text must not carry a card's token or a code into the log.
+            hide_parameters=True,
             connect_args={
                 "options": options,
                 "application_name": schema,

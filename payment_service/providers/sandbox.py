@@ -1,0 +1,259 @@
+"""The sandbox provider's adapter, over HTTP; docs/sandbox.md is the provider's own manual."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from chassis.logs import get_logger
+from payment_service.domain import (
+    Absent,
+    Charge,
+    ChargeState,
+    InvalidSignatureError,
+    InvalidWebhookError,
+    Order,
+    Refunded,
+    Refused,
+    Result,
+    StaleWebhookError,
+    Unknown,
+    Unreachable,
+    WebhookEvent,
+)
+
+TOLERANCE_SECONDS = 300
+MAX_WEBHOOK_BYTES = 64 * 1024
+_MAX_ANSWER_BYTES = 256 * 1024
+_CONNECT_SECONDS = 2.0
+_SIGNATURE_HEADER = "sandbox-signature"
+_MAX_ID = 255
+
+_STATES: Mapping[str, ChargeState] = {
+    "PENDING": ChargeState.PENDING,
+    "REQUIRES_ACTION": ChargeState.REQUIRES_ACTION,
+    "AUTHORIZED": ChargeState.AUTHORIZED,
+    "CAPTURED": ChargeState.CAPTURED,
+    "PARTIALLY_REFUNDED": ChargeState.CAPTURED,
+    "REFUNDED": ChargeState.CAPTURED,
+    "DECLINED": ChargeState.DECLINED,
+    "VOIDED": ChargeState.VOIDED,
+}
+# The provider's words in ours; any other is told as a refusal without a reason.
+_REASONS: Mapping[str, str] = {
+    "card_declined": "CARD_DECLINED",
+    "insufficient_funds": "INSUFFICIENT_FUNDS",
+    "refused_by_customer": "REFUSED_BY_CUSTOMER",
+    "unknown_token": "UNKNOWN_TOKEN",
+    "capture_failed": "CAPTURE_FAILED",
+}
+_OTHER_REASON = "PAYMENT_REFUSED"
+
+log = get_logger(__name__)
+
+
+class _Answer:
+    """Status, and the JSON object of the body."""
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        self.status = status
+        self.body = body
+
+    @property
+    def code(self) -> str:
+        """The error's code."""
+        error = self.body.get("error")
+        return str(error.get("code")) if isinstance(error, dict) else ""
+
+
+class SandboxProvider:
+    """The sandbox provider, as a merchant."""
+
+    name = "sandbox"
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        api_key: str,
+        webhook_secrets: Sequence[str],
+        return_url: str,
+        deadline_seconds: float,
+        connections: int,
+    ) -> None:
+        self._secrets = [secret.encode() for secret in webhook_secrets]
+        self._return_url = return_url
+        self._deadline_seconds = deadline_seconds
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=httpx.Timeout(deadline_seconds, connect=_CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def authorize(self, order: Order) -> Result:
+        body = {
+            "amount": order.amount,
+            "currency": order.currency,
+            "method": order.method,
+            "reference": order.reference,
+            "return_url": f"{self._return_url}?{urlencode({'booking': order.reference})}",
+        }
+        if order.token is not None:
+            body["token"] = order.token
+        answer = await self._send("POST", "/v1/charges", body=body, idempotency_key=order.key)
+        if not isinstance(answer, _Answer):
+            return answer
+        if answer.status in {200, 201}:
+            return _charge(answer.body, order.key)
+        if answer.status == 422:
+            return Refused(_REASONS.get(answer.code, _OTHER_REASON))
+        return _misunderstood(answer)
+
+    async def capture(self, key: str, charge_id: str) -> Result:
+        answer = await self._send("POST", f"/v1/charges/{charge_id}/capture", body={})
+        if isinstance(answer, _Answer) and answer.status == 402:
+            return Refused(_REASONS.get(answer.code, _OTHER_REASON))
+        return _changed(answer, key)
+
+    async def void(self, key: str, charge_id: str) -> Result:
+        answer = await self._send("POST", f"/v1/charges/{charge_id}/void", body={})
+        if isinstance(answer, _Answer) and answer.code == "not_voidable":
+            return Refused("NOT_VOIDABLE")
+        return _changed(answer, key)
+
+    async def refund(self, key: str, charge_id: str, amount: int) -> Result:
+        path = f"/v1/charges/{charge_id}/refunds"
+        answer = await self._send("POST", path, body={"amount": amount}, idempotency_key=key)
+        if not isinstance(answer, _Answer):
+            return answer
+        if answer.status in {200, 201}:
+            same = answer.body.get("idempotency_key") == key and answer.body.get("amount") == amount
+            return Refunded() if same else Unknown("the answer is about another refund")
+        return _misunderstood(answer)
+
+    async def look_up(self, key: str) -> Result:
+        answer = await self._send("GET", "/v1/charges", query={"idempotency_key": key})
+        if not isinstance(answer, _Answer):
+            return answer
+        items = answer.body.get("items")
+        if answer.status != 200 or not isinstance(items, list):
+            return _misunderstood(answer)
+        return _charge(items[0], key) if items else Absent()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> _Answer | Unknown | Unreachable:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        request = self._http.build_request(method, path, json=body, params=query, headers=headers)
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                response = await self._http.send(request, stream=True)
+                try:
+                    return await _read(response)
+                finally:
+                    await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            return Unreachable(type(error).__name__)
+        except (httpx.HTTPError, TimeoutError, ValueError) as error:
+            return Unknown(type(error).__name__)
+
+    def read_webhook(
+        self, headers: Mapping[str, str], body: bytes, now: float
+    ) -> WebhookEvent | None:
+        if len(body) > MAX_WEBHOOK_BYTES:
+            raise InvalidWebhookError("The body is too long.")
+        self._verify(headers.get(_SIGNATURE_HEADER, ""), body, now)
+        try:
+            event = json.loads(body)
+            id, kind, key = event["id"], event["type"], event["data"]["idempotency_key"]
+            if not (isinstance(id, str) and 0 < len(id) <= _MAX_ID and isinstance(key, str)):
+                raise TypeError("id and key are texts")
+            if kind != "charge.updated":
+                return None
+            return WebhookEvent(id, key, _STATES[event["data"]["status"]])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidWebhookError("The body can't be read.") from error
+
+    def _verify(self, header: str, body: bytes, now: float) -> None:
+        parts = dict(part.partition("=")[::2] for part in header.split(",") if "=" in part)
+        signed_at, signature = parts.get("t", ""), parts.get("v1", "")
+        if not (signed_at.isascii() and signed_at.isdigit() and len(signed_at) <= 12):
+            raise InvalidSignatureError("The signature is missing or not one.")
+        signed = signed_at.encode() + b"." + body
+        # Every secret is tried, so that the time it takes does not tell which one matched.
+        matches = [
+            hmac.compare_digest(
+                hmac.new(secret, signed, hashlib.sha256).hexdigest().encode(), signature.encode()
+            )
+            for secret in self._secrets
+        ]
+        if not any(matches):
+            raise InvalidSignatureError("The signature is not the provider's.")
+        if abs(now - int(signed_at)) > TOLERANCE_SECONDS:
+            raise StaleWebhookError("The signature is too old, or of the future.")
+
+
+async def _read(response: httpx.Response) -> _Answer:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > _MAX_ANSWER_BYTES:
+            raise ValueError("the answer is too long")
+    body = json.loads(content)
+    if not isinstance(body, dict):
+        raise ValueError("the answer is not an object")  # noqa: TRY004 - as any other bad answer
+    return _Answer(response.status_code, body)
+
+
+def _changed(answer: _Answer | Unknown | Unreachable, key: str) -> Result:
+    if not isinstance(answer, _Answer):
+        return answer
+    # A conflict means that the charge is not what it was taken for: the look-up will tell.
+    return _charge(answer.body, key) if answer.status == 200 else _misunderstood(answer)
+
+
+def _charge(body: Any, key: str) -> Charge | Unknown:
+    try:
+        state = _STATES[body["status"]]
+        id, captured = body["id"], body["captured_amount"]
+        if not (isinstance(id, str) and 0 < len(id) <= _MAX_ID and isinstance(captured, int)):
+            raise TypeError("not a charge")
+        if body["idempotency_key"] != key:
+            raise ValueError("another charge")
+        is_whole = (captured > 0) == (state is ChargeState.CAPTURED)
+        url = body["action_url"] or ""
+        if not is_whole or not isinstance(url, str):
+            raise ValueError("not a charge that can be")
+        reason = ""
+        if state is ChargeState.DECLINED:
+            reason = _REASONS.get(body["decline_code"], _OTHER_REASON)
+    except (KeyError, TypeError, ValueError) as error:
+        return Unknown(f"malformed: {type(error).__name__}")
+    return Charge(state, id, captured, reason, url if state is ChargeState.REQUIRES_ACTION else "")
+
+
+def _misunderstood(answer: _Answer) -> Unknown:
+    """A refusal that says more about us, or the provider's health, than about the payment."""
+    if answer.status < 500:
+        log.warning("the provider refuses a call", status=answer.status, code=answer.code)
+    return Unknown(f"{answer.status} {answer.code}")
