@@ -1,0 +1,21 @@
+"""Runs the gateway."""
+
+from __future__ import annotations
+
+import argparse
+
+from chassis import lifecycle, logs
+from gateway.service import gateway
+from gateway.settings import Settings
+
+
+def main() -> None:
+    """Runs the gateway with settings from the environment (GATEWAY_...)."""
+    argparse.ArgumentParser(prog="gateway", description=__doc__).parse_args()
+    settings = Settings()
+    logs.configure("gateway", settings.log_level)
+    lifecycle.run(gateway(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The ASGI application: routes, the mapping of whatever they raise, and their description."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp
+
+from chassis.errors import RemoteError, ServiceError
+from chassis.identity import Jwks, TokenVerifier
+from chassis.telemetry import Health
+from gateway.bodies import UNKNOWN_OBJECT
+from gateway.edge import Guarded, Observed
+from gateway.problems import ProblemError, from_remote_error, from_service_error
+from gateway.rates import RateLimiter
+from gateway.routes.bookings import BOOKINGS
+from gateway.routes.catalog import CATALOG
+from gateway.routes.identity import IDENTITY, WELL_KNOWN
+from gateway.routes.operations import DOCS, HEALTH, MAILBOX
+from gateway.routes.payments import PAYMENTS
+from gateway.routes.seats import SEATS, no_snapshots
+from gateway.routing import Routes
+from gateway.services import Services
+from gateway.settings import Settings
+
+# Everybody comes from one address in load and acceptance runs.
+_LOCAL_ADDRESS_FACTOR = 1000
+_EXPOSED = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Request-ID",
+]
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "A refusal (RFC 9457). `docs/problems.md` lists every reason.",
+    "required": ["type", "title", "status", "detail", "instance", "reason", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "reason": {"type": "string", "description": "Stable; for programs"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+    "examples": [
+        {
+            "type": "/problems/seats-unavailable",
+            "title": "Seats are taken",
+            "status": 409,
+            "detail": "Two of the seats are taken.",
+            "instance": "/api/v1/holds",
+            "reason": "SEATS_UNAVAILABLE",
+            "request_id": "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f11",
+            "seat_ids": ["17", "18"],
+        }
+    ],
+}
+
+
+def routes_of(settings: Settings) -> Sequence[Routes]:
+    """What this gateway answers."""
+    subjects = [HEALTH, WELL_KNOWN, IDENTITY, CATALOG, SEATS, BOOKINGS, PAYMENTS]
+    if settings.is_local:
+        subjects.append(MAILBOX)
+    if settings.shows_docs:
+        subjects.append(DOCS)
+    return subjects
+
+
+def application(
+    settings: Settings, services: Services, jwks: Jwks, verifier: TokenVerifier, health: Health
+) -> ASGIApp:
+    """The whole edge, from the outermost layer in."""
+    app: ASGIApp = api(settings, services, jwks, health)
+    factor = _LOCAL_ADDRESS_FACTOR if settings.is_local else 1
+    app = Guarded(
+        app,
+        verifier,
+        people=RateLimiter(settings.person_rate, settings.person_burst),
+        addresses=RateLimiter(settings.address_rate * factor, settings.address_burst * factor),
+        max_concurrent=settings.max_concurrent,
+    )
+    app = Observed(app, hsts=not settings.is_local)
+    if settings.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Idempotency-Key", "X-Request-ID", "X-Requested-With"],
+            allow_credentials=True,
+            expose_headers=_EXPOSED,
+        )
+    return app
+
+
+def api(settings: Settings, services: Services, jwks: Jwks, health: Health) -> FastAPI:
+    """The routes and the mapping of what they raise, without the layers around them."""
+    app = FastAPI(
+        title="Parterre",
+        version="1",
+        summary="A ticket box office: numbered seats and counted tickets.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            ProblemError: _on_problem,
+            RemoteError: _on_remote_error,
+            ServiceError: _on_service_error,
+            RequestValidationError: _on_invalid,
+            HTTPException: _on_http_error,
+        },
+    )
+    app.state.settings = settings
+    app.state.services = services
+    app.state.jwks = jwks
+    app.state.health = health
+    app.state.snapshots = no_snapshots()
+    for routes in routes_of(settings):
+        routes.add_to(app)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            components = describe().setdefault("components", {})
+            components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+            components["securitySchemes"] = {
+                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            }
+        return describe()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)  # noqa: S101 - as registered
+    return error.response(request.url.path)
+
+
+async def _on_remote_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RemoteError)  # noqa: S101 - as registered
+    return from_remote_error(error).response(request.url.path)
+
+
+async def _on_service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)  # noqa: S101 - as registered
+    return from_service_error(error).response(request.url.path)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
+    return _invalid(error.errors()).response(request.url.path)
+
+
+def _invalid(faults: Sequence[dict[str, Any]]) -> ProblemError:
+    for fault in faults:
+        if fault["type"] == "json_invalid":
+            return ProblemError("MALFORMED_JSON")
+        if fault["type"] == UNKNOWN_OBJECT:
+            return ProblemError(fault["ctx"]["reason"])
+    return ProblemError(
+        "VALIDATION_FAILED",
+        errors=[{"field": _field(fault["loc"]), "message": fault["msg"]} for fault in faults],
+    )
+
+
+def _field(location: Sequence[str | int]) -> str:
+    """A fault's field as the client wrote it: without where it came in, or which kind it is."""
+    parts = [str(part) for part in location[1:] if part not in {"SEATED", "STANDING"}]
+    return ".".join(parts) or str(location[0])
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as registered
+    if error.status_code == 405:
+        allowed = ", ".join(sorted(_methods_at(request)))
+        problem = ProblemError("METHOD_NOT_ALLOWED", headers={"Allow": allowed})
+    elif error.status_code == 404:
+        problem = ProblemError("NOT_FOUND")
+    elif error.status_code == 400:
+        problem = ProblemError("MALFORMED_JSON")  # the framework's one reason for it
+    else:
+        problem = ProblemError("INTERNAL")
+    return problem.response(request.url.path)
+
+
+def _methods_at(request: Request) -> set[str]:
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return methods | {"HEAD"} if "GET" in methods else methods

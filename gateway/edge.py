@@ -1,0 +1,260 @@
+"""What happens to every request before a route sees it, and to every answer after.
+
+Plain ASGI, in this order: `Observed` names, logs and measures the request and turns whatever is
+raised into a problem; `Guarded` says who calls, how often, and takes the body in, within limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Sequence
+
+from prometheus_client import Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis import context
+from chassis.errors import ServiceError
+from chassis.identity import Identity, TokenVerifier
+from chassis.logs import get_logger
+from gateway.problems import ProblemError, from_service_error
+from gateway.rates import RateLimiter
+
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+# Bodies there are anything the provider signs.
+RAW_BODIES_BELOW = "/api/v1/webhooks/"
+# Where `Guarded` leaves the refusal of a token that is not good, for the route's access to decide.
+TOKEN_REFUSAL = "parterre.token_refusal"  # noqa: S105 - a name
+
+_MAX_BODY_BYTES = 64 * 1024
+_BODY_SECONDS = 10.0
+_MAX_TOKEN_CHARACTERS = 4096
+# No request lasts longer, whatever it waits for.
+_REQUEST_SECONDS = 30.0
+
+HTTP_SECONDS = Histogram(
+    "http_server_seconds",
+    "Time to answer an HTTP request, seconds",
+    ["method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+)
+
+log = get_logger(__name__)
+
+_HEADERS: Sequence[tuple[bytes, bytes]] = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+_HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """A request's header (its lower-case name), the first if there are more."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+class Observed:
+    """Gives each request an id, its answer the safe headers, and both a line in the log."""
+
+    def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
+        self._app = app
+        self._headers = (*_HEADERS, _HSTS) if hsts else _HEADERS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        offered = header(scope, b"x-request-id")
+        id = context.accept_request_id(offered.decode("latin-1") if offered else None)
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = message["headers"]
+                names = {name for name, _ in given}
+                own = [pair for pair in self._headers if pair[0] not in names]
+                message["headers"] = [*given, *own, (b"x-request-id", id.encode())]
+            await send(message)
+
+        method = scope["method"]
+        if method == "HEAD":
+            # The server itself leaves the body of an answer to HEAD out (RFC 9110, 9.3.2).
+            scope["method"] = "GET"
+        with context.request(id=id, seconds=_REQUEST_SECONDS):
+            try:
+                await self._app(scope, receive, answer)
+            except ProblemError as problem:
+                await problem.response(scope["path"])(scope, receive, answer)
+            except Exception:  # the last resort: nothing of it may reach the client
+                log.exception("unexpected error", path=scope["path"])
+                if not status:
+                    await ProblemError("INTERNAL").response(scope["path"])(scope, receive, answer)
+            seconds = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path", "-")
+            HTTP_SECONDS.labels(method, route, status).observe(seconds)
+            log.info(
+                "request",
+                method=method,
+                path=scope["path"],
+                status=status,
+                milliseconds=round(seconds * 1000, 1),
+            )
+
+
+class Guarded:
+    """Bounds what comes in, and puts the caller's verified identity in the request's context.
+
+    A token that is not good does not end the request here: a route that needs none may go on.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        verifier: TokenVerifier,
+        *,
+        people: RateLimiter,
+        addresses: RateLimiter,
+        max_concurrent: int,
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._people = people
+        self._addresses = addresses
+        self._max_concurrent = max_concurrent
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in HEALTH_PATHS:
+            await self._app(scope, receive, send)
+            return
+        if self._running >= self._max_concurrent:
+            raise ProblemError("OVERLOADED", "Try again in a moment.")
+        self._running += 1
+        try:
+            await self._guarded(scope, receive, send)
+        finally:
+            self._running -= 1
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        identity = await self._identify(scope)
+        now = time.monotonic()
+        if identity is None:
+            verdict = self._addresses.hit(network_of(address_of(scope)), now)
+        else:
+            verdict = self._people.hit(identity.subject, now)
+        headers = verdict.headers()
+        if not verdict.allowed:
+            raise ProblemError(
+                "RATE_LIMITED",
+                "Slow down.",
+                headers={
+                    "Retry-After": str(verdict.retry_seconds),
+                    **{name.decode(): value.decode() for name, value in headers},
+                },
+            )
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        body = await _taken_in(scope, receive)
+        with context.request(
+            id=context.request_id.get(), identity=identity, seconds=_REQUEST_SECONDS
+        ):
+            await self._app(scope, body, answer)
+
+    async def _identify(self, scope: Scope) -> Identity | None:
+        given = header(scope, b"authorization")
+        if given is None:
+            return None
+        scheme, _, token = given.decode("latin-1").partition(" ")
+        try:
+            if scheme.lower() != "bearer" or not 0 < len(token) <= _MAX_TOKEN_CHARACTERS:
+                raise ProblemError("INVALID_TOKEN", "A bearer token is needed.")
+            return await self._verifier.verify(token)
+        except ServiceError as error:
+            scope[TOKEN_REFUSAL] = from_service_error(error)
+        except ProblemError as problem:
+            scope[TOKEN_REFUSAL] = problem
+        return None
+
+
+def address_of(scope: Scope) -> str:
+    """The client's address, as a trusted proxy gives it if there is one."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def network_of(address: str) -> str:
+    """What counts as one caller: an IPv4 address, or the /64 an IPv6 subscriber has."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return address
+
+
+async def _taken_in(scope: Scope, receive: Receive) -> Receive:
+    """`receive` for the app, with the whole body read already.
+
+    Raises:
+        ProblemError: the body is too large, too slow, or not JSON where it has to be.
+    """
+    length = header(scope, b"content-length")
+    if length is None and header(scope, b"transfer-encoding") is None:
+        return receive
+    if length is not None and int(length) > _MAX_BODY_BYTES:
+        raise _too_large()
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    break
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > _MAX_BODY_BYTES:
+                    raise _too_large()
+                chunks.append(chunk)
+                more = message.get("more_body", False)
+    except TimeoutError as error:
+        raise ProblemError("REQUEST_TIMEOUT") from error
+    if size and not scope["path"].startswith(RAW_BODIES_BELOW):
+        media_type = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
+        if media_type != b"application/json":
+            raise ProblemError("UNSUPPORTED_MEDIA_TYPE", "Send application/json.")
+    whole: Message | None = {
+        "type": "http.request",
+        "body": b"".join(chunks),
+        "more_body": False,
+    }
+
+    async def replay() -> Message:
+        nonlocal whole
+        if whole is None:
+            return await receive()
+        message, whole = whole, None
+        return message
+
+    return replay
+
+
+def _too_large() -> ProblemError:
+    return ProblemError(
+        "BODY_TOO_LARGE",
+        f"A body has at most {_MAX_BODY_BYTES} bytes.",
+        headers={"Connection": "close"},
+    )

@@ -1,0 +1,216 @@
+"""Every refusal as `application/problem+json` (RFC 9457), and the table of their reasons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import grpc
+import orjson
+from starlette.responses import Response
+
+from chassis.context import request_id
+from chassis.errors import CODES, RemoteError, ServiceError
+from chassis.idempotency import REPLAYED
+
+MEDIA_TYPE = "application/problem+json"
+
+# Reason -> HTTP status and title. `docs/problems.md` says when each comes and what to do.
+REASONS: Mapping[str, tuple[int, str]] = {
+    # The gateway's own.
+    "MALFORMED_JSON": (400, "The body is not JSON"),
+    "INVALID_SIGNATURE": (401, "The signature is not valid"),
+    "INVALID_TOKEN": (401, "The access token is not valid"),
+    "NOT_AUTHENTICATED": (401, "An access token is needed"),
+    "CROSS_SITE_REQUEST": (403, "The request may come from another site"),
+    "FORBIDDEN": (403, "This is not for you"),
+    "NOT_FOUND": (404, "There is nothing here"),
+    "METHOD_NOT_ALLOWED": (405, "The method is not allowed here"),
+    "REQUEST_TIMEOUT": (408, "The body did not arrive in time"),
+    "BODY_TOO_LARGE": (413, "The body is too large"),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "The body's media type is not supported"),
+    "VALIDATION_FAILED": (422, "The request is not valid"),
+    "RATE_LIMITED": (429, "Too many requests"),
+    # Any service's.
+    "IDEMPOTENCY_IN_PROGRESS": (409, "The first request with this key is still running"),
+    "IDEMPOTENCY_KEY_REUSED": (422, "The idempotency key was used with another request"),
+    "INVALID_CURSOR": (422, "The cursor is not valid"),
+    "INVALID_FILTER": (422, "The filter is not valid"),
+    "INTERNAL": (500, "Something went wrong on our side"),
+    "DEADLINE_EXCEEDED": (503, "It took too long"),
+    "OVERLOADED": (503, "The service is busy"),
+    "SERVICE_UNAVAILABLE": (503, "The service is not available"),
+    # auth_service
+    "INVALID_CREDENTIALS": (401, "The address or the password is wrong"),
+    "INVALID_REFRESH_TOKEN": (401, "The session can't be refreshed"),
+    "ACCOUNT_DISABLED": (403, "The account is disabled"),
+    "EMAIL_TAKEN": (409, "There is an account with this address"),
+    "INVALID_CODE": (422, "The code is not valid"),
+    "WEAK_PASSWORD": (422, "The password is too weak"),
+    "CODE_THROTTLED": (429, "Too many codes were asked for"),
+    "LOGIN_THROTTLED": (429, "Too many failed log-ins"),
+    # catalog_service
+    "EVENT_NOT_FOUND": (404, "There is no such event"),
+    "SECTION_NOT_FOUND": (404, "There is no such section"),
+    "VENUE_NOT_FOUND": (404, "There is no such venue"),
+    "EVENT_NOT_PUBLISHABLE": (409, "The event can't be published yet"),
+    "EVENT_STATE": (409, "The event's status does not allow this"),
+    "SECTION_NAME_TAKEN": (409, "The venue has a section of this name"),
+    "INVALID_EVENT": (422, "The event is not valid"),
+    "INVALID_SECTION": (422, "The section is not valid"),
+    "INVALID_VENUE": (422, "The venue is not valid"),
+    # inventory_service
+    "HOLD_NOT_FOUND": (404, "There is no such hold"),
+    "CUSTOMER_LIMIT": (409, "More than one person may have"),
+    "EVENT_NOT_ON_SALE": (409, "The event is not on sale"),
+    "HOLD_EXTENSION_LIMIT": (409, "The hold can't be extended further"),
+    "HOLD_LIMIT": (409, "Too many live holds"),
+    "HOLD_NOT_ACTIVE": (409, "The hold is not active"),
+    "NO_ADJACENT_SEATS": (409, "No such seats side by side"),
+    "NOT_ENOUGH_CAPACITY": (409, "Not enough tickets are left"),
+    "SALES_CLOSED": (409, "Sales are closed"),
+    "SEATS_UNAVAILABLE": (409, "Seats are taken"),
+    "HOLD_EXPIRED": (410, "The hold has expired"),
+    "INVALID_HOLD": (422, "The hold is not valid"),
+    "UNKNOWN_SEATS": (422, "There are no such seats"),
+    "UNKNOWN_SECTION": (422, "There is no such section"),
+    "UNKNOWN_TIER": (422, "There is no such tier"),
+    # booking_service
+    "BOOKING_NOT_FOUND": (404, "There is no such booking"),
+    "TICKET_NOT_FOUND": (404, "There is no such ticket"),
+    "BOOKING_BUSY": (409, "The booking is in the middle of a step"),
+    "BOOKING_STATE": (409, "The booking's status does not allow this"),
+    "CANCELLATION_CLOSED": (409, "It is too late to cancel"),
+    "EVENT_IS_CANCELLED": (409, "The event is cancelled"),
+    "HOLD_ALREADY_BOOKED": (409, "The hold is booked already"),
+    "PAYMENT_IN_PROGRESS": (409, "A payment is in progress"),
+    "COUPON_UNKNOWN": (422, "There is no such coupon"),
+    "INVALID_ATTENDEES": (422, "The attendees are not valid"),
+    "INVALID_PAYMENT_METHOD": (422, "The payment method is not valid"),
+    "EVENT_NOT_READY": (503, "The event is not ready yet"),
+    # payment_service
+    "INVALID_WEBHOOK": (400, "The webhook can't be read"),
+    "STALE_WEBHOOK": (401, "The webhook is too old"),
+    "PAYMENT_NOT_FOUND": (404, "There is no such payment"),
+    "UNKNOWN_PROVIDER": (404, "There is no such provider"),
+    "PROVIDER_UNAVAILABLE": (503, "The payment provider does not answer"),
+    # notification_service
+    "MAILBOX_CLOSED": (404, "There is no mailbox here"),
+}
+# For a reason that is not in the table yet: a service may be newer than this gateway.
+_STATUSES: Mapping[grpc.StatusCode, int] = {
+    CODES["INVALID"]: 422,
+    CODES["UNAUTHENTICATED"]: 401,
+    CODES["FORBIDDEN"]: 403,
+    CODES["NOT_FOUND"]: 404,
+    CODES["CONFLICT"]: 409,
+    CODES["PRECONDITION"]: 412,
+    CODES["THROTTLED"]: 429,
+    CODES["UNAVAILABLE"]: 503,
+}
+_AWAY = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,  # gRPC's own, beyond the callee's maximum_concurrent_rpcs
+)
+_RETRY_AFTER = "retry_after"
+_STANDARD = frozenset({"type", "title", "status", "detail", "instance", "reason", "request_id"})
+_DEFAULT_RETRY_SECONDS = "1"
+
+
+class ProblemError(Exception):
+    """A refusal on its way to the client.
+
+    `errors` are the fields at fault, `members` what else the problem says (RFC 9457, 3.2).
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        detail: str = "",
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        members: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        status: int | None = None,
+    ) -> None:
+        known_status, self.title = REASONS.get(
+            reason, (status or 500, reason.replace("_", " ").capitalize())
+        )
+        super().__init__(detail or f"{self.title}.")
+        self.reason = reason
+        self.status = known_status
+        self.errors = errors
+        self.members = members or {}
+        self.headers = dict(headers or {})
+        if self.status == 401:
+            error = ' error="invalid_token"' if reason == "INVALID_TOKEN" else ""
+            self.headers.setdefault("WWW-Authenticate", f'Bearer realm="parterre"{error}')
+        if self.status in {429, 503}:
+            self.headers.setdefault("Retry-After", _DEFAULT_RETRY_SECONDS)
+
+    def response(self, path: str) -> Response:
+        """The answer to a request for `path`."""
+        body = {
+            "type": f"/problems/{self.reason.lower().replace('_', '-')}",
+            "title": self.title,
+            "status": self.status,
+            "detail": str(self),
+            "instance": path,
+            "reason": self.reason,
+            "request_id": request_id.get(),
+            **self.members,
+        }
+        if self.errors:
+            body["errors"] = self.errors
+        return Response(orjson.dumps(body), self.status, self.headers, MEDIA_TYPE)
+
+
+def from_service_error(error: ServiceError) -> ProblemError:
+    """The problem of a refusal by the chassis in this process."""
+    return _refusal(CODES[error.kind], error.reason, str(error), error.metadata)
+
+
+def from_remote_error(error: RemoteError) -> ProblemError:
+    """The problem of a call that a service refused, or that failed."""
+    if error.reason:
+        return _refusal(error.code, error.reason, error.detail, error.metadata)
+    if error.code in _AWAY:
+        return ProblemError("SERVICE_UNAVAILABLE", "Try again in a moment.")
+    return ProblemError("INTERNAL")
+
+
+def _refusal(
+    code: grpc.StatusCode, reason: str, detail: str, metadata: Mapping[str, str]
+) -> ProblemError:
+    facts = dict(metadata)
+    headers: dict[str, str] = {}
+    if seconds := facts.pop(_RETRY_AFTER, ""):
+        headers["Retry-After"] = seconds
+    if facts.pop(REPLAYED[0], ""):
+        headers["Idempotency-Replayed"] = "true"
+    errors: list[Mapping[str, str]] = []
+    if code is CODES["INVALID"]:
+        errors = [{"field": field, "message": message} for field, message in facts.items()]
+        facts = {}
+    return ProblemError(
+        reason,
+        detail,
+        errors=errors,
+        members=dict(_members(facts)),
+        headers=headers,
+        status=_STATUSES.get(code, 500),
+    )
+
+
+def _members(facts: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """What an error says to programs; text that is a JSON list or number is given as one."""
+    for name, text in facts.items():
+        if name in _STANDARD:
+            continue
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        yield name, value if isinstance(value, list | int) else text

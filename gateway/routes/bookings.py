@@ -1,0 +1,257 @@
+"""Bookings and tickets."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Annotated
+
+import segno
+from fastapi import Query
+from parterre.booking.v1 import booking_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import (
+    BookingCancellation,
+    BookingQuery,
+    NewBooking,
+    Quotation,
+    Reference,
+    TicketId,
+    WaitQuery,
+)
+from gateway.routing import (
+    ANYONE,
+    CUSTOMER,
+    PREFIX,
+    Behind,
+    IdempotencyKey,
+    Json,
+    Png,
+    Routes,
+    replay_header,
+)
+from gateway.services import Services
+
+BOOKINGS = Routes("Bookings and tickets")
+
+# What the service needs on top of the waiting that was asked for.
+_SECONDS = 5.0
+
+_CANCEL_REFUSES = [
+    "BOOKING_NOT_FOUND",
+    "CANCELLATION_CLOSED",
+    "BOOKING_STATE",
+    "BOOKING_BUSY",
+    "IDEMPOTENCY_KEY_REUSED",
+    "IDEMPOTENCY_IN_PROGRESS",
+]
+
+
+@BOOKINGS.route(
+    "POST",
+    "/bookings/quote",
+    CUSTOMER,
+    answers=views.Quote,
+    refuses=[
+        "HOLD_NOT_FOUND",
+        "HOLD_EXPIRED",
+        "HOLD_NOT_ACTIVE",
+        "COUPON_UNKNOWN",
+        "EVENT_NOT_READY",
+    ],
+)
+async def quote_booking(body: Quotation, services: Behind) -> Response:
+    """What a hold would cost."""
+    reply = await services.booking(
+        services.booking.rpc.QuoteBooking,
+        booking_pb2.QuoteBookingRequest(hold_id=body.hold_id, coupon_code=body.coupon_code or ""),
+    )
+    return Json(views.quote(reply))
+
+
+@BOOKINGS.route(
+    "POST",
+    "/bookings",
+    CUSTOMER,
+    answers=views.Booking,
+    status=201,
+    refuses=[
+        "HOLD_NOT_FOUND",
+        "HOLD_EXPIRED",
+        "HOLD_NOT_ACTIVE",
+        "HOLD_ALREADY_BOOKED",
+        "COUPON_UNKNOWN",
+        "INVALID_PAYMENT_METHOD",
+        "INVALID_ATTENDEES",
+        "EVENT_NOT_READY",
+        "EVENT_IS_CANCELLED",
+        "IDEMPOTENCY_KEY_REUSED",
+        "IDEMPOTENCY_IN_PROGRESS",
+    ],
+)
+async def create_booking(body: NewBooking, services: Behind, key: IdempotencyKey = "") -> Response:
+    """Book a hold and start to pay; follow the booking at its Location."""
+    request = booking_pb2.CreateBookingRequest(
+        hold_id=body.hold_id,
+        payment_method=body.payment_method,
+        payment_token=body.payment_token or "",
+        coupon_code=body.coupon_code or "",
+        attendees=[
+            booking_pb2.Attendee(seat_id=who.seat_id or "", name=who.name, email=who.email or "")
+            for who in body.attendees
+        ],
+        idempotency_key=key,
+    )
+    reply, replayed = await services.booking.replayable(services.booking.rpc.CreateBooking, request)
+    location = f"{PREFIX}/bookings/{reply.booking.reference}"
+    return Json(
+        views.booking(reply.booking), 201, {"Location": location, **replay_header(replayed)}
+    )
+
+
+@BOOKINGS.route(
+    "GET",
+    "/bookings",
+    CUSTOMER,
+    answers=views.Page[views.Booking],
+    refuses=["INVALID_CURSOR", "INVALID_FILTER"],
+)
+async def list_bookings(query: Annotated[BookingQuery, Query()], services: Behind) -> Response:
+    """One's own bookings, newest first."""
+    reply = await services.booking(
+        services.booking.rpc.ListBookings,
+        booking_pb2.ListBookingsRequest(
+            status=query.status or "",
+            event_id=query.event_id or "",
+            limit=query.limit,
+            cursor=query.cursor or "",
+        ),
+    )
+    return Json(views.page(map(views.booking, reply.bookings), reply.next_cursor))
+
+
+@BOOKINGS.route(
+    "GET",
+    "/bookings/{reference}",
+    CUSTOMER,
+    answers=views.Booking,
+    refuses=["BOOKING_NOT_FOUND"],
+)
+async def get_booking(
+    reference: Reference, query: Annotated[WaitQuery, Query()], services: Behind
+) -> Response:
+    """A booking; with `wait`, as soon as it ends or needs the customer."""
+    reply = await services.booking(
+        services.booking.rpc.GetBooking,
+        booking_pb2.GetBookingRequest(reference=reference, wait_seconds=query.wait),
+        query.wait + _SECONDS,
+    )
+    return Json(views.booking(reply.booking))
+
+
+@BOOKINGS.route(
+    "POST",
+    "/bookings/{reference}/cancel",
+    CUSTOMER,
+    answers=views.Booking,
+    status=202,
+    refuses=_CANCEL_REFUSES,
+)
+async def cancel_booking(
+    reference: Reference,
+    services: Behind,
+    body: BookingCancellation | None = None,
+    key: IdempotencyKey = "",
+) -> Response:
+    """Give a booking up, or have a paid one refunded."""
+    return await _cancel(services, reference, (body.reason if body else None) or "", key)
+
+
+@BOOKINGS.route(
+    "DELETE",
+    "/bookings/{reference}",
+    CUSTOMER,
+    answers=views.Booking,
+    status=202,
+    refuses=_CANCEL_REFUSES,
+)
+async def delete_booking(
+    reference: Reference, services: Behind, key: IdempotencyKey = ""
+) -> Response:
+    """Give a booking up, or have a paid one refunded; the same as to cancel it."""
+    return await _cancel(services, reference, "", key)
+
+
+@BOOKINGS.route(
+    "GET",
+    "/bookings/{reference}/timeline",
+    CUSTOMER,
+    answers=views.Page[views.TimelineEntry],
+    refuses=["BOOKING_NOT_FOUND"],
+)
+async def get_timeline(reference: Reference, services: Behind) -> Response:
+    """Every step of a booking as it happened, oldest first."""
+    reply = await services.booking(
+        services.booking.rpc.GetTimeline, booking_pb2.GetTimelineRequest(reference=reference)
+    )
+    return Json(views.page(map(views.timeline_entry, reply.entries)))
+
+
+@BOOKINGS.route(
+    "GET",
+    "/bookings/{reference}/tickets",
+    CUSTOMER,
+    answers=views.Page[views.Ticket],
+    refuses=["BOOKING_NOT_FOUND"],
+)
+async def list_tickets(reference: Reference, services: Behind) -> Response:
+    """The tickets of a booking; none until it is CONFIRMED."""
+    reply = await services.booking(
+        services.booking.rpc.ListTickets, booking_pb2.ListTicketsRequest(reference=reference)
+    )
+    return Json(
+        views.page(
+            views.ticket(ticket, f"{PREFIX}/tickets/{ticket.id}/qr.png") for ticket in reply.tickets
+        )
+    )
+
+
+@BOOKINGS.route("GET", "/tickets/keys.json", ANYONE, answers=views.KeySet)
+async def ticket_keys(services: Behind) -> Response:
+    """The keys that verify tickets without asking anybody."""
+    reply = await services.booking(
+        services.booking.rpc.ListTicketKeys, booking_pb2.ListTicketKeysRequest()
+    )
+    return Json(views.key_set(reply.keys), headers={"Cache-Control": "public, max-age=300"})
+
+
+@BOOKINGS.route(
+    "GET",
+    "/tickets/{ticket_id}/qr.png",
+    CUSTOMER,
+    media_type="image/png",
+    refuses=["TICKET_NOT_FOUND"],
+)
+async def ticket_qr(ticket_id: TicketId, services: Behind) -> Response:
+    """The QR code of a ticket."""
+    reply = await services.booking(
+        services.booking.rpc.GetTicket, booking_pb2.GetTicketRequest(ticket_id=ticket_id)
+    )
+    return Png(await asyncio.to_thread(qr_png, reply.ticket.token))
+
+
+def qr_png(text: str) -> bytes:
+    """A QR code (ISO/IEC 18004) of `text`, with error correction M, as a PNG."""
+    picture = io.BytesIO()
+    segno.make_qr(text, error="m").save(picture, kind="png", scale=6, border=4)
+    return picture.getvalue()
+
+
+async def _cancel(services: Services, reference: str, reason: str, key: str) -> Response:
+    reply, replayed = await services.booking.replayable(
+        services.booking.rpc.CancelBooking,
+        booking_pb2.CancelBookingRequest(reference=reference, reason=reason, idempotency_key=key),
+    )
+    return Json(views.booking(reply.booking), 202, replay_header(replayed))

@@ -1,0 +1,184 @@
+"""Accounts and sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Header, Request
+from parterre.auth.v1 import auth_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import CodeWish, Credentials, Nothing, Registration
+from gateway.edge import address_of
+from gateway.problems import ProblemError
+from gateway.routing import ANYONE, CUSTOMER, OPEN, PREFIX, Behind, Json, Routes
+from gateway.settings import Settings
+
+IDENTITY = Routes("Identity")
+WELL_KNOWN = Routes("Identity", prefix="")
+
+_COOKIE_PATH = f"{PREFIX}/auth"
+_MAX_USER_AGENT = 200
+
+
+def cookie_name(settings: Settings) -> str:
+    """The refresh cookie's name.
+
+    `__Secure-` and not `__Host-`, which browsers accept for the path `/` only (RFC 6265bis,
+    4.1.3): this one is sent to the paths of identity alone.
+    """
+    return "parterre_refresh" if settings.is_local else "__Secure-parterre_refresh"
+
+
+@IDENTITY.route(
+    "POST", "/auth/otp", OPEN, answers=views.Accepted, status=202, refuses=["CODE_THROTTLED"]
+)
+async def request_code(body: CodeWish, services: Behind) -> Response:
+    """Ask for a one-time code; the answer is the same whether or not the address is known."""
+    request = auth_pb2.RequestCodeRequest(email=body.email, purpose=body.purpose)
+    await services.auth.as_gateway(services.auth.rpc.RequestCode, request)
+    return Json({"message": "If a code can be sent to this address, it is on its way."}, 202)
+
+
+@IDENTITY.route(
+    "POST",
+    "/auth/register",
+    OPEN,
+    answers=views.Registered,
+    status=201,
+    refuses=["INVALID_CODE", "WEAK_PASSWORD", "EMAIL_TAKEN"],
+)
+async def register(body: Registration, services: Behind) -> Response:
+    """Make an account of an address that a one-time code has verified."""
+    request = auth_pb2.RegisterRequest(
+        email=body.email,
+        password=body.password,
+        name=body.name,
+        code=body.otp,
+        phone=body.phone or "",
+        country=body.country or "",
+        role=body.role,
+    )
+    reply = await services.auth.as_gateway(services.auth.rpc.Register, request)
+    return Json({"user": views.user(reply.user)}, 201)
+
+
+@IDENTITY.route(
+    "POST",
+    "/auth/login",
+    OPEN,
+    answers=views.Session,
+    refuses=["INVALID_CREDENTIALS", "LOGIN_THROTTLED", "ACCOUNT_DISABLED"],
+)
+async def log_in(
+    body: Credentials,
+    services: Behind,
+    request: Request,
+    user_agent: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Open a session; the refresh token comes in a cookie."""
+    reply = await services.auth.as_gateway(
+        services.auth.rpc.LogIn,
+        auth_pb2.LogInRequest(
+            email=body.email,
+            password=body.password,
+            address=address_of(request.scope),
+            user_agent=user_agent[:_MAX_USER_AGENT],
+        ),
+    )
+    return _session(reply.tokens, request.app.state.settings)
+
+
+@IDENTITY.route(
+    "POST",
+    "/auth/refresh",
+    OPEN,
+    answers=views.Session,
+    refuses=["INVALID_REFRESH_TOKEN", "CROSS_SITE_REQUEST"],
+)
+async def refresh(
+    services: Behind,
+    request: Request,
+    x_requested_with: Annotated[
+        str,
+        Header(
+            description="Any value, such as `parterre`: a page of another site can't set it.",
+            max_length=100,
+        ),
+    ] = "",
+    _body: Nothing | None = None,
+) -> Response:
+    """Rotate the refresh cookie and get a new access token.
+
+    The cookie `parterre_refresh` (`__Secure-parterre_refresh` outside the local profile) must come
+    along. A refresh token that was used before revokes its whole session.
+    """
+    settings: Settings = request.app.state.settings
+    _require_same_site(request, settings, x_requested_with)
+    token = request.cookies.get(cookie_name(settings), "")
+    if not 0 < len(token) <= 200:
+        raise ProblemError("INVALID_REFRESH_TOKEN", "There is no refresh cookie.")
+    reply = await services.auth.as_gateway(
+        services.auth.rpc.Refresh, auth_pb2.RefreshRequest(refresh_token=token)
+    )
+    return _session(reply.tokens, settings)
+
+
+@IDENTITY.route("POST", "/auth/logout", CUSTOMER, status=204)
+async def log_out(services: Behind, request: Request, _body: Nothing | None = None) -> Response:
+    """Revoke this session."""
+    await services.auth(services.auth.rpc.LogOut, auth_pb2.LogOutRequest())
+    settings: Settings = request.app.state.settings
+    answer = Response(status_code=204)
+    answer.delete_cookie(
+        cookie_name(settings),
+        path=_COOKIE_PATH,
+        secure=not settings.is_local,
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+@IDENTITY.route("GET", "/auth/me", CUSTOMER, answers=views.User)
+async def me(services: Behind) -> Response:
+    """Who am I."""
+    reply = await services.auth(services.auth.rpc.GetMe, auth_pb2.GetMeRequest())
+    return Json(views.user(reply.user))
+
+
+@WELL_KNOWN.route("GET", "/.well-known/jwks.json", ANYONE, answers=views.KeySet)
+async def signing_keys(request: Request) -> Response:
+    """The keys that verify access tokens (RFC 7517)."""
+    document = request.app.state.jwks.document
+    if not document["keys"]:
+        raise ProblemError("SERVICE_UNAVAILABLE", "The keys have not been fetched yet.")
+    return Json(document, headers={"Cache-Control": "public, max-age=300"})
+
+
+def _session(tokens: auth_pb2.Tokens, settings: Settings) -> Response:
+    answer = Json(views.session(tokens))
+    answer.set_cookie(
+        cookie_name(settings),
+        tokens.refresh_token,
+        max_age=tokens.refresh_expires_in,
+        path=_COOKIE_PATH,
+        secure=not settings.is_local,
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+def _require_same_site(request: Request, settings: Settings, requested_with: str) -> None:
+    if not requested_with:
+        raise ProblemError("CROSS_SITE_REQUEST", "The header X-Requested-With is needed.")
+    origin = request.headers.get("origin")
+    if origin is None or origin in settings.cors_origins:
+        return
+    own = (request.url.scheme, request.headers.get("host", ""))
+    parts = urlsplit(origin)
+    if (parts.scheme, parts.netloc) != own:
+        raise ProblemError("CROSS_SITE_REQUEST", "The page's origin is not allowed.")

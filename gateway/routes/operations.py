@@ -1,0 +1,85 @@
+"""Health, the local mailbox, and the page that shows the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Query, Request
+from parterre.notification.v1 import notification_pb2
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from swagger_ui_bundle import swagger_ui_path
+
+from chassis.telemetry import Health
+from gateway import views
+from gateway.bodies import MailboxQuery
+from gateway.problems import ProblemError
+from gateway.routing import OPEN, Behind, Json, Routes
+
+HEALTH = Routes("Operations", prefix="")
+MAILBOX = Routes("Development")
+DOCS = Routes("Documentation", prefix="/api")
+
+_OWN = Path(__file__).parent.parent / "docs_page"
+# What the page is made of: ours, and Swagger UI from its package.
+_ASSETS = {
+    "start.js": _OWN / "start.js",
+    "swagger-ui-bundle.js": Path(swagger_ui_path) / "swagger-ui-bundle.js",
+    "swagger-ui.css": Path(swagger_ui_path) / "swagger-ui.css",
+    "favicon-32x32.png": Path(swagger_ui_path) / "favicon-32x32.png",
+}
+_PAGE_HEADERS = {
+    # Swagger UI sets style attributes and draws its icons from data URLs; scripts are files only.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Cache-Control": "no-cache",
+}
+
+
+@HEALTH.route("GET", "/healthz", OPEN, media_type="text/plain")
+async def alive() -> Response:
+    """Whether the gateway answers."""
+    return PlainTextResponse("ok")
+
+
+@HEALTH.route("GET", "/readyz", OPEN, answers=views.Readiness, refuses=["SERVICE_UNAVAILABLE"])
+async def ready(request: Request) -> Response:
+    """Whether what the gateway needs answers too."""
+    health: Health = request.app.state.health
+    if await health.failures():
+        raise ProblemError("SERVICE_UNAVAILABLE", "Something the gateway needs does not answer.")
+    return Json({"ready": True})
+
+
+@MAILBOX.route(
+    "GET", "/dev/mailbox", OPEN, answers=views.Page[views.Mail], refuses=["MAILBOX_CLOSED"]
+)
+async def read_mailbox(query: Annotated[MailboxQuery, Query()], services: Behind) -> Response:
+    """The mails that were sent, newest first; on a developer's machine only."""
+    reply = await services.notification.as_gateway(
+        services.notification.rpc.ListMailbox,
+        notification_pb2.ListMailboxRequest(to=query.to or "", limit=query.limit),
+    )
+    return Json(views.page(map(views.mail, reply.mails)))
+
+
+@DOCS.route("GET", "/openapi.json", OPEN)
+async def openapi(request: Request) -> Response:
+    """The API's description (OpenAPI 3.1)."""
+    return Json(request.app.openapi(), headers={"Cache-Control": "no-cache"})
+
+
+@DOCS.route("GET", "/docs", OPEN, media_type="text/html")
+async def docs_page() -> Response:
+    """The API's description, for people."""
+    return FileResponse(_OWN / "index.html", headers=_PAGE_HEADERS)
+
+
+@DOCS.route("GET", "/docs/assets/{name}", OPEN, media_type="text/plain")
+async def docs_asset(name: str) -> Response:
+    """A file of the page."""
+    if name not in _ASSETS:
+        raise ProblemError("NOT_FOUND")
+    return FileResponse(_ASSETS[name], headers={"Cache-Control": "max-age=3600"})

@@ -1,0 +1,110 @@
+"""Payments, and what providers tell."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from parterre.booking.v1 import booking_pb2
+from parterre.payment.v1 import payment_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import NewPayment, Nothing, PaymentId, Provider
+from gateway.routing import (
+    CUSTOMER,
+    OPEN,
+    PREFIX,
+    Behind,
+    IdempotencyKey,
+    Json,
+    Routes,
+    replay_header,
+)
+
+PAYMENTS = Routes("Payments")
+
+# A provider is asked while the customer waits.
+_VERIFY_SECONDS = 10.0
+# Never a provider's business.
+_WITHHELD = frozenset({"authorization", "cookie"})
+
+
+@PAYMENTS.route(
+    "POST",
+    "/payments",
+    CUSTOMER,
+    answers=views.StartedPayment,
+    status=201,
+    refuses=[
+        "BOOKING_NOT_FOUND",
+        "BOOKING_STATE",
+        "PAYMENT_IN_PROGRESS",
+        "INVALID_PAYMENT_METHOD",
+        "IDEMPOTENCY_KEY_REUSED",
+        "IDEMPOTENCY_IN_PROGRESS",
+    ],
+)
+async def create_payment(body: NewPayment, services: Behind, key: IdempotencyKey = "") -> Response:
+    """Try another card or wallet while the booking waits for one."""
+    reply, replayed = await services.booking.replayable(
+        services.booking.rpc.AttemptPayment,
+        booking_pb2.AttemptPaymentRequest(
+            reference=body.booking_reference,
+            method=body.method,
+            payment_token=body.payment_token or "",
+            idempotency_key=key,
+        ),
+    )
+    location = f"{PREFIX}/payments/{reply.booking.payment.id}"
+    return Json(
+        views.started_payment(reply.booking),
+        201,
+        {"Location": location, **replay_header(replayed)},
+    )
+
+
+@PAYMENTS.route(
+    "GET", "/payments/{payment_id}", CUSTOMER, answers=views.Payment, refuses=["PAYMENT_NOT_FOUND"]
+)
+async def get_payment(payment_id: PaymentId, services: Behind) -> Response:
+    """A payment with its attempts and refunds."""
+    reply = await services.payment(
+        services.payment.rpc.GetPayment, payment_pb2.GetPaymentRequest(payment_id=payment_id)
+    )
+    return Json(views.payment(reply.payment))
+
+
+@PAYMENTS.route(
+    "POST",
+    "/payments/{payment_id}/verify",
+    CUSTOMER,
+    answers=views.Payment,
+    refuses=["PAYMENT_NOT_FOUND", "PROVIDER_UNAVAILABLE"],
+)
+async def verify_payment(
+    payment_id: PaymentId, services: Behind, _body: Nothing | None = None
+) -> Response:
+    """Ask the provider now how the payment stands."""
+    reply = await services.payment(
+        services.payment.rpc.VerifyPayment,
+        payment_pb2.VerifyPaymentRequest(payment_id=payment_id),
+        _VERIFY_SECONDS,
+    )
+    return Json(views.payment(reply.payment))
+
+
+@PAYMENTS.route(
+    "POST",
+    "/webhooks/payments/{provider}",
+    OPEN,
+    answers=views.Received,
+    refuses=["UNKNOWN_PROVIDER", "INVALID_SIGNATURE", "STALE_WEBHOOK", "INVALID_WEBHOOK"],
+)
+async def receive_webhook(provider: Provider, services: Behind, request: Request) -> Response:
+    """A provider's signed event; stored before this is answered."""
+    message = payment_pb2.ReceiveWebhookRequest(
+        provider=provider,
+        body=await request.body(),
+        headers={name: value for name, value in request.headers.items() if name not in _WITHHELD},
+    )
+    await services.payment.as_gateway(services.payment.rpc.ReceiveWebhook, message)
+    return Json({"received": True})

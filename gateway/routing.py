@@ -1,0 +1,206 @@
+"""Routes as data: each says who may call it, what it answers and why it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import Depends, FastAPI, Header, Request
+from starlette.responses import Response
+
+from chassis.context import current_identity
+from chassis.identity import Role
+from gateway.edge import TOKEN_REFUSAL
+from gateway.problems import MEDIA_TYPE, REASONS, ProblemError
+from gateway.services import Services
+
+PREFIX = "/api/v1"
+
+Endpoint = Callable[..., Awaitable[Response]]
+EndpointT = TypeVar("EndpointT", bound=Endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call a route. As a dependency of the route it refuses everybody else."""
+
+    name: str
+    role: Role | None = None
+    ignores_token: bool = False
+
+    async def __call__(self, request: Request) -> None:
+        """Lets the request pass.
+
+        Raises:
+            ProblemError: NOT_AUTHENTICATED, INVALID_TOKEN or FORBIDDEN.
+        """
+        if self.ignores_token:
+            return
+        refusal: ProblemError | None = request.scope.get(TOKEN_REFUSAL)
+        if refusal is not None:
+            raise refusal
+        if self.role is None:
+            return
+        identity = current_identity()
+        if identity is None or identity.role is None:
+            raise ProblemError("NOT_AUTHENTICATED")
+        if identity.role < self.role:
+            raise ProblemError("FORBIDDEN")
+
+
+# Signs in, or is signed otherwise: an old access token that comes along does no harm.
+OPEN = Access("OPEN", ignores_token=True)
+# Visitors too; a token that is there must be good.
+ANYONE = Access("ANYONE")
+CUSTOMER = Access("CUSTOMER", Role.CUSTOMER)
+ORGANIZER = Access("ORGANIZER", Role.ORGANIZER)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route, as declared."""
+
+    method: str
+    path: str  # whole
+    access: Access
+    endpoint: Endpoint
+    answers: Any  # the type of its JSON, or None where it has none
+    status: int
+    media_type: str
+    refuses: Sequence[str]
+
+
+@dataclass
+class Routes:
+    """The routes of one subject, in the order they are matched."""
+
+    tag: str
+    prefix: str = PREFIX
+    declared: list[Route] = field(default_factory=list)
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        access: Access,
+        *,
+        answers: Any = None,
+        status: int = 200,
+        media_type: str = "application/json",
+        refuses: Sequence[str] = (),
+    ) -> Callable[[EndpointT], EndpointT]:
+        """Declares the decorated coroutine a route; `refuses` are its own reasons."""
+
+        def declare(endpoint: EndpointT) -> EndpointT:
+            self.declared.append(
+                Route(
+                    method,
+                    self.prefix + path,
+                    access,
+                    endpoint,
+                    answers,
+                    status,
+                    media_type,
+                    (*refuses, *_usual(method, access)),
+                )
+            )
+            return endpoint
+
+        return declare
+
+    def add_to(self, app: FastAPI) -> None:
+        """Makes the app answer them."""
+        for route in self.declared:
+            security: list[dict[str, list[str]]] = []
+            if route.access.role is not None:
+                security = [{"access_token": []}]
+            elif not route.access.ignores_token:
+                security = [{}, {"access_token": []}]
+            app.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=[route.method],
+                tags=[self.tag],
+                status_code=route.status,
+                response_model=route.answers,
+                response_class=_CLASSES.get(route.media_type, Json),
+                summary=(route.endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
+                operation_id=_operation_id(route),
+                dependencies=[Depends(route.access)],
+                responses=_problem_responses(route.refuses),
+                openapi_extra={"security": security, "x-access": route.access.name},
+            )
+
+
+class Json(Response):
+    """A JSON answer; what it is made of was checked by the types of `views`."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+class Png(Response):
+    """A picture."""
+
+    media_type = "image/png"
+
+
+_CLASSES: dict[str, type[Response]] = {"image/png": Png}
+
+
+def _operation_id(route: Route) -> str:
+    # getattr: a Callable need not have a name; ours are functions.
+    return str(getattr(route.endpoint, "__name__", route.path))
+
+
+def _usual(method: str, access: Access) -> Sequence[str]:
+    reasons = ["VALIDATION_FAILED", "RATE_LIMITED", "INTERNAL", "SERVICE_UNAVAILABLE", "OVERLOADED"]
+    if not access.ignores_token:
+        reasons.append("INVALID_TOKEN")
+    if access.role is not None:
+        reasons.append("NOT_AUTHENTICATED")
+        if access.role > Role.CUSTOMER:
+            reasons.append("FORBIDDEN")
+    if method == "POST":
+        reasons += ["MALFORMED_JSON", "BODY_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT"]
+    return reasons
+
+
+def _problem_responses(reasons: Sequence[str]) -> dict[int | str, dict[str, Any]]:
+    by_status: dict[int, list[str]] = {}
+    for reason in reasons:
+        by_status.setdefault(REASONS[reason][0], []).append(reason)
+    return {
+        status: {
+            "description": "; ".join(f"`{reason}`: {REASONS[reason][1]}" for reason in of_status),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status, of_status in sorted(by_status.items())
+    }
+
+
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+# What endpoints ask for.
+Behind = Annotated[Services, Depends(_services)]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x20-\x7e]{1,255}$",
+        description="The same key and body give the same answer, once.",
+        examples=["c5a1f0d2-hold-1"],
+    ),
+]
+
+
+def replay_header(replayed: bool) -> dict[str, str]:  # noqa: FBT001 - its only question
+    """The header that marks an answer given before."""
+    return {"Idempotency-Replayed": "true"} if replayed else {}

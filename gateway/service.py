@@ -1,0 +1,55 @@
+"""Builds the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from chassis.identity import Jwks, TokenVerifier
+from chassis.lifecycle import background
+from chassis.telemetry import Health, internal_app, serve_http
+from gateway.app import application
+from gateway.services import Services
+from gateway.settings import Settings
+
+_KEYS_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def gateway(settings: Settings) -> AsyncIterator[None]:
+    """The running gateway: the public port, and the internal one with health and metrics."""
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(Services.open(settings))
+        health = Health()
+        for name, check in services.checks(with_mailbox=settings.is_local).items():
+            health.add(name, check)
+        jwks = Jwks(settings.jwks_url)
+        await stack.enter_async_context(background("signing-keys", lambda: _keep_fresh(jwks)))
+        await stack.enter_async_context(
+            serve_http(
+                internal_app(health, {}),
+                settings.internal_host,
+                settings.internal_port,
+                drain_seconds=1,
+            )
+        )
+        verifier = TokenVerifier("gateway", jwks, settings.service_peers)
+        await stack.enter_async_context(
+            serve_http(
+                application(settings, services, jwks, verifier, health),
+                settings.host,
+                settings.port,
+                drain_seconds=settings.drain_seconds,
+                forwarded_allow_ips=",".join(settings.trusted_proxies),
+            )
+        )
+        stack.callback(setattr, health, "draining", True)  # noqa: FBT003
+        yield
+
+
+async def _keep_fresh(jwks: Jwks) -> None:
+    """Has new keys before the first token that is signed with one."""
+    while True:
+        await jwks.refresh()
+        await asyncio.sleep(_KEYS_SECONDS)

@@ -1,0 +1,167 @@
+"""The services behind the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
+from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
+from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
+from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
+
+from chassis import context
+from chassis.grpc_client import GrpcClient
+from chassis.idempotency import REPLAYED
+from chassis.identity import ServiceTokens
+from chassis.service import tls_of
+from chassis.telemetry import Check
+from gateway.settings import Settings
+
+StubT = TypeVar("StubT")
+RequestT = TypeVar("RequestT", bound=Message)
+ReplyT = TypeVar("ReplyT", bound=Message)
+
+_SECONDS = 5.0
+
+
+class NotServingError(Exception):
+    """A service answers, and says that it does not serve."""
+
+
+class Remote(Generic[StubT]):
+    """One service: `await remote(remote.rpc.GetThing, request)`, in the name of the caller."""
+
+    def __init__(self, client: GrpcClient, rpc: StubT, descriptor: ServiceDescriptor) -> None:
+        self.rpc = rpc
+        self._client = client
+        self._name = descriptor.full_name
+        self._health = health_pb2_grpc.HealthStub(client.channel)
+
+    async def __call__(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT],
+        request: RequestT,
+        seconds: float = _SECONDS,
+    ) -> ReplyT:
+        """Calls in the name of whoever calls the gateway.
+
+        Raises:
+            RemoteError: the service refused, failed, or did not answer in time.
+        """
+        return await self._client.call(method, request, seconds=seconds)
+
+    async def as_gateway(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT], request: RequestT
+    ) -> ReplyT:
+        """Calls in the gateway's own name, whoever calls the gateway.
+
+        Raises:
+            RemoteError: the service refused, failed, or did not answer in time.
+        """
+        with context.request(id=context.request_id.get(), seconds=_SECONDS):
+            return await self._client.call(method, request, seconds=_SECONDS)
+
+    async def replayable(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT], request: RequestT
+    ) -> tuple[ReplyT, bool]:
+        """Calls, and says whether the reply is one that was stored under the idempotency key.
+
+        Raises:
+            RemoteError: the service refused, failed, or did not answer in time.
+        """
+        reply, trailers = await self._client.call_with_trailers(method, request, seconds=_SECONDS)
+        return reply, trailers.get(REPLAYED[0]) == REPLAYED[1]
+
+    async def check(self) -> None:
+        """Asks the service's health.
+
+        Raises:
+            NotServingError: it says no.
+            grpc.aio.AioRpcError: it does not answer.
+        """
+        request = health_pb2.HealthCheckRequest(service=self._name)
+        reply = await self._health.Check(request, timeout=_SECONDS)
+        if reply.status != health_pb2.HealthCheckResponse.SERVING:
+            raise NotServingError(self._name)
+
+
+class Services:
+    """A channel to each service."""
+
+    def __init__(self, settings: Settings) -> None:
+        tokens = ServiceTokens("gateway", settings.service_key.get_secret_value())
+        tls = tls_of(settings)
+        self._clients: list[GrpcClient] = []
+
+        def remote(
+            address: str,
+            stub: Callable[[grpc.aio.Channel], StubT],
+            file: ServiceDescriptor,
+        ) -> Remote[StubT]:
+            # parterre.catalog.v1.CatalogService is the process "catalog".
+            client = GrpcClient(file.full_name.split(".")[1], address, tokens, tls)
+            self._clients.append(client)
+            return Remote(client, stub(client.channel), file)
+
+        self.auth = remote(
+            settings.auth_address,
+            auth_pb2_grpc.AuthServiceStub,
+            auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
+        )
+        self.catalog = remote(
+            settings.catalog_address,
+            catalog_pb2_grpc.CatalogServiceStub,
+            catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+        )
+        self.inventory = remote(
+            settings.inventory_address,
+            inventory_pb2_grpc.InventoryServiceStub,
+            inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"],
+        )
+        self.booking = remote(
+            settings.booking_address,
+            booking_pb2_grpc.BookingServiceStub,
+            booking_pb2.DESCRIPTOR.services_by_name["BookingService"],
+        )
+        self.payment = remote(
+            settings.payment_address,
+            payment_pb2_grpc.PaymentServiceStub,
+            payment_pb2.DESCRIPTOR.services_by_name["PaymentService"],
+        )
+        self.notification = remote(
+            settings.notification_address,
+            notification_pb2_grpc.NotificationServiceStub,
+            notification_pb2.DESCRIPTOR.services_by_name["NotificationService"],
+        )
+
+    def checks(self, *, with_mailbox: bool) -> Mapping[str, Check]:
+        """What has to answer for the gateway to be of use; mails wait without harm."""
+        checks: dict[str, Check] = {
+            "auth": self.auth.check,
+            "catalog": self.catalog.check,
+            "inventory": self.inventory.check,
+            "booking": self.booking.check,
+            "payment": self.payment.check,
+        }
+        if with_mailbox:
+            checks["notification"] = self.notification.check
+        return checks
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Services]:
+        """The channels, closed when the block ends."""
+        services = cls(settings)
+        try:
+            yield services
+        finally:
+            for client in services._clients:
+                await client.close()

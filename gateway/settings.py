@@ -1,0 +1,61 @@
+"""Settings of the gateway, from environment variables GATEWAY_..."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from chassis.settings import ProcessSettings
+
+
+def _comma_separated(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+
+
+class Settings(ProcessSettings):
+    """What the gateway needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+
+    # host:port of each service.
+    auth_address: str
+    catalog_address: str
+    inventory_address: str
+    booking_address: str
+    payment_address: str
+    notification_address: str
+
+    # The API's description and its page; always shown in the local profile.
+    docs: bool = False
+    # Origins whose pages may call the API from a browser, comma-separated; the exact list.
+    cors_origins: Names = ()
+    # Addresses whose X-Forwarded-For and -Proto are believed, comma-separated.
+    trusted_proxies: Names = ()
+
+    # Requests in progress; what comes on top is refused at once.
+    max_concurrent: int = Field(default=1000, ge=1)
+    # Requests a second and at once, of one person and of one address without a token.
+    person_rate: float = Field(default=100, gt=0)
+    person_burst: int = Field(default=200, ge=1)
+    address_rate: float = Field(default=50, gt=0)
+    address_burst: int = Field(default=200, ge=1)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a developer's machine."""
+        return self.profile == "local"
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether the API's description is served."""
+        return self.docs or self.is_local
