@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -42,6 +43,7 @@ from inventory_service.domain import (
     SeatsAnswer,
     SeatsOrder,
     SeatsUnavailableError,
+    Section,
     Step,
     spread,
     step,
@@ -176,14 +178,14 @@ async def _claim_seats(
 async def _claim_best(
     session: Session,
     layout: Layout,
-    sections: Sequence[Any],
+    sections: Sequence[Section],
     best: BestAvailable,
     hold_id: UUID,
 ) -> list[int]:
     """Takes the best run of free seats there is.
 
-    The best run nobody else is at this moment is tried first, and the next one where somebody was
-    faster. Only when others are at all that is left does it wait for them.
+    The best run is tried first, and one of the next few where somebody else is at it. Only when
+    others are at all that is left does it wait for them.
     """
     rows = [row for section in sections for row in section.rows]
     refusal = NoAdjacentSeatsError(f"There are no {best.quantity} free seats side by side.")
@@ -193,20 +195,22 @@ async def _claim_best(
         if not wanted:
             raise DueHoldsInTheWayError(due, refusal) if due else refusal
         untouched = set(free)
-        for _ in range(_RUNS):
-            runs = best_runs(rows, untouched, layout.focal, best.quantity)
+        for lost in range(_RUNS):
+            # Those who lost a run do not all run to the next one: they spread over the next few.
+            runs = best_runs(rows, untouched, layout.focal, best.quantity, 1 + 4 * lost)
             if not runs:
                 break
+            run = random.choice(runs)  # noqa: S311 - spreads load, hides nothing
             # The savepoint gives back the locks of a run that could not be had whole.
             savepoint = await session.connection.begin_nested()
-            locked = await storage.lock_free_seats(session, layout.event_id, runs[0])
+            locked = await storage.lock_free_seats(session, layout.event_id, run)
             if len(locked) == best.quantity and await storage.claim_seats(
-                session, layout.event_id, hold_id, runs[0]
+                session, layout.event_id, hold_id, run
             ):
                 await savepoint.commit()
-                return list(runs[0])
+                return list(run)
             await savepoint.rollback()
-            untouched -= set(runs[0]) - locked
+            untouched -= set(run) - locked
         savepoint = await session.connection.begin_nested()
         if await storage.claim_seats(session, layout.event_id, hold_id, wanted[0]):
             await savepoint.commit()
