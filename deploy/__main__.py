@@ -24,6 +24,8 @@ from ops import demo as stories
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 console = Console(highlight=False)
+if not console.is_terminal:
+    console = Console(highlight=False, width=120)
 _DETACH_SECONDS = 180.0
 _DOWN_SECONDS = 60.0
 

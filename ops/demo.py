@@ -197,10 +197,10 @@ def survives_a_crash(stage: Stage) -> None:
     hold = stage.hold_best(stage.asha, 2)
     reference = stage.book(stage.asha, hold, "tok_slow")
     pid = json.loads(stage.run_file.read_text())["pids"]["booking"]
-    stage.until(
-        stage.asha,
-        reference,
-        lambda booking: booking["payment"]["status"] in {"INITIATED", "AUTHORIZED"},
+    stage.asha.wait_for(
+        f"/bookings/{reference}/timeline",
+        lambda page: page["items"][-1]["state"] == "AUTHORIZING",
+        seconds=_ENDS_SECONDS,
     )
     os.kill(pid, signal.SIGKILL)
     stage.say(f"{reference}: the booking service (process {pid}) was killed while it was paid.")
@@ -226,7 +226,7 @@ def play(run_file: Path, console: Console) -> int:
     failures = 0
     with stage_for(run_file, console) as stage:
         for number, story in enumerate(STORIES, start=1):
-            console.rule(f"{number}. {story.__doc__}", align="left")
+            console.print(f"[bold]{number}. {story.__doc__}[/]")
             try:
                 story(stage)
             except (UntrueError, ProblemError, TimeoutError, httpx.HTTPError) as error:
