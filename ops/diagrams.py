@@ -1,0 +1,97 @@
+"""Writes the pages of docs/ that are made from the code: `python -m ops.diagrams [--check]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from booking_service.saga import (
+    ALERT_AFTER_RESENDS,
+    COMMANDS,
+    DEADLINES,
+    ENDINGS,
+    TABLE,
+    Happening,
+    Rule,
+    State,
+)
+
+_PAGE = Path(__file__).parents[1] / "docs" / "saga.md"
+_INTRODUCTION = f"""\
+# The saga of a booking
+
+Made from `booking_service/saga.py` by `make docs`; `make check` fails when it is stale.
+
+A booking goes from a hold to tickets, or back without keeping anything. Each state asks something
+of inventory or payment and waits for the answer. A deadline means *unknown*, never *failed*:
+whatever may be in flight is compensated too. A compensation has no failure edge: it is sent again,
+after 2 s, doubling to a minute, until it is answered; after {ALERT_AFTER_RESENDS} times an operator
+is called. What is not listed for a state is ignored, and noted in the booking's timeline.
+"""
+
+
+def saga_page() -> str:
+    """docs/saga.md, whole."""
+    return "\n".join([_INTRODUCTION, *_diagram(), "", *_table(), ""])
+
+
+def _diagram() -> Iterator[str]:
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {State.SECURING}"
+    for state, happenings in TABLE.items():
+        # One arrow for all that leads the same way.
+        arrows: dict[State, list[str]] = {}
+        for happening, rules in happenings.items():
+            for rule in rules:
+                if rule.to:
+                    arrows.setdefault(rule.to, []).append(_label(happening, rule))
+        for to, labels in arrows.items():
+            yield f"    {state} --> {to}: {', '.join(labels)}"
+    for state in State:
+        if state in ENDINGS:
+            yield f"    {state} --> [*]"
+    yield "```"
+
+
+def _label(happening: Happening, rule: Rule) -> str:
+    return f"{happening} ({rule.when})" if rule.when else happening.value
+
+
+def _table() -> Iterator[str]:
+    yield "| state | asks | waits | what happens |"
+    yield "|---|---|---|---|"
+    for state, happenings in TABLE.items():
+        told = [f"{happening}: {_told(rules)}" for happening, rules in happenings.items()]
+        command = COMMANDS.get(state, "-")
+        yield f"| {state} | {command} | {DEADLINES[state]} | {'<br>'.join(told) or '-'} |"
+
+
+def _told(rules: Sequence[Rule]) -> str:
+    return "; ".join(f"{_effect(rule)}{f' if {rule.when}' if rule.when else ''}" for rule in rules)
+
+
+def _effect(rule: Rule) -> str:
+    if rule.refuse:
+        return f"refused, {rule.refuse}"
+    if rule.send_again:
+        return "sends again"
+    return f"→ {rule.to}" if rule.to else "stays"
+
+
+def main() -> None:
+    """Writes the pages; under --check only compares them, and exits with 1 where one is stale."""
+    parser = argparse.ArgumentParser(prog="ops.diagrams", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say whether they are current")
+    check = parser.parse_args().check
+    page = saga_page()
+    if not check:
+        _PAGE.write_text(page)
+    elif not _PAGE.exists() or _PAGE.read_text() != page:
+        sys.exit("docs/saga.md is stale: run make docs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What a booking costs, and what goes back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from booking_service.domain import (
+    Attendee,
+    CancellationClosedError,
+    InvalidAttendeesError,
+    InvalidPaymentMethodError,
+    Line,
+    RefundPolicy,
+    check_attendees,
+    check_instrument,
+    half_up,
+    new_reference,
+    price_of,
+    refund_of,
+    tickets_to_mint,
+)
+from chassis.ids import uuid7
+
+STARTS_AT = datetime(2027, 1, 2, 19, 0, tzinfo=UTC)
+DAY_BEFORE = RefundPolicy(until_hours_before=24, percent=100)
+
+
+def line(price: int, quantity: int = 1, seat_id: str = "") -> Line:
+    return Line(seat_id, "s", "Stalls", "", "", "t", "Standard", quantity, price)
+
+
+@pytest.mark.parametrize(
+    ("subtotal", "basis_points", "tax"),
+    [
+        (100_000, 1300, 13_000),
+        (100_000, 0, 0),
+        (0, 1300, 0),
+        (50, 100, 1),  # exactly a half goes up
+        (49, 100, 0),
+        (150, 100, 2),
+        (999, 1325, 132),
+    ],
+)
+def test_tax_is_rounded_half_up_once(subtotal: int, basis_points: int, tax: int) -> None:
+    price = price_of([line(subtotal)], basis_points, "NPR")
+    assert (price.tax, price.total) == (tax, subtotal + tax)
+
+
+def test_tax_is_reckoned_on_the_booking_not_on_each_line() -> None:
+    price = price_of([line(49), line(49), line(17, quantity=3)], 100, "NPR")
+    assert (price.subtotal, price.tax) == (149, 1)
+
+
+@given(st.integers(0, 10**12), st.integers(1, 10_000))
+def test_rounding_is_never_off_by_more_than_half(numerator: int, denominator: int) -> None:
+    twice = 2 * (half_up(numerator, denominator) * denominator - numerator)
+    assert -denominator < twice <= denominator
+
+
+@pytest.mark.parametrize(
+    ("before", "percent", "back"),
+    [
+        (timedelta(hours=48), 100, 12_345),
+        (timedelta(hours=24), 100, 12_345),  # to the very moment
+        (timedelta(hours=48), 50, 6_173),
+        (timedelta(hours=48), 0, 0),
+    ],
+)
+def test_what_goes_back_is_the_policys_share(before: timedelta, percent: int, back: int) -> None:
+    policy = RefundPolicy(24, percent)
+    assert refund_of(12_345, policy, STARTS_AT, STARTS_AT - before) == back
+
+
+def test_too_late_is_refused() -> None:
+    late = STARTS_AT - timedelta(hours=24) + timedelta(microseconds=1)
+    with pytest.raises(CancellationClosedError):
+        refund_of(12_345, DAY_BEFORE, STARTS_AT, late)
+
+
+@given(st.integers(0, 10**12), st.integers(0, 100))
+def test_never_more_goes_back_than_was_paid(total: int, percent: int) -> None:
+    now = STARTS_AT - timedelta(days=9)
+    assert 0 <= refund_of(total, RefundPolicy(24, percent), STARTS_AT, now) <= total
+
+
+@pytest.mark.parametrize(
+    ("method", "token", "field"),
+    [
+        ("CASH", "", "payment_method"),
+        ("", "", "payment_method"),
+        ("card", "tok_ok", "payment_method"),
+        ("CARD", "", "payment_token"),
+        ("CARD", "x" * 201, "payment_token"),
+        ("KHALTI", "tok_ok", "payment_token"),
+    ],
+)
+def test_a_bad_payment_method_is_refused_by_its_field(method: str, token: str, field: str) -> None:
+    with pytest.raises(InvalidPaymentMethodError) as refused:
+        check_instrument(method, token, method_field="payment_method")
+    assert list(refused.value.metadata) == [field]
+
+
+def test_cards_with_a_token_and_wallets_without_are_taken() -> None:
+    assert check_instrument("CARD", "x" * 200, method_field="method").token == "x" * 200
+    assert check_instrument("ESEWA", "", method_field="method").method == "ESEWA"
+
+
+@pytest.mark.parametrize(
+    ("attendees", "field"),
+    [
+        ([Attendee("9", "Asha", "")], "attendees.0.seat_id"),
+        ([Attendee("1", "Asha", ""), Attendee("1", "Asha", "")], "attendees.1.seat_id"),
+        ([Attendee("", "A", "")] * 3, "attendees.2.seat_id"),
+        ([Attendee("1", "", "")], "attendees.0.name"),
+        ([Attendee("1", "x" * 101, "")], "attendees.0.name"),
+        ([Attendee("1", "Asha", "x" * 255)], "attendees.0.email"),
+    ],
+)
+def test_attendees_that_do_not_fit_are_refused_by_their_field(
+    attendees: list[Attendee], field: str
+) -> None:
+    with pytest.raises(InvalidAttendeesError) as refused:
+        check_attendees(attendees, [line(5, seat_id="1"), line(5, quantity=2)])
+    assert list(refused.value.metadata) == [field]
+
+
+def test_there_is_a_ticket_for_each_seat_and_each_standing_place_with_who_goes() -> None:
+    lines = [line(5, seat_id="1"), line(5, seat_id="2"), line(5, quantity=3)]
+    attendees = [Attendee("2", "Asha", ""), Attendee("", "Bikram", "")]
+    check_attendees(attendees, lines)
+    tickets = tickets_to_mint(lines, attendees, [uuid7() for _ in range(5)])
+    assert [(ticket.line_no, ticket.seat_id, ticket.attendee_name) for ticket in tickets] == [
+        (0, "1", ""),
+        (1, "2", "Asha"),
+        (2, "", "Bikram"),
+        (2, "", ""),
+        (2, "", ""),
+    ]
+
+
+def test_references_can_be_read_out_and_do_not_repeat() -> None:
+    references = {new_reference() for _ in range(1000)}
+    assert len(references) == 1000
+    for reference in references:
+        assert len(reference) == 11
+        assert set(reference[3:]) <= set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")

@@ -1,0 +1,397 @@
+"""The saga's table against one written by hand, and what a step decides besides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+
+from booking_service.saga import (
+    ALERT_AFTER_RESENDS,
+    COMMANDS,
+    ENDINGS,
+    TABLE,
+    Command,
+    Facts,
+    Guard,
+    Happening,
+    Saga,
+    State,
+    Step,
+    begin,
+    customer_status,
+    needs_customer,
+    states_of,
+    step,
+)
+
+NOW = datetime(2027, 1, 2, 10, 0, tzinfo=UTC)
+PAY_BY = NOW + timedelta(minutes=5)
+
+# What each happening leads to, for a booking that costs something, in its first attempt, whose
+# event is on. "+" stays; "again" sends its command once more; "!" is a refusal; absent: ignored.
+GOLDEN: dict[str, dict[str, str]] = {
+    "SECURING": {
+        "RESERVED": "AUTHORIZING",
+        "RESERVE_REFUSED": "FAILED",
+        "DEADLINE": "RELEASING",
+        "GIVE_UP": "RELEASING",
+        "EVENT_CANCELLED": "RELEASING",
+        "NEW_ATTEMPT": "!PAYMENT_IN_PROGRESS",
+    },
+    "AUTHORIZING": {
+        "AUTHORIZED": "SELLING",
+        "ACTION_REQUIRED": "+",
+        "AUTHORIZATION_REFUSED": "AWAITING_PAYMENT",
+        "DEADLINE": "VOIDING",
+        "GIVE_UP": "VOIDING",
+        "EVENT_CANCELLED": "VOIDING",
+        "NEW_ATTEMPT": "!PAYMENT_IN_PROGRESS",
+    },
+    "AWAITING_PAYMENT": {
+        "NEW_ATTEMPT": "AUTHORIZING",
+        "DEADLINE": "RELEASING",
+        "GIVE_UP": "RELEASING",
+        "EVENT_CANCELLED": "RELEASING",
+    },
+    "SELLING": {
+        "SOLD": "CAPTURING",
+        "SELL_REFUSED": "VOIDING",
+        "DEADLINE": "again",
+        "GIVE_UP": "!BOOKING_BUSY",
+        "EVENT_CANCELLED": "+",
+    },
+    "CAPTURING": {
+        "CAPTURED": "CONFIRMED",
+        "CAPTURE_REFUSED": "UNSELLING",
+        "DEADLINE": "again",
+        "GIVE_UP": "!BOOKING_BUSY",
+        "EVENT_CANCELLED": "+",
+    },
+    "CONFIRMED": {"CANCEL": "REFUNDING", "EVENT_CANCELLED": "REFUNDING"},
+    "UNSELLING": {
+        "UNSOLD": "VOIDING",
+        "DEADLINE": "again",
+        "GIVE_UP": "+",
+        "EVENT_CANCELLED": "+",
+    },
+    "VOIDING": {
+        "VOIDED": "RELEASING",
+        "PAID_LATE": "again",
+        "DEADLINE": "again",
+        "GIVE_UP": "+",
+        "EVENT_CANCELLED": "+",
+    },
+    "RELEASING": {
+        "RELEASED": "FAILED",
+        "PAID_LATE": "+",
+        "DEADLINE": "again",
+        "GIVE_UP": "+",
+        "EVENT_CANCELLED": "+",
+    },
+    "RECLAIMING": {
+        "RECLAIMED": "CAPTURING",
+        "RECLAIM_REFUSED": "VOIDING",
+        "DEADLINE": "again",
+        "GIVE_UP": "!BOOKING_BUSY",
+        "EVENT_CANCELLED": "+",
+    },
+    "REFUNDING": {
+        "REFUNDED": "RESTOCKING",
+        "DEADLINE": "again",
+        "CANCEL": "+",
+        "EVENT_CANCELLED": "+",
+    },
+    "RESTOCKING": {
+        "RESTOCKED": "CANCELLED",
+        "DEADLINE": "again",
+        "CANCEL": "+",
+        "EVENT_CANCELLED": "+",
+    },
+    "FAILED": {"PAID_LATE": "RECLAIMING"},
+    "EXPIRED": {"PAID_LATE": "RECLAIMING"},
+    "CANCELLED": {},
+}
+ASKS = {
+    "SECURING": "inventory.Reserve",
+    "AUTHORIZING": "payment.Authorize",
+    "SELLING": "inventory.Sell",
+    "CAPTURING": "payment.Capture",
+    "UNSELLING": "inventory.Unsell",
+    "VOIDING": "payment.Void",
+    "RELEASING": "inventory.Release",
+    "RECLAIMING": "inventory.Reclaim",
+    "REFUNDING": "payment.Refund",
+    "RESTOCKING": "inventory.Restock",
+}
+
+
+def at(state: State, **facts: object) -> Saga:
+    saga = Saga(state, amount=1000, pay_by=PAY_BY, deadline_at=NOW, payment_status="INITIATED")
+    return replace(saga, **facts)
+
+
+def after(saga: Saga, *happenings: Happening, facts: Facts | None = None) -> Saga:
+    for happening in happenings:
+        saga = step(saga, happening, NOW, facts).saga
+    return saga
+
+
+def told(result: Step) -> str:
+    assert result.before is not None
+    if result.refusal:
+        return f"!{result.refusal}"
+    if result.ignored:
+        return "ignored"
+    if result.saga.state is not result.before.state:
+        return result.saga.state.value
+    return "again" if result.commands else "+"
+
+
+@pytest.mark.parametrize(("state", "happening"), list(product(State, Happening)))
+def test_each_happening_leads_where_the_design_says(state: State, happening: Happening) -> None:
+    facts = Facts(refund=1000)
+    result = step(at(state), happening, NOW, facts)
+
+    assert told(result) == GOLDEN[state].get(happening, "ignored")
+    entered = result.saga.state if result.saga.state is not state else None
+    if entered:
+        asked = [ASKS[entered]] if entered in ASKS else []
+    else:
+        asked = [ASKS[state]] if told(result) == "again" else []
+    assert [command.value for command in result.commands] == asked
+
+
+GUARDED: list[tuple[str, dict[str, object], str, str]] = [
+    ("SECURING", {"amount": 0}, "RESERVED", "SELLING"),
+    ("SELLING", {"amount": 0}, "SOLD", "CONFIRMED"),
+    ("SELLING", {"amount": 0, "event_off": True}, "SOLD", "RESTOCKING"),
+    ("SELLING", {"event_off": True}, "SOLD", "CAPTURING"),
+    ("SELLING", {"amount": 0}, "SELL_REFUSED", "RELEASING"),
+    ("SELLING", {"amount": 0}, "EVENT_CANCELLED", "+"),
+    ("CAPTURING", {"event_off": True}, "CAPTURED", "REFUNDING"),
+    ("AUTHORIZING", {"attempt": 2}, "AUTHORIZATION_REFUSED", "AWAITING_PAYMENT"),
+    ("AUTHORIZING", {"attempt": 3}, "AUTHORIZATION_REFUSED", "RELEASING"),
+    ("CONFIRMED", {"amount": 0}, "EVENT_CANCELLED", "RESTOCKING"),
+    ("CONFIRMED", {"amount": 0}, "CANCEL", "RESTOCKING"),
+    ("CONFIRMED", {}, "CANCEL", "RESTOCKING"),  # the policy gives nothing back
+    ("RELEASING", {"ending": State.EXPIRED}, "RELEASED", "EXPIRED"),
+    ("RELEASING", {"ending": State.FAILED}, "RELEASED", "FAILED"),
+    ("RELEASING", {"paid_late": True}, "RELEASED", "RECLAIMING"),
+    ("RELEASING", {"event_off": True}, "PAID_LATE", "VOIDING"),
+    ("FAILED", {"event_off": True}, "PAID_LATE", "VOIDING"),
+    ("EXPIRED", {"event_off": True}, "PAID_LATE", "VOIDING"),
+]
+
+
+@pytest.mark.parametrize(("state", "facts", "happening", "leads"), GUARDED)
+def test_what_depends_on_more_than_the_state(
+    state: str, facts: dict[str, object], happening: str, leads: str
+) -> None:
+    assert told(step(at(State(state), **facts), Happening(happening), NOW)) == leads
+
+
+def test_every_guard_of_the_table_is_tried_here() -> None:
+    used = {
+        (state.value, happening.value, rule.when)
+        for state, happenings in TABLE.items()
+        for happening, rules in happenings.items()
+        for rule in rules
+        if rule.when is not Guard.ALWAYS
+    }
+    tried = {(state, happening) for state, _, happening, _ in GUARDED}
+    assert {(state, happening) for state, happening, _ in used} <= tried
+    assert set(COMMANDS) == {State(state) for state in ASKS}
+
+
+def test_it_begins_by_asking_for_the_seats() -> None:
+    first = begin(1000, NOW)
+    assert first.commands == (Command.RESERVE,)
+    assert first.saga.deadline_at == NOW + timedelta(seconds=30)
+    assert first.saga.pay_by == NOW + timedelta(minutes=10)
+    assert begin(0, NOW).saga.payment_status == ""
+
+
+@pytest.mark.parametrize("state", [State.AUTHORIZING, State.AWAITING_PAYMENT])
+def test_while_the_customer_pays_the_payment_deadline_holds(state: State) -> None:
+    before = State.SECURING if state is State.AUTHORIZING else State.AUTHORIZING
+    led = Happening.RESERVED if state is State.AUTHORIZING else Happening.AUTHORIZATION_REFUSED
+    saga = after(at(before), led)
+    assert (saga.state, saga.deadline_at) == (state, PAY_BY)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        State.SELLING,
+        State.CAPTURING,
+        State.UNSELLING,
+        State.VOIDING,
+        State.RELEASING,
+        State.RECLAIMING,
+        State.REFUNDING,
+        State.RESTOCKING,
+    ],
+)
+def test_an_unanswered_command_is_sent_again_later_each_time_for_ever(state: State) -> None:
+    saga = at(state)
+    pauses = []
+    for _ in range(12):
+        result = step(saga, Happening.DEADLINE, NOW)
+        assert result.commands == (COMMANDS[state],)
+        assert result.saga.deadline_at is not None
+        pauses.append((result.saga.deadline_at - NOW).total_seconds())
+        saga = result.saga
+        assert bool(result.alert) is (saga.resends >= ALERT_AFTER_RESENDS)
+    assert pauses[:6] == [4, 8, 16, 32, 60, 60]
+    assert pauses[-1] == 60
+    stretched = step(at(state), Happening.DEADLINE, NOW, jitter=1.2).saga.deadline_at
+    assert stretched == NOW + timedelta(seconds=4.8)
+
+
+def test_the_first_resend_comes_after_two_seconds() -> None:
+    saga = after(at(State.AUTHORIZING), Happening.AUTHORIZED)
+    assert saga.deadline_at == NOW + timedelta(seconds=2)
+
+
+def test_what_has_ended_waits_for_nothing() -> None:
+    assert after(at(State.CAPTURING), Happening.CAPTURED).deadline_at is None
+
+
+@pytest.mark.parametrize(
+    ("state", "happening", "ending", "reason"),
+    [
+        (State.SECURING, Happening.DEADLINE, State.EXPIRED, "SEATS_NOT_SECURED"),
+        (State.AUTHORIZING, Happening.DEADLINE, State.EXPIRED, "PAYMENT_TIMED_OUT"),
+        (State.AWAITING_PAYMENT, Happening.DEADLINE, State.EXPIRED, "PAYMENT_TIMED_OUT"),
+        (State.AWAITING_PAYMENT, Happening.GIVE_UP, State.FAILED, "GIVEN_UP"),
+        (State.AUTHORIZING, Happening.EVENT_CANCELLED, State.FAILED, "EVENT_CANCELLED"),
+        (State.SELLING, Happening.SELL_REFUSED, State.FAILED, "SELL_REFUSED"),
+    ],
+)
+def test_how_it_ends_is_chosen_when_it_turns_back_and_kept(
+    state: State, happening: Happening, ending: State, reason: str
+) -> None:
+    saga = after(at(state), happening)
+    assert (saga.ending, saga.reason) == (ending, reason)
+    saga = after(saga, Happening.DEADLINE, Happening.VOIDED, Happening.RELEASED)
+    assert (saga.state, saga.reason) == (ending, reason)
+
+
+def test_a_refusals_reason_is_the_bookings() -> None:
+    saga = after(at(State.SECURING), Happening.RESERVE_REFUSED, facts=Facts(reason="HOLD_EXPIRED"))
+    assert (saga.state, saga.reason) == (State.FAILED, "HOLD_EXPIRED")
+
+
+def test_three_refused_attempts_give_the_seats_back() -> None:
+    saga = at(State.AUTHORIZING)
+    for attempt in (1, 2):
+        declined = Facts(attempt=attempt, reason="CARD_DECLINED")
+        saga = after(saga, Happening.AUTHORIZATION_REFUSED, facts=declined)
+        assert (saga.state, saga.payment_status) == (State.AWAITING_PAYMENT, "FAILED")
+        assert saga.refused_because == "CARD_DECLINED"
+        saga = after(saga, Happening.NEW_ATTEMPT)
+        assert (saga.state, saga.attempt) == (State.AUTHORIZING, attempt + 1)
+        assert (saga.payment_status, saga.refused_because) == ("INITIATED", "")
+    saga = after(
+        saga, Happening.AUTHORIZATION_REFUSED, facts=Facts(attempt=3, reason="CARD_DECLINED")
+    )
+    assert (saga.state, saga.reason) == (State.RELEASING, "CARD_DECLINED")
+
+
+@pytest.mark.parametrize(
+    "happening",
+    [Happening.AUTHORIZED, Happening.AUTHORIZATION_REFUSED, Happening.ACTION_REQUIRED],
+)
+def test_an_answer_to_an_older_attempt_means_nothing(happening: Happening) -> None:
+    saga = at(State.AUTHORIZING, attempt=2)
+    result = step(saga, happening, NOW, Facts(attempt=1))
+    assert result.ignored
+    assert result.saga == replace(saga, version=saga.version + 1)
+
+
+def test_a_redirect_is_remembered_until_it_is_settled() -> None:
+    facts = Facts(attempt=1, action_url="https://wallet.example/pay")
+    saga = after(at(State.AUTHORIZING), Happening.ACTION_REQUIRED, facts=facts)
+    assert (saga.action_url, saga.payment_status) == (facts.action_url, "REQUIRES_ACTION")
+    assert needs_customer(saga)
+    saga = after(saga, Happening.AUTHORIZED)
+    assert saga.action_url == ""
+    assert not needs_customer(saga)
+
+
+def test_a_late_payment_takes_the_seats_back() -> None:
+    expired = at(State.EXPIRED, ending=State.EXPIRED, reason="PAYMENT_TIMED_OUT")
+    saga = after(expired, Happening.PAID_LATE, Happening.RECLAIMED, Happening.CAPTURED)
+    assert (saga.state, saga.ending, saga.reason) == (State.CONFIRMED, None, "")
+
+
+def test_a_late_payment_for_seats_that_are_gone_goes_back_and_the_customer_is_told() -> None:
+    expired = at(State.EXPIRED, ending=State.EXPIRED, reason="PAYMENT_TIMED_OUT")
+    refused = Facts(reason="SEATS_UNAVAILABLE")
+    saga = after(expired, Happening.PAID_LATE)
+    saga = after(saga, Happening.RECLAIM_REFUSED, facts=refused)
+    saga = after(saga, Happening.VOIDED)
+    last = step(saga, Happening.RELEASED, NOW)
+    assert last.ended
+    assert (last.saga.state, last.saga.reason) == (State.EXPIRED, "PAID_LATE_SEATS_GONE")
+    assert last.saga.payment_status == "REFUNDED"
+
+
+def test_a_payment_that_comes_while_the_seats_are_released_waits_for_that() -> None:
+    saga = after(at(State.RELEASING, ending=State.FAILED), Happening.PAID_LATE)
+    assert saga.paid_late
+    saga = after(saga, Happening.RELEASED)
+    assert (saga.state, saga.paid_late) == (State.RECLAIMING, False)
+
+
+def test_a_late_payment_nobody_waits_for_calls_an_operator() -> None:
+    assert step(at(State.CONFIRMED), Happening.PAID_LATE, NOW).alert == "paid_late_ignored"
+    assert step(at(State.CONFIRMED), Happening.SOLD, NOW).alert == ""
+
+
+def test_an_event_cancelled_while_it_is_sold_is_refunded_in_full_without_tickets() -> None:
+    saga = after(at(State.CAPTURING), Happening.EVENT_CANCELLED)
+    result = step(saga, Happening.CAPTURED, NOW)
+    assert (result.saga.state, result.saga.refund) == (State.REFUNDING, 1000)
+    assert not result.enters(State.CONFIRMED)
+    assert result.saga.reason == "EVENT_CANCELLED"
+
+
+def test_cancelling_refunds_what_the_policy_says_and_leaves_confirmed_at_once() -> None:
+    result = step(at(State.CONFIRMED), Happening.CANCEL, NOW, Facts(refund=400))
+    assert result.leaves(State.CONFIRMED)
+    assert (result.saga.state, result.saga.refund) == (State.REFUNDING, 400)
+    again = step(result.saga, Happening.CANCEL, NOW, Facts(refund=1000))
+    assert (again.commands, again.saga.refund) == ((), 400)
+    saga = after(result.saga, Happening.REFUNDED)
+    assert saga.payment_status == "PARTIALLY_REFUNDED"
+    assert after(saga, Happening.RESTOCKED).state is State.CANCELLED
+
+
+def test_a_refused_wish_changes_nothing() -> None:
+    saga = at(State.SELLING)
+    result = step(saga, Happening.GIVE_UP, NOW)
+    assert (result.refusal, result.saga, result.commands) == ("BOOKING_BUSY", saga, ())
+
+
+def test_each_ending_is_announced_and_nothing_else() -> None:
+    for state, happening in product(State, Happening):
+        result = step(at(state), happening, NOW, Facts(refund=1))
+        moved = result.saga.state is not state
+        assert result.ended is (moved and result.saga.state in ENDINGS)
+
+
+def test_customers_see_four_endings_and_two_ways_there() -> None:
+    assert {customer_status(state) for state in State} == {
+        "PENDING",
+        "CONFIRMED",
+        "FAILED",
+        "EXPIRED",
+        "CANCELLING",
+        "CANCELLED",
+    }
+    assert states_of("CANCELLING") == [State.REFUNDING, State.RESTOCKING]
+    assert states_of("LOST") == []
