@@ -611,7 +611,7 @@ def _as_it_stands(payment: Payment, attempt: Attempt) -> tuple[Reply, ...]:
 
 # --- what to call the provider for, and when -----------------------------------------------------
 
-_UNCERTAIN = 0.5, 30.0
+_UNCERTAIN = 0.25, 30.0
 _WAITING = 2.0, 30.0
 _WATCHING = 5.0, 3600.0
 # About a day of look-ups for a charge that may still turn up; after that its webhook alone tells.

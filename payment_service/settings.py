@@ -17,7 +17,8 @@ class Settings(ServiceSettings):
     # The secret before, while the provider's is being changed: both are good.
     sandbox_webhook_secret_old: SecretStr | None = None
     # Where a provider's page sends the customer back to; `?booking=PT-...` is added.
-    return_url: str
+    # None: it tells them that they may close it.
+    return_url: str | None = None
     # How long one call to the provider may take, all in all.
     provider_seconds: float = Field(default=5.0, gt=0, le=60)
     # How many requests to authorize may go unanswered, and unfound, before an attempt is refused.

@@ -84,7 +84,7 @@ class SandboxProvider:
         url: str,
         api_key: str,
         webhook_secrets: Sequence[str],
-        return_url: str,
+        return_url: str | None,
         deadline_seconds: float,
         connections: int,
     ) -> None:
@@ -105,13 +105,14 @@ class SandboxProvider:
         await self._http.aclose()
 
     async def authorize(self, order: Order) -> Result:
-        body = {
+        body: dict[str, object] = {
             "amount": order.amount,
             "currency": order.currency,
             "method": order.method,
             "reference": order.reference,
-            "return_url": f"{self._return_url}?{urlencode({'booking': order.reference})}",
         }
+        if self._return_url:
+            body["return_url"] = f"{self._return_url}?{urlencode({'booking': order.reference})}"
         if order.token is not None:
             body["token"] = order.token
         answer = await self._send("POST", "/v1/charges", body=body, idempotency_key=order.key)
