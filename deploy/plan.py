@@ -144,7 +144,6 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
         "PAYMENT_SANDBOX_URL": sandbox_url,
         "PAYMENT_SANDBOX_API_KEY": secret.get("sandbox.api_key"),
         "PAYMENT_SANDBOX_WEBHOOK_SECRET": secret.get("sandbox.webhook_secret"),
-        "PAYMENT_RETURN_URL": f"{gateway_url}/",
     }
     made["sandbox"] = {
         "SANDBOX_PORT": str(ports.sandbox),
