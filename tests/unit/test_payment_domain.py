@@ -262,7 +262,7 @@ def test_pauses_grow_and_end_only_for_what_is_merely_watched() -> None:
     assert last is None
 
 
-# --- any order at all ------------------------------------------------------------------------------
+# --- any order at all ----------------------------------------------------------------------------
 
 
 @dataclass
@@ -321,75 +321,79 @@ class FakeProvider:
             self.given_back += refund.amount
 
 
+class Story:
+    """One payment, its provider and its booking, each doing something at any time."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.provider = FakeProvider(self.chance, wallet=self.chance.random() < 0.5)
+        self.payment = started("KHALTI" if self.provider.wallet else "CARD")
+        self.replies: Counter[Outcome] = Counter()
+        self.refunds: list[Refund] = []
+        self.look_up, self.asked = False, 0
+
+    def take(self, step: Step) -> None:
+        self.payment = step.payment
+        self.refunds.extend(step.refunds)
+        self.replies.update(reply.outcome for reply in step.replies)
+
+    def work(self) -> bool:
+        """One call to the provider, if there is one to make."""
+        if self.refunds:
+            refund = self.refunds.pop(0)
+            self.provider.refund(refund)
+            self.take(domain.refunded(self.payment, refund))
+            return True
+        attempt = self.payment.attempt(1)
+        kind = domain.next_call(self.payment, attempt, look_up=self.look_up)
+        if kind is None:
+            return False
+        self.asked += kind is Kind.AUTHORIZE
+        result = self.provider.call(kind)
+        self.look_up = isinstance(result, Unknown)
+        self.take(settled(self.payment, kind, result, asked=self.asked))
+        return True
+
+    def command(self) -> None:
+        """Something the booking says, or a webhook that makes us look."""
+        told_now = self.provider.told()
+        match self.chance.randrange(4):
+            case 0:
+                self.take(domain.capture(self.payment))
+            case 1:
+                self.take(domain.void(self.payment))
+            case 2:
+                self.take(domain.authorize(self.payment, 1, "CARD", "tok"))
+            case _ if isinstance(told_now, Charge):
+                self.take(domain.observe(self.payment, 1, told_now))
+
+    def run(self) -> None:
+        for _ in range(self.chance.randrange(5, 40)):
+            self.chance.choice([self.work, self.work, self.provider.decide, self.command])()
+
+    def end(self) -> None:
+        """Customer and provider come to rest, and the booking gives up, however often it takes."""
+        self.provider.decide()
+        for _ in range(500):
+            if not self.work():
+                if self.payment.void:
+                    break
+                self.take(domain.void(self.payment))
+
+
 @pytest.mark.parametrize("seed", range(400))
 def test_in_any_order_the_money_is_kept_once_or_given_back(seed: int) -> None:
-    chance = random.Random(seed)
-    provider = FakeProvider(chance, wallet=chance.random() < 0.5)
-    payment = started("KHALTI" if provider.wallet else "CARD")
-    replies: Counter[Outcome] = Counter()
-    refunds: list[Refund] = []
-    look_up, asked = False, 0
+    story = Story(seed)
+    story.run()
+    taken_in_time = story.payment.status is Status.CAPTURED and not story.refunds
+    assert not taken_in_time or story.provider.state is ChargeState.CAPTURED
+    story.end()
 
-    def take(step: Step) -> None:
-        nonlocal payment
-        payment = step.payment
-        refunds.extend(step.refunds)
-        replies.update(reply.outcome for reply in step.replies)
-
-    def call(kind: Kind) -> None:
-        nonlocal look_up, asked
-        asked += kind is Kind.AUTHORIZE
-        result = provider.call(kind)
-        look_up = isinstance(result, Unknown)
-        take(domain.settle(payment, 1, kind, result, asked=asked, max_tries=3))
-
-    def give_back() -> None:
-        refund = refunds.pop(0)
-        provider.refund(refund)
-        take(domain.refunded(payment, refund))
-
-    def commands() -> None:
-        match chance.randrange(4):
-            case 0:
-                take(domain.capture(payment))
-            case 1:
-                take(domain.void(payment))
-            case 2:
-                take(domain.authorize(payment, 1, "CARD", "tok"))
-            case _:
-                told_now = provider.told()
-                if isinstance(told_now, Charge):
-                    take(domain.observe(payment, 1, told_now))
-
-    for _ in range(chance.randrange(5, 40)):
-        kind = domain.next_call(payment, payment.attempt(1), look_up=look_up)
-        if refunds and chance.random() < 0.3:
-            give_back()
-        elif kind is not None and chance.random() < 0.6:
-            call(kind)
-        elif chance.random() < 0.3:
-            provider.decide()
-        else:
-            commands()
-
-    # The customer and the world come to rest; the booking gives up in the end.
-    provider.decide()
-    take(domain.void(payment))
-    for _ in range(500):
-        kind = domain.next_call(payment, payment.attempt(1), look_up=look_up)
-        if refunds:
-            give_back()
-        elif kind is not None:
-            call(kind)
-        elif payment.void:
-            break
-        else:
-            take(domain.void(payment))
-
+    provider, payment = story.provider, story.payment
     taken = AMOUNT if provider.state is ChargeState.CAPTURED else 0
     assert provider.given_back == taken
     assert provider.state is not ChargeState.AUTHORIZED
     assert payment.status in {Status.VOIDED, Status.REFUNDED}
     assert domain.totals(payment.attempts) == (taken, taken)
-    assert replies[Outcome.VOIDED] >= 1
-    assert replies[Outcome.PAID_LATE] <= 1
+    assert story.replies[Outcome.VOIDED] >= 1
+    assert story.replies[Outcome.PAID_LATE] <= 1
