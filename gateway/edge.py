@@ -28,6 +28,9 @@ RAW_BODIES_BELOW = "/api/v1/webhooks/"
 TOKEN_REFUSAL = "parterre.token_refusal"  # noqa: S105 - a name
 
 _MAX_BODY_BYTES = 64 * 1024
+# So much of a body that is too large is still read, and dropped: a client that is cut off while it
+# sends does not see why.
+_MAX_DROPPED_BYTES = 1024 * 1024
 _BODY_SECONDS = 10.0
 _MAX_TOKEN_CHARACTERS = 4096
 # No request lasts longer, whatever it waits for.
@@ -86,8 +89,8 @@ class Observed:
 
         method = scope["method"]
         if method == "HEAD":
-            # The server itself leaves the body of an answer to HEAD out (RFC 9110, 9.3.2).
-            scope["method"] = "GET"
+            # A copy: the server reads its own, and leaves the body of the answer out.
+            scope = {**scope, "method": "GET"}
         with context.request(id=id, seconds=_REQUEST_SECONDS):
             try:
                 await self._app(scope, receive, answer)
@@ -213,25 +216,24 @@ async def _taken_in(scope: Scope, receive: Receive) -> Receive:
     length = header(scope, b"content-length")
     if length is None and header(scope, b"transfer-encoding") is None:
         return receive
-    if length is not None and int(length) > _MAX_BODY_BYTES:
+    if length is not None and int(length) > _MAX_DROPPED_BYTES:
         raise _too_large()
     chunks: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             more = True
-            while more:
+            while more and size <= _MAX_DROPPED_BYTES:
                 message = await receive()
-                if message["type"] == "http.disconnect":
-                    break
                 chunk = message.get("body", b"")
                 size += len(chunk)
-                if size > _MAX_BODY_BYTES:
-                    raise _too_large()
-                chunks.append(chunk)
-                more = message.get("more_body", False)
+                if size <= _MAX_BODY_BYTES:
+                    chunks.append(chunk)
+                more = message.get("more_body", False)  # False too when the client has gone
     except TimeoutError as error:
         raise ProblemError("REQUEST_TIMEOUT") from error
+    if size > _MAX_BODY_BYTES:
+        raise _too_large()
     if size and not scope["path"].startswith(RAW_BODIES_BELOW):
         media_type = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
         if media_type != b"application/json":

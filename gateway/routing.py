@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, FastAPI, Header, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from chassis.context import current_identity
 from chassis.identity import Role
@@ -134,10 +134,8 @@ class Routes:
             )
 
 
-class Json(Response):
+class Json(JSONResponse):
     """A JSON answer; what it is made of was checked by the types of `views`."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         return orjson.dumps(content)
@@ -149,7 +147,11 @@ class Png(Response):
     media_type = "image/png"
 
 
-_CLASSES: dict[str, type[Response]] = {"image/png": Png}
+_CLASSES: dict[str, type[Response]] = {
+    "image/png": Png,
+    "text/html": HTMLResponse,
+    "text/plain": PlainTextResponse,
+}
 
 
 def _operation_id(route: Route) -> str:

@@ -116,7 +116,7 @@ def session(tokens: auth_pb2.Tokens) -> Session:
 # --- catalog -----------------------------------------------------------------------------------
 
 
-class Point(TypedDict):
+class Position(TypedDict):
     """A place in the organizer's own units."""
 
     x: float
@@ -126,7 +126,7 @@ class Point(TypedDict):
 class Layout(TypedDict):
     """How a seated section is drawn."""
 
-    origin: Point
+    origin: Position
     row_spacing: float
     seat_spacing: float
     curve: float

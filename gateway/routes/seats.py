@@ -30,6 +30,9 @@ from gateway.routing import (
 SEATS = Routes("Seats and holds")
 
 _VERSION_TAG = re.compile(r'"(\d{1,18})"')
+_GZIP = re.compile(
+    r"(?:^|,)\s*gzip\s*(?:;\s*q=(?P<weight>\d(?:\.\d{0,3})?))?\s*(?=,|$)", re.IGNORECASE
+)
 _GZIP_LEVEL = 6
 
 
@@ -65,7 +68,7 @@ def no_snapshots() -> Snapshots:
     "/events/{event_id}/seats",
     ANYONE,
     answers=views.SeatMap,
-    refuses=["EVENT_NOT_ON_SALE"],
+    refuses=["EVENT_NOT_FOUND", "EVENT_NOT_ON_SALE"],
 )
 async def get_seats(
     event_id: EventId,
@@ -77,29 +80,38 @@ async def get_seats(
     """Every seat and which are taken; with `If-None-Match` 304 while nothing has changed."""
     snapshots: Snapshots = request.app.state.snapshots
     kept = snapshots.get(event_id)
+    seen = [int(version) for version in _VERSION_TAG.findall(if_none_match)]
+    known = kept.version if kept else next(iter(seen), 0)
     reply = await services.inventory(
         services.inventory.rpc.GetSeatMap,
-        inventory_pb2.GetSeatMapRequest(
-            event_id=event_id, known_version=kept.version if kept else 0
-        ),
+        inventory_pb2.GetSeatMapRequest(event_id=event_id, known_version=known),
     )
-    if kept is None or not reply.unchanged:
+    if not reply.unchanged:
         # In a thread: zlib works beside the event loop, and a large hall takes a while.
         kept = await asyncio.to_thread(Snapshot.of, reply.seat_map)
         # Larger than all the room there is: served, not kept.
         if len(kept.plain) + len(kept.zipped) <= snapshots.maxsize:
             snapshots[event_id] = kept
+    version = kept.version if kept else known
     headers = {
-        "ETag": f'"{kept.version}"',
+        "ETag": f'"{version}"',
         "Cache-Control": "no-cache",
         "Vary": "Accept-Encoding",
     }
-    if str(kept.version) in _VERSION_TAG.findall(if_none_match):
+    if kept is None or version in seen:
         return Response(status_code=304, headers=headers)
-    if "gzip" in accept_encoding:
+    if _takes_gzip(accept_encoding):
         headers["Content-Encoding"] = "gzip"
         return Response(kept.zipped, headers=headers, media_type="application/json")
     return Response(kept.plain, headers=headers, media_type="application/json")
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    """Whether gzip is named, and not with the weight that means never (RFC 9110, 12.5.3)."""
+    return any(
+        match["weight"] is None or float(match["weight"]) > 0
+        for match in _GZIP.finditer(accept_encoding)
+    )
 
 
 @SEATS.route(

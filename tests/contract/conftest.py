@@ -6,6 +6,7 @@ route, and its body must be of the declared shape.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -71,6 +72,8 @@ class Fake:
         self.answers: dict[str, Message | Exception] = {}
         self.trailers: tuple[tuple[str, str], ...] = ()
         self.calls: list[Call] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     def __getattr__(self, name: str) -> Callable[[Any, Any], Awaitable[Message]]:
         method = self.__dict__.get("_methods", {}).get(name)
@@ -79,6 +82,7 @@ class Fake:
 
         async def answer(request: Any, context: Any) -> Message:
             self.calls.append(Call(name, request, caller()))
+            await self.may_answer.wait()
             if self.trailers:
                 context.set_trailing_metadata(self.trailers)
             prepared = self.answers.get(name)
@@ -92,6 +96,9 @@ class Fake:
         self.answers.clear()
         self.calls.clear()
         self.trailers = ()
+
+    async def was_asked(self) -> bool:
+        return bool(self.calls)
 
     @property
     def asked(self) -> Any:
@@ -121,12 +128,12 @@ class SigningKeys:
             ]
         }
 
-    def token(self, role: Role = Role.CUSTOMER, **claims: Any) -> str:
+    def token(self, of: Role = Role.CUSTOMER, **claims: Any) -> str:
         good = {
             "iss": "parterre-auth",
             "aud": "parterre",
             "sub": str(uuid7()),
-            "role": role.name,
+            "role": of.name,
             "sid": str(uuid7()),
             "nbf": 0,
             "exp": FAR_FUTURE,
@@ -139,7 +146,7 @@ class SigningKeys:
         )
 
 
-@dataclass
+@dataclass(repr=False)
 class Edge:
     """A running gateway and what stands behind it."""
 
@@ -149,6 +156,9 @@ class Edge:
     keys: SigningKeys
     fakes: dict[str, Fake]
     document: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Edge({self.url!r})"
 
     def __getattr__(self, name: str) -> Fake:
         fake: Fake | None = self.__dict__["fakes"].get(name)

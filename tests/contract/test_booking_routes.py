@@ -1,0 +1,192 @@
+"""Bookings, tickets and payments, as clients see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from parterre.booking.v1 import booking_pb2
+from parterre.notification.v1 import notification_pb2
+from parterre.payment.v1 import payment_pb2
+
+from tests.contract import samples
+from tests.contract.conftest import Edge, RefusalError
+
+BOOKING = {"hold_id": samples.HOLD, "payment_method": "CARD", "payment_token": "tok_ok"}
+PATH = f"/bookings/{samples.REFERENCE}"
+
+
+async def test_a_quote_adds_up(edge: Edge) -> None:
+    edge.booking.answers["QuoteBooking"] = booking_pb2.QuoteBookingResponse(
+        lines=samples.lines(), price=samples.price()
+    )
+    answer = await edge.post("/bookings/quote", {"hold_id": samples.HOLD})
+    assert answer.json()["total"] == {"amount": 509625, "currency": "NPR"}
+    assert edge.booking.asked.hold_id == samples.HOLD
+
+
+async def test_a_booking_is_made_and_its_address_told(edge: Edge) -> None:
+    edge.booking.answers["CreateBooking"] = booking_pb2.CreateBookingResponse(
+        booking=samples.booking()
+    )
+    attendees = [{"seat_id": "17", "name": "Asha", "email": "Asha@Example.test"}]
+    answer = await edge.post(
+        "/bookings", {**BOOKING, "attendees": attendees}, headers={"Idempotency-Key": "k"}
+    )
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"/api/v1{PATH}"
+    assert answer.json()["payment"]["action"] is None
+    asked = edge.booking.asked
+    assert (asked.payment_token, asked.idempotency_key) == ("tok_ok", "k")
+    assert asked.attendees[0].email == "asha@example.test"
+
+
+async def test_a_wallet_sends_the_customer_on(edge: Edge) -> None:
+    edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(
+        booking=samples.booking(action_url="https://pay.example/x")
+    )
+    body = (await edge.get(PATH)).json()
+    assert body["payment"]["action"] == {"type": "REDIRECT", "url": "https://pay.example/x"}
+
+
+async def test_a_free_booking_has_no_payment(edge: Edge) -> None:
+    free = samples.booking(status="CONFIRMED")
+    free.ClearField("payment")
+    free.ClearField("expires_at")
+    edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=free)
+    body = (await edge.get(PATH)).json()
+    assert (body["payment"], body["expires_at"]) == (None, None)
+
+
+async def test_waiting_is_passed_on(edge: Edge) -> None:
+    edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=samples.booking())
+    await edge.get(f"{PATH}?wait=20")
+    assert edge.booking.asked.wait_seconds == 20
+
+
+@pytest.mark.parametrize("wait", ["21", "-1", "1.5", "x"])
+async def test_nobody_waits_too_long(edge: Edge, wait: str) -> None:
+    answer = await edge.get(f"{PATH}?wait={wait}")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "wait"
+
+
+async def test_bookings_are_listed_by_status(edge: Edge) -> None:
+    edge.booking.answers["ListBookings"] = booking_pb2.ListBookingsResponse(
+        bookings=[samples.booking()]
+    )
+    answer = await edge.get("/bookings?status=PENDING")
+    assert answer.json()["items"][0]["reference"] == samples.REFERENCE
+    assert edge.booking.asked.status == "PENDING"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "reason"),
+    [
+        ("POST", f"{PATH}/cancel", {"reason": "Ill"}, "Ill"),
+        ("POST", f"{PATH}/cancel", None, ""),
+        ("DELETE", PATH, None, ""),
+    ],
+)
+async def test_a_booking_is_cancelled(
+    edge: Edge, method: str, path: str, body: Any, reason: str
+) -> None:
+    edge.booking.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(
+        booking=samples.booking("CANCELLING")
+    )
+    edge.booking.trailers = (("idempotency-replayed", "true"),)
+    answer = await edge.call(method, path, json=body, headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")
+    assert answer.headers["idempotency-replayed"] == "true"
+    asked = edge.booking.asked
+    assert (asked.reason, asked.idempotency_key) == (reason, "k")
+
+
+async def test_a_late_cancellation_is_refused(edge: Edge, refusal: type[RefusalError]) -> None:
+    edge.booking.answers["CancelBooking"] = refusal("CONFLICT", "CANCELLATION_CLOSED")
+    answer = await edge.delete(PATH)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "CANCELLATION_CLOSED")
+
+
+async def test_a_timeline_tells_every_step(edge: Edge) -> None:
+    entry = booking_pb2.TimelineEntry(
+        at=samples.at(), state="SECURING", step="CREATED", outcome="DONE", attempt=1
+    )
+    edge.booking.answers["GetTimeline"] = booking_pb2.GetTimelineResponse(entries=[entry])
+    [step] = (await edge.get(f"{PATH}/timeline")).json()["items"]
+    assert (step["state"], step["detail"]) == ("SECURING", None)
+
+
+async def test_tickets_link_to_their_pictures(edge: Edge) -> None:
+    edge.booking.answers["ListTickets"] = booking_pb2.ListTicketsResponse(
+        tickets=[samples.ticket()]
+    )
+    edge.booking.answers["GetTicket"] = booking_pb2.GetTicketResponse(ticket=samples.ticket())
+    [ticket] = (await edge.get(f"{PATH}/tickets")).json()["items"]
+    picture = await edge.get(ticket["qr_url"].removeprefix("/api/v1"))
+    assert (ticket["row"], ticket["number"]) == ("A", "1")
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.content.startswith(b"\x89PNG")
+    assert picture.headers["cache-control"] == "no-store"
+
+
+async def test_ticket_keys_are_public(edge: Edge) -> None:
+    key = booking_pb2.ListTicketKeysResponse.TicketKey(key_id="k1", public_key=bytes(32))
+    edge.booking.answers["ListTicketKeys"] = booking_pb2.ListTicketKeysResponse(keys=[key])
+    [shown] = (await edge.get("/tickets/keys.json", role=None)).json()["keys"]
+    assert (shown["kid"], shown["x"]) == ("k1", "A" * 43)
+    assert edge.booking.calls[0].identity.subject == "gateway"
+
+
+async def test_another_card_is_tried(edge: Edge) -> None:
+    edge.booking.answers["AttemptPayment"] = booking_pb2.AttemptPaymentResponse(
+        booking=samples.booking()
+    )
+    body = {"booking_reference": samples.REFERENCE, "method": "CARD", "payment_token": "tok_ok"}
+    answer = await edge.post("/payments", body, headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["id"]) == (201, samples.PAYMENT)
+    assert answer.json()["status"] == "INITIATED"
+    assert edge.booking.asked.idempotency_key == "k"
+
+
+async def test_a_payment_is_shown_and_verified(edge: Edge) -> None:
+    edge.payment.answers["GetPayment"] = payment_pb2.GetPaymentResponse(payment=samples.payment())
+    edge.payment.answers["VerifyPayment"] = payment_pb2.VerifyPaymentResponse(
+        payment=samples.payment()
+    )
+    shown = await edge.get(f"/payments/{samples.PAYMENT}")
+    verified = await edge.post(f"/payments/{samples.PAYMENT}/verify")
+    assert shown.json() == verified.json()
+    assert shown.json()["refunds"][0]["amount"] == {"amount": 100, "currency": "NPR"}
+
+
+async def test_a_webhook_is_passed_on_as_it_came(edge: Edge) -> None:
+    raw = b'{"id": "evt_1",  "b":\xff}'
+    answer = await edge.call(
+        "POST",
+        "/webhooks/payments/sandbox",
+        content=raw,
+        headers={"Sandbox-Signature": "t=1,v1=x", "Content-Type": "text/plain"},
+    )
+    assert answer.status_code == 200
+    asked = edge.payment.asked
+    assert (asked.provider, asked.body) == ("sandbox", raw)
+    assert asked.headers["sandbox-signature"] == "t=1,v1=x"
+    assert "authorization" not in asked.headers
+    assert edge.payment.calls[0].identity.subject == "gateway"
+
+
+async def test_a_forged_webhook_is_refused(edge: Edge, refusal: type[RefusalError]) -> None:
+    edge.payment.answers["ReceiveWebhook"] = refusal("UNAUTHENTICATED", "INVALID_SIGNATURE")
+    answer = await edge.post("/webhooks/payments/sandbox", {}, role=None)
+    assert (answer.status_code, answer.json()["reason"]) == (401, "INVALID_SIGNATURE")
+
+
+async def test_the_local_mailbox_is_read(edge: Edge) -> None:
+    mail = notification_pb2.Mail(
+        id=samples.PERSON, to="asha@parterre.example", kind="code", created_at=samples.at()
+    )
+    edge.notification.answers["ListMailbox"] = notification_pb2.ListMailboxResponse(mails=[mail])
+    answer = await edge.get("/dev/mailbox?to=Asha@parterre.example", role=None)
+    assert answer.json()["items"][0]["kind"] == "code"
+    assert edge.notification.asked.to == "asha@parterre.example"
