@@ -95,9 +95,11 @@ def configure(process: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Chatty below WARNING, and their lines say nothing ours do not.
-    for library in ("aio_pika", "aiormq", "httpx", "httpcore", "uvicorn", "alembic"):
+    # Chatty, and their lines say nothing ours do not: a lost broker is reported where it is missed.
+    for library in ("httpx", "httpcore", "uvicorn", "alembic"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    for library in ("aio_pika", "aiormq"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 def get_logger(name: str) -> Logger:

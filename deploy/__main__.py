@@ -89,7 +89,7 @@ def _steps() -> Iterator[Any]:
 
 
 def _up_detached(home: Path) -> None:
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     (home / "logs").mkdir(exist_ok=True)
     log = home / "logs" / "supervisor.log"
     if read_run(home) is not None:

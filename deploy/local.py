@@ -115,7 +115,7 @@ class LocalSystem:
         Raises:
             SetupError: something this machine lacks, or a process that does not come up.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.logs.mkdir(exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(
