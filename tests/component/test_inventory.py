@@ -495,7 +495,7 @@ async def test_parallel_holds_never_beat_the_limit_of_a_person(box: Box) -> None
         )
     )
     assert reasons == {"": 1, "CUSTOMER_LIMIT": 9}
-    error = await refusal(box.hold(event, person, seats=[0, 19]))
+    error = await refusal(box.hold(event, person, tickets=2))
     assert (error.metadata["limit"], error.metadata["held"]) == ("3", "2")
 
 
