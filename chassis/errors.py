@@ -52,16 +52,23 @@ class RemoteError(Exception):
     """Another service refused or failed.
 
     `reason` is empty where the failure has none: the service is down, too late, or at fault.
+    `trailers` are the call's other trailing metadata.
     """
 
     def __init__(
-        self, code: grpc.StatusCode, reason: str, detail: str, metadata: Mapping[str, str]
+        self,
+        code: grpc.StatusCode,
+        reason: str,
+        detail: str,
+        metadata: Mapping[str, str],
+        trailers: Mapping[str, str | bytes] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code
         self.reason = reason
         self.detail = detail
         self.metadata = metadata
+        self.trailers = trailers or {}
 
 
 def overloaded(retry_after_seconds: int = 1) -> ServiceError:
@@ -97,10 +104,11 @@ def to_trailers(
 def from_call(error: grpc.aio.AioRpcError) -> RemoteError:
     """The error of a failed call, with what its `ErrorInfo` says."""
     detail = error.details() or ""
-    for key, value in error.trailing_metadata() or ():
-        if key == _DETAILS_KEY and isinstance(value, bytes):
-            for packed in status_pb2.Status.FromString(value).details:
-                info = error_details_pb2.ErrorInfo()
-                if packed.Unpack(info):
-                    return RemoteError(error.code(), info.reason, detail, dict(info.metadata))
-    return RemoteError(error.code(), "", detail, {})
+    trailers = dict(error.trailing_metadata() or ())
+    packed_status = trailers.pop(_DETAILS_KEY, b"")
+    if isinstance(packed_status, bytes):
+        for packed in status_pb2.Status.FromString(packed_status).details:
+            info = error_details_pb2.ErrorInfo()
+            if packed.Unpack(info):
+                return RemoteError(error.code(), info.reason, detail, dict(info.metadata), trailers)
+    return RemoteError(error.code(), "", detail, {}, trailers)

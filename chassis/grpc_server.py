@@ -139,7 +139,9 @@ async def _abort(
     detail: str,
     facts: Mapping[str, str],
 ) -> None:
-    await call.abort(code, detail, to_trailers(code, reason, detail, facts))
+    # What the handler marked the call with (a replayed refusal, say) would else be replaced.
+    marks = tuple(call.trailing_metadata() or ())
+    await call.abort(code, detail, (*marks, *to_trailers(code, reason, detail, facts)))
 
 
 def service_handler(

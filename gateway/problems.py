@@ -92,7 +92,9 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "PAYMENT_IN_PROGRESS": (409, "A payment is in progress"),
     "COUPON_UNKNOWN": (422, "There is no such coupon"),
     "INVALID_ATTENDEES": (422, "The attendees are not valid"),
+    "INVALID_CANCELLATION": (422, "The cancellation is not valid"),
     "INVALID_PAYMENT_METHOD": (422, "The payment method is not valid"),
+    "INVALID_TICKET": (422, "The ticket is not valid"),
     "EVENT_NOT_READY": (503, "The event is not ready yet"),
     # Payments.
     "INVALID_SIGNATURE": (401, "The webhook's signature is not valid"),
@@ -181,7 +183,10 @@ def from_service_error(error: ServiceError) -> ProblemError:
 def from_remote_error(error: RemoteError) -> ProblemError:
     """The problem of a call that a service refused, or that failed."""
     if error.reason:
-        return _refusal(error.code, error.reason, error.detail, error.metadata)
+        problem = _refusal(error.code, error.reason, error.detail, error.metadata)
+        if error.trailers.get(REPLAYED[0]) == REPLAYED[1]:
+            problem.headers["Idempotency-Replayed"] = "true"
+        return problem
     if error.code in _AWAY:
         return ProblemError("SERVICE_UNAVAILABLE", "Try again in a moment.")
     return ProblemError("INTERNAL")
@@ -194,8 +199,6 @@ def _refusal(
     headers: dict[str, str] = {}
     if seconds := facts.pop(_RETRY_AFTER, ""):
         headers["Retry-After"] = seconds
-    if facts.pop(REPLAYED[0], ""):
-        headers["Idempotency-Replayed"] = "true"
     errors: list[Mapping[str, str]] = []
     if code is CODES["INVALID"]:
         errors = [{"field": field, "message": message} for field, message in facts.items()]

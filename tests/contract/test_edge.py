@@ -305,13 +305,11 @@ async def test_a_reason_that_is_newer_than_the_gateway_keeps_its_meaning(
 async def test_a_stored_refusal_is_replayed_as_such(
     edge: Edge, refusal: type[RefusalError]
 ) -> None:
-    edge.inventory.answers["CreateHold"] = refusal(
-        "CONFLICT", "SALES_CLOSED", **{"idempotency-replayed": "true"}
-    )
+    edge.inventory.answers["CreateHold"] = refusal("CONFLICT", "SALES_CLOSED")
+    edge.inventory.trailers = (("idempotency-replayed", "true"),)
     body = {"event_id": samples.EVENT, "seat_ids": ["1"]}
     answer = await edge.post("/holds", body, headers={"Idempotency-Key": "k"})
     assert (answer.status_code, answer.headers["idempotency-replayed"]) == (409, "true")
-    assert "idempotency-replayed" not in answer.json()
 
 
 # --- how it is described -------------------------------------------------------------------------

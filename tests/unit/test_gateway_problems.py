@@ -24,8 +24,8 @@ PACKAGES = (
     "notification_service",
     "payment_service",
 )
-# Base classes carry a reason for their kind that no caller ever sees.
-_NEVER_TOLD = {"INVALID_NOTIFICATION"}
+# What a base class has for its children to replace; nobody is ever told it.
+_NEVER_TOLD = {"INVALID_NOTIFICATION", "INVALID_PAYMENT"}
 _RAISES_A_REASON = {"ServiceError": 1, "ProblemError": 0}
 
 
