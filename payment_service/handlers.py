@@ -120,28 +120,31 @@ async def claim_calls(session: Session, *, limit: int, lease_seconds: float) -> 
 
 
 async def record(
-    session: Session, call: Call, result: Result, *, provider: str, max_tries: int
+    session: Session, results: Sequence[tuple[Call, Result]], *, provider: str, max_tries: int
 ) -> None:
-    """Writes down what came of a call, unless the call was claimed anew since."""
-    claimed = call.claimed
-    payment = await _lock(session, claimed.payment.id)
-    fence = await storage.fence(session, claimed.id, claimed.claim)
-    if fence is None:
-        log.warning("late result of a call refused", payment=payment.id, kind=call.kind)
-        return
-    if claimed.refund is not None:
-        await _record_refund(session, payment, call, claimed.refund, result, provider=provider)
-    else:
-        step = domain.settle(
-            payment,
-            claimed.attempt.number,
-            call.kind,
-            result,
-            asked=fence.asked,
-            max_tries=max_tries,
-        )
-        await _apply(session, payment, step, provider, but=claimed.attempt.number)
-        await _go_on(session, call, result, fence, before=payment, after=step.payment)
+    """Writes down what came of calls, but for those that were claimed anew since."""
+    made = [call.claimed for call, _result in results]
+    payments = await storage.lock_payments(session, {each.payment.id for each in made})
+    fences = await storage.fences(session, [(each.id, each.claim) for each in made])
+    for call, result in results:
+        claimed = call.claimed
+        payment = payments[claimed.payment.id]
+        fence = fences.get((claimed.id, claimed.claim))
+        if fence is None:
+            log.warning("late result of a call refused", payment=payment.id, kind=call.kind)
+            continue
+        if claimed.refund is not None:
+            step = await _record_refund(
+                session, payment, call, claimed.refund, result, provider=provider
+            )
+        else:
+            number = claimed.attempt.number
+            step = domain.settle(
+                payment, number, call.kind, result, asked=fence.asked, max_tries=max_tries
+            )
+            await _apply(session, payment, step, provider, but=number)
+            await _go_on(session, call, result, fence, before=payment, after=step.payment)
+        payments[payment.id] = step.payment
 
 
 async def observe(
@@ -231,7 +234,8 @@ async def _apply(
 
 async def _record_refund(
     session: Session, payment: Payment, call: Call, refund: Refund, result: Result, *, provider: str
-) -> None:
+) -> Step:
+    step = Step(payment)
     if isinstance(result, Refunded):
         if await storage.finish_refund(session, refund.id):
             assert payment.organizer_id is not None  # noqa: S101 - only tombstones have none
@@ -245,9 +249,10 @@ async def _record_refund(
                 currency=payment.currency,
             )
             await storage.post(session, entry)
-            await _apply(session, payment, domain.refunded(payment, refund), provider)
+            step = domain.refunded(payment, refund)
+            await _apply(session, payment, step, provider)
         await storage.drop_calls(session, [call.claimed.id])
-        return
+        return step
     # The key makes it safe to ask again, and a refund is never given up.
     _alert_if_stuck(payment, call, result)
     tries = call.claimed.tries
@@ -255,6 +260,7 @@ async def _record_refund(
     await storage.put_off(
         session, call.claimed.id, tries=tries, asked=0, look_up=False, pause_seconds=pause
     )
+    return step
 
 
 async def _go_on(

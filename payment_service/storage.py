@@ -41,7 +41,8 @@ SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, cur
        created_at
   FROM payment
 """
-_LOCK_PAYMENT = _PAYMENT_COLUMNS + " WHERE id = :id FOR UPDATE"
+# In one order everywhere, so that two batches can't wait for each other.
+_LOCK_PAYMENTS = _PAYMENT_COLUMNS + " WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"
 _READ_PAYMENTS = _PAYMENT_COLUMNS + " WHERE id = ANY(:ids)"
 _FIND_PAYMENT = (
     _PAYMENT_COLUMNS + " WHERE id = :id AND (CAST(:owner AS uuid) IS NULL OR customer_id = :owner)"
@@ -74,7 +75,7 @@ VALUES (:id, :payment_id, :attempt, :amount, :reason, :automatic)
 """
 _FINISH_REFUND = "UPDATE refund SET done = true WHERE id = :id AND NOT done"
 
-# A row that is there already becomes due at once; one in flight keeps its lease, and _FENCE tells
+# A row that is there already becomes due at once; one in flight keeps its lease, and _FENCES tells
 # whoever records its result that it was nudged.
 _SCHEDULE = """
 INSERT INTO provider_call (id, payment_id, attempt, look_up)
@@ -114,9 +115,11 @@ UPDATE provider_call
  WHERE provider_call.id = named.id
 """
 _DROP_CALLS = "DELETE FROM provider_call WHERE id = ANY(:ids)"
-_FENCE = """
-SELECT asked, tries, look_up, due_at < leased_until AS nudged
-  FROM provider_call WHERE id = :id AND claim = :claim FOR UPDATE
+_FENCES = """
+SELECT id, provider_call.claim, asked, tries, look_up, due_at < leased_until AS nudged
+  FROM provider_call
+  JOIN unnest(CAST(:ids AS uuid[]), CAST(:claims AS bigint[])) AS made (id, claim) USING (id, claim)
+   FOR UPDATE OF provider_call
 """
 _PUT_OFF = """
 UPDATE provider_call
@@ -166,10 +169,13 @@ async def add_payment(session: Session, payment: Payment) -> bool:
 
 async def lock_payment(session: Session, id: UUID) -> Payment | None:
     """The payment as it stands; it stays so until the transaction ends."""
-    row = await session.first(_LOCK_PAYMENT, id=id)
-    if row is None:
-        return None
-    return _payment(row, await session.all(_ATTEMPTS, ids=[id]))
+    return (await lock_payments(session, [id])).get(id)
+
+
+async def lock_payments(session: Session, ids: Collection[UUID]) -> dict[UUID, Payment]:
+    """As `lock_payment`, for many at once."""
+    rows = await session.all(_LOCK_PAYMENTS, ids=list(ids))
+    return _payments(rows, await session.all(_ATTEMPTS, ids=list(ids))) if rows else {}
 
 
 async def find_payment(session: Session, id: UUID, *, owner: UUID | None) -> Payment | None:
@@ -177,7 +183,7 @@ async def find_payment(session: Session, id: UUID, *, owner: UUID | None) -> Pay
     row = await session.first(_FIND_PAYMENT, id=id, owner=owner)
     if row is None:
         return None
-    return _payment(row, await session.all(_ATTEMPTS, ids=[id]))
+    return _payments([row], await session.all(_ATTEMPTS, ids=[id]))[id]
 
 
 async def save(session: Session, before: Payment, after: Payment) -> None:
@@ -214,6 +220,13 @@ async def save(session: Session, before: Payment, after: Payment) -> None:
                 refunding=attempt.refunding,
                 refunded=attempt.refunded,
             )
+
+
+def _payments(rows: Iterable[Row[Any]], attempts: Iterable[Row[Any]]) -> dict[UUID, Payment]:
+    of: dict[UUID, list[Row[Any]]] = {}
+    for each in attempts:
+        of.setdefault(each.payment_id, []).append(each)
+    return {row.id: _payment(row, of.get(row.id, ())) for row in rows}
 
 
 def _payment(row: Row[Any], attempts: Iterable[Row[Any]]) -> Payment:
@@ -347,11 +360,8 @@ async def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequen
     if not rows:
         return []
     ids = list({row.payment_id for row in rows})
-    attempts: dict[UUID, list[Row[Any]]] = {id: [] for id in ids}
     payments = await session.all(_READ_PAYMENTS, ids=ids)
-    for row in await session.all(_ATTEMPTS, ids=ids):
-        attempts[row.payment_id].append(row)
-    known = {row.id: _payment(row, attempts[row.id]) for row in payments}
+    known = _payments(payments, await session.all(_ATTEMPTS, ids=ids))
     refunds: dict[UUID, Refund] = {}
     asked_back = [row.refund_id for row in rows if row.refund_id is not None]
     if asked_back:
@@ -362,9 +372,7 @@ async def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequen
             id=row.id,
             claim=row.claim,
             payment=known[row.payment_id],
-            attempt=next(
-                each for each in known[row.payment_id].attempts if each.number == row.attempt
-            ),
+            attempt=known[row.payment_id].attempt(row.attempt),
             refund=refunds.get(row.refund_id),
             look_up=row.look_up,
             tries=row.tries,
@@ -385,10 +393,15 @@ async def drop_calls(session: Session, ids: Collection[UUID]) -> None:
         await session.execute(_DROP_CALLS, ids=list(ids))
 
 
-async def fence(session: Session, id: UUID, claim: int) -> Fence | None:
-    """The call's row, locked; None: the call was claimed anew, or ended, since."""
-    row = await session.first(_FENCE, id=id, claim=claim)
-    return None if row is None else Fence(row.asked, row.tries, row.look_up, row.nudged)
+async def fences(
+    session: Session, claims: Sequence[tuple[UUID, int]]
+) -> Mapping[tuple[UUID, int], Fence]:
+    """The rows of claimed calls, locked; without those that were claimed anew, or ended, since."""
+    ids, tokens = [id for id, _ in claims], [token for _, token in claims]
+    rows = await session.all(_FENCES, ids=ids, claims=tokens)
+    return {
+        (row.id, row.claim): Fence(row.asked, row.tries, row.look_up, row.nudged) for row in rows
+    }
 
 
 async def put_off(

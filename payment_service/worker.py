@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from chassis.database import Database, Session
+from chassis.database import Database
 from chassis.logs import get_logger
 from payment_service import handlers
 from payment_service.domain import (
@@ -104,18 +104,11 @@ class Worker:
     async def record(self, results: Sequence[tuple[Call, Result]]) -> None:
         """Writes down, in one transaction, what came of calls."""
 
-        async def work(session: Session) -> None:
-            # In one order everywhere, so that two workers can't wait for each other.
-            for call, result in sorted(results, key=lambda each: each[0].claimed.payment.id):
-                await handlers.record(
-                    session,
-                    call,
-                    result,
-                    provider=self.provider.name,
-                    max_tries=self._max_tries,
-                )
-
-        await self._database.run(work)
+        await self._database.run(
+            lambda session: handlers.record(
+                session, results, provider=self.provider.name, max_tries=self._max_tries
+            )
+        )
         self.wake()
 
     async def verify(self, payment: Payment) -> None:
