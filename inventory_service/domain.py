@@ -69,8 +69,18 @@ class TooManyEventsError(InventoryError):
     reason = "TOO_MANY_EVENTS"
 
 
+class EventNotFoundError(InventoryError):
+    """The event was never opened: there is none, or it is a draft, which nobody may know of."""
+
+    kind = "NOT_FOUND"
+    reason = "EVENT_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such event.")
+
+
 class EventNotOnSaleError(InventoryError):
-    """The event was never opened, or was called off."""
+    """The event was called off."""
 
     reason = "EVENT_NOT_ON_SALE"
 

@@ -22,6 +22,7 @@ from inventory_service.domain import (
     CustomerLimitError,
     DueHoldsInTheWayError,
     EventIsOpen,
+    EventNotFoundError,
     EventNotOnSaleError,
     Hold,
     HoldExpiredError,
@@ -76,13 +77,23 @@ async def find_open_layout(session: Session, layouts: Layouts, event_id: UUID | 
     """The layout of an event that is on sale.
 
     Raises:
-        EventNotOnSaleError: it is not, or there is none of that id.
+        EventNotFoundError: there is none of that id.
+        EventNotOnSaleError: it was called off.
     """
+    _sale, layout = await _find_on_sale(session, layouts, event_id)
+    return layout
+
+
+async def _find_on_sale(
+    session: Session, layouts: Layouts, event_id: UUID | None
+) -> tuple[Record[Any], Layout]:
     sale = await storage.find_sale(session, event_id) if event_id else None
-    layout = await layouts.find(session, event_id) if event_id and sale and sale.open else None
+    if event_id is None or sale is None:
+        raise EventNotFoundError
+    layout = await layouts.find(session, event_id) if sale.open else None
     if layout is None:
         raise EventNotOnSaleError("This event is not on sale.")
-    return layout
+    return sale, layout
 
 
 # --- making a hold ---------------------------------------------------------------------------
@@ -94,16 +105,14 @@ async def create_hold(
     """Holds what was ordered, all or nothing.
 
     Raises:
-        InventoryError: INVALID_HOLD, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
-            UNKNOWN_SECTION, CUSTOMER_LIMIT, HOLD_LIMIT; SEATS_UNAVAILABLE, NO_ADJACENT_SEATS,
-            NOT_ENOUGH_CAPACITY where nothing due stands in the way.
+        InventoryError: INVALID_HOLD, EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED,
+            UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION, CUSTOMER_LIMIT, HOLD_LIMIT;
+            SEATS_UNAVAILABLE, NO_ADJACENT_SEATS, NOT_ENOUGH_CAPACITY where nothing due stands in
+            the way.
         DueHoldsInTheWayError: expire those, in another transaction, and try again.
     """
     order.check()
-    sale = await storage.find_sale(session, order.event_id)
-    layout = await layouts.find(session, order.event_id) if sale and sale.open else None
-    if sale is None or layout is None:
-        raise EventNotOnSaleError("This event is not on sale.")
+    sale, layout = await _find_on_sale(session, layouts, order.event_id)
     if not sale.selling:
         raise SalesClosedError("Sales for this event are closed right now.")
     general = {

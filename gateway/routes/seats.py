@@ -121,6 +121,7 @@ def _takes_gzip(accept_encoding: str) -> bool:
     answers=views.Hold,
     status=201,
     refuses=[
+        "EVENT_NOT_FOUND",
         "EVENT_NOT_ON_SALE",
         "SALES_CLOSED",
         "UNKNOWN_SEATS",

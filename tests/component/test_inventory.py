@@ -318,10 +318,14 @@ async def test_a_cancelled_event_takes_no_holds_even_if_it_is_cancelled_first(bo
         messages_pb2.EventCancelled(event_id=early.event_id),
         early.message,
     )
-    for event in (early, late, place()):
-        assert await reason(box.hold(event, seats=[1])) == "EVENT_NOT_ON_SALE"
+    for event, why in (
+        (early, "EVENT_NOT_ON_SALE"),
+        (late, "EVENT_NOT_ON_SALE"),
+        (place(), "EVENT_NOT_FOUND"),
+    ):
+        assert await reason(box.hold(event, seats=[1])) == why
         request = inventory_pb2.GetSeatMapRequest(event_id=event.event_id)
-        assert await reason(box.call(str(uuid7()), "GetSeatMap", request)) == "EVENT_NOT_ON_SALE"
+        assert await reason(box.call(str(uuid7()), "GetSeatMap", request)) == why
 
 
 async def test_sales_open_and_close_by_the_databases_clock(box: Box) -> None:

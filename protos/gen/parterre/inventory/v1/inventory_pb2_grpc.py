@@ -78,7 +78,7 @@ class InventoryServiceServicer:
 
     def GetSeatMap(self, request, context):
         """Gives the places of an event and which of them are taken; names no customer.
-        Reasons: EVENT_NOT_ON_SALE.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,8 +94,8 @@ class InventoryServiceServicer:
 
     def CreateHold(self, request, context):
         """Holds seats and tickets for the caller, all or nothing.
-        Reasons: EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION,
-        SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
+        UNKNOWN_SECTION, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
         INVALID_HOLD, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

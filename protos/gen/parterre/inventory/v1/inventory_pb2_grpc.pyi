@@ -18,7 +18,7 @@ class InventoryServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSeatMap: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetSeatMapRequest, _inventory_pb2.GetSeatMapResponse]
     """Gives the places of an event and which of them are taken; names no customer.
-    Reasons: EVENT_NOT_ON_SALE.
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
     """
     GetAvailability: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetAvailabilityRequest, _inventory_pb2.GetAvailabilityResponse]
     """Says how much is left of some events.
@@ -26,8 +26,8 @@ class InventoryServiceStub:
     """
     CreateHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateHoldRequest, _inventory_pb2.CreateHoldResponse]
     """Holds seats and tickets for the caller, all or nothing.
-    Reasons: EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION,
-    SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
+    UNKNOWN_SECTION, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
     INVALID_HOLD, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     GetHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetHoldRequest, _inventory_pb2.GetHoldResponse]
@@ -57,7 +57,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inventory_pb2.GetSeatMapRequest, _abc.Awaitable[_inventory_pb2.GetSeatMapResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.GetSeatMapResponse]:
         """Gives the places of an event and which of them are taken; names no customer.
-        Reasons: EVENT_NOT_ON_SALE.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
         """
 
     @_abc_1.abstractmethod
@@ -77,8 +77,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inventory_pb2.CreateHoldRequest, _abc.Awaitable[_inventory_pb2.CreateHoldResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.CreateHoldResponse]:
         """Holds seats and tickets for the caller, all or nothing.
-        Reasons: EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION,
-        SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
+        UNKNOWN_SECTION, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
         INVALID_HOLD, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
