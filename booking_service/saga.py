@@ -417,6 +417,15 @@ def begin(amount: int, now: datetime) -> Step:
     )
 
 
+def knowing(saga: Saga, *, event_off: bool) -> Saga:
+    """The saga with what is known of its event before a happening is applied.
+
+    Live sagas are told by EVENT_CANCELLED, and marked by it, so that none is passed over; final
+    ones are not told any more, and a late payment has to find out.
+    """
+    return replace(saga, event_off=True) if event_off and saga.state in FINAL else saga
+
+
 def step(
     saga: Saga, happening: Happening, now: datetime, facts: Facts | None = None, jitter: float = 1.0
 ) -> Step:

@@ -22,7 +22,7 @@ from booking_service.domain import (
     RefundPolicy,
     Ticket,
 )
-from booking_service.saga import FINAL, Entry, Saga, State
+from booking_service.saga import Entry, Saga, State, knowing
 from chassis.database import Session
 
 # Beyond so many lines a timeline keeps only what moved the saga, not what was repeated or ignored.
@@ -487,7 +487,7 @@ def _booking(row: Row[Any]) -> Booking:
     )
 
 
-def _saga(row: Row[Any], *, event_off: bool) -> Saga:
+def _saga(row: Row[Any]) -> Saga:
     return Saga(
         State(row.state),
         row.amount,
@@ -498,7 +498,7 @@ def _saga(row: Row[Any], *, event_off: bool) -> Saga:
         row.resends,
         State(row.ending) if row.ending else None,
         row.reason,
-        event_off,
+        row.event_off,
         row.paid_late,
         row.refund,
         row.action_url,
@@ -508,17 +508,14 @@ def _saga(row: Row[Any], *, event_off: bool) -> Saga:
 
 
 def _underway(row: Row[Any]) -> Underway:
-    # A live saga is told by EVENT_CANCELLED, and marked by that; the loop that tells them passes by
-    # those that are final, and there a late payment must find out.
-    event_off = row.event_off or (row.off and State(row.state) in FINAL)
-    saga = _saga(row, event_off=event_off)
+    saga = knowing(_saga(row), event_off=row.off)
     return Underway(_booking(row), saga, Instrument(Method(row.method), row.token), row.now)
 
 
 def _view(row: Row[Any]) -> BookingView:
     return BookingView(
         _booking(row),
-        _saga(row, event_off=row.event_off),
+        _saga(row),
         row.method,
         [Line(**line) for line in row.lines],
         [Attendee(**attendee) for attendee in row.attendees or ()],
