@@ -146,7 +146,7 @@ class SigningKeys:
         )
 
 
-@dataclass(repr=False)
+@dataclass
 class Edge:
     """A running gateway and what stands behind it."""
 
@@ -154,11 +154,8 @@ class Edge:
     internal_url: str
     http: httpx.AsyncClient
     keys: SigningKeys
-    fakes: dict[str, Fake]
-    document: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"Edge({self.url!r})"
+    fakes: dict[str, Fake] = field(repr=False)
+    document: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __getattr__(self, name: str) -> Fake:
         fake: Fake | None = self.__dict__["fakes"].get(name)

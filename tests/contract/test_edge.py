@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -352,7 +353,7 @@ async def test_the_page_is_made_of_files_of_its_own(edge: Edge) -> None:
 # --- whatever else may come ----------------------------------------------------------------------
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
     ),
@@ -397,7 +398,8 @@ POSTS = sorted(
 async def test_no_body_makes_a_server_error(edge: Edge, path: str, body: Any) -> None:
     edge.auth.answers["LogIn"] = auth_pb2.LogInResponse(tokens=samples.tokens())
     edge.inventory.answers["CreateHold"] = inventory_pb2.CreateHoldResponse(hold=samples.hold())
-    answer = await edge.call("POST", path, role=Role.ADMIN, json=body)
+    # Python's encoder writes Infinity and lone surrogates too, which are worth a try.
+    answer = await edge.call("POST", path, role=Role.ADMIN, content=json.dumps(body), headers=JSON)
     assert answer.status_code < 500
     if answer.is_error:
         assert answer.json()["reason"] in REASONS
