@@ -36,6 +36,7 @@ ALGORITHM = "EdDSA"
 LEEWAY_SECONDS = 30
 _SERVICE_TOKEN_SECONDS = 60
 _REFETCH_SECONDS = 60
+_RETRY_SECONDS = 1
 _CACHE_SIZE = 50_000
 
 log = get_logger(__name__)
@@ -88,7 +89,7 @@ class Jwks:
         self._url = url
         self._verify = verify
         self._keys: dict[str, Ed25519PublicKey] = {}
-        self._fetched_at = -float("inf")
+        self._fetch_again_at = -float("inf")
         self._lock = asyncio.Lock()
         self.document: Mapping[str, Any] = {"keys": []}
 
@@ -98,10 +99,17 @@ class Jwks:
         return self._keys.get(key_id)
 
     async def refresh(self) -> None:
-        """Fetches the set unless that was done less than a minute ago."""
+        """Fetches the set, unless that was done in the last minute, or failed in the last second.
+
+        Raises:
+            ServiceError: the set has never been fetched and auth_service does not answer.
+        """
         async with self._lock:
-            if time.monotonic() - self._fetched_at < _REFETCH_SECONDS:
+            if time.monotonic() < self._fetch_again_at:
+                if not self._keys:
+                    raise unavailable()
                 return
+            self._fetch_again_at = time.monotonic() + _RETRY_SECONDS
             try:
                 async with httpx.AsyncClient(
                     timeout=2.0, verify=self._verify, trust_env=False
@@ -115,7 +123,7 @@ class Jwks:
                     raise unavailable() from error
                 return
             self.document = document
-            self._fetched_at = time.monotonic()
+            self._fetch_again_at = time.monotonic() + _REFETCH_SECONDS
 
 
 def _public_key(jwk: Mapping[str, str]) -> Ed25519PublicKey:

@@ -96,7 +96,6 @@ async def serve_http(
         log_config=None,
         access_log=False,
         server_header=False,
-        date_header=False,
         proxy_headers=bool(forwarded_allow_ips),
         forwarded_allow_ips=forwarded_allow_ips,
         timeout_graceful_shutdown=max(1, round(drain_seconds)),

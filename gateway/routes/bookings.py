@@ -204,7 +204,7 @@ async def get_timeline(reference: Reference, services: Behind) -> Response:
     "GET",
     "/bookings/{reference}/tickets",
     CUSTOMER,
-    answers=views.Page[views.Ticket],
+    answers=list[views.Ticket],
     refuses=["BOOKING_NOT_FOUND"],
 )
 async def list_tickets(reference: Reference, services: Behind) -> Response:
@@ -213,9 +213,7 @@ async def list_tickets(reference: Reference, services: Behind) -> Response:
         services.booking.rpc.ListTickets, booking_pb2.ListTicketsRequest(reference=reference)
     )
     return Json(
-        views.page(
-            views.ticket(ticket, f"{PREFIX}/tickets/{ticket.id}/qr.png") for ticket in reply.tickets
-        )
+        [views.ticket(ticket, f"{PREFIX}/tickets/{ticket.id}/qr.png") for ticket in reply.tickets]
     )
 
 
