@@ -137,13 +137,15 @@ DELETE FROM webhook_event WHERE ctid IN
        (SELECT ctid FROM webhook_event
          WHERE received_at < clock_timestamp() - interval '30 days' LIMIT :limit)
 """
-_ADD_TRANSACTION = """
-INSERT INTO ledger_transaction (id, kind, payment_id, attempt, refund_id)
-VALUES (:id, :kind, :payment_id, :attempt, :refund_id)
-"""
-_ADD_POSTING = """
+_POST = """
+WITH entry AS (
+    INSERT INTO ledger_transaction (id, kind, payment_id, attempt, refund_id)
+    VALUES (:id, :kind, :payment_id, :attempt, :refund_id) RETURNING id
+)
 INSERT INTO ledger_posting (transaction_id, account, currency, amount)
-VALUES (:transaction_id, :account, :currency, :amount)
+SELECT entry.id, posting.account, :currency, posting.amount
+  FROM entry, unnest(CAST(:accounts AS text[]), CAST(:amounts AS bigint[]))
+           AS posting (account, amount)
 """
 
 
@@ -433,24 +435,14 @@ async def post(session: Session, entry: Entry) -> None:
     Raises:
         sqlalchemy.exc.IntegrityError: the capture or refund was entered before.
     """
-    id = uuid7()
     await session.execute(
-        _ADD_TRANSACTION,
-        id=id,
+        _POST,
+        id=uuid7(),
         kind=entry.kind,
         payment_id=entry.payment_id,
         attempt=entry.attempt,
         refund_id=entry.refund_id,
-    )
-    await session.execute_many(
-        _ADD_POSTING,
-        [
-            {
-                "transaction_id": id,
-                "account": posting.account,
-                "currency": entry.currency,
-                "amount": posting.amount,
-            }
-            for posting in entry.postings
-        ],
+        currency=entry.currency,
+        accounts=[posting.account for posting in entry.postings],
+        amounts=[posting.amount for posting in entry.postings],
     )
