@@ -84,7 +84,8 @@ class Inventory:
                     self.status = "FREE"
                 return Happening.RESTOCKED, Facts()
             case Command.RECLAIM:
-                if self.status == "FREE":
+                # Nor must a Reclaim that was overtaken.
+                if self.status == "FREE" and not self.unsold:
                     self.status = self.random.choice(["SOLD", "TAKEN"])
                 sold = self.status == "SOLD"
                 return (
@@ -104,7 +105,7 @@ class Payment:
     refunded: int = 0
     capture_answered: bool = False
     captures: bool = True
-    told_late: bool = False
+    walked_away: bool = False  # from the wallet's page, which can't be recalled
 
     def __post_init__(self) -> None:
         self.captures = self.random.random() < 0.9
@@ -122,6 +123,7 @@ class Payment:
                 return Happening.CAPTURED, Facts()
             case Command.VOID:
                 # Overtaken by a Capture that was answered: from then on only a Refund gives back.
+                self.walked_away |= self.status == "ASKED"
                 if not self.capture_answered:
                     self.status, self.refunded = "VOIDED", self.charged
                 return Happening.VOIDED, Facts()
@@ -150,8 +152,7 @@ class Payment:
         if self.status == "ASKED":
             self.status, self.charged = "CAPTURED", AMOUNT
             return Happening.AUTHORIZED, Facts(self.attempt)
-        if self.status == "VOIDED" and not self.charged and self.attempt and not self.told_late:
-            self.told_late = True
+        if self.status == "VOIDED" and self.walked_away and not self.charged:
             self.status, self.charged = "CAPTURED", AMOUNT
             return Happening.PAID_LATE, Facts()
         return None
@@ -179,6 +180,7 @@ class World:
         self.event_off = False
         self.valid_tickets = False
         self.history: list[str] = []
+        self.sent: set[Command] = set()
         self.saga = begin(0, self.now).saga
         self.follow(begin(0 if self.free else AMOUNT, self.now))
         self.plan_people()
@@ -196,7 +198,7 @@ class World:
             cancellation = Facts(refund=refund)
             self.later(minutes(25), partial(self.happens, Happening.CANCEL, cancellation))
         if self.random.random() < 0.2:
-            self.later(minutes(25), self.calls_event_off)
+            self.later(minutes(self.random.choice([0.05, 25])), self.calls_event_off)
         for _ in range(self.random.randint(0, 2)):
             self.later(minutes(25), self.customer_pays)
 
@@ -250,9 +252,15 @@ class World:
             else:
                 reply = self.payment.take(command, attempt, refund)
             self.answer(reply, may_be_lost=True)
+            if command is Command.VOID and self.random.random() < 0.3:
+                # The worst moment: just after it was given up, while the answer is under way.
+                worst = self.random.uniform(0, self.random.choice([1, 15]))
+                self.later(timedelta(seconds=worst), self.customer_pays)
 
-        # Reserve and Authorize are not sent again: their deadline takes them back.
-        self.deliver(arrive, may_be_lost=True)
+        # Only the first of its kind: an answer does not say which sending it answers, so a stale
+        # one may stand for a second Void that a wiped broker swallowed. The outbox loses none.
+        self.deliver(arrive, may_be_lost=command not in self.sent)
+        self.sent.add(command)
 
     def answer(self, reply: Reply | None, *, may_be_lost: bool) -> None:
         if reply is not None:
