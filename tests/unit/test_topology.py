@@ -5,6 +5,7 @@ from __future__ import annotations
 from parterre.messages.v1 import messages_pb2
 
 from booking_service import messaging as booking
+from booking_service.wakeups import Wakeups
 from catalog_service import messaging as catalog
 from chassis.consumer import Handlers
 from chassis.topology import COMMANDS, EVENTS, Address, Topology, queue_arguments
@@ -14,11 +15,11 @@ from payment_service import messaging as payment
 
 TOPOLOGY = Topology.of(messages_pb2.DESCRIPTOR)
 CONSUMERS: dict[str, Handlers] = {
-    **booking.QUEUES,
+    **booking.queues(Wakeups()),
     **catalog.QUEUES,
     **inventory.QUEUES,
     **notification.QUEUES,
-    **payment.QUEUES,
+    payment.QUEUE: payment.commands("sandbox", lambda: None),
 }
 
 
