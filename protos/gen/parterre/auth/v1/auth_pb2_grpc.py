@@ -65,6 +65,51 @@ class AuthServiceStub:
                 request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
                 response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
                 _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/ListSessions',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.RevokeSession = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/RevokeSession',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionResponse.FromString,
+                _registered_method=True)
+        self.UpdateProfile = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/UpdateProfile',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateProfileRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateProfileResponse.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/ChangePassword',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.FromString,
+                _registered_method=True)
+        self.ResetPassword = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/ResetPassword',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordResponse.FromString,
+                _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/ListUsers',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.GetUser = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/GetUser',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetUserRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetUserResponse.FromString,
+                _registered_method=True)
+        self.UpdateUser = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/UpdateUser',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateUserRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateUserResponse.FromString,
+                _registered_method=True)
+        self.ListAudit = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/ListAudit',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
 
 
 class AuthServiceServicer:
@@ -73,7 +118,7 @@ class AuthServiceServicer:
 
     def RequestCode(self, request, context):
         """Mails a one-time code; answers the same whether or not the address is known.
-        Reasons: INVALID_ACCOUNT, CODE_THROTTLED.
+        Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,7 +126,8 @@ class AuthServiceServicer:
 
     def Register(self, request, context):
         """Makes an account of a verified address.
-        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, ADDRESS_THROTTLED,
+        OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +135,8 @@ class AuthServiceServicer:
 
     def LogIn(self, request, context):
         """Opens a session.
-        Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ADDRESS_THROTTLED,
+        ACCOUNT_DISABLED, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +160,78 @@ class AuthServiceServicer:
     def GetMe(self, request, context):
         """Says who the caller is.
         Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """Lists the caller's open sessions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSession(self, request, context):
+        """Ends one of the caller's sessions; its access token is refused at once.
+        Reasons: SESSION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateProfile(self, request, context):
+        """Changes the caller's profile.
+        Reasons: INVALID_ACCOUNT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """Changes the caller's password and ends their other sessions.
+        Reasons: WRONG_PASSWORD, WEAK_PASSWORD, LOGIN_THROTTLED, OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPassword(self, request, context):
+        """Sets a new password by a one-time code and ends every session of the account.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, ADDRESS_THROTTLED, OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Pages through all accounts.
+        Reasons: INVALID_CURSOR, INVALID_FILTER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUser(self, request, context):
+        """Gives one account.
+        Reasons: USER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateUser(self, request, context):
+        """Changes somebody's role, or disables or enables them; effective at once. An admin can't take
+        away their own role or access.
+        Reasons: USER_NOT_FOUND, INVALID_ACCOUNT, OWN_ACCOUNT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAudit(self, request, context):
+        """Pages through the audit trail.
+        Reasons: INVALID_CURSOR, INVALID_FILTER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +269,51 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetMe,
                     request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.FromString,
                     response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'RevokeSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSession,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionResponse.SerializeToString,
+            ),
+            'UpdateProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProfile,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateProfileRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateProfileResponse.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.SerializeToString,
+            ),
+            'ResetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPassword,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'GetUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUser,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetUserRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetUserResponse.SerializeToString,
+            ),
+            'UpdateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUser,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateUserRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateUserResponse.SerializeToString,
+            ),
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -315,6 +479,249 @@ class AuthService:
             '/parterre.auth.v1.AuthService/GetMe',
             parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
             parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/ListSessions',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/RevokeSession',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/UpdateProfile',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateProfileRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/ChangePassword',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/ResetPassword',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/ListUsers',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/GetUser',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.GetUserRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.GetUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/UpdateUser',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateUserRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.UpdateUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/ListAudit',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,15 +20,17 @@ class AuthServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestCode: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestCodeRequest, _auth_pb2.RequestCodeResponse]
     """Mails a one-time code; answers the same whether or not the address is known.
-    Reasons: INVALID_ACCOUNT, CODE_THROTTLED.
+    Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED.
     """
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
     """Makes an account of a verified address.
-    Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, OVERLOADED.
+    Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, ADDRESS_THROTTLED,
+    OVERLOADED.
     """
     LogIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogInRequest, _auth_pb2.LogInResponse]
     """Opens a session.
-    Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
+    Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ADDRESS_THROTTLED,
+    ACCOUNT_DISABLED, OVERLOADED.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
     """Rotates a refresh token. A reused old one revokes its whole family.
@@ -39,6 +41,41 @@ class AuthServiceStub:
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]
     """Says who the caller is.
     Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
+    """
+    ListSessions: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]
+    """Lists the caller's open sessions."""
+    RevokeSession: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeSessionRequest, _auth_pb2.RevokeSessionResponse]
+    """Ends one of the caller's sessions; its access token is refused at once.
+    Reasons: SESSION_NOT_FOUND.
+    """
+    UpdateProfile: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateProfileRequest, _auth_pb2.UpdateProfileResponse]
+    """Changes the caller's profile.
+    Reasons: INVALID_ACCOUNT.
+    """
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
+    """Changes the caller's password and ends their other sessions.
+    Reasons: WRONG_PASSWORD, WEAK_PASSWORD, LOGIN_THROTTLED, OVERLOADED.
+    """
+    ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]
+    """Sets a new password by a one-time code and ends every session of the account.
+    Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, ADDRESS_THROTTLED, OVERLOADED.
+    """
+    ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
+    """Pages through all accounts.
+    Reasons: INVALID_CURSOR, INVALID_FILTER.
+    """
+    GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]
+    """Gives one account.
+    Reasons: USER_NOT_FOUND.
+    """
+    UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]
+    """Changes somebody's role, or disables or enables them; effective at once. An admin can't take
+    away their own role or access.
+    Reasons: USER_NOT_FOUND, INVALID_ACCOUNT, OWN_ACCOUNT.
+    """
+    ListAudit: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditRequest, _auth_pb2.ListAuditResponse]
+    """Pages through the audit trail.
+    Reasons: INVALID_CURSOR, INVALID_FILTER.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -51,7 +88,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.RequestCodeRequest, _abc.Awaitable[_auth_pb2.RequestCodeResponse]],
     ) -> _abc.Awaitable[_auth_pb2.RequestCodeResponse]:
         """Mails a one-time code; answers the same whether or not the address is known.
-        Reasons: INVALID_ACCOUNT, CODE_THROTTLED.
+        Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED.
         """
 
     @_abc_1.abstractmethod
@@ -61,7 +98,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.RegisterRequest, _abc.Awaitable[_auth_pb2.RegisterResponse]],
     ) -> _abc.Awaitable[_auth_pb2.RegisterResponse]:
         """Makes an account of a verified address.
-        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, ADDRESS_THROTTLED,
+        OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -71,7 +109,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.LogInRequest, _abc.Awaitable[_auth_pb2.LogInResponse]],
     ) -> _abc.Awaitable[_auth_pb2.LogInResponse]:
         """Opens a session.
-        Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ACCOUNT_DISABLED, OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CREDENTIALS, LOGIN_THROTTLED, ADDRESS_THROTTLED,
+        ACCOUNT_DISABLED, OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -100,6 +139,95 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_auth_pb2.GetMeResponse]:
         """Says who the caller is.
         Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _auth_pb2.ListSessionsRequest,
+        context: _aio.ServicerContext[_auth_pb2.ListSessionsRequest, _abc.Awaitable[_auth_pb2.ListSessionsResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ListSessionsResponse]:
+        """Lists the caller's open sessions."""
+
+    @_abc_1.abstractmethod
+    def RevokeSession(
+        self,
+        request: _auth_pb2.RevokeSessionRequest,
+        context: _aio.ServicerContext[_auth_pb2.RevokeSessionRequest, _abc.Awaitable[_auth_pb2.RevokeSessionResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.RevokeSessionResponse]:
+        """Ends one of the caller's sessions; its access token is refused at once.
+        Reasons: SESSION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateProfile(
+        self,
+        request: _auth_pb2.UpdateProfileRequest,
+        context: _aio.ServicerContext[_auth_pb2.UpdateProfileRequest, _abc.Awaitable[_auth_pb2.UpdateProfileResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.UpdateProfileResponse]:
+        """Changes the caller's profile.
+        Reasons: INVALID_ACCOUNT.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _auth_pb2.ChangePasswordRequest,
+        context: _aio.ServicerContext[_auth_pb2.ChangePasswordRequest, _abc.Awaitable[_auth_pb2.ChangePasswordResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ChangePasswordResponse]:
+        """Changes the caller's password and ends their other sessions.
+        Reasons: WRONG_PASSWORD, WEAK_PASSWORD, LOGIN_THROTTLED, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetPassword(
+        self,
+        request: _auth_pb2.ResetPasswordRequest,
+        context: _aio.ServicerContext[_auth_pb2.ResetPasswordRequest, _abc.Awaitable[_auth_pb2.ResetPasswordResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ResetPasswordResponse]:
+        """Sets a new password by a one-time code and ends every session of the account.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, ADDRESS_THROTTLED, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _auth_pb2.ListUsersRequest,
+        context: _aio.ServicerContext[_auth_pb2.ListUsersRequest, _abc.Awaitable[_auth_pb2.ListUsersResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ListUsersResponse]:
+        """Pages through all accounts.
+        Reasons: INVALID_CURSOR, INVALID_FILTER.
+        """
+
+    @_abc_1.abstractmethod
+    def GetUser(
+        self,
+        request: _auth_pb2.GetUserRequest,
+        context: _aio.ServicerContext[_auth_pb2.GetUserRequest, _abc.Awaitable[_auth_pb2.GetUserResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.GetUserResponse]:
+        """Gives one account.
+        Reasons: USER_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateUser(
+        self,
+        request: _auth_pb2.UpdateUserRequest,
+        context: _aio.ServicerContext[_auth_pb2.UpdateUserRequest, _abc.Awaitable[_auth_pb2.UpdateUserResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.UpdateUserResponse]:
+        """Changes somebody's role, or disables or enables them; effective at once. An admin can't take
+        away their own role or access.
+        Reasons: USER_NOT_FOUND, INVALID_ACCOUNT, OWN_ACCOUNT.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAudit(
+        self,
+        request: _auth_pb2.ListAuditRequest,
+        context: _aio.ServicerContext[_auth_pb2.ListAuditRequest, _abc.Awaitable[_auth_pb2.ListAuditResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ListAuditResponse]:
+        """Pages through the audit trail.
+        Reasons: INVALID_CURSOR, INVALID_FILTER.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _aio.Server) -> None: ...

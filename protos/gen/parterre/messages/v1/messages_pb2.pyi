@@ -914,6 +914,32 @@ class UserChanged(_message.Message):
 Global___UserChanged: _TypeAlias = UserChanged  # noqa: Y015
 
 @_typing.final
+class SessionsRevoked(_message.Message):
+    """Sessions ended before their access tokens did: whoever verifies tokens refuses those at once.
+    Every process listens on a queue of its own, made when it starts.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sessions (UUIDs)."""
+
+    def __init__(
+        self,
+        *,
+        session_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_ids", b"session_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionsRevoked: _TypeAlias = SessionsRevoked  # noqa: Y015
+
+@_typing.final
 class BookingEnded(_message.Message):
     """A booking came to an end, good or bad; also sent when a confirmed one was cancelled."""
 
