@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import psycopg
@@ -47,7 +48,8 @@ async def test_a_service_sees_its_own_schema_only_and_may_not_change_tables(
 
 def test_every_schema_migrates_from_nothing_and_twice_at_once(postgres: Postgres) -> None:
     provision(postgres.admin_url, "migrating", PASSWORDS)
-    with ThreadPoolExecutor(2) as pool:
+    # Two deployments are two processes; and alembic keeps its context in the module.
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for done in [
             pool.submit(migrate_all, postgres.admin_url, "migrating", PASSWORDS[MIGRATOR])
             for _ in range(2)
