@@ -21,6 +21,7 @@ from gateway.bodies import UNKNOWN_OBJECT
 from gateway.edge import Guarded, Observed
 from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.rates import RateLimiter
+from gateway.routes.administration import ADMINISTRATION
 from gateway.routes.bookings import BOOKINGS
 from gateway.routes.catalog import CATALOG
 from gateway.routes.identity import IDENTITY, WELL_KNOWN
@@ -81,7 +82,16 @@ _PROBLEM_SCHEMA = {
 
 def routes_of(settings: Settings) -> Sequence[Routes]:
     """What this gateway answers."""
-    subjects = [HEALTH, WELL_KNOWN, IDENTITY, CATALOG, SEATS, BOOKINGS, PAYMENTS]
+    subjects = [
+        HEALTH,
+        WELL_KNOWN,
+        IDENTITY,
+        ADMINISTRATION,
+        CATALOG,
+        SEATS,
+        BOOKINGS,
+        PAYMENTS,
+    ]
     if settings.is_local:
         subjects.append(MAILBOX)
     if settings.shows_docs:
@@ -107,7 +117,7 @@ def application(
         app = CORSMiddleware(
             app,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Idempotency-Key", "X-Request-ID", "X-Requested-With"],
             allow_credentials=True,
             expose_headers=_EXPOSED,

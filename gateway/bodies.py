@@ -156,6 +156,9 @@ SeatId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 Country = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2")
 ]
+Phone = Annotated[
+    str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"), Field(description="E.164")
+]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217")]
 Zone = Annotated[
     str,
@@ -163,6 +166,9 @@ Zone = Annotated[
     Field(description="IANA time zone", examples=["Asia/Kathmandu"]),
 ]
 Category = Annotated[str, StringConstraints(pattern=r"^[A-Z_]{1,40}$")]
+NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=128)]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=100)]
 MinorUnits = Annotated[int, Field(strict=True, ge=0, le=10**12, description="Minor units")]
 Coordinate = Annotated[float, Field(strict=True, ge=-100_000, le=100_000, allow_inf_nan=False)]
@@ -192,6 +198,8 @@ SeatNumbers = Annotated[
 Method = Literal["CARD", "KHALTI", "ESEWA"]
 PaymentToken = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,200}$")]
 
+UserId = Annotated[str, _reason_not_found("USER_NOT_FOUND", _UUID)]
+SessionId = Annotated[str, _reason_not_found("SESSION_NOT_FOUND", _UUID)]
 EventId = Annotated[str, _reason_not_found("EVENT_NOT_FOUND", _UUID)]
 VenueId = Annotated[str, _reason_not_found("VENUE_NOT_FOUND", _UUID)]
 HoldId = Annotated[str, _reason_not_found("HOLD_NOT_FOUND", _UUID)]
@@ -225,14 +233,10 @@ class Registration(Input):
     """A new account."""
 
     email: Email = Field(examples=["asha@parterre.example"])
-    password: str = Field(
-        min_length=8, max_length=128, repr=False, examples=["correct horse battery"]
-    )
+    password: NewPassword = Field(repr=False, examples=["correct horse battery"])
     name: Short = Field(examples=["Asha"])
-    otp: str = Field(pattern=r"^[0-9]{6}$", repr=False, examples=["481516"])
-    phone: str | None = Field(
-        default=None, pattern=r"^\+[1-9][0-9]{6,14}$", examples=["+9779812345678"]
-    )
+    otp: Code = Field(repr=False, examples=["481516"])
+    phone: Phone | None = Field(default=None, examples=["+9779812345678"])
     country: Country | None = Field(default=None, examples=["NP"])
     role: Literal["CUSTOMER", "ORGANIZER"] = "CUSTOMER"
 
@@ -241,9 +245,41 @@ class Credentials(Input):
     """Who logs in."""
 
     email: Email = Field(examples=["asha@parterre.example"])
-    password: str = Field(
-        min_length=1, max_length=128, repr=False, examples=["correct horse battery"]
+    password: Password = Field(repr=False, examples=["correct horse battery"])
+
+
+class PasswordReset(Input):
+    """A new password for an address that a one-time code has verified."""
+
+    email: Email = Field(examples=["asha@parterre.example"])
+    otp: Code = Field(repr=False, examples=["481516"])
+    new_password: NewPassword = Field(repr=False, examples=["correct horse battery"])
+
+
+class PasswordChange(Input):
+    """A new password, by whom knows the old one."""
+
+    current_password: Password = Field(repr=False, examples=["correct horse battery"])
+    new_password: NewPassword = Field(repr=False, examples=["staple of another horse"])
+
+
+class ProfileChange(Input):
+    """What to change of oneself; what is absent stays, a phone or country of null is removed."""
+
+    name: Short | None = None
+    phone: Phone | None = Field(default=None, examples=["+9779812345678"])
+    country: Country | None = Field(default=None, examples=["NP"])
+    organizer_requested: Literal[True] | None = Field(
+        default=None,
+        description="Asks for the role ORGANIZER; granted at once where sign-up is open.",
     )
+
+
+class AccountChange(Input):
+    """What an admin changes of an account; what is absent stays."""
+
+    role: Literal["CUSTOMER", "ORGANIZER", "ADMIN"] | None = None
+    disabled: bool | None = Field(default=None, strict=True)
 
 
 # --- catalog -----------------------------------------------------------------------------------
@@ -442,6 +478,21 @@ class PageQuery(Input):
 
     limit: int = Field(default=20, ge=1, le=100)
     cursor: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_=-]{1,512}$")
+
+
+class UserQuery(PageQuery):
+    """Which accounts."""
+
+    q: Short | None = Field(default=None, description="Part of the address or the name")
+    role: Literal["CUSTOMER", "ORGANIZER", "ADMIN"] | None = None
+    status: Literal["ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"] | None = None
+
+
+class AuditQuery(PageQuery):
+    """Which entries of the audit trail."""
+
+    user_id: Id | None = Field(default=None, description="By or to this person")
+    action: str | None = Field(default=None, pattern=r"^[A-Z_]{1,40}$", examples=["ROLE_CHANGED"])
 
 
 class EventQuery(PageQuery):

@@ -56,6 +56,7 @@ OPEN = Access("OPEN", ignores_token=True)
 ANYONE = Access("ANYONE")
 CUSTOMER = Access("CUSTOMER", Role.CUSTOMER)
 ORGANIZER = Access("ORGANIZER", Role.ORGANIZER)
+ADMIN = Access("ADMIN", Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _usual(method: str, access: Access) -> Sequence[str]:
         reasons.append("NOT_AUTHENTICATED")
         if access.role > Role.CUSTOMER:
             reasons.append("FORBIDDEN")
-    if method == "POST":
+    if method in {"POST", "PUT", "PATCH"}:
         reasons += ["MALFORMED_JSON", "BODY_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "REQUEST_TIMEOUT"]
     return reasons
 

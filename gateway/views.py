@@ -83,6 +83,35 @@ class Session(TypedDict):
     user: User
 
 
+class OpenSession(TypedDict):
+    """A device somebody is signed in on; `current` where the question came from it."""
+
+    id: str
+    address: str
+    user_agent: str
+    created_at: str
+    last_used_at: str
+    current: bool
+
+
+class ManagedUser(User):
+    """A person, as admins see them."""
+
+    disabled: bool
+    last_log_in_at: str | None
+
+
+class AuditEntry(TypedDict):
+    """Something that was done; null where nobody was signed in, or it concerns nobody."""
+
+    id: str
+    at: str
+    action: str
+    actor_id: str | None
+    subject_id: str | None
+    detail: dict[str, str]
+
+
 class Accepted(TypedDict):
     """Says nothing, by design."""
 
@@ -110,6 +139,39 @@ def session(tokens: auth_pb2.Tokens) -> Session:
         "token_type": "Bearer",
         "expires_in": tokens.expires_in,
         "user": user(tokens.user),
+    }
+
+
+def open_session(it: auth_pb2.Session) -> OpenSession:
+    """A device somebody is signed in on."""
+    return {
+        "id": it.id,
+        "address": it.address,
+        "user_agent": it.user_agent,
+        "created_at": time(it.created_at),
+        "last_used_at": time(it.last_used_at),
+        "current": it.current,
+    }
+
+
+def managed_user(it: auth_pb2.ManagedUser) -> ManagedUser:
+    """A person, as admins see them."""
+    return {
+        **user(it.user),
+        "disabled": it.disabled,
+        "last_log_in_at": time(it.last_log_in_at) if it.HasField("last_log_in_at") else None,
+    }
+
+
+def audit_entry(it: auth_pb2.AuditEntry) -> AuditEntry:
+    """Something that was done."""
+    return {
+        "id": it.id,
+        "at": time(it.at),
+        "action": it.action,
+        "actor_id": it.actor_id or None,
+        "subject_id": it.subject_id or None,
+        "detail": dict(it.detail),
     }
 
 

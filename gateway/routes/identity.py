@@ -10,7 +10,16 @@ from parterre.auth.v1 import auth_pb2
 from starlette.responses import Response
 
 from gateway import views
-from gateway.bodies import CodeWish, Credentials, Nothing, Registration
+from gateway.bodies import (
+    CodeWish,
+    Credentials,
+    Nothing,
+    PasswordChange,
+    PasswordReset,
+    ProfileChange,
+    Registration,
+    SessionId,
+)
 from gateway.edge import address_of
 from gateway.problems import ProblemError
 from gateway.routing import ANYONE, CUSTOMER, OPEN, PREFIX, Behind, Json, Routes
@@ -33,12 +42,21 @@ def cookie_name(settings: Settings) -> str:
 
 
 @IDENTITY.route(
-    "POST", "/auth/otp", OPEN, answers=views.Accepted, status=202, refuses=["CODE_THROTTLED"]
+    "POST",
+    "/auth/otp",
+    OPEN,
+    answers=views.Accepted,
+    status=202,
+    refuses=["CODE_THROTTLED", "ADDRESS_THROTTLED"],
 )
-async def request_code(body: CodeWish, services: Behind) -> Response:
+async def request_code(body: CodeWish, services: Behind, request: Request) -> Response:
     """Ask for a one-time code; the answer is the same whether or not the address is known."""
-    request = auth_pb2.RequestCodeRequest(email=body.email, purpose=body.purpose)
-    await services.auth.as_gateway(services.auth.rpc.RequestCode, request)
+    await services.auth.as_gateway(
+        services.auth.rpc.RequestCode,
+        auth_pb2.RequestCodeRequest(
+            email=body.email, purpose=body.purpose, address=address_of(request.scope)
+        ),
+    )
     return Json({"message": "If a code can be sent to this address, it is on its way."}, 202)
 
 
@@ -48,21 +66,45 @@ async def request_code(body: CodeWish, services: Behind) -> Response:
     OPEN,
     answers=views.Registered,
     status=201,
-    refuses=["INVALID_CODE", "WEAK_PASSWORD", "EMAIL_TAKEN"],
+    refuses=["INVALID_CODE", "WEAK_PASSWORD", "EMAIL_TAKEN", "ADDRESS_THROTTLED"],
 )
-async def register(body: Registration, services: Behind) -> Response:
+async def register(body: Registration, services: Behind, request: Request) -> Response:
     """Make an account of an address that a one-time code has verified."""
-    request = auth_pb2.RegisterRequest(
-        email=body.email,
-        password=body.password,
-        name=body.name,
-        code=body.otp,
-        phone=body.phone or "",
-        country=body.country or "",
-        role=body.role,
+    reply = await services.auth.as_gateway(
+        services.auth.rpc.Register,
+        auth_pb2.RegisterRequest(
+            email=body.email,
+            password=body.password,
+            name=body.name,
+            code=body.otp,
+            phone=body.phone or "",
+            country=body.country or "",
+            role=body.role,
+            address=address_of(request.scope),
+        ),
     )
-    reply = await services.auth.as_gateway(services.auth.rpc.Register, request)
     return Json({"user": views.user(reply.user)}, 201)
+
+
+@IDENTITY.route(
+    "POST",
+    "/auth/password-reset",
+    OPEN,
+    status=204,
+    refuses=["INVALID_CODE", "WEAK_PASSWORD", "ADDRESS_THROTTLED"],
+)
+async def reset_password(body: PasswordReset, services: Behind, request: Request) -> Response:
+    """Set a new password by a one-time code; every session of the account ends."""
+    await services.auth.as_gateway(
+        services.auth.rpc.ResetPassword,
+        auth_pb2.ResetPasswordRequest(
+            email=body.email,
+            code=body.otp,
+            new_password=body.new_password,
+            address=address_of(request.scope),
+        ),
+    )
+    return Response(status_code=204)
 
 
 @IDENTITY.route(
@@ -70,7 +112,7 @@ async def register(body: Registration, services: Behind) -> Response:
     "/auth/login",
     OPEN,
     answers=views.Session,
-    refuses=["INVALID_CREDENTIALS", "LOGIN_THROTTLED", "ACCOUNT_DISABLED"],
+    refuses=["INVALID_CREDENTIALS", "LOGIN_THROTTLED", "ADDRESS_THROTTLED", "ACCOUNT_DISABLED"],
 )
 async def log_in(
     body: Credentials,
@@ -147,6 +189,64 @@ async def me(services: Behind) -> Response:
     """Who am I."""
     reply = await services.auth(services.auth.rpc.GetMe, auth_pb2.GetMeRequest())
     return Json(views.user(reply.user))
+
+
+@IDENTITY.route("GET", "/auth/sessions", CUSTOMER, answers=views.Page[views.OpenSession])
+async def list_sessions(services: Behind) -> Response:
+    """The devices one is signed in on, the last used first."""
+    reply = await services.auth(services.auth.rpc.ListSessions, auth_pb2.ListSessionsRequest())
+    return Json(views.page(map(views.open_session, reply.sessions)))
+
+
+@IDENTITY.route(
+    "DELETE",
+    "/auth/sessions/{session_id}",
+    CUSTOMER,
+    status=204,
+    refuses=["SESSION_NOT_FOUND"],
+)
+async def revoke_session(
+    session_id: SessionId, services: Behind, _body: Nothing | None = None
+) -> Response:
+    """Sign one of one's devices out; its access token is refused at once."""
+    await services.auth(
+        services.auth.rpc.RevokeSession, auth_pb2.RevokeSessionRequest(session_id=session_id)
+    )
+    return Response(status_code=204)
+
+
+@IDENTITY.route("PATCH", "/users/me", CUSTOMER, answers=views.User, refuses=["INVALID_ACCOUNT"])
+async def update_profile(body: ProfileChange, services: Behind) -> Response:
+    """Change what one says of oneself, or ask to become an organizer."""
+    given = body.model_fields_set
+    reply = await services.auth(
+        services.auth.rpc.UpdateProfile,
+        auth_pb2.UpdateProfileRequest(
+            name=body.name,
+            phone=body.phone or "" if "phone" in given else None,
+            country=body.country or "" if "country" in given else None,
+            request_organizer=body.organizer_requested,
+        ),
+    )
+    return Json(views.user(reply.user))
+
+
+@IDENTITY.route(
+    "PUT",
+    "/users/me/password",
+    CUSTOMER,
+    status=204,
+    refuses=["WRONG_PASSWORD", "WEAK_PASSWORD", "LOGIN_THROTTLED"],
+)
+async def change_password(body: PasswordChange, services: Behind) -> Response:
+    """Change one's password; one's other sessions end."""
+    await services.auth(
+        services.auth.rpc.ChangePassword,
+        auth_pb2.ChangePasswordRequest(
+            current_password=body.current_password, new_password=body.new_password
+        ),
+    )
+    return Response(status_code=204)
 
 
 @WELL_KNOWN.route("GET", "/.well-known/jwks.json", ANYONE, answers=views.KeySet)

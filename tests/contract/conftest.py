@@ -182,6 +182,12 @@ class Edge:
             options["json"] = body
         return await self.call("POST", path, **options)
 
+    async def put(self, path: str, body: Any, **options: Any) -> httpx.Response:
+        return await self.call("PUT", path, json=body, **options)
+
+    async def patch(self, path: str, body: Any, **options: Any) -> httpx.Response:
+        return await self.call("PATCH", path, json=body, **options)
+
     async def delete(self, path: str, **options: Any) -> httpx.Response:
         return await self.call("DELETE", path, **options)
 

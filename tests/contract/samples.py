@@ -19,6 +19,7 @@ BOOKING = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f06"
 PAYMENT = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f07"
 TICKET = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f08"
 PERSON = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f09"
+SESSION = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f0a"
 REFERENCE = "PT-7K2M9QXA"
 
 
@@ -46,6 +47,29 @@ def tokens() -> auth_pb2.Tokens:
         refresh_token="refresh-me",
         refresh_expires_in=86400,
         user=user(),
+    )
+
+
+def session() -> auth_pb2.Session:
+    return auth_pb2.Session(
+        id=SESSION,
+        address="203.0.113.7",
+        user_agent="test",
+        created_at=at(),
+        last_used_at=at("2026-11-20T10:05:00Z"),
+        current=True,
+    )
+
+
+def managed_user(*, ever_logged_in: bool = True) -> auth_pb2.ManagedUser:
+    return auth_pb2.ManagedUser(
+        user=user(), disabled=True, last_log_in_at=at() if ever_logged_in else None
+    )
+
+
+def audit_entry() -> auth_pb2.AuditEntry:
+    return auth_pb2.AuditEntry(
+        id=SESSION, at=at(), action="ROLE_CHANGED", subject_id=PERSON, detail={"role": "ORGANIZER"}
     )
 
 

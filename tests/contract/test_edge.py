@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from parterre.auth.v1 import auth_pb2
 from parterre.inventory.v1 import inventory_pb2
 
-from chassis.identity import Role
+from chassis.identity import Role, ServiceTokens, encode_key
 from gateway.app import routes_of
 from gateway.problems import REASONS
 from gateway.routing import Route
@@ -36,6 +36,8 @@ IDS = {
     "reference": samples.REFERENCE,
     "ticket_id": samples.TICKET,
     "payment_id": samples.PAYMENT,
+    "user_id": samples.PERSON,
+    "session_id": samples.SESSION,
     "provider": "sandbox",
     "name": "start.js",
 }
@@ -61,6 +63,15 @@ OPEN POST /api/v1/auth/login
 OPEN POST /api/v1/auth/refresh
 CUSTOMER POST /api/v1/auth/logout
 CUSTOMER GET /api/v1/auth/me
+OPEN POST /api/v1/auth/password-reset
+CUSTOMER GET /api/v1/auth/sessions
+CUSTOMER DELETE /api/v1/auth/sessions/{session_id}
+CUSTOMER PATCH /api/v1/users/me
+CUSTOMER PUT /api/v1/users/me/password
+ADMIN GET /api/v1/admin/users
+ADMIN GET /api/v1/admin/users/{user_id}
+ADMIN PATCH /api/v1/admin/users/{user_id}
+ADMIN GET /api/v1/admin/audit
 ANYONE GET /api/v1/venues
 ORGANIZER POST /api/v1/venues
 ANYONE GET /api/v1/venues/{venue_id}
@@ -150,6 +161,8 @@ BAD_TOKENS = {
     "another key": lambda _: jwt.encode(
         {"sub": "x"}, Ed25519PrivateKey.generate(), "EdDSA", {"typ": "at+jwt", "kid": "test"}
     ),
+    "a refresh token": lambda _: "Jc2Zk0mXh1oR8vN5tQe7Lw3yBp9dUfA6gSiKxV4zEaM",
+    "a process's own": lambda _: ServiceTokens("auth", encode_key(bytes(32))).token("gateway"),
     "garbage": lambda _: "garbage",
     "too long": lambda _: "x" * 5000,
 }
@@ -223,6 +236,7 @@ async def test_a_body_without_a_length_is_counted_too(edge: Edge) -> None:
         ("/bookings/pt-7k2m9qxa/tickets", "BOOKING_NOT_FOUND"),
         ("/tickets/x/qr.png", "TICKET_NOT_FOUND"),
         ("/payments/x", "PAYMENT_NOT_FOUND"),
+        ("/admin/users/x", "USER_NOT_FOUND"),
         ("/nothing/here", "NOT_FOUND"),
         ("/holds/", "NOT_FOUND"),
     ],
@@ -230,7 +244,7 @@ async def test_a_body_without_a_length_is_counted_too(edge: Edge) -> None:
 async def test_an_id_that_can_not_be_one_is_an_object_that_is_not_there(
     edge: Edge, path: str, reason: str
 ) -> None:
-    answer = await edge.get(path)
+    answer = await edge.get(path, role=Role.ADMIN)
     assert (answer.status_code, answer.json()["reason"]) == (404, reason)
     assert not any(fake.calls for fake in edge.fakes.values())
 
@@ -377,12 +391,18 @@ FIELDS = st.sampled_from(
         "seconds",
         "reason",
         "country",
+        "phone",
+        "otp",
+        "role",
+        "disabled",
+        "new_password",
+        "current_password",
     ]
 )
-POSTS = sorted(
-    path_of(route).removeprefix("/api/v1")
+TAKES_A_BODY = sorted(
+    (route.method, path_of(route).removeprefix("/api/v1"))
     for route in ROUTES
-    if route.method == "POST" and "webhooks" not in route.path
+    if route.method in {"POST", "PUT", "PATCH"} and "webhooks" not in route.path
 )
 
 
@@ -392,14 +412,15 @@ POSTS = sorted(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    path=st.sampled_from(POSTS),
+    route=st.sampled_from(TAKES_A_BODY),
     body=JSON_VALUES | st.dictionaries(FIELDS, JSON_VALUES, max_size=6),
 )
-async def test_no_body_makes_a_server_error(edge: Edge, path: str, body: Any) -> None:
+async def test_no_body_makes_a_server_error(edge: Edge, route: tuple[str, str], body: Any) -> None:
     edge.auth.answers["LogIn"] = auth_pb2.LogInResponse(tokens=samples.tokens())
     edge.inventory.answers["CreateHold"] = inventory_pb2.CreateHoldResponse(hold=samples.hold())
     # Python's encoder writes Infinity and lone surrogates too, which are worth a try.
-    answer = await edge.call("POST", path, role=Role.ADMIN, content=json.dumps(body), headers=JSON)
+    content = json.dumps(body)
+    answer = await edge.call(*route, role=Role.ADMIN, content=content, headers=JSON)
     assert answer.status_code < 500
     if answer.is_error:
         assert answer.json()["reason"] in REASONS

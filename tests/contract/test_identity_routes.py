@@ -19,6 +19,11 @@ REGISTRATION = {
     "otp": "481516",
     "country": "NP",
 }
+RESET = {
+    "email": "asha@parterre.example",
+    "otp": "481516",
+    "new_password": "staple of another horse",
+}
 CREDENTIALS = {"email": "asha@example.test", "password": "correct horse battery"}
 
 
@@ -33,6 +38,24 @@ async def test_a_code_is_asked_for_in_the_gateways_name(edge: Edge) -> None:
     assert answer.status_code == 202
     assert edge.auth.calls[0].identity.subject == "gateway"
     assert edge.auth.asked.purpose == "REGISTER"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/auth/otp", {"email": "asha@parterre.example", "purpose": "PASSWORD_RESET"}),
+        ("/auth/register", REGISTRATION),
+        ("/auth/login", CREDENTIALS),
+        ("/auth/password-reset", {**RESET}),
+    ],
+)
+async def test_whoever_may_be_guessing_is_known_by_address(
+    edge: Edge, path: str, body: dict[str, str]
+) -> None:
+    spoofed = {"X-Forwarded-For": "203.0.113.7"}
+    await edge.post(path, body, role=None, headers=spoofed)
+    assert edge.auth.asked.address == "127.0.0.1"
+    assert edge.auth.calls[0].identity.subject == "gateway"
 
 
 async def test_an_address_is_normalised_before_it_is_registered(edge: Edge) -> None:
@@ -148,3 +171,209 @@ async def test_a_password_is_never_sent_back(edge: Edge) -> None:
     answer = await edge.post("/auth/register", {**REGISTRATION, "password": "canary!"}, role=None)
     assert answer.status_code == 422
     assert "canary" not in answer.text
+
+
+# --- passwords, profile, devices -----------------------------------------------------------------
+
+
+async def test_a_forgotten_password_is_replaced_by_a_code(edge: Edge) -> None:
+    answer = await edge.post("/auth/password-reset", RESET, role=None)
+    assert (answer.status_code, answer.content) == (204, b"")
+    asked = edge.auth.asked
+    assert (asked.email, asked.code) == (RESET["email"], RESET["otp"])
+    assert asked.new_password == RESET["new_password"]
+
+
+async def test_a_password_is_changed_in_ones_own_name(edge: Edge) -> None:
+    body = {"current_password": "x", "new_password": "staple of another horse"}
+    answer = await edge.put("/users/me/password", body)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert edge.auth.calls[0].identity.role is Role.CUSTOMER
+    assert edge.auth.asked.current_password == "x"
+    assert edge.auth.asked.new_password == "staple of another horse"
+
+
+async def test_a_wrong_password_names_its_field_and_ends_no_session(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    edge.auth.answers["ChangePassword"] = refusal(
+        "INVALID", "WRONG_PASSWORD", current_password="It is not the password."
+    )
+    body = {"current_password": "x", "new_password": "staple of another horse"}
+    answer = await edge.put("/users/me/password", body)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "WRONG_PASSWORD")
+    assert [error["field"] for error in answer.json()["errors"]] == ["current_password"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"current_password": "x", "new_password": "canary!"}, "new_password"),
+        ({"current_password": "x", "new_password": "c" * 129}, "new_password"),
+        ({"current_password": "", "new_password": "long enough"}, "current_password"),
+        ({"new_password": "long enough"}, "current_password"),
+    ],
+)
+async def test_a_password_of_the_wrong_length_is_refused_before_anybody_is_asked(
+    edge: Edge, body: dict[str, str], field: str
+) -> None:
+    answer = await edge.put("/users/me/password", body)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert "canary" not in answer.text
+    assert not edge.auth.calls
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, {}),
+        ({"name": " Asha Rai "}, {"name": "Asha Rai"}),
+        ({"phone": None}, {"phone": ""}),
+        (
+            {"phone": "+9779812345678", "country": "NP"},
+            {"phone": "+9779812345678", "country": "NP"},
+        ),
+        ({"country": None, "name": None}, {"country": ""}),
+        ({"organizer_requested": True}, {"request_organizer": True}),
+    ],
+)
+async def test_a_profile_changes_where_it_is_told_to(
+    edge: Edge, body: dict[str, object], told: dict[str, object]
+) -> None:
+    edge.auth.answers["UpdateProfile"] = auth_pb2.UpdateProfileResponse(user=samples.user())
+    answer = await edge.patch("/users/me", body)
+    assert answer.json()["name"] == "Asha"
+    asked = edge.auth.asked
+    assert {field.name: value for field, value in asked.ListFields()} == told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"role": "ADMIN"},
+        {"email": "a@b.example"},
+        {"disabled": False},
+        {"organizer_requested": False},
+        {"name": ""},
+        {"phone": "0981"},
+        {"country": "Nepal"},
+    ],
+)
+async def test_what_a_profile_does_not_have_can_not_be_changed(
+    edge: Edge, body: dict[str, object]
+) -> None:
+    answer = await edge.patch("/users/me", body)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "VALIDATION_FAILED")
+    assert [error["field"] for error in answer.json()["errors"]] == list(body)
+    assert not edge.auth.calls
+
+
+async def test_ones_devices_are_listed(edge: Edge) -> None:
+    edge.auth.answers["ListSessions"] = auth_pb2.ListSessionsResponse(sessions=[samples.session()])
+    answer = await edge.get("/auth/sessions")
+    assert answer.json() == {
+        "items": [
+            {
+                "id": samples.SESSION,
+                "address": "203.0.113.7",
+                "user_agent": "test",
+                "created_at": "2026-11-20T10:00:00Z",
+                "last_used_at": "2026-11-20T10:05:00Z",
+                "current": True,
+            }
+        ],
+        "next_cursor": None,
+    }
+
+
+async def test_a_device_is_signed_out(edge: Edge, refusal: type[RefusalError]) -> None:
+    answer = await edge.delete(f"/auth/sessions/{samples.SESSION}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert edge.auth.asked.session_id == samples.SESSION
+    edge.auth.answers["RevokeSession"] = refusal("NOT_FOUND", "SESSION_NOT_FOUND")
+    again = await edge.delete(f"/auth/sessions/{samples.SESSION}")
+    assert (again.status_code, again.json()["reason"]) == (404, "SESSION_NOT_FOUND")
+    never = await edge.delete("/auth/sessions/mine")
+    assert (never.status_code, never.json()["reason"]) == (404, "SESSION_NOT_FOUND")
+
+
+# --- administration ------------------------------------------------------------------------------
+
+
+async def test_accounts_are_searched(edge: Edge) -> None:
+    users = [samples.managed_user(), samples.managed_user(ever_logged_in=False)]
+    edge.auth.answers["ListUsers"] = auth_pb2.ListUsersResponse(users=users, next_cursor="more")
+    answer = await edge.get(
+        "/admin/users?q=a%25&role=ORGANIZER&status=DISABLED&limit=2&cursor=abc", role=Role.ADMIN
+    )
+    body = answer.json()
+    assert body["next_cursor"] == "more"
+    first, second = body["items"]
+    assert (first["disabled"], first["last_log_in_at"]) == (True, "2026-11-20T10:00:00Z")
+    assert second["last_log_in_at"] is None
+    asked = edge.auth.asked
+    assert (asked.query, asked.role, asked.status) == ("a%", "ORGANIZER", "DISABLED")
+    assert (asked.limit, asked.cursor) == (2, "abc")
+
+
+@pytest.mark.parametrize("query", ["role=EMPEROR", "status=GONE", "name=x", "q=", "limit=101"])
+async def test_accounts_can_not_be_searched_by_what_there_is_not(edge: Edge, query: str) -> None:
+    answer = await edge.get(f"/admin/users?{query}", role=Role.ADMIN)
+    assert answer.status_code == 422
+
+
+async def test_an_account_is_shown(edge: Edge) -> None:
+    edge.auth.answers["GetUser"] = auth_pb2.GetUserResponse(user=samples.managed_user())
+    answer = await edge.get(f"/admin/users/{samples.PERSON}", role=Role.ADMIN)
+    assert answer.json()["email"] == "asha@parterre.example"
+    assert edge.auth.asked.user_id == samples.PERSON
+
+
+@pytest.mark.parametrize(
+    "body", [{"role": "ORGANIZER"}, {"disabled": False}, {"role": "ADMIN", "disabled": True}, {}]
+)
+async def test_an_account_changes_where_an_admin_says_so(
+    edge: Edge, body: dict[str, object]
+) -> None:
+    edge.auth.answers["UpdateUser"] = auth_pb2.UpdateUserResponse(user=samples.managed_user())
+    answer = await edge.patch(f"/admin/users/{samples.PERSON}", body, role=Role.ADMIN)
+    assert answer.status_code == 200
+    told = {field.name: value for field, value in edge.auth.asked.ListFields()}
+    assert told == {"user_id": samples.PERSON, **body}
+
+
+@pytest.mark.parametrize(
+    "body", [{"role": "EMPEROR"}, {"disabled": "yes"}, {"disabled": 1}, {"email": "a@b.example"}]
+)
+async def test_an_account_can_not_be_changed_otherwise(edge: Edge, body: dict[str, object]) -> None:
+    answer = await edge.patch(f"/admin/users/{samples.PERSON}", body, role=Role.ADMIN)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "VALIDATION_FAILED")
+    assert not edge.auth.calls
+
+
+async def test_an_admins_own_account_is_left_to_another(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    edge.auth.answers["UpdateUser"] = refusal("CONFLICT", "OWN_ACCOUNT")
+    answer = await edge.patch(f"/admin/users/{samples.PERSON}", {"disabled": True}, role=Role.ADMIN)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "OWN_ACCOUNT")
+
+
+async def test_the_audit_trail_is_shown(edge: Edge) -> None:
+    edge.auth.answers["ListAudit"] = auth_pb2.ListAuditResponse(entries=[samples.audit_entry()])
+    answer = await edge.get(
+        f"/admin/audit?user_id={samples.PERSON}&action=ROLE_CHANGED", role=Role.ADMIN
+    )
+    assert answer.json()["items"] == [
+        {
+            "id": samples.SESSION,
+            "at": "2026-11-20T10:00:00Z",
+            "action": "ROLE_CHANGED",
+            "actor_id": None,
+            "subject_id": samples.PERSON,
+            "detail": {"role": "ORGANIZER"},
+        }
+    ]
+    asked = edge.auth.asked
+    assert (asked.user_id, asked.action, asked.limit) == (samples.PERSON, "ROLE_CHANGED", 20)

@@ -1,0 +1,86 @@
+"""Accounts as admins keep them, and the audit trail."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from parterre.auth.v1 import auth_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import AccountChange, AuditQuery, UserId, UserQuery
+from gateway.routing import ADMIN, Behind, Json, Routes
+
+ADMINISTRATION = Routes("Administration")
+
+
+@ADMINISTRATION.route(
+    "GET",
+    "/admin/users",
+    ADMIN,
+    answers=views.Page[views.ManagedUser],
+    refuses=["INVALID_CURSOR", "INVALID_FILTER"],
+)
+async def list_users(query: Annotated[UserQuery, Query()], services: Behind) -> Response:
+    """Find accounts, newest first."""
+    reply = await services.auth(
+        services.auth.rpc.ListUsers,
+        auth_pb2.ListUsersRequest(
+            query=query.q or "",
+            role=query.role or "",
+            status=query.status or "",
+            limit=query.limit,
+            cursor=query.cursor or "",
+        ),
+    )
+    return Json(views.page(map(views.managed_user, reply.users), reply.next_cursor))
+
+
+@ADMINISTRATION.route(
+    "GET", "/admin/users/{user_id}", ADMIN, answers=views.ManagedUser, refuses=["USER_NOT_FOUND"]
+)
+async def get_user(user_id: UserId, services: Behind) -> Response:
+    """An account."""
+    reply = await services.auth(services.auth.rpc.GetUser, auth_pb2.GetUserRequest(user_id=user_id))
+    return Json(views.managed_user(reply.user))
+
+
+@ADMINISTRATION.route(
+    "PATCH",
+    "/admin/users/{user_id}",
+    ADMIN,
+    answers=views.ManagedUser,
+    refuses=["USER_NOT_FOUND", "INVALID_ACCOUNT", "OWN_ACCOUNT"],
+)
+async def update_user(user_id: UserId, body: AccountChange, services: Behind) -> Response:
+    """Change somebody's role, or disable or enable them; effective at once.
+
+    Whom it changes is signed out everywhere. Another admin has to do it to an admin's own account.
+    """
+    reply = await services.auth(
+        services.auth.rpc.UpdateUser,
+        auth_pb2.UpdateUserRequest(user_id=user_id, role=body.role, disabled=body.disabled),
+    )
+    return Json(views.managed_user(reply.user))
+
+
+@ADMINISTRATION.route(
+    "GET",
+    "/admin/audit",
+    ADMIN,
+    answers=views.Page[views.AuditEntry],
+    refuses=["INVALID_CURSOR", "INVALID_FILTER"],
+)
+async def list_audit(query: Annotated[AuditQuery, Query()], services: Behind) -> Response:
+    """What was done to accounts and keys, and by whom, newest first."""
+    reply = await services.auth(
+        services.auth.rpc.ListAudit,
+        auth_pb2.ListAuditRequest(
+            user_id=query.user_id or "",
+            action=query.action or "",
+            limit=query.limit,
+            cursor=query.cursor or "",
+        ),
+    )
+    return Json(views.page(map(views.audit_entry, reply.entries), reply.next_cursor))
