@@ -277,6 +277,7 @@ class LocalSystem:
             **self._seeded.as_json(),
             "pids": self._pids(),
             "internal": {name: f"http://{HOST}:{port}" for name, port in ports.internal.items()},
+            "rpc": {name: f"{HOST}:{port}" for name, port in ports.rpc.items()},
         }
         self._store_run(run)
         return run
