@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import re
 import unicodedata
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from uuid import UUID
 
 REGISTER = "REGISTER"
@@ -17,6 +20,8 @@ PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105 - a purpose, no password
 CUSTOMER = "CUSTOMER"
 ORGANIZER = "ORGANIZER"
 ADMIN = "ADMIN"
+ROLES = frozenset({CUSTOMER, ORGANIZER, ADMIN})
+STATUSES = frozenset({"ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"})
 
 # Narrower than RFC 5321: no quoted local parts, ASCII only, so that lower-casing is unambiguous.
 _EMAIL = re.compile(r"(?=.{3,254}\Z)[\w.!#$%&'*+/=?^`{|}~-]{1,64}@([\w-]+\.)+[\w-]{2,63}", re.ASCII)
@@ -24,6 +29,11 @@ _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
 _COUNTRY = re.compile(r"[A-Z]{2}")  # ISO 3166-1 alpha-2
 _PASSWORD_LENGTH = range(8, 129)  # characters; NIST SP 800-63B asks for 8 at least
 _NAME_LENGTH = range(1, 101)
+_MAX_ADDRESS = 64  # characters of a client's address that are kept
+_MAX_QUERY = 100  # characters
+_MAX_PAGE = 100
+_ACTION = re.compile(r"([A-Z_]{1,50})?")
+_LAST_ID = UUID(int=2**128 - 1)
 _MAX_LOCAL_PART_TO_IGNORE = 2  # "al@example.org" must not forbid every password with "al" in it
 
 
@@ -119,6 +129,80 @@ class InvalidRefreshTokenError(AuthError):
         super().__init__("The session has ended; log in again.")
 
 
+class AddressThrottledError(AuthError):
+    """Too much was tried from one client address."""
+
+    kind = "THROTTLED"
+    reason = "ADDRESS_THROTTLED"
+
+
+class WrongPasswordError(AuthError):
+    """Not the password the account has now."""
+
+    reason = "WRONG_PASSWORD"
+
+    def __init__(self) -> None:
+        why = "This is not your password."
+        super().__init__(why, current_password=why)
+
+
+class SessionNotFoundError(AuthError):
+    """No such open session, or another person's."""
+
+    kind = "NOT_FOUND"
+    reason = "SESSION_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("You have no such session.")
+
+
+class UserNotFoundError(AuthError):
+    """There is no account with this id; told to admins."""
+
+    kind = "NOT_FOUND"
+    reason = "USER_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such account.")
+
+
+class OwnAccountError(AuthError):
+    """An admin would shut themselves out."""
+
+    kind = "CONFLICT"
+    reason = "OWN_ACCOUNT"
+
+    def __init__(self) -> None:
+        super().__init__("Your own role and access are for another admin to change.")
+
+
+class NoLongerAdminError(AuthError):
+    """The caller's token says ADMIN, but their account does not, or is disabled."""
+
+    kind = "FORBIDDEN"
+    reason = "FORBIDDEN"
+
+    def __init__(self) -> None:
+        super().__init__("This is not for you.")
+
+
+class InvalidFilterError(AuthError):
+    """There is nothing to search by that; the metadata names the filters."""
+
+    reason = "INVALID_FILTER"
+
+
+class InvalidCursorError(AuthError):
+    """No page was ever given with that cursor."""
+
+    reason = "INVALID_CURSOR"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This cursor belongs to no page of this list.", cursor="is not one of this list's"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How long things live and how often they may be tried.
@@ -137,11 +221,18 @@ class Limits:
     codes_an_hour: int = 5
     free_log_in_failures: int = 5  # from this one on they are followed by a wait: 1 s, doubling
     longest_log_in_wait_seconds: int = 900
+    # From one client address: so many at once, then one in so many seconds. The first pair is for
+    # what has a password hashed or a code looked at (log-ins, registrations, resets).
+    address_passwords: int = 100
+    address_password_seconds: float = 2.0
+    address_codes: int = 30
+    address_code_seconds: float = 20.0
 
     def __post_init__(self) -> None:
         if not 0 < self.access_seconds <= 600 or not 0 < self.code_seconds <= 600:
             raise ValueError("access tokens and codes live for ten minutes at most")
-        if min(self.refresh_seconds, self.code_tries, self.codes_an_hour) < 1:
+        counts = (self.refresh_seconds, self.code_tries, self.codes_an_hour)
+        if min(*counts, self.address_passwords, self.address_codes) < 1:
             raise ValueError("a limit of nothing at all shuts everybody out")
 
 
@@ -182,6 +273,47 @@ class Applicant:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """What somebody changes of themselves; None: left as it is."""
+
+    name: str | None
+    phone: str | None
+    country: str | None
+    request_organizer: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedAccount:
+    """A person as an admin sees them."""
+
+    account: Account
+    last_log_in_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A device somebody is logged in on."""
+
+    id: UUID
+    address: str
+    user_agent: str
+    created_at: datetime
+    last_used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something that was done."""
+
+    id: UUID
+    at: datetime
+    action: str
+    actor_id: UUID | None
+    subject_id: UUID | None
+    detail: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """What a session is carried on with."""
 
@@ -210,6 +342,13 @@ class UserChanged:
     email: str
     name: str
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsRevoked:
+    """Message: sessions ended; their access tokens are no longer good."""
+
+    session_ids: tuple[UUID, ...]
 
 
 def parse_email(text: str) -> str:
@@ -249,18 +388,162 @@ def parse_applicant(*, email: str, name: str, phone: str, country: str, role: st
         address = parse_email(email)
     except InvalidAccountError as error:
         wrong |= error.metadata
-    name = unicodedata.normalize("NFC", name).strip()
+    name = _tidied(name)
+    wrong |= _faults(name, phone, country)
+    if role not in {"", CUSTOMER, ORGANIZER}:
+        wrong["role"] = "This is neither CUSTOMER nor ORGANIZER."
+    if wrong:
+        raise InvalidAccountError("Some fields are not right.", **wrong)
+    return Applicant(address, name, phone, country, role or CUSTOMER)
+
+
+def parse_profile(
+    *, name: str | None, phone: str | None, country: str | None, request_organizer: bool | None
+) -> Profile:
+    """What somebody wants to change of themselves.
+
+    Raises:
+        InvalidAccountError: something is malformed; every such field is named.
+    """
+    name = None if name is None else _tidied(name)
+    wrong = _faults("-" if name is None else name, phone or "", country or "")
+    if wrong:
+        raise InvalidAccountError("Some fields are not right.", **wrong)
+    return Profile(name, phone, country, request_organizer)
+
+
+def _tidied(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def _faults(name: str, phone: str, country: str) -> dict[str, str]:
+    wrong: dict[str, str] = {}
     if len(name) not in _NAME_LENGTH or not name.isprintable():
         wrong["name"] = "A name has 1 to 100 printable characters."
     if phone and not _PHONE.fullmatch(phone):
         wrong["phone"] = "A phone number is written as +, country code and number (E.164)."
     if country and not _COUNTRY.fullmatch(country):
         wrong["country"] = "A country is two capital letters (ISO 3166-1)."
-    if role not in {"", CUSTOMER, ORGANIZER}:
-        wrong["role"] = "This is neither CUSTOMER nor ORGANIZER."
+    return wrong
+
+
+def with_profile(account: Account, profile: Profile, *, signup_open: bool) -> Account:
+    """The account after its owner's change.
+
+    Who asks to be an organizer is one at once where sign-up is open, else waits for an admin.
+    """
+    changed = replace(
+        account,
+        name=account.name if profile.name is None else profile.name,
+        phone=account.phone if profile.phone is None else profile.phone,
+        country=account.country if profile.country is None else profile.country,
+    )
+    if profile.request_organizer is not None and account.role == CUSTOMER:
+        granted = profile.request_organizer and signup_open
+        changed = replace(
+            changed,
+            role=ORGANIZER if granted else CUSTOMER,
+            organizer_requested=profile.request_organizer and not granted,
+        )
+    return replace(changed, version=account.version + (changed.name != account.name))
+
+
+def as_managed(account: Account, *, role: str | None, disabled: bool | None) -> Account:
+    """The account after an admin's change; a role that is given settles a request for another.
+
+    Raises:
+        InvalidAccountError: there is no such role.
+    """
+    if role is not None and role not in ROLES:
+        why = "This is neither CUSTOMER, ORGANIZER nor ADMIN."
+        raise InvalidAccountError(why, role=why)
+    return replace(
+        account,
+        role=account.role if role is None else role,
+        organizer_requested=account.organizer_requested and role is None,
+        disabled=account.disabled if disabled is None else disabled,
+    )
+
+
+def throttled_by(address: str) -> str:
+    """What a client is throttled by: its address; of IPv6 the /64 it has to itself (RFC 6177)."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return kept(address, _MAX_ADDRESS)
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or IPv6Network((int(parsed), 64), strict=False))
+
+
+def kept(text: str, length: int) -> str:
+    """What the client says of itself, cut to size, without the one character that can't be kept."""
+    return text.replace("\0", "")[:length]
+
+
+def check_user_filter(query: str, role: str, status: str, limit: int) -> None:
+    """Refuses what accounts can't be searched by; empty filters are none.
+
+    Raises:
+        InvalidFilterError: every such filter is named.
+    """
+    wrong = _limit_faults(limit)
+    if len(query) > _MAX_QUERY or "\0" in query:
+        wrong["q"] = "A search has 100 characters at most."
+    if role and role not in ROLES:
+        wrong["role"] = "This is neither CUSTOMER, ORGANIZER nor ADMIN."
+    if status and status not in STATUSES:
+        wrong["status"] = "This is neither ACTIVE, DISABLED nor ORGANIZER_REQUESTED."
     if wrong:
-        raise InvalidAccountError("Some fields are not right.", **wrong)
-    return Applicant(address, name, phone, country, role or CUSTOMER)
+        raise InvalidFilterError("Some filters are not right.", **wrong)
+
+
+def parse_audit_filter(user_id: str, action: str, limit: int) -> UUID | None:
+    """Whom the entries are to be about; None: everybody.
+
+    Raises:
+        InvalidFilterError: every filter that is not right is named.
+    """
+    wrong = _limit_faults(limit)
+    person: UUID | None = None
+    try:
+        person = UUID(user_id) if user_id else None
+    except ValueError:
+        wrong["user_id"] = "This is no account's id."
+    if not _ACTION.fullmatch(action):
+        wrong["action"] = "An action is written in capitals."
+    if wrong:
+        raise InvalidFilterError("Some filters are not right.", **wrong)
+    return person
+
+
+def _limit_faults(limit: int) -> dict[str, str]:
+    return {} if 1 <= limit <= _MAX_PAGE else {"limit": "A page has 1 to 100 entries."}
+
+
+def to_cursor(id: UUID) -> str:
+    """The opaque form of the last id of a page."""
+    return base64.urlsafe_b64encode(id.bytes).rstrip(b"=").decode()
+
+
+def from_cursor(cursor: str) -> UUID:
+    """The id that the page of `cursor` (empty: the first) comes after, in falling order.
+
+    Raises:
+        InvalidCursorError: it is none.
+    """
+    if not cursor:
+        return _LAST_ID
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return UUID(bytes=raw)
+    except (binascii.Error, ValueError):
+        raise InvalidCursorError from None
+
+
+def like_pattern(query: str) -> str:
+    """The LIKE pattern of whatever contains `query`, with its wildcards taken literally."""
+    return "%" + re.sub(r"([\\%_])", r"\\\1", query) + "%"
 
 
 def parse_password(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -25,6 +26,7 @@ from auth_service.domain import (
     Account,
     AccountDisabledError,
     AccountNotFoundError,
+    AddressThrottledError,
     Applicant,
     AuthError,
     CodeThrottledError,
@@ -36,25 +38,35 @@ from auth_service.domain import (
     InvalidRefreshTokenError,
     Limits,
     LoginThrottledError,
+    OpenSession,
+    SessionNotFoundError,
+    SessionsRevoked,
     Tokens,
     UserChanged,
+    WrongPasswordError,
     check_password,
     code_digest,
+    kept,
     parse_applicant,
     parse_email,
     parse_password,
+    parse_profile,
     parse_purpose,
+    throttled_by,
     token_digest,
+    with_profile,
 )
 from auth_service.keys import KeyRing
 from auth_service.passwords import COMMON, Hashing, HashingPool
 from chassis.database import Database, Session
+from chassis.identity import LEEWAY_SECONDS
 from chassis.ids import uuid7
 
 T = TypeVar("T")
 
 _MAX_ADDRESS = 64
 _MAX_USER_AGENT = 300
+_MAX_REVOKED = 500  # in one message
 
 
 @dataclass(frozen=True)
@@ -71,8 +83,13 @@ class Auth:
     # throttle because each counts as failed until it has succeeded.
     turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
+    @property
+    def token_seconds(self) -> int:
+        """How long after its session's last use an access token may still be taken for good."""
+        return self.limits.access_seconds + 2 * LEEWAY_SECONDS
 
-async def request_code(auth: Auth, *, email: str, purpose: str) -> None:
+
+async def request_code(auth: Auth, *, email: str, purpose: str, address: str = "") -> None:
     """Mails a one-time code where that makes sense; the caller can't tell whether it did.
 
     A code is counted and stored either way, so that what follows is the same too; one that was
@@ -81,12 +98,14 @@ async def request_code(auth: Auth, *, email: str, purpose: str) -> None:
     Raises:
         InvalidAccountError: address or purpose is malformed.
         CodeThrottledError: too many for this address; `retry_after` seconds.
+        AddressThrottledError: too many for the client's address; `retry_after` seconds.
     """
     email, purpose = parse_email(email), parse_purpose(purpose)
     code = f"{secrets.randbelow(1_000_000):06}"
     digest = code_digest(auth.code_pepper, email, purpose, code)
 
     async def work(session: Session) -> None:
+        await _count_code_from(session, auth, address)
         wait = await storage.count_code(session, email, auth.limits)
         if wait:
             raise CodeThrottledError(
@@ -109,6 +128,7 @@ async def register(
     phone: str = "",
     country: str = "",
     role: str = "",
+    address: str = "",
 ) -> Account:
     """Makes an account of an address that the code proves.
 
@@ -116,6 +136,7 @@ async def register(
         InvalidAccountError, WeakPasswordError: before the code is looked at, which stays good.
         InvalidCodeError: and one of its tries is used up.
         EmailTakenError: told only to whom the code was mailed.
+        AddressThrottledError: too many for the client's address; `retry_after` seconds.
         ServiceError: OVERLOADED.
     """
     asked = parse_applicant(email=email, name=name, phone=phone, country=country, role=role)
@@ -125,6 +146,8 @@ async def register(
     applicant = replace(asked, role=CUSTOMER) if waits else asked
     digest = code_digest(auth.code_pepper, applicant.email, REGISTER, code)
     with auth.passwords.place() as hashing:
+        async with auth.database.transaction() as session:
+            await _count_password_from(session, auth, address)
         password_hash = await hashing.hash(password)
 
     async def work(session: Session) -> Account | AuthError:
@@ -135,8 +158,8 @@ async def register(
         )
         if account is None:
             return EmailTakenError("This address has an account; log in.")
-        _tell(session, account)
-        await storage.audit(session, "REGISTERED", account.id, role=account.role)
+        tell(session, account)
+        await storage.audit(session, "REGISTERED", account.id, account.id, role=account.role)
         return account
 
     return _unless_refused(await auth.database.run(work))
@@ -149,6 +172,7 @@ async def log_in(auth: Auth, *, email: str, password: str, address: str, user_ag
         InvalidAccountError: the address is malformed.
         InvalidCredentialsError: after the same work, whatever is wrong.
         LoginThrottledError: too many failures with this address, known or not; `retry_after`.
+        AddressThrottledError: too many for the client's address; `retry_after` seconds.
         AccountDisabledError: address and password are right, but the account is disabled.
         ServiceError: OVERLOADED.
     """
@@ -162,11 +186,8 @@ async def _log_in(
     auth: Auth, hashing: Hashing, email: str, password: str, client: dict[str, str]
 ) -> Tokens:
     async def claim(session: Session) -> Credentials | None:
-        wait = await storage.claim_log_in(session, email, auth.limits)
-        if wait:
-            raise LoginThrottledError(
-                f"Too many failed log-ins; try again in {wait} seconds.", retry_after=str(wait)
-            )
+        await _count_password_from(session, auth, client["address"])
+        await _claim_log_in(session, auth, email)
         return await storage.find_credentials(session, email)
 
     known = await auth.database.run(claim)
@@ -180,17 +201,24 @@ async def _log_in(
     async def settle(session: Session) -> tuple[Account, datetime] | AuthError:
         account_id = known.account.id if known else None
         if known is None or not good:
-            await storage.audit(session, "LOG_IN_FAILED", account_id, email=email, **client)
+            await storage.audit(session, "LOG_IN_FAILED", account_id, None, email=email, **client)
             return InvalidCredentialsError()
         opened_at = await storage.open_session(session, session_id, known, **client)
         if opened_at is None:
-            await storage.audit(session, "LOG_IN_REFUSED", account_id, **client)
+            await storage.audit(session, "LOG_IN_REFUSED", account_id, None, **client)
             return AccountDisabledError() if known.account.disabled else InvalidCredentialsError()
         await storage.add_refresh_token(
             session, session_id, token_digest(refresh_token), auth.limits
         )
         await storage.forgive_log_ins(session, email)
-        await storage.audit(session, "LOGGED_IN", account_id, session_id=str(session_id), **client)
+        await storage.audit(
+            session,
+            "LOGGED_IN",
+            account_id,
+            account_id,
+            session_id=str(session_id),
+            **client,
+        )
         return known.account, opened_at
 
     account, opened_at = _unless_refused(await auth.database.run(settle))
@@ -214,9 +242,9 @@ async def refresh(auth: Auth, *, refresh_token: str) -> Tokens:
             return InvalidRefreshTokenError()
         if not await storage.rotate(session, digest, auth.limits):
             if await storage.was_rotated(session, digest):
-                await storage.end_session(session, family.id, family.account_id)
+                await _end_session(session, family.id, family.account_id)
                 await storage.audit(
-                    session, "REFRESH_REUSED", family.account_id, session_id=str(family.id)
+                    session, "REFRESH_REUSED", family.account_id, None, session_id=str(family.id)
                 )
             return InvalidRefreshTokenError()
         account = await storage.find_account(session, family.account_id)
@@ -233,10 +261,149 @@ async def log_out(auth: Auth, *, account_id: UUID, session_id: UUID) -> None:
     """Ends a session; one that has ended stays so."""
 
     async def work(session: Session) -> None:
-        if await storage.end_session(session, session_id, account_id):
-            await storage.audit(session, "LOGGED_OUT", account_id, session_id=str(session_id))
+        if await _end_session(session, session_id, account_id):
+            await _audit_own(session, "LOGGED_OUT", account_id, session_id=str(session_id))
 
     await auth.database.run(work)
+
+
+async def list_sessions(auth: Auth, *, account_id: UUID) -> Sequence[OpenSession]:
+    """The account's open sessions, the last used first; a hundred at most."""
+    async with auth.database.transaction() as session:
+        return await storage.list_sessions(session, account_id, auth.limits)
+
+
+async def revoke_session(auth: Auth, *, account_id: UUID, session_id: UUID) -> None:
+    """Ends one of the account's sessions.
+
+    Raises:
+        SessionNotFoundError: it has no such open session.
+    """
+
+    async def work(session: Session) -> None:
+        if not await _end_session(session, session_id, account_id):
+            raise SessionNotFoundError
+        await _audit_own(session, "SESSION_REVOKED", account_id, session_id=str(session_id))
+
+    await auth.database.run(work)
+
+
+async def ended_sessions(auth: Auth) -> Sequence[str]:
+    """The sessions that ended while their access tokens may still be good."""
+    async with auth.database.transaction() as session:
+        return [str(id) for id in await storage.ended_sessions(session, auth.token_seconds)]
+
+
+async def update_profile(
+    auth: Auth,
+    *,
+    account_id: UUID,
+    name: str | None = None,
+    phone: str | None = None,
+    country: str | None = None,
+    request_organizer: bool | None = None,
+) -> Account:
+    """Changes what is given; who becomes an organizer by it is one from their next refresh on.
+
+    Raises:
+        InvalidAccountError: something is malformed; every such field is named.
+        AccountNotFoundError, AccountDisabledError: since the caller's token was made.
+    """
+    profile = parse_profile(
+        name=name, phone=phone, country=country, request_organizer=request_organizer
+    )
+
+    async def work(session: Session) -> Account:
+        before = _usable((await storage.lock_accounts(session, account_id)).get(account_id))
+        after = with_profile(before, profile, signup_open=auth.organizer_signup_open)
+        if after == before:
+            return after
+        await storage.save_account(session, after)
+        if after.version != before.version:
+            tell(session, after)
+        await _audit_own(session, "PROFILE_CHANGED", account_id)
+        if after.role != before.role:
+            changed = {"before": before.role, "after": after.role}
+            await _audit_own(session, "ROLE_CHANGED", account_id, **changed)
+        elif after.organizer_requested and not before.organizer_requested:
+            await _audit_own(session, "ORGANIZER_REQUESTED", account_id)
+        return after
+
+    return await auth.database.run(work)
+
+
+async def change_password(
+    auth: Auth, *, account_id: UUID, session_id: UUID, current_password: str, new_password: str
+) -> None:
+    """Changes the account's password and ends its sessions but this one.
+
+    Counts as a log-in: whoever found an open session can't guess the password through it.
+
+    Raises:
+        WeakPasswordError: before the current one is looked at.
+        WrongPasswordError: the current one is another.
+        LoginThrottledError: too many failures; `retry_after` seconds.
+        AccountNotFoundError, AccountDisabledError: since the caller's token was made.
+        ServiceError: OVERLOADED.
+    """
+    current_password, new_password = parse_password(current_password), parse_password(new_password)
+    account = await get_account(auth, account_id=account_id)
+    check_password(new_password, account.email, COMMON)
+
+    async def claim(session: Session) -> Credentials | None:
+        await _claim_log_in(session, auth, account.email)
+        return await storage.find_credentials_of(session, account_id)
+
+    async def settle(session: Session) -> AuthError | None:
+        if known is None or not good:
+            await _audit_own(session, "PASSWORD_CHANGE_FAILED", account_id)
+            return WrongPasswordError()
+        if not await storage.change_password(session, known, password_hash):
+            return WrongPasswordError()
+        await end_sessions(session, auth, account_id, keep=session_id)
+        await storage.forgive_log_ins(session, account.email)
+        await _audit_own(session, "PASSWORD_CHANGED", account_id)
+        return None
+
+    with auth.passwords.place() as hashing:
+        async with auth.turns.setdefault(account.email, asyncio.Lock()):
+            known = await auth.database.run(claim)
+            good = await hashing.verify(known.password_hash if known else None, current_password)
+            password_hash = await hashing.hash(new_password) if good else ""
+            _unless_refused(await auth.database.run(settle))
+
+
+async def reset_password(
+    auth: Auth, *, email: str, code: str, new_password: str, address: str = ""
+) -> None:
+    """Sets the password of the account whose address the code proves; ends all its sessions.
+
+    Raises:
+        InvalidAccountError, WeakPasswordError: before the code is looked at, which stays good.
+        InvalidCodeError: and one of its tries is used up; also where there is no such account.
+        AddressThrottledError: too many for the client's address; `retry_after` seconds.
+        ServiceError: OVERLOADED.
+    """
+    email, new_password = parse_email(email), parse_password(new_password)
+    check_password(new_password, email, COMMON)
+    digest = code_digest(auth.code_pepper, email, PASSWORD_RESET, code)
+    with auth.passwords.place() as hashing:
+        async with auth.database.transaction() as session:
+            await _count_password_from(session, auth, address)
+        password_hash = await hashing.hash(new_password)
+
+    async def work(session: Session) -> AuthError | None:
+        if not await storage.try_code(session, email, PASSWORD_RESET, digest):
+            return InvalidCodeError()
+        account_id = await storage.reset_password(session, email, password_hash)
+        if account_id is None:
+            return InvalidCodeError()
+        await end_sessions(session, auth, account_id)
+        await storage.forgive_log_ins(session, email)
+        await _audit_own(session, "PASSWORD_RESET", account_id)
+        return None
+
+    _unless_refused(await auth.database.run(work))
 
 
 async def get_account(auth: Auth, *, account_id: UUID) -> Account:
@@ -247,7 +414,10 @@ async def get_account(auth: Auth, *, account_id: UUID) -> Account:
         AccountDisabledError: it was disabled after the caller's token was made.
     """
     async with auth.database.transaction() as session:
-        account = await storage.find_account(session, account_id)
+        return _usable(await storage.find_account(session, account_id))
+
+
+def _usable(account: Account | None) -> Account:
     if account is None:
         raise AccountNotFoundError("There is no such account.")
     if account.disabled:
@@ -273,14 +443,74 @@ async def bootstrap_admin(auth: Auth, *, email: str, password: str) -> None:
     async def work(session: Session) -> None:
         account = await storage.add_account(session, admin, password_hash)
         if account is not None:  # else another replica was faster
-            _tell(session, account)
+            tell(session, account)
             await storage.audit(session, "REGISTERED", account.id, role=account.role)
 
     await auth.database.run(work)
 
 
-def _tell(session: Session, account: Account) -> None:
+def tell(session: Session, account: Account) -> None:
+    """Says what others may know of the account."""
     session.send(UserChanged(account.id, account.email, account.name, account.version))
+
+
+async def end_sessions(
+    session: Session, auth: Auth, account_id: UUID, *, keep: UUID | None = None
+) -> None:
+    """Ends the account's sessions but `keep`.
+
+    To leave none that is opened meanwhile, the account must be locked or changed before.
+    """
+    ended = await storage.end_sessions(
+        session, account_id, keep=keep, token_seconds=auth.token_seconds
+    )
+    for first in range(0, len(ended), _MAX_REVOKED):
+        session.send(SessionsRevoked(tuple(ended[first : first + _MAX_REVOKED])))
+
+
+async def _end_session(session: Session, id: UUID, account_id: UUID) -> bool:
+    ended = await storage.end_session(session, id, account_id)
+    if ended:
+        session.send(SessionsRevoked((id,)))
+    return ended
+
+
+async def _audit_own(session: Session, action: str, account_id: UUID, **detail: str) -> None:
+    await storage.audit(session, action, account_id, account_id, **detail)
+
+
+async def _claim_log_in(session: Session, auth: Auth, email: str) -> None:
+    wait = await storage.claim_log_in(session, email, auth.limits)
+    if wait:
+        raise LoginThrottledError(
+            f"Too many failed log-ins; try again in {wait} seconds.", retry_after=str(wait)
+        )
+
+
+async def _count_password_from(session: Session, auth: Auth, address: str) -> None:
+    limits = auth.limits
+    await _count_from(
+        session, address, "PASSWORD", limits.address_passwords, limits.address_password_seconds
+    )
+
+
+async def _count_code_from(session: Session, auth: Auth, address: str) -> None:
+    limits = auth.limits
+    await _count_from(session, address, "CODE", limits.address_codes, limits.address_code_seconds)
+
+
+async def _count_from(
+    session: Session, address: str, kind: str, at_once: int, seconds: float
+) -> None:
+    by = throttled_by(address)
+    if not by:
+        return  # a caller within the system, for nobody
+    wait = await storage.count_address(session, by, kind, at_once=at_once, seconds=seconds)
+    if wait:
+        raise AddressThrottledError(
+            f"Too many tries from your address; try again in {wait} seconds.",
+            retry_after=str(wait),
+        )
 
 
 def _tokens(
@@ -297,10 +527,9 @@ def _tokens(
 
 
 def _client(address: str, user_agent: str) -> dict[str, str]:
-    # Said by the client: cut to size, and without the one character PostgreSQL can't store.
     return {
-        "address": address.replace("\0", "")[:_MAX_ADDRESS],
-        "user_agent": user_agent.replace("\0", "")[:_MAX_USER_AGENT],
+        "address": kept(address, _MAX_ADDRESS),
+        "user_agent": kept(user_agent, _MAX_USER_AGENT),
     }
 
 

@@ -2,20 +2,22 @@
 
 At least two are live: the oldest signs, the next is published already, so that whoever fetched the
 JWK set before a rotation can verify what is signed after it. A retired key is published for
-another hour.
+another hour; it signs on for as long as those behind it are too new for everybody to have them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy import Row
 
 from auth_service import storage
 from auth_service.domain import Account
@@ -25,7 +27,7 @@ from chassis.ids import uuid7
 
 _LIVE_KEYS = 2
 # How soon a rotation made elsewhere is noticed.
-_REREAD_SECONDS = 30.0
+_REREAD_SECONDS = 5.0
 # How often tokens that name unknown keys may make us look.
 _UNKNOWN_KEY_SECONDS = 5.0
 
@@ -46,7 +48,7 @@ class KeyRing:
         await self._read()
 
     async def keep_fresh(self) -> None:
-        """Reads the keys anew every half minute, for ever."""
+        """Reads the keys anew every few seconds, for ever."""
         while True:
             await asyncio.sleep(_REREAD_SECONDS)
             await self._read()
@@ -101,7 +103,47 @@ class KeyRing:
         self._keys = {
             str(row.kid): Ed25519PrivateKey.from_private_bytes(row.private_key) for row in rows
         }
-        self._signer = next(str(row.kid) for row in rows if row.live)
+        self._signer = str(_signer(rows).kid)
+
+
+def _signer(rows: Sequence[Row[Any]]) -> Row[Any]:
+    settled = [row for row in rows if row.settled]  # the oldest is among them
+    return next((row for row in settled if row.live), settled[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotation did, by the keys' ids."""
+
+    retired: str
+    next: str
+    added: str
+
+
+async def rotate(database: Database) -> Rotation:
+    """Retires the oldest live key, for the next one to sign, and adds one behind it.
+
+    Nobody is logged out: what the retired key signed is accepted until it expires.
+    """
+
+    async def work(session: Session) -> Rotation:
+        await _make_missing(session)
+        retired = await storage.retire_oldest_key(session)
+        await _make_missing(session)
+        live = [str(row.kid) for row in await storage.list_keys(session) if row.live]
+        made = Rotation(str(retired), live[0], live[-1])
+        await storage.audit(
+            session,
+            "KEYS_ROTATED",
+            None,
+            None,
+            retired=made.retired,
+            next=made.next,
+            added=made.added,
+        )
+        return made
+
+    return await database.run(work)
 
 
 async def _make_missing(session: Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parterre.messages.v1 import messages_pb2
 
-from auth_service.domain import DeliverCode, UserChanged
+from auth_service.domain import DeliverCode, SessionsRevoked, UserChanged
 from chassis.outbox import Outgoing, encoded
 
 MESSAGES = messages_pb2.DESCRIPTOR
@@ -32,4 +32,6 @@ def encode(message: object) -> Outgoing:
                     version=message.version,
                 )
             )
+        case SessionsRevoked():
+            return encoded(messages_pb2.SessionsRevoked(session_ids=map(str, message.session_ids)))
     raise TypeError(f"{type(message).__name__} is no message")

@@ -1,17 +1,26 @@
-"""Tables `account`, `one_time_code`, `code_quota`, `login_throttle`, `session`, `refresh_token`,
-`signing_key`, `audit`, and every query on them."""
+"""Tables `account`, `one_time_code`, `code_quota`, `login_throttle`, `address_throttle`, `session`,
+`refresh_token`, `signing_key`, `audit`, and every query on them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
-from auth_service.domain import Account, Applicant, Credentials, Limits
+from auth_service.domain import (
+    Account,
+    Applicant,
+    AuditEntry,
+    Credentials,
+    Limits,
+    ManagedAccount,
+    OpenSession,
+)
 from chassis.database import Session
 from chassis.ids import uuid7
 
@@ -33,6 +42,53 @@ _FIND_CREDENTIALS = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
        disabled_at IS NOT NULL AS disabled, version, password_hash, password_version
   FROM account WHERE email = :email
+"""
+_FIND_CREDENTIALS_OF = """
+SELECT id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version, password_hash, password_version
+  FROM account WHERE id = :id
+"""
+# In the order of ids, so that two admins who change each other wait and do not deadlock.
+_LOCK_ACCOUNTS = """
+SELECT id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version
+  FROM account WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+"""
+_SAVE_ACCOUNT = """
+UPDATE account
+   SET name = :name, role = :role, phone = :phone, country = :country, version = :version,
+       organizer_requested = :organizer_requested,
+       disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, clock_timestamp()) END
+ WHERE id = :id
+"""
+# Of two changes that were checked against the same password, one finds it still there.
+_CHANGE_PASSWORD = """
+UPDATE account SET password_hash = :password_hash, password_version = password_version + 1
+ WHERE id = :id AND password_version = :password_version AND disabled_at IS NULL
+"""  # noqa: S105 - a statement, no secret
+_RESET_PASSWORD = """
+UPDATE account SET password_hash = :password_hash, password_version = password_version + 1
+ WHERE email = :email RETURNING id
+"""  # noqa: S105 - a statement, no secret
+# Newest first, read along the primary key.
+_LIST_ACCOUNTS = """
+SELECT account.id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version, last_log_in.at AS last_log_in_at
+  FROM account
+  LEFT JOIN LATERAL (
+       SELECT at FROM audit WHERE account_id = account.id AND action = 'LOGGED_IN'
+        ORDER BY id DESC LIMIT 1) AS last_log_in ON true
+ WHERE account.id < :before
+   AND (:query = '%%' OR email ILIKE :query OR name ILIKE :query)
+   AND (:role = '' OR role = :role)
+   AND CASE :status WHEN 'ACTIVE' THEN disabled_at IS NULL
+                    WHEN 'DISABLED' THEN disabled_at IS NOT NULL
+                    WHEN 'ORGANIZER_REQUESTED' THEN organizer_requested
+                    ELSE true END
+ ORDER BY account.id DESC LIMIT :limit
+"""
+_LAST_LOG_IN = """
+SELECT at FROM audit WHERE account_id = :id AND action = 'LOGGED_IN' ORDER BY id DESC LIMIT 1
 """
 _KNOWS = "SELECT EXISTS (SELECT FROM account WHERE email = :email)"
 # Only while the password is still the one that was hashed anew.
@@ -74,6 +130,22 @@ UPDATE one_time_code
  WHERE email = :email AND purpose = :purpose AND used_at IS NULL AND tries_left > 0
    AND expires_at > clock_timestamp()
 RETURNING used_at IS NOT NULL
+"""
+
+# --- by client address ---------------------------------------------------------------------------
+# A leaky bucket in one timestamp: guard and count in one statement, so that replicas agree.
+_COUNT_ADDRESS = """
+INSERT INTO address_throttle AS throttle (address, kind, drained_at)
+VALUES (:address, :kind, clock_timestamp() + :seconds * interval '1 second')
+    ON CONFLICT (address, kind) DO UPDATE
+   SET drained_at = greatest(throttle.drained_at, clock_timestamp())
+                  + :seconds * interval '1 second'
+ WHERE throttle.drained_at
+       <= clock_timestamp() + (:at_once - 1) * :seconds * interval '1 second'
+"""
+_NEXT_FROM_ADDRESS_IN = """
+SELECT ceil(extract(epoch FROM drained_at - clock_timestamp()) - (:at_once - 1) * :seconds)
+  FROM address_throttle WHERE address = :address AND kind = :kind
 """
 
 # --- log-ins -------------------------------------------------------------------------------------
@@ -128,24 +200,70 @@ _END_SESSION = """
 UPDATE session SET ended_at = clock_timestamp()
  WHERE id = :id AND account_id = :account_id AND ended_at IS NULL
 """
-_DELETE_REFRESH_TOKENS = "DELETE FROM refresh_token WHERE session_id = :session_id"
+# A refresh in progress holds its session's lock: it is waited for, and ended with the others.
+_END_SESSIONS = """
+UPDATE session SET ended_at = clock_timestamp()
+ WHERE account_id = :account_id AND ended_at IS NULL AND id IS DISTINCT FROM :keep
+RETURNING id, last_used_at > clock_timestamp() - :seconds * interval '1 second' AS has_token
+"""
+# A statement of its own, to see what such a refresh has left.
+_DELETE_REFRESH_TOKENS = "DELETE FROM refresh_token WHERE session_id = ANY(:session_ids)"
+_LIST_SESSIONS = """
+SELECT id, address, user_agent, created_at, last_used_at FROM session
+ WHERE account_id = :account_id AND ended_at IS NULL
+   AND last_used_at > clock_timestamp() - :seconds * interval '1 second'
+ ORDER BY last_used_at DESC, id LIMIT 100
+"""
+# An access token is as old as its session's last use: who has none that is good is left out.
+_ENDED_SESSIONS = """
+SELECT id FROM session
+ WHERE ended_at IS NOT NULL AND last_used_at > clock_timestamp() - :seconds * interval '1 second'
+ ORDER BY last_used_at DESC LIMIT 100000
+"""
 
 # --- signing keys --------------------------------------------------------------------------------
 # Replicas that start together make the keys one after the other: the second finds them made.
 _LOCK_KEYS = "SELECT pg_advisory_xact_lock(hashtextextended('auth.signing_key', 0))"
 _COUNT_LIVE_KEYS = "SELECT count(*) FROM signing_key WHERE retired_at IS NULL"
 _ADD_KEY = "INSERT INTO signing_key (kid, private_key) VALUES (:kid, :private_key)"
-# A retired key is published for an hour: far longer than what it signed can live.
+# At least one stays: a retired key is replaced in the same transaction.
+_RETIRE_OLDEST_KEY = """
+UPDATE signing_key SET retired_at = clock_timestamp()
+ WHERE kid = (SELECT kid FROM signing_key WHERE retired_at IS NULL ORDER BY kid LIMIT 1)
+RETURNING kid
+"""
+# A retired key is published for an hour: far longer than what it signed can live. A key is settled
+# when it has been published long enough for every verifier to have it: for as long as the oldest
+# one, or for two minutes.
 _LIST_KEYS = """
-SELECT kid, private_key, retired_at IS NULL AS live FROM signing_key
+SELECT kid, private_key, retired_at IS NULL AS live,
+       created_at <= greatest(clock_timestamp() - interval '2 minutes',
+                              min(created_at) OVER () + interval '1 second') AS settled
+  FROM signing_key
  WHERE retired_at IS NULL OR retired_at > clock_timestamp() - interval '1 hour'
  ORDER BY kid
 """
 
 # --- audit ---------------------------------------------------------------------------------------
 _AUDIT = """
-INSERT INTO audit (id, action, account_id, detail)
-VALUES (:id, :action, :account_id, CAST(:detail AS jsonb))
+INSERT INTO audit (id, action, account_id, actor_id, detail)
+VALUES (:id, :action, :account_id, :actor_id, CAST(:detail AS jsonb))
+"""
+_LIST_AUDIT = """
+SELECT id, at, action, actor_id, account_id AS subject_id, detail FROM audit
+ WHERE id < :before AND (:action = '' OR action = :action)
+ ORDER BY id DESC LIMIT :limit
+"""
+# Each branch reads the head of one index.
+_LIST_AUDIT_OF = """
+SELECT id, at, action, actor_id, account_id AS subject_id, detail FROM audit
+ WHERE id IN (
+    (SELECT id FROM audit WHERE account_id = :person AND id < :before
+        AND (:action = '' OR action = :action) ORDER BY id DESC LIMIT :limit)
+     UNION
+    (SELECT id FROM audit WHERE actor_id = :person AND id < :before
+        AND (:action = '' OR action = :action) ORDER BY id DESC LIMIT :limit))
+ ORDER BY id DESC LIMIT :limit
 """
 
 # --- what is no longer needed --------------------------------------------------------------------
@@ -156,6 +274,8 @@ _FORGET = (
     " WHERE sent_at[1] < clock_timestamp() - interval '2 hours' LIMIT :batch)",
     "DELETE FROM login_throttle WHERE ctid IN (SELECT ctid FROM login_throttle"
     " WHERE next_at < clock_timestamp() - interval '1 day' LIMIT :batch)",
+    "DELETE FROM address_throttle WHERE ctid IN (SELECT ctid FROM address_throttle"
+    " WHERE drained_at < clock_timestamp() LIMIT :batch)",
     "DELETE FROM refresh_token WHERE ctid IN (SELECT ctid FROM refresh_token"
     " WHERE expires_at < clock_timestamp() LIMIT :batch)",
     "DELETE FROM session WHERE ctid IN (SELECT ctid FROM session WHERE last_used_at"
@@ -189,7 +309,15 @@ async def find_account(session: Session, id: UUID) -> Account | None:
 
 async def find_credentials(session: Session, email: str) -> Credentials | None:
     """What a log-in with this address is checked against."""
-    row = await session.first(_FIND_CREDENTIALS, email=email)
+    return _credentials(await session.first(_FIND_CREDENTIALS, email=email))
+
+
+async def find_credentials_of(session: Session, id: UUID) -> Credentials | None:
+    """What the account's own password is checked against."""
+    return _credentials(await session.first(_FIND_CREDENTIALS_OF, id=id))
+
+
+def _credentials(row: Row[Any] | None) -> Credentials | None:
     if row is None:
         return None
     fields = dict(row._mapping)  # noqa: SLF001 - the row's public mapping
@@ -198,6 +326,70 @@ async def find_credentials(session: Session, email: str) -> Credentials | None:
         password_version=fields.pop("password_version"),
         account=Account(**fields),
     )
+
+
+async def lock_accounts(session: Session, *ids: UUID) -> Mapping[UUID, Account]:
+    """Those of the accounts that there are, locked."""
+    rows = await session.all(_LOCK_ACCOUNTS, ids=list(ids))
+    return {row.id: Account(**row._mapping) for row in rows}  # noqa: SLF001 - as above
+
+
+async def save_account(session: Session, account: Account) -> None:
+    """Stores what may change of an account, which is locked."""
+    fields = asdict(account)
+    for fixed in ("email", "created_at"):
+        del fields[fixed]
+    await session.execute(_SAVE_ACCOUNT, **fields)
+
+
+async def change_password(session: Session, known: Credentials, password_hash: str) -> bool:
+    """Stores another password; False if it is no longer the known one, or nobody may log in."""
+    changed = await session.execute(
+        _CHANGE_PASSWORD,
+        id=known.account.id,
+        password_version=known.password_version,
+        password_hash=password_hash,
+    )
+    return changed.rowcount == 1
+
+
+async def reset_password(session: Session, email: str, password_hash: str) -> UUID | None:
+    """Stores another password: whose; None where the address has no account."""
+    id: UUID | None = await session.scalar(
+        _RESET_PASSWORD, email=email, password_hash=password_hash
+    )
+    return id
+
+
+async def list_accounts(
+    session: Session, *, before: UUID, query: str, role: str, status: str, limit: int
+) -> Sequence[ManagedAccount]:
+    """A page of accounts, newest first; `query` is a LIKE pattern, empty filters are none."""
+    rows = await session.all(
+        _LIST_ACCOUNTS, before=before, query=query, role=role, status=status, limit=limit
+    )
+    found = []
+    for row in rows:
+        fields = dict(row._mapping)  # noqa: SLF001 - the row's public mapping
+        last_log_in_at = fields.pop("last_log_in_at")
+        found.append(ManagedAccount(Account(**fields), last_log_in_at))
+    return found
+
+
+async def last_log_in(session: Session, id: UUID) -> datetime | None:
+    """When the account was last logged in to."""
+    at: datetime | None = await session.scalar(_LAST_LOG_IN, id=id)
+    return at
+
+
+async def count_address(
+    session: Session, address: str, kind: str, *, at_once: int, seconds: float
+) -> int:
+    """Counts one more thing done from a client's address: 0, or the seconds until it may be."""
+    bucket = {"address": address, "kind": kind, "at_once": at_once, "seconds": seconds}
+    if (await session.execute(_COUNT_ADDRESS, **bucket)).rowcount:
+        return 0
+    return max(1, int(await session.scalar(_NEXT_FROM_ADDRESS_IN, **bucket) or 1))
 
 
 async def knows(session: Session, email: str) -> bool:
@@ -307,8 +499,30 @@ async def end_session(session: Session, id: UUID, account_id: UUID) -> bool:
     ended = await session.execute(_END_SESSION, id=id, account_id=account_id)
     if not ended.rowcount:
         return False
-    await session.execute(_DELETE_REFRESH_TOKENS, session_id=id)
+    await session.execute(_DELETE_REFRESH_TOKENS, session_ids=[id])
     return True
+
+
+async def end_sessions(
+    session: Session, account_id: UUID, *, keep: UUID | None, token_seconds: int
+) -> Sequence[UUID]:
+    """Ends the account's sessions but `keep`: those whose access token may still be good."""
+    rows = await session.all(_END_SESSIONS, account_id=account_id, keep=keep, seconds=token_seconds)
+    await session.execute(_DELETE_REFRESH_TOKENS, session_ids=[row.id for row in rows])
+    return [row.id for row in rows if row.has_token]
+
+
+async def list_sessions(
+    session: Session, account_id: UUID, limits: Limits
+) -> Sequence[OpenSession]:
+    """The account's open sessions, the last used first."""
+    rows = await session.all(_LIST_SESSIONS, account_id=account_id, seconds=limits.refresh_seconds)
+    return [OpenSession(**row._mapping) for row in rows]  # noqa: SLF001 - the row's public mapping
+
+
+async def ended_sessions(session: Session, token_seconds: int) -> Sequence[UUID]:
+    """The ended sessions whose access token may still be good."""
+    return [row.id for row in await session.all(_ENDED_SESSIONS, seconds=token_seconds)]
 
 
 async def lock_keys(session: Session) -> int:
@@ -322,16 +536,46 @@ async def add_key(session: Session, kid: UUID, private_key: bytes) -> None:
     await session.execute(_ADD_KEY, kid=kid, private_key=private_key)
 
 
+async def retire_oldest_key(session: Session) -> UUID:
+    """Lets the oldest live key sign no more."""
+    kid: UUID = await session.scalar(_RETIRE_OLDEST_KEY)
+    return kid
+
+
 async def list_keys(session: Session) -> Sequence[Row[Any]]:
-    """Every key that is published, oldest first: `kid`, `private_key`, `live`."""
+    """Every key that is published, oldest first: `kid`, `private_key`, `live`, `settled`."""
     return await session.all(_LIST_KEYS)
 
 
-async def audit(session: Session, action: str, account_id: UUID | None, **detail: str) -> None:
-    """Appends to the audit trail."""
+async def audit(
+    session: Session,
+    action: str,
+    account_id: UUID | None,
+    actor_id: UUID | None,
+    /,
+    **detail: str,
+) -> None:
+    """Appends to the audit trail: to whom it was done, and by whom."""
     await session.execute(
-        _AUDIT, id=uuid7(), action=action, account_id=account_id, detail=json.dumps(detail)
+        _AUDIT,
+        id=uuid7(),
+        action=action,
+        account_id=account_id,
+        actor_id=actor_id,
+        detail=json.dumps(detail),
     )
+
+
+async def list_audit(
+    session: Session, *, before: UUID, person: UUID | None, action: str, limit: int
+) -> Sequence[AuditEntry]:
+    """A page of the trail, newest first; by or to `person` if that is not None."""
+    page = {"before": before, "action": action, "limit": limit}
+    if person is None:
+        rows = await session.all(_LIST_AUDIT, **page)
+    else:
+        rows = await session.all(_LIST_AUDIT_OF, person=person, **page)
+    return [AuditEntry(**row._mapping) for row in rows]  # noqa: SLF001 - the row's public mapping
 
 
 async def forget(session: Session, limits: Limits, batch: int) -> int:

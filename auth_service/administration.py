@@ -1,0 +1,121 @@
+"""What an admin does with other people's accounts, and the trail of what everybody did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from auth_service import storage
+from auth_service.domain import (
+    ADMIN,
+    Account,
+    AuditEntry,
+    ManagedAccount,
+    NoLongerAdminError,
+    OwnAccountError,
+    UserNotFoundError,
+    as_managed,
+    check_user_filter,
+    from_cursor,
+    like_pattern,
+    parse_audit_filter,
+    to_cursor,
+)
+from auth_service.handlers import Auth, end_sessions
+from chassis.database import Session
+
+
+async def list_users(
+    auth: Auth, *, query: str, role: str, status: str, limit: int, cursor: str
+) -> tuple[Sequence[ManagedAccount], str]:
+    """A page of accounts, newest first, and the cursor of the next one; empty: there is none.
+
+    Raises:
+        InvalidFilterError: a filter is not right; all of those are named.
+        InvalidCursorError: no page was given with it.
+    """
+    check_user_filter(query, role, status, limit)
+    async with auth.database.transaction() as session:
+        found = await storage.list_accounts(
+            session,
+            before=from_cursor(cursor),
+            query=like_pattern(query),
+            role=role,
+            status=status,
+            limit=limit + 1,
+        )
+    return found[:limit], to_cursor(found[limit - 1].account.id) if len(found) > limit else ""
+
+
+async def get_user(auth: Auth, *, user_id: UUID) -> ManagedAccount:
+    """One account.
+
+    Raises:
+        UserNotFoundError: there is none.
+    """
+    async with auth.database.transaction() as session:
+        account = await storage.find_account(session, user_id)
+        if account is None:
+            raise UserNotFoundError
+        return ManagedAccount(account, await storage.last_log_in(session, user_id))
+
+
+async def update_user(
+    auth: Auth, *, admin_id: UUID, user_id: UUID, role: str | None, disabled: bool | None
+) -> ManagedAccount:
+    """Changes somebody's role, disables or enables them; another role or none ends their sessions.
+
+    Raises:
+        UserNotFoundError: there is no such account.
+        InvalidAccountError: there is no such role.
+        OwnAccountError: an admin would take away their own role or access.
+        NoLongerAdminError: the caller was an admin when their token was made.
+    """
+
+    async def work(session: Session) -> ManagedAccount:
+        # Both locked: of two admins who shut each other out at once, one stays.
+        accounts = await storage.lock_accounts(session, admin_id, user_id)
+        admin, before = accounts.get(admin_id), accounts.get(user_id)
+        if admin is None or admin.disabled or admin.role != ADMIN:
+            raise NoLongerAdminError
+        if before is None:
+            raise UserNotFoundError
+        after = as_managed(before, role=role, disabled=disabled)
+        if admin_id == user_id and (after.role != ADMIN or after.disabled):
+            raise OwnAccountError
+        if after != before:
+            await storage.save_account(session, after)
+            await _audit_change(session, admin_id, before, after)
+        if after.role != before.role or (after.disabled and not before.disabled):
+            await end_sessions(session, auth, user_id)
+        return ManagedAccount(after, await storage.last_log_in(session, user_id))
+
+    return await auth.database.run(work)
+
+
+async def _audit_change(session: Session, admin_id: UUID, before: Account, after: Account) -> None:
+    if after.role != before.role:
+        changed = {"before": before.role, "after": after.role}
+        await storage.audit(session, "ROLE_CHANGED", after.id, admin_id, **changed)
+    elif after.organizer_requested != before.organizer_requested:
+        await storage.audit(session, "ORGANIZER_DECLINED", after.id, admin_id)
+    if after.disabled != before.disabled:
+        action = "DISABLED" if after.disabled else "ENABLED"
+        await storage.audit(session, action, after.id, admin_id)
+
+
+async def list_audit(
+    auth: Auth, *, user_id: str, action: str, limit: int, cursor: str
+) -> tuple[Sequence[AuditEntry], str]:
+    """A page of the trail, newest first, and the cursor of the next one; empty: there is none.
+
+    Raises:
+        InvalidFilterError: a filter is not right; all of those are named.
+        InvalidCursorError: no page was given with it.
+    """
+    person = parse_audit_filter(user_id, action, limit)
+    async with auth.database.transaction() as session:
+        found = await storage.list_audit(
+            session, before=from_cursor(cursor), person=person, action=action, limit=limit + 1
+        )
+    return found[:limit], to_cursor(found[limit - 1].id) if len(found) > limit else ""
