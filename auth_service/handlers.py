@@ -444,7 +444,7 @@ async def bootstrap_admin(auth: Auth, *, email: str, password: str) -> None:
         account = await storage.add_account(session, admin, password_hash)
         if account is not None:  # else another replica was faster
             tell(session, account)
-            await storage.audit(session, "REGISTERED", account.id, role=account.role)
+            await storage.audit(session, "REGISTERED", account.id, None, role=account.role)
 
     await auth.database.run(work)
 

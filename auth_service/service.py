@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from auth_service import handlers
 from auth_service.handlers import Auth
@@ -15,6 +15,7 @@ from auth_service.messaging import MESSAGES, encode
 from auth_service.passwords import HashingPool
 from auth_service.rpc import SERVICE, AuthServicer
 from auth_service.settings import Settings
+from chassis.revocations import PATH as REVOCATIONS_PATH
 from chassis.service import Chassis
 
 JWKS_PATH = "/.well-known/jwks.json"
@@ -47,12 +48,21 @@ async def auth_service(settings: Settings) -> AsyncIterator[None]:
             await chassis.run("signing-keys", keys.keep_fresh)
             await chassis.run("forgetting", lambda: forget(database, limits))
             await chassis.relay(database, MESSAGES)
+
+            async def jwk_set() -> Response:
+                return JSONResponse(keys.jwk_set(), headers=_JWKS_HEADERS)
+
+            async def ended_sessions() -> Sequence[str]:
+                return await handlers.ended_sessions(auth)
+
+            async def revocations() -> Response:
+                return JSONResponse({"sessions": await ended_sessions()})
+
             await chassis.serve(
                 SERVICE,
                 AuthServicer(auth),
                 keys=keys,
-                routes={
-                    JWKS_PATH: lambda: JSONResponse(keys.jwk_set(), headers=_JWKS_HEADERS),
-                },
+                ended_sessions=ended_sessions,
+                routes={JWKS_PATH: jwk_set, REVOCATIONS_PATH: revocations},
             )
             yield

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ ISSUER = "parterre-auth"
 AUDIENCE = "parterre"
 ALGORITHM = "EdDSA"
 LEEWAY_SECONDS = 30
+LONGEST_ACCESS_SECONDS = 600
 _SERVICE_TOKEN_SECONDS = 60
 _REFETCH_SECONDS = 60
 _RETRY_SECONDS = 1
@@ -150,11 +151,21 @@ def encode_key(raw: bytes) -> str:
 
 
 class TokenVerifier:
-    """Verifies tokens, each once: it is remembered until it expires."""
+    """Verifies tokens, each once: it is remembered until it expires.
 
-    def __init__(self, process: str, keys: KeySource, peers: Mapping[str, str]) -> None:
+    A token of a session that is in `ended` is refused, remembered or not.
+    """
+
+    def __init__(
+        self,
+        process: str,
+        keys: KeySource,
+        peers: Mapping[str, str],
+        ended: Container[str] = frozenset(),
+    ) -> None:
         self._process = process
         self._keys = keys
+        self._ended = ended
         self._peers = {
             name: Ed25519PublicKey.from_public_bytes(decode_key(key)) for name, key in peers.items()
         }
@@ -174,6 +185,8 @@ class TokenVerifier:
         elif known.expires_at + LEEWAY_SECONDS <= time.time():
             del self._known[token]
             raise unauthenticated("The token has expired.")
+        if known.session_id in self._ended:
+            raise unauthenticated("The session has ended.")
         return known
 
     async def _verify(self, token: str) -> Identity:

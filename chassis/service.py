@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
-from starlette.responses import Response
 
 from chassis.broker import Broker
 from chassis.consumer import Consumer, Handlers
@@ -18,8 +17,9 @@ from chassis.housekeeping import forget
 from chassis.identity import Jwks, KeySource, ServiceTokens, TokenVerifier
 from chassis.lifecycle import background
 from chassis.outbox import Encode, Relay
+from chassis.revocations import Fetch, fetch_from, followed
 from chassis.settings import ProcessSettings, ServiceSettings
-from chassis.telemetry import Health, internal_app, serve_http
+from chassis.telemetry import Answer, Health, internal_app, serve_http
 from chassis.topology import Topology
 
 
@@ -72,7 +72,7 @@ class Chassis:
 
     async def relay(self, database: Database, messages: FileDescriptor) -> None:
         """Publishes what the database's outbox holds, and forgets old inbox rows."""
-        relay = Relay(database, self._the_broker(messages))
+        relay = Relay(database, self._the_broker(Topology.of(messages)))
         await self.run("relay", relay.run)
         await self.run("housekeeping", lambda: forget(database))
 
@@ -84,17 +84,17 @@ class Chassis:
         Raises:
             ValueError: no message is routed to the queue.
         """
-        broker = self._the_broker(messages)
+        broker = self._the_broker(Topology.of(messages))
         if queue not in broker.topology.queues:
             raise ValueError(f"no message is routed to {queue}")
         consumer = Consumer(queue, handlers, database, broker)
         await self.run(f"consumer-{queue}", consumer.run)
         return consumer
 
-    def _the_broker(self, messages: FileDescriptor) -> Broker:
+    def _the_broker(self, topology: Topology) -> Broker:
         if self._broker is None:
             url = self._settings.amqp_url.get_secret_value()
-            self._broker = Broker(url, Topology.of(messages), process=self.name)
+            self._broker = Broker(url, topology, process=self.name)
             self._stack.push_async_callback(self._broker.close)
             self.health.add("broker", self._broker.check)
         return self._broker
@@ -109,18 +109,28 @@ class Chassis:
         servicer: object,
         *,
         keys: KeySource | None = None,
-        routes: Mapping[str, Callable[[], Response]] | None = None,
+        ended_sessions: Fetch | None = None,
+        routes: Mapping[str, Answer] | None = None,
     ) -> None:
         """Serves the internal port, then the RPCs; on the way out the RPCs are drained first.
 
-        `keys` is auth_service's own; every other service fetches the JWK set.
+        `keys` and `ended_sessions` are auth_service's own; every other service asks it for them.
+        Comes after `relay` and `consume`.
         """
         settings = self._settings
         app = internal_app(self.health, routes or {})
         await self._stack.enter_async_context(
             serve_http(app, settings.internal_host, settings.internal_port, drain_seconds=1)
         )
-        verifier = TokenVerifier(self.name, keys or Jwks(settings.jwks_url), settings.service_peers)
+        ended = await self._stack.enter_async_context(
+            followed(
+                ended_sessions or fetch_from(settings.jwks_url),
+                self._the_broker(Topology({}, {}, {})),
+            )
+        )
+        verifier = TokenVerifier(
+            self.name, keys or Jwks(settings.jwks_url), settings.service_peers, ended
+        )
         await self._stack.enter_async_context(
             serve_grpc(
                 descriptor,

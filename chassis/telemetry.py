@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 Check = Callable[[], Awaitable[None]]
+Answer = Callable[[], Awaitable[Response]]
 
 RPC_SECONDS = Histogram(
     "rpc_server_seconds",
@@ -115,7 +116,7 @@ async def serve_http(
         listener.close()
 
 
-def internal_app(health: Health, routes: Mapping[str, Callable[[], Response]]) -> Starlette:
+def internal_app(health: Health, routes: Mapping[str, Answer]) -> Starlette:
     """The app of the internal port: health, metrics, and a process's own `routes`."""
 
     async def healthz(_request: Request) -> Response:
@@ -137,8 +138,8 @@ def internal_app(health: Health, routes: Mapping[str, Callable[[], Response]]) -
     ]
     for path, answer in routes.items():
 
-        async def own(_request: Request, answer: Callable[[], Response] = answer) -> Response:
-            return answer()
+        async def own(_request: Request, answer: Answer = answer) -> Response:
+            return await answer()
 
         table.append(Route(path, own))
     return Starlette(routes=table)

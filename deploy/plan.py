@@ -128,10 +128,17 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
             f"{prefix}_AMQP_URL": amqp_url,
         }
         made["gateway"][f"GATEWAY_{prefix}_ADDRESS"] = f"{HOST}:{ports.rpc[name]}"
-    made["gateway"] |= {"GATEWAY_HOST": HOST, "GATEWAY_PORT": str(ports.gateway)}
+    made["gateway"] |= {
+        "GATEWAY_HOST": HOST,
+        "GATEWAY_PORT": str(ports.gateway),
+        "GATEWAY_AMQP_URL": amqp_url,
+    }
     made["auth"] |= {
         "AUTH_CODE_PEPPER": secret.get("auth.code_pepper"),
         "AUTH_ORGANIZER_SIGNUP": "open",
+        # Everybody comes from one address here.
+        "AUTH_LIMITS__ADDRESS_PASSWORDS": "1000000",
+        "AUTH_LIMITS__ADDRESS_CODES": "1000000",
         "AUTH_BOOTSTRAP_ADMIN_EMAIL": admin_email,
         "AUTH_BOOTSTRAP_ADMIN_PASSWORD": secret.password(f"account.{admin_email}"),
     }

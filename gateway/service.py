@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from chassis.broker import Broker
 from chassis.identity import Jwks, TokenVerifier
 from chassis.lifecycle import background
+from chassis.revocations import fetch_from, followed
 from chassis.telemetry import Health, internal_app, serve_http
+from chassis.topology import Topology
 from gateway.app import application
 from gateway.services import Services
 from gateway.settings import Settings
@@ -34,7 +37,13 @@ async def gateway(settings: Settings) -> AsyncIterator[None]:
                 drain_seconds=1,
             )
         )
-        verifier = TokenVerifier("gateway", jwks, settings.service_peers)
+        broker = None
+        if settings.amqp_url is not None:
+            url = settings.amqp_url.get_secret_value()
+            broker = Broker(url, Topology({}, {}, {}), process="gateway")
+            stack.push_async_callback(broker.close)
+        ended = await stack.enter_async_context(followed(fetch_from(settings.jwks_url), broker))
+        verifier = TokenVerifier("gateway", jwks, settings.service_peers, ended)
         await stack.enter_async_context(
             serve_http(
                 application(settings, services, jwks, verifier, health),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chassis.settings import ProcessSettings
@@ -34,6 +34,9 @@ class Settings(ProcessSettings):
     booking_address: str
     payment_address: str
     notification_address: str
+
+    # The broker says which sessions have ended; without it they are asked for every 5 seconds.
+    amqp_url: SecretStr | None = None
 
     # The API's description and its page; always shown in the local profile.
     docs: bool = False

@@ -1,0 +1,139 @@
+"""Sessions that ended before their access tokens did: every process refuses those at once.
+
+Each process listens to `session.revoked` on a queue of its own, which goes with its connection. At
+the start, each time the queue is there anew, and now and then besides, it asks auth_service for
+the whole list, so that what was said while nobody listened is not missed. While the broker is away
+it asks every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+from aio_pika.abc import AbstractIncomingMessage
+from cachetools import TTLCache
+
+from chassis.broker import Broker
+from chassis.identity import LEEWAY_SECONDS, LONGEST_ACCESS_SECONDS
+from chassis.lifecycle import background
+from chassis.logs import get_logger
+from chassis.topology import EVENTS
+
+PATH = "/revocations"
+TOPIC = "session.revoked"
+_MOST_SESSIONS = 200_000
+_MAX_WAITING = 10_000
+_KEPT_SECONDS = LONGEST_ACCESS_SECONDS + 2 * LEEWAY_SECONDS
+_FIRST_FETCH_SECONDS = 2.0
+_FETCH_SECONDS = 60.0
+_FETCH_SECONDS_UNHEARD = 5.0
+
+log = get_logger(__name__)
+
+# The ids of the sessions that have ended while their access tokens may still be good.
+Fetch = Callable[[], Awaitable[Iterable[str]]]
+
+
+class Revocations:
+    """The ended sessions, each kept until its last access token has expired."""
+
+    def __init__(self) -> None:
+        self._ended: TTLCache[str, None] = TTLCache(_MOST_SESSIONS, _KEPT_SECONDS)
+
+    def add(self, session_ids: Iterable[str]) -> None:
+        """Refuses these from now on."""
+        for id in session_ids:
+            self._ended[id] = None
+
+    def __contains__(self, session_id: object) -> bool:
+        return session_id in self._ended
+
+
+@asynccontextmanager
+async def followed(fetch: Fetch, broker: Broker | None) -> AsyncIterator[Revocations]:
+    """Revocations that are kept current for as long as the block runs.
+
+    Without a broker, and while it is away, they are asked for every five seconds. What can't be
+    had when the block begins is asked for again beside it.
+    """
+    ended = Revocations()
+    follower = _Follower(ended, fetch, broker)
+    with suppress(Exception):
+        async with asyncio.timeout(_FIRST_FETCH_SECONDS):
+            ended.add(await fetch())
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(background("revocations-fetch", follower.fetch))
+        if broker is not None:
+            await stack.enter_async_context(background("revocations", follower.listen))
+        yield ended
+
+
+class _Follower:
+    def __init__(self, ended: Revocations, fetch: Fetch, broker: Broker | None) -> None:
+        self._ended = ended
+        self._fetch = fetch
+        self._broker = broker
+        self._hears = False
+        self._heard_anew = asyncio.Event()
+
+    async def fetch(self) -> None:
+        """Asks for the list, for ever; a failure raises, to be tried again soon."""
+        while True:
+            self._heard_anew.clear()
+            self._ended.add(await self._fetch())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(
+                    _FETCH_SECONDS if self._hears else _FETCH_SECONDS_UNHEARD
+                ):
+                    await self._heard_anew.wait()
+
+    async def listen(self) -> None:
+        """Takes what is said until the broker's connection is lost (which raises)."""
+        assert self._broker is not None  # noqa: S101 - narrows the type
+        async with self._broker.channel(confirms=False) as channel:
+            closed = asyncio.Event()
+            channel.close_callbacks.add(lambda *_: closed.set())
+            queue = await channel.declare_queue(
+                exclusive=True,
+                auto_delete=True,
+                arguments={"x-queue-type": "classic", "x-max-length": _MAX_WAITING},
+            )
+            await queue.bind(EVENTS, TOPIC)
+            await queue.consume(self._take, no_ack=True)
+            self._hears = True
+            self._heard_anew.set()  # what was said before the queue was bound is on the list
+            try:
+                await closed.wait()
+            finally:
+                self._hears = False
+                self._heard_anew.set()
+        raise ConnectionError("the channel to the broker was closed")
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        try:
+            self._ended.add(_sessions_of(json.loads(message.body).get("session_ids", [])))
+        except (ValueError, TypeError, AttributeError) as error:
+            log.warning("unreadable revocation", id=message.message_id, error=repr(error))
+
+
+def _sessions_of(answer: Any) -> list[str]:
+    if not isinstance(answer, list) or not all(isinstance(id, str) for id in answer):
+        raise TypeError("session ids are a list of texts")
+    return answer
+
+
+def fetch_from(jwks_url: str, *, verify: Any = True) -> Fetch:
+    """Asks auth_service's internal port, the one that its JWK set comes from."""
+    url = httpx.URL(jwks_url).join(PATH)
+
+    async def fetch() -> Iterable[str]:
+        async with httpx.AsyncClient(timeout=2.0, verify=verify, trust_env=False) as client:
+            answer = (await client.get(url)).raise_for_status()
+        return _sessions_of(answer.json()["sessions"])
+
+    return fetch
