@@ -277,6 +277,8 @@ class LocalSystem:
             **self._seeded.as_json(),
             "pids": self._pids(),
             "internal": {name: f"http://{HOST}:{port}" for name, port in ports.internal.items()},
+            # What the operator's command works on.
+            "database": {"auth": self._environments["auth"]["AUTH_DATABASE_URL"]},
             "rpc": {name: f"{HOST}:{port}" for name, port in ports.rpc.items()},
         }
         self._store_run(run)
