@@ -57,8 +57,8 @@ class WeakPasswordError(AuthError):
 
     reason = "WEAK_PASSWORD"
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why, password=why)
+    def __init__(self, why: str, field: str) -> None:
+        super().__init__(why, **{field: why})
 
 
 class InvalidCodeError(AuthError):
@@ -551,20 +551,23 @@ def parse_password(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
-def check_password(password: str, email: str, common: AbstractSet[str]) -> None:
-    """Refuses a password that would be guessed; `common` are case-folded.
+def check_password(
+    password: str, email: str, common: AbstractSet[str], *, field: str = "password"
+) -> None:
+    """Refuses a password, given as `field`, that would be guessed; `common` are case-folded.
 
     Raises:
         WeakPasswordError: and why.
     """
     if len(password) not in _PASSWORD_LENGTH:
-        raise WeakPasswordError("A password has 8 to 128 characters.")
+        raise WeakPasswordError("A password has 8 to 128 characters.", field)
     folded = password.casefold()
     if folded in common or len(set(folded)) < 3:
-        raise WeakPasswordError("This password is among the first that are tried.")
+        raise WeakPasswordError("This password is among the first that are tried.", field)
     local_part = email.partition("@")[0]
     if len(local_part) > _MAX_LOCAL_PART_TO_IGNORE and local_part in folded:
-        raise WeakPasswordError("A password must not contain the name of your e-mail address.")
+        why = "A password must not contain the name of your e-mail address."
+        raise WeakPasswordError(why, field)
 
 
 def code_digest(pepper: bytes, email: str, purpose: str, code: str) -> bytes:

@@ -348,7 +348,7 @@ async def change_password(
     """
     current_password, new_password = parse_password(current_password), parse_password(new_password)
     account = await get_account(auth, account_id=account_id)
-    check_password(new_password, account.email, COMMON)
+    check_password(new_password, account.email, COMMON, field="new_password")
 
     async def claim(session: Session) -> Credentials | None:
         await _claim_log_in(session, auth, account.email)
@@ -385,7 +385,7 @@ async def reset_password(
         ServiceError: OVERLOADED.
     """
     email, new_password = parse_email(email), parse_password(new_password)
-    check_password(new_password, email, COMMON)
+    check_password(new_password, email, COMMON, field="new_password")
     digest = code_digest(auth.code_pepper, email, PASSWORD_RESET, code)
     with auth.passwords.place() as hashing:
         async with auth.database.transaction() as session:
