@@ -269,9 +269,11 @@ class ProfileChange(Input):
     name: Short | None = None
     phone: Phone | None = Field(default=None, examples=["+9779812345678"])
     country: Country | None = Field(default=None, examples=["NP"])
-    organizer_requested: Literal[True] | None = Field(
+    organizer_requested: bool | None = Field(
         default=None,
-        description="Asks for the role ORGANIZER; granted at once where sign-up is open.",
+        strict=True,
+        description="True asks for the role ORGANIZER, granted at once where sign-up is open; "
+        "false takes the request back.",
     )
 
 

@@ -107,6 +107,69 @@ async def test_wrong_credentials_are_a_401_with_a_challenge(
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "reason", "field", "status"),
+    [
+        ("/auth/register", "INVALID", "WEAK_PASSWORD", "password", 422),
+        ("/auth/register", "INVALID", "INVALID_CODE", "otp", 422),
+        ("/auth/register", "CONFLICT", "EMAIL_TAKEN", None, 409),
+        ("/auth/register", "THROTTLED", "ADDRESS_THROTTLED", None, 429),
+        ("/auth/password-reset", "INVALID", "WEAK_PASSWORD", "new_password", 422),
+        ("/auth/password-reset", "INVALID", "INVALID_CODE", "otp", 422),
+        ("/auth/password-reset", "THROTTLED", "ADDRESS_THROTTLED", None, 429),
+        ("/auth/otp", "THROTTLED", "CODE_THROTTLED", None, 429),
+        ("/auth/otp", "THROTTLED", "ADDRESS_THROTTLED", None, 429),
+        ("/auth/login", "FORBIDDEN", "ACCOUNT_DISABLED", None, 403),
+        ("/auth/login", "THROTTLED", "ADDRESS_THROTTLED", None, 429),
+    ],
+)
+async def test_what_the_service_refuses_is_a_problem_that_names_the_field(
+    edge: Edge,
+    refusal: type[RefusalError],
+    path: str,
+    kind: str,
+    reason: str,
+    field: str | None,
+    status: int,
+) -> None:
+    rpc, body = {
+        "/auth/otp": ("RequestCode", {"email": RESET["email"], "purpose": "REGISTER"}),
+        "/auth/register": ("Register", REGISTRATION),
+        "/auth/password-reset": ("ResetPassword", RESET),
+        "/auth/login": ("LogIn", CREDENTIALS),
+    }[path]
+    facts = {field: "No."} if field else {}
+    edge.auth.answers[rpc] = refusal(kind, reason, **facts)
+    answer = await edge.post(path, body, role=None)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert [error["field"] for error in answer.json().get("errors", [])] == list(facts)
+    assert ("retry-after" in answer.headers) == (status == 429)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/auth/register", {**REGISTRATION, "role": "ADMIN"}, "role"),
+        ("/auth/register", {**REGISTRATION, "role": "EMPEROR"}, "role"),
+        ("/auth/register", {**REGISTRATION, "organizer_requested": True}, "organizer_requested"),
+        ("/auth/register", {**REGISTRATION, "otp": "48151"}, "otp"),
+        ("/auth/register", {**REGISTRATION, "otp": 481516}, "otp"),
+        ("/auth/register", {**REGISTRATION, "otp": "\u0664\u0668\u0661\u0665\u0661\u0666"}, "otp"),
+        ("/auth/register", {**REGISTRATION, "password": "short"}, "password"),
+        ("/auth/register", {**REGISTRATION, "password": "x" * 129}, "password"),
+        ("/auth/otp", {"email": RESET["email"], "purpose": "LOGIN"}, "purpose"),
+        ("/auth/password-reset", {**RESET, "otp": ""}, "otp"),
+    ],
+)
+async def test_what_can_not_be_right_is_refused_before_anybody_is_asked(
+    edge: Edge, path: str, body: dict[str, object], field: str
+) -> None:
+    answer = await edge.post(path, body, role=None)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "VALIDATION_FAILED")
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert not edge.auth.calls
+
+
 REFRESH = {"X-Requested-With": "parterre", "Cookie": "parterre_refresh=old-one"}
 
 
@@ -236,6 +299,7 @@ async def test_a_password_of_the_wrong_length_is_refused_before_anybody_is_asked
         ),
         ({"country": None, "name": None}, {"country": ""}),
         ({"organizer_requested": True}, {"request_organizer": True}),
+        ({"organizer_requested": False}, {"request_organizer": False}),
     ],
 )
 async def test_a_profile_changes_where_it_is_told_to(
@@ -254,7 +318,7 @@ async def test_a_profile_changes_where_it_is_told_to(
         {"role": "ADMIN"},
         {"email": "a@b.example"},
         {"disabled": False},
-        {"organizer_requested": False},
+        {"organizer_requested": "yes"},
         {"name": ""},
         {"phone": "0981"},
         {"country": "Nepal"},
