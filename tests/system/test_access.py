@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -363,7 +364,7 @@ class Person:
 
 @dataclass
 class World:
-    """The six, and the objects of two of them."""
+    """The six, the buyer's other device, and the objects of two of them."""
 
     people: Mapping[str, Person]
     names: Mapping[str, str]
@@ -412,19 +413,18 @@ def world(system: System) -> Iterator[World]:
         with system.client("ADMIN") as first_admin:
             [found] = first_admin.get("/admin/users", q=accounts["admin"].email)["items"]
             first_admin.call("PATCH", f"/admin/users/{found['id']}", json={"role": "ADMIN"})
-        people = {name: Person(system.gateway) for name in ACTORS}
-        elsewhere = Person(system.gateway)
-        for person in (*people.values(), elsewhere):
+        people = {name: Person(system.gateway) for name in (*ACTORS, "elsewhere")}
+        for person in people.values():
             stack.enter_context(person.http)
         for name, account in accounts.items():
             people[name].log_in(account)
-        elsewhere.log_in(accounts["buyer"])
+        people["elsewhere"].log_in(accounts["buyer"])
         names = {
             "world": tag,
             "provider": "sandbox",
             "name": "start.js",
-            "stranger_email": accounts["stranger"].email,
-            "stranger_password": accounts["stranger"].password,
+            **{f"{name}_email": account.email for name, account in accounts.items()},
+            **{f"{name}_password": account.password for name, account in accounts.items()},
             **things_of_the_owner(people["owner"], visitor),
         }
         yield World(people, {**names, **things_of_the_buyer(people["buyer"], names["event_id"])})
@@ -480,6 +480,9 @@ def things_of_the_buyer(buyer: Person, event_id: str) -> dict[str, str]:
 
 # --- calling it ----------------------------------------------------------------------------------
 
+# An operation, its row, and who calls.
+Call = Callable[[str, Row, str], str]
+
 
 def outcome(status: int, reason: str) -> str:
     """The mark of an answer, as the tables have it; what no mark stands for is told as it is."""
@@ -493,7 +496,10 @@ def outcome(status: int, reason: str) -> str:
     return marks.get((status, reason), f"{status} {reason}")
 
 
-def route_caller(world: World) -> Callable[[str, Row, str], str]:
+@pytest.fixture
+def call_route(world: World) -> Call:
+    """Calls a route as somebody; gives the mark of the answer."""
+
     def call(operation: str, row: Row, actor: str) -> str:
         method, path = operation.split(" ")
         names = world.of(row, actor)
@@ -505,9 +511,11 @@ def route_caller(world: World) -> Callable[[str, Row, str], str]:
     return call
 
 
-def rpc_caller(
-    world: World, channels: Mapping[str, grpc.Channel], gateway: ServiceTokens
-) -> Callable[[str, Row, str], str]:
+@pytest.fixture
+def call_rpc(system: System, world: World) -> Iterator[Call]:
+    """Calls an RPC as somebody, past the gateway; gives the mark of the answer."""
+    key = json.loads((system.home / "secrets.json").read_text())["service.gateway"]
+    gateway = ServiceTokens("gateway", key)
     statuses = {
         CODES["UNAUTHENTICATED"]: 401,
         CODES["FORBIDDEN"]: 403,
@@ -536,14 +544,19 @@ def rpc_caller(
             return outcome(statuses.get(refusal.code, 500), refusal.reason)
         return "+"
 
-    return call
+    with ExitStack() as stack:
+        channels = {
+            name: stack.enter_context(grpc.insecure_channel(address))
+            for name, address in system.run["rpc"].items()
+        }
+        yield call
 
 
 def walk(
     world: World,
     table: Sequence[tuple[str, Row]],
     actors: Sequence[str],
-    call: Callable[[str, Row, str], str],
+    call: Call,
 ) -> None:
     """Calls everything as everybody.
 
@@ -584,18 +597,75 @@ def test_every_rpc_says_here_who_may_call_it() -> None:
 
 
 def test_every_route_lets_in_whom_the_table_says_and_the_others_change_nothing(
-    world: World,
+    world: World, call_route: Call
 ) -> None:
-    walk(world, ROUTES, ACTORS, route_caller(world))
+    walk(world, ROUTES, ACTORS, call_route)
 
 
 def test_every_rpc_lets_in_whom_the_table_says_and_the_others_change_nothing(
-    system: System, world: World
+    world: World, call_rpc: Call
 ) -> None:
-    key = json.loads((system.home / "secrets.json").read_text())["service.gateway"]
-    with ExitStack() as stack:
-        channels = {
-            name: stack.enter_context(grpc.insecure_channel(address))
-            for name, address in system.run["rpc"].items()
-        }
-        walk(world, RPCS, CALLERS, rpc_caller(world, channels, ServiceTokens("gateway", key)))
+    walk(world, RPCS, CALLERS, call_rpc)
+
+
+@pytest.fixture
+def doors(call_route: Call, call_rpc: Call) -> Callable[[str], set[str]]:
+    """The marks somebody gets at the gateway and at every service."""
+    rows = dict(RPCS)
+    asked = (
+        "auth.GetMe",
+        "booking.ListBookings",
+        "catalog.ListVenues",
+        "inventory.ListHolds",
+        "notification.ListMailbox",
+        "payment.GetPayment",
+    )
+    assert {operation.partition(".")[0] for operation in asked} == set(SERVICES)
+
+    def marks(who: str) -> set[str]:
+        at_the_gateway = call_route("GET /api/v1/auth/me", dict(ROUTES)["GET /api/v1/auth/me"], who)
+        return {at_the_gateway, *(call_rpc(operation, rows[operation], who) for operation in asked)}
+
+    return marks
+
+
+def wait_until_shut(doors: Callable[[str], set[str]], who: str) -> None:
+    """Waits for the word to reach every process.
+
+    Raises:
+        TimeoutError: some door still lets them in.
+    """
+    deadline = time.monotonic() + 10
+    while (marks := doors(who)) != {"1"}:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{who} still gets {marks}")
+        time.sleep(0.02)
+
+
+def test_a_device_that_is_signed_out_is_let_in_nowhere_and_the_others_stay(
+    world: World, doors: Callable[[str], set[str]]
+) -> None:
+    assert "1" not in doors("elsewhere")
+    path = f"/api/v1/auth/sessions/{world.names['session_id']}"
+    world.people["buyer"].http.delete(path).raise_for_status()
+    wait_until_shut(doors, "elsewhere")
+    assert "1" not in doors("buyer")
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"role": "CUSTOMER"}], ids=str)
+def test_whom_an_admin_changes_is_let_in_nowhere_with_the_old_token(
+    world: World, doors: Callable[[str], set[str]], change: dict[str, object]
+) -> None:
+    rival, admin = world.people["rival"], world.people["admin"]
+    path = f"/api/v1/admin/users/{rival.get('/auth/me')['id']}"
+    assert "1" not in doors("rival")
+    admin.http.patch(path, json=change).raise_for_status()
+    wait_until_shut(doors, "rival")
+    again = rival.http.post(
+        "/api/v1/auth/login",
+        json={"email": world.names["rival_email"], "password": world.names["rival_password"]},
+    )
+    if "disabled" in change:
+        assert (again.status_code, again.json()["reason"]) == (403, "ACCOUNT_DISABLED")
+    else:
+        assert again.json()["user"]["role"] == "CUSTOMER"
