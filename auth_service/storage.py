@@ -225,7 +225,8 @@ SELECT id FROM session
 # Replicas that start together make the keys one after the other: the second finds them made.
 _LOCK_KEYS = "SELECT pg_advisory_xact_lock(hashtextextended('auth.signing_key', 0))"
 _COUNT_LIVE_KEYS = "SELECT count(*) FROM signing_key WHERE retired_at IS NULL"
-_ADD_KEY = "INSERT INTO signing_key (kid, private_key) VALUES (:kid, :private_key)"
+# Keys made in one transaction are equally old.
+_ADD_KEY = "INSERT INTO signing_key (kid, private_key, created_at) VALUES (:kid, :key, now())"
 # At least one stays: a retired key is replaced in the same transaction.
 _RETIRE_OLDEST_KEY = """
 UPDATE signing_key SET retired_at = clock_timestamp()
@@ -238,7 +239,7 @@ RETURNING kid
 _LIST_KEYS = """
 SELECT kid, private_key, retired_at IS NULL AS live,
        created_at <= greatest(clock_timestamp() - interval '2 minutes',
-                              min(created_at) OVER () + interval '1 second') AS settled
+                              min(created_at) OVER ()) AS settled
   FROM signing_key
  WHERE retired_at IS NULL OR retired_at > clock_timestamp() - interval '1 hour'
  ORDER BY kid
@@ -533,7 +534,7 @@ async def lock_keys(session: Session) -> int:
 
 async def add_key(session: Session, kid: UUID, private_key: bytes) -> None:
     """Adds a key behind those there are."""
-    await session.execute(_ADD_KEY, kid=kid, private_key=private_key)
+    await session.execute(_ADD_KEY, kid=kid, key=private_key)
 
 
 async def retire_oldest_key(session: Session) -> UUID:

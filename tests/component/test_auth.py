@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,24 +21,28 @@ import pytest
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from google.protobuf.message import Message
 from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
 from sqlalchemy.exc import ProgrammingError
 
 from auth_service import handlers, storage
 from auth_service.domain import Limits, token_digest
 from auth_service.handlers import Auth
-from auth_service.keys import KeyRing
+from auth_service.keys import KeyRing, rotate
 from auth_service.messaging import encode
 from auth_service.passwords import HashingPool
 from auth_service.rpc import SERVICE, AuthServicer
 from auth_service.service import auth_service
 from auth_service.settings import Settings
+from chassis.broker import Broker
 from chassis.context import request
 from chassis.database import Database
 from chassis.errors import RemoteError, ServiceError
 from chassis.grpc_client import GrpcClient
 from chassis.identity import Identity, Jwks, Role, ServiceTokens, TokenVerifier, encode_key
 from chassis.ids import uuid7
+from chassis.revocations import fetch_from, followed
+from chassis.topology import Topology
 from deploy.processes import free_ports
 
 from .conftest import Caller, MakeDatabase, Serve, Until
@@ -105,6 +113,27 @@ class Box:
         message = auth_pb2.RefreshRequest(refresh_token=tokens.refresh_token)
         fresh: auth_pb2.Tokens = (await self.caller.as_gateway("Refresh", message)).tokens
         return fresh
+
+    async def account(self, tokens: auth_pb2.Tokens, method: str, message: Message) -> Any:
+        """Calls with the session of these tokens."""
+        claims = claims_of(tokens)
+        token = self.caller.keys.sign({**claims, "exp": 4_000_000_000})
+        role = Role[claims["role"]]
+        identity = Identity(claims["sub"], role, claims["sid"], token, 4_000_000_000)
+        with request(id="test", identity=identity, seconds=30):
+            return await self.caller.client.call(
+                getattr(self.caller.stub, method), message, seconds=30
+            )
+
+    async def admin(self) -> auth_pb2.Tokens:
+        """An admin, logged in."""
+        email = f"{uuid7().hex}@example.org"
+        await handlers.bootstrap_admin(self.auth, email=email, password=PASSWORD)
+        return await self.log_in(email)
+
+    async def revoked(self) -> list[set[str]]:
+        """The sessions of each SessionsRevoked, oldest first."""
+        return [set(message["session_ids"]) for message in await self.sent("SessionsRevoked")]
 
     async def age_rotations(self) -> None:
         """Puts every rotation so far out of the grace."""
@@ -600,6 +629,476 @@ async def test_only_the_gateway_opens_sessions_and_only_people_end_them(box: Box
     assert (await refusal(nobody)).reason == "ACCOUNT_NOT_FOUND"
 
 
+# --- devices, profile, passwords -----------------------------------------------------------------
+
+
+def sid(tokens: auth_pb2.Tokens) -> str:
+    return str(claims_of(tokens)["sid"])
+
+
+async def test_somebody_sees_their_own_devices_and_ends_one(box: Box) -> None:
+    await box.person()
+    await box.person("bina@example.org")
+    here, lost, hers = [
+        await box.log_in(),
+        await box.log_in(),
+        await box.log_in("bina@example.org"),
+    ]
+    here = await box.refresh(here)
+
+    found = (await box.account(here, "ListSessions", auth_pb2.ListSessionsRequest())).sessions
+    assert [(one.id, one.current) for one in found] == [(sid(here), True), (sid(lost), False)]
+    assert {(one.address, one.user_agent) for one in found} == {("192.0.2.7", "tests")}
+    assert found[0].last_used_at.ToDatetime() > found[0].created_at.ToDatetime()
+
+    end = auth_pb2.RevokeSessionRequest
+    await box.account(here, "RevokeSession", end(session_id=sid(lost)))
+    for nothing_to_end in (sid(lost), sid(hers), str(uuid7()), "", "x"):
+        again = box.account(here, "RevokeSession", end(session_id=nothing_to_end))
+        assert (await refusal(again)).reason == "SESSION_NOT_FOUND"
+    assert (await refusal(box.refresh(lost))).reason == "INVALID_REFRESH_TOKEN"
+    await box.refresh(hers)
+    found = (await box.account(here, "ListSessions", auth_pb2.ListSessionsRequest())).sessions
+    assert [one.id for one in found] == [sid(here)]
+    assert await box.revoked() == [{sid(lost)}]
+
+
+async def test_logging_out_and_a_reused_refresh_token_are_told_to_every_process(box: Box) -> None:
+    user = await box.person()
+    stolen, elsewhere = await box.log_in(), await box.log_in()
+    await box.refresh(stolen)
+    await box.age_rotations()
+    await refusal(box.refresh(stolen))
+    await log_out(box, user.id, sid(elsewhere))
+
+    assert await box.revoked() == [{sid(stolen)}, {sid(elsewhere)}]
+    assert set(await handlers.ended_sessions(box.auth)) == {sid(stolen), sid(elsewhere)}
+
+
+async def test_a_session_is_on_the_list_while_its_token_could_be_good(box: Box) -> None:
+    user = await box.person()
+    tokens = await box.log_in()
+    await log_out(box, user.id, sid(tokens))
+    age = "UPDATE session SET last_used_at = last_used_at - interval '1 s' * :seconds"
+    await box.execute(age, seconds=655)
+    assert await handlers.ended_sessions(box.auth) == [sid(tokens)]
+    await box.execute(age, seconds=6)
+    assert await handlers.ended_sessions(box.auth) == []
+
+
+async def test_a_profile_changes_where_something_is_given(box: Box) -> None:
+    await box.person()
+    me = await box.log_in()
+    change = auth_pb2.UpdateProfileRequest
+    user = (await box.account(me, "UpdateProfile", change(phone="+9779841000000"))).user
+    assert (user.name, user.phone, user.country) == ("Asha", "+9779841000000", "")
+    user = (await box.account(me, "UpdateProfile", change(name=" Asha Rai ", phone=""))).user
+    assert (user.name, user.phone) == ("Asha Rai", "")
+    told = [(message["name"], message["version"]) for message in await box.sent("UserChanged")]
+    assert told == [("Asha", "1"), ("Asha Rai", "2")]
+
+    for wrong in ({"name": ""}, {"name": "a\0b"}, {"phone": "98410"}, {"country": "np"}):
+        error = await refusal(box.account(me, "UpdateProfile", change(**wrong)))
+        assert (error.reason, set(error.metadata)) == ("INVALID_ACCOUNT", set(wrong))
+    assert (await box.actions()).count("PROFILE_CHANGED") == 2
+
+
+async def test_who_asks_to_be_an_organizer_later_waits_for_an_admin(make_box: MakeBox) -> None:
+    box = await make_box(organizer_signup_open=False)
+    await box.person()
+    me, admin = await box.log_in(), await box.admin()
+    change = auth_pb2.UpdateProfileRequest
+    user = (await box.account(me, "UpdateProfile", change(request_organizer=True))).user
+    assert (user.role, user.organizer_requested) == ("CUSTOMER", True)
+    waiting = auth_pb2.ListUsersRequest(status="ORGANIZER_REQUESTED", limit=10)
+    found = (await box.account(admin, "ListUsers", waiting)).users
+    assert [one.user.id for one in found] == [user.id]
+
+    approve = auth_pb2.UpdateUserRequest(user_id=user.id, role="ORGANIZER")
+    changed = (await box.account(admin, "UpdateUser", approve)).user.user
+    assert (changed.role, changed.organizer_requested) == ("ORGANIZER", False)
+    assert (await box.account(admin, "ListUsers", waiting)).users == []
+    assert claims_of(await box.log_in())["role"] == "ORGANIZER"
+    assert await box.revoked() == [{sid(me)}]
+
+
+async def test_a_request_can_be_declined_and_withdrawn(make_box: MakeBox) -> None:
+    box = await make_box(organizer_signup_open=False)
+    await box.person()
+    me, admin = await box.log_in(), await box.admin()
+    change = auth_pb2.UpdateProfileRequest
+    await box.account(me, "UpdateProfile", change(request_organizer=True))
+    decline = auth_pb2.UpdateUserRequest(user_id=claims_of(me)["sub"], role="CUSTOMER")
+    changed = (await box.account(admin, "UpdateUser", decline)).user.user
+    assert (changed.role, changed.organizer_requested) == ("CUSTOMER", False)
+    await box.account(me, "UpdateProfile", change(request_organizer=True))
+    user = (await box.account(me, "UpdateProfile", change(request_organizer=False))).user
+    assert not user.organizer_requested
+    assert await box.revoked() == []
+    assert "ORGANIZER_DECLINED" in await box.actions()
+
+
+async def test_where_sign_up_is_open_an_organizer_is_one_from_the_next_refresh_on(
+    box: Box,
+) -> None:
+    await box.person()
+    me = await box.log_in()
+    ask = auth_pb2.UpdateProfileRequest(request_organizer=True)
+    assert (await box.account(me, "UpdateProfile", ask)).user.role == "ORGANIZER"
+    assert claims_of(await box.refresh(me))["role"] == "ORGANIZER"
+
+
+def new_password(current: str = PASSWORD, new: str = "other-Kettle9") -> Message:
+    return auth_pb2.ChangePasswordRequest(current_password=current, new_password=new)
+
+
+async def test_a_changed_password_ends_the_other_sessions_and_keeps_this_one(box: Box) -> None:
+    await box.person()
+    here, elsewhere = await box.log_in(), await box.log_in()
+    await box.account(here, "ChangePassword", new_password())
+
+    assert await box.revoked() == [{sid(elsewhere)}]
+    assert (await refusal(box.refresh(elsewhere))).reason == "INVALID_REFRESH_TOKEN"
+    await box.refresh(here)
+    assert (await refusal(box.log_in())).reason == "INVALID_CREDENTIALS"
+    await box.log_in(password="other-Kettle9")
+
+
+async def test_the_current_password_cannot_be_guessed_through_an_open_session(box: Box) -> None:
+    await box.person()
+    me = await box.log_in()
+    weak = await refusal(box.account(me, "ChangePassword", new_password("wrong", "password123")))
+    assert weak.reason == "WEAK_PASSWORD"
+    for _ in range(5):
+        error = await refusal(box.account(me, "ChangePassword", new_password("wrong")))
+        assert (error.reason, set(error.metadata)) == ("WRONG_PASSWORD", {"current_password"})
+    sixth = await refusal(box.account(me, "ChangePassword", new_password()))
+    assert (sixth.reason, "retry_after" in sixth.metadata) == ("LOGIN_THROTTLED", True)
+    await box.age_log_ins()
+    await box.account(me, "ChangePassword", new_password())
+    assert (await box.actions()).count("PASSWORD_CHANGE_FAILED") == 5
+
+
+async def test_of_two_changes_of_a_password_at_once_one_happens(make_box: MakeBox) -> None:
+    first = await make_box()
+    second = await make_box(like=first)
+    await first.person()
+    me = await first.log_in()
+    results = await asyncio.gather(
+        first.account(me, "ChangePassword", new_password(new="first-Kettle1")),
+        second.account(me, "ChangePassword", new_password(new="second-Kettle2")),
+        return_exceptions=True,
+    )
+    refused = [result for result in results if isinstance(result, RemoteError)]
+    assert [error.reason for error in refused] == ["WRONG_PASSWORD"]
+    assert await first.scalar("SELECT password_version FROM account") == 2
+
+
+async def reset(box: Box, code: str, email: str = EMAIL, password: str = "other-Kettle9") -> None:
+    message = auth_pb2.ResetPasswordRequest(email=email, code=code, new_password=password)
+    await box.caller.as_gateway("ResetPassword", message)
+
+
+async def reset_code(box: Box, email: str = EMAIL) -> str:
+    await box.age_codes()
+    await box.ask_code(email, "PASSWORD_RESET")
+    return str((await box.sent("DeliverCode"))[-1]["code"])
+
+
+async def test_a_reset_password_ends_every_session_and_works_once(box: Box) -> None:
+    await box.person()
+    here, elsewhere = await box.log_in(), await box.log_in()
+    for _ in range(5):
+        await refusal(box.log_in(password="forgotten"))
+    code = await reset_code(box)
+    assert (await refusal(reset(box, code, password="password123"))).reason == "WEAK_PASSWORD"
+    await reset(box, code)
+
+    assert await box.revoked() == [{sid(here), sid(elsewhere)}]
+    for tokens in (here, elsewhere):
+        assert (await refusal(box.refresh(tokens))).reason == "INVALID_REFRESH_TOKEN"
+    assert (await refusal(reset(box, code))).reason == "INVALID_CODE"
+    await box.log_in(password="other-Kettle9")  # the failures before are forgiven
+    assert "PASSWORD_RESET" in await box.actions()
+
+
+async def test_a_reset_needs_the_code_for_it(box: Box) -> None:
+    await box.person()
+    await box.age_codes()
+    registering = await box.code("bina@example.org")
+    assert (await refusal(reset(box, registering))).reason == "INVALID_CODE"
+    assert (await refusal(reset(box, registering, "bina@example.org"))).reason == "INVALID_CODE"
+    code = await reset_code(box)
+    wrong = "000000" if code != "000000" else "000001"
+    for _ in range(5):
+        assert (await refusal(reset(box, wrong))).reason == "INVALID_CODE"
+    assert (await refusal(reset(box, code))).reason == "INVALID_CODE"
+
+    code = await reset_code(box)
+    await box.execute("UPDATE one_time_code SET expires_at = clock_timestamp()")
+    assert (await refusal(reset(box, code))).reason == "INVALID_CODE"
+    await box.log_in()
+
+
+async def test_a_log_in_with_the_old_password_during_a_reset_opens_nothing(box: Box) -> None:
+    await box.person()
+    code = await reset_code(box)
+    results = await asyncio.gather(
+        reset(box, code), *(box.log_in() for _ in range(5)), return_exceptions=True
+    )
+    assert results[0] is None
+    opened = {sid(tokens) for tokens in results[1:] if isinstance(tokens, auth_pb2.Tokens)}
+    assert await box.scalar("SELECT count(*) FROM session WHERE ended_at IS NULL") == 0
+    assert set().union(*await box.revoked()) == opened
+
+
+# --- throttles by client address -----------------------------------------------------------------
+
+
+async def test_an_address_is_throttled_over_all_accounts_and_replicas(make_box: MakeBox) -> None:
+    limits = Limits(address_passwords=3, address_password_seconds=60)
+    first = await make_box(limits=limits)
+    second = await make_box(like=first, limits=limits)
+    errors = await asyncio.gather(
+        *(refusal(box.log_in(f"{n}@example.org")) for n in range(5) for box in (first, second))
+    )
+    reasons = [error.reason for error in errors]
+    assert sorted(set(reasons)) == ["ADDRESS_THROTTLED", "INVALID_CREDENTIALS"]
+    assert reasons.count("INVALID_CREDENTIALS") == 3
+    waits = [int(e.metadata["retry_after"]) for e in errors if e.reason == "ADDRESS_THROTTLED"]
+    assert all(50 <= wait <= 60 for wait in waits)
+
+    await first.execute("UPDATE address_throttle SET drained_at = drained_at - interval '61 s'")
+    assert (await refusal(first.log_in("1@example.org"))).reason == "INVALID_CREDENTIALS"
+    assert (await refusal(first.log_in("1@example.org"))).reason == "ADDRESS_THROTTLED"
+
+
+async def test_registrations_resets_and_codes_are_throttled_by_address_too(
+    make_box: MakeBox,
+) -> None:
+    box = await make_box(limits=Limits(address_passwords=2, address_codes=2))
+    address = "2001:db8::1"
+
+    async def ask(address: str, n: int) -> None:
+        message = auth_pb2.RequestCodeRequest(
+            email=f"{n}@example.org", purpose="REGISTER", address=address
+        )
+        await box.caller.as_gateway("RequestCode", message)
+
+    await ask(address, 1)
+    await ask("2001:db8::2", 2)  # the same customer's network
+    assert (await refusal(ask(address, 3))).reason == "ADDRESS_THROTTLED"
+    await ask("2001:db8:0:1::1", 3)
+
+    assert (await refusal(box.register("000000", address=address))).reason == "INVALID_CODE"
+    message = auth_pb2.ResetPasswordRequest(
+        email=EMAIL, code="000000", new_password=PASSWORD, address=address
+    )
+    error = await refusal(box.caller.as_gateway("ResetPassword", message))
+    assert error.reason == "INVALID_CODE"
+    error = await refusal(box.caller.as_gateway("ResetPassword", message))
+    assert error.reason == "ADDRESS_THROTTLED"
+    assert (await refusal(box.register("000000", address=address))).reason == "ADDRESS_THROTTLED"
+
+
+# --- administration ------------------------------------------------------------------------------
+
+
+def update(user_id: str, **changes: Any) -> Message:
+    return auth_pb2.UpdateUserRequest(user_id=user_id, **changes)
+
+
+async def test_a_disabled_account_is_out_everywhere_until_it_is_enabled(box: Box) -> None:
+    user = await box.person()
+    tokens = [await box.log_in(), await box.log_in()]
+    admin = await box.admin()
+    changed = (await box.account(admin, "UpdateUser", update(user.id, disabled=True))).user
+    assert changed.disabled
+    assert changed.last_log_in_at.ToDatetime() > user.created_at.ToDatetime()
+    await box.account(admin, "UpdateUser", update(user.id, disabled=True))  # changes nothing
+
+    assert await box.revoked() == [{sid(one) for one in tokens}]
+    assert (await refusal(box.log_in())).reason == "ACCOUNT_DISABLED"
+    assert (await refusal(box.refresh(tokens[0]))).reason == "INVALID_REFRESH_TOKEN"
+    disabled = auth_pb2.ListUsersRequest(status="DISABLED", limit=10)
+    found = (await box.account(admin, "ListUsers", disabled)).users
+    assert [one.user.id for one in found] == [user.id]
+
+    await box.account(admin, "UpdateUser", update(user.id, disabled=False))
+    await box.log_in()
+    actions = await box.actions()
+    assert (actions.count("DISABLED"), actions.count("ENABLED")) == (1, 1)
+
+
+async def test_another_role_ends_the_sessions_that_say_the_old_one(box: Box) -> None:
+    user = await box.person()
+    tokens, admin = await box.log_in(), await box.admin()
+    changed = (await box.account(admin, "UpdateUser", update(user.id, role="ADMIN"))).user
+    assert changed.user.role == "ADMIN"
+    assert await box.revoked() == [{sid(tokens)}]
+    assert (await refusal(box.refresh(tokens))).reason == "INVALID_REFRESH_TOKEN"
+    unknown = await refusal(box.account(admin, "UpdateUser", update(user.id, role="OWNER")))
+    assert (unknown.reason, set(unknown.metadata)) == ("INVALID_ACCOUNT", {"role"})
+
+
+async def test_an_admin_cannot_shut_themselves_out(box: Box) -> None:
+    admin = await box.admin()
+    own = claims_of(admin)["sub"]
+    for change in ({"disabled": True}, {"role": "CUSTOMER"}, {"role": "ADMIN", "disabled": True}):
+        error = await refusal(box.account(admin, "UpdateUser", update(own, **change)))
+        assert error.reason == "OWN_ACCOUNT"
+    await box.account(admin, "UpdateUser", update(own, role="ADMIN", disabled=False))
+
+
+async def test_two_admins_who_disable_each_other_at_once_leave_one(make_box: MakeBox) -> None:
+    first = await make_box()
+    second = await make_box(like=first)
+    for _ in range(5):
+        one, other = await first.admin(), await first.admin()
+        results = await asyncio.gather(
+            first.account(one, "UpdateUser", update(claims_of(other)["sub"], disabled=True)),
+            second.account(other, "UpdateUser", update(claims_of(one)["sub"], disabled=True)),
+            return_exceptions=True,
+        )
+        refused = [result for result in results if isinstance(result, RemoteError)]
+        assert [error.reason for error in refused] == ["FORBIDDEN"]
+
+
+async def test_who_is_no_longer_an_admin_changes_nobody(box: Box) -> None:
+    user = await box.person()
+    nobody = box.caller.as_person(str(uuid7()), "UpdateUser", update(user.id), Role.ADMIN)
+    assert (await refusal(nobody)).reason == "FORBIDDEN"
+    admin = await box.admin()
+    for id in (str(uuid7()), "", "x"):
+        assert (await refusal(box.account(admin, "UpdateUser", update(id)))).reason == (
+            "USER_NOT_FOUND"
+        )
+        get = auth_pb2.GetUserRequest(user_id=id)
+        assert (await refusal(box.account(admin, "GetUser", get))).reason == "USER_NOT_FOUND"
+
+
+async def test_a_log_in_while_the_account_is_disabled_leaves_no_session_open(
+    make_box: MakeBox,
+) -> None:
+    first = await make_box()
+    second = await make_box(like=first)
+    user = await first.person()
+    admin = await first.admin()
+    for _ in range(5):
+        tokens = await first.log_in()
+        results = await asyncio.gather(
+            first.account(admin, "UpdateUser", update(user.id, disabled=True)),
+            *(second.log_in() for _ in range(3)),
+            *(second.refresh(tokens) for _ in range(3)),
+            return_exceptions=True,
+        )
+        assert not isinstance(results[0], BaseException)
+        mine = "SELECT count(*) FROM session WHERE account_id = :id AND ended_at IS NULL"
+        assert await first.scalar(mine, id=UUID(user.id)) == 0
+        issued = {sid(one) for one in results[1:] if isinstance(one, auth_pb2.Tokens)}
+        assert issued <= set().union(*await first.revoked())
+        await first.account(admin, "UpdateUser", update(user.id, disabled=False))
+
+
+async def test_accounts_are_searched_page_by_page(box: Box) -> None:
+    admin = await box.admin()
+    ids = []
+    for n in range(5):
+        email = f"n{n}@example.net"
+        ids.append((await box.register(await box.code(email), email, name=f"100%_{n}")).id)
+
+    async def page(**filters: Any) -> Any:
+        return await box.account(
+            admin, "ListUsers", auth_pb2.ListUsersRequest(**{"limit": 100, **filters})
+        )
+
+    found, cursor = [], ""
+    while True:
+        reply = await page(query="EXAMPLE.NET", limit=2, cursor=cursor)
+        found += [one.user.id for one in reply.users]
+        cursor = reply.next_cursor
+        if not cursor:
+            break
+    assert found == ids[::-1]
+    for query, count in (("%_", 5), ("100%_3", 1), ("1%0", 0), ("\\", 0), ("_", 5), ("", 6)):
+        assert len((await page(query=query)).users) == count, query
+    assert len((await page(role="ADMIN")).users) == 1
+    assert len((await page(status="ACTIVE")).users) == 6
+    one = (await box.account(admin, "GetUser", auth_pb2.GetUserRequest(user_id=ids[0]))).user
+    assert (one.user.id, one.disabled, one.HasField("last_log_in_at")) == (ids[0], False, False)
+
+    for wrong, field in (
+        ({"limit": 0}, "limit"),
+        ({"limit": 101}, "limit"),
+        ({"role": "OWNER"}, "role"),
+        ({"status": "GONE"}, "status"),
+        ({"query": "x" * 101}, "q"),
+        ({"query": "\0"}, "q"),
+    ):
+        error = await refusal(page(**wrong))
+        assert (error.reason, set(error.metadata)) == ("INVALID_FILTER", {field})
+    for cursor in ("x", "====", "nonsense", "é"):
+        assert (await refusal(page(cursor=cursor))).reason == "INVALID_CURSOR"
+
+
+async def test_the_trail_says_who_did_what_to_whom(box: Box) -> None:
+    user = await box.person()
+    await box.log_in()
+    admin = await box.admin()
+    await box.account(admin, "UpdateUser", update(user.id, role="ORGANIZER"))
+    await refusal(box.log_in("nobody@example.org"))
+
+    async def entries(**filters: Any) -> list[tuple[str, str, str]]:
+        found, cursor = [], ""
+        while True:
+            message = auth_pb2.ListAuditRequest(limit=2, cursor=cursor, **filters)
+            reply = await box.account(admin, "ListAudit", message)
+            found += [(one.action, one.actor_id, one.subject_id) for one in reply.entries]
+            cursor = reply.next_cursor
+            if not cursor:
+                return found
+
+    own = claims_of(admin)["sub"]
+    changed = ("ROLE_CHANGED", own, user.id)
+    assert await entries(user_id=user.id) == [
+        changed,
+        ("LOGGED_IN", user.id, user.id),
+        ("REGISTERED", user.id, user.id),
+    ]
+    assert await entries(user_id=own) == [
+        changed,
+        ("LOGGED_IN", own, own),
+        ("REGISTERED", "", own),
+    ]
+    assert await entries(action="LOG_IN_FAILED") == [("LOG_IN_FAILED", "", "")]
+    assert len(await entries()) == 6
+    assert await entries(user_id=str(uuid7())) == []
+    for wrong in ({"user_id": "x"}, {"action": "logged in"}, {"limit": 0}):
+        message = auth_pb2.ListAuditRequest(**{"limit": 1, **wrong})
+        error = await refusal(box.account(admin, "ListAudit", message))
+        assert (error.reason, set(error.metadata)) == ("INVALID_FILTER", set(wrong))
+    detail = (
+        (await box.account(admin, "ListAudit", auth_pb2.ListAuditRequest(limit=1, user_id=user.id)))
+        .entries[0]
+        .detail
+    )
+    assert dict(detail) == {"before": "CUSTOMER", "after": "ORGANIZER"}
+
+
+async def test_only_admins_administer(box: Box) -> None:
+    user = await box.person()
+    for method, message in (
+        ("ListUsers", auth_pb2.ListUsersRequest(limit=1)),
+        ("GetUser", auth_pb2.GetUserRequest(user_id=user.id)),
+        ("UpdateUser", update(user.id, role="ADMIN")),
+        ("ListAudit", auth_pb2.ListAuditRequest(limit=1)),
+    ):
+        for role in (Role.CUSTOMER, Role.ORGANIZER):
+            error = await refusal(box.caller.as_person(user.id, method, message, role))
+            assert error.reason == "FORBIDDEN"
+        assert (await refusal(box.caller.as_gateway(method, message))).reason == "FORBIDDEN"
+
+
 # --- keys and tokens -----------------------------------------------------------------------------
 
 
@@ -634,6 +1133,74 @@ async def test_after_a_rotation_the_next_key_signs_and_the_old_one_is_still_acce
     verifier = TokenVerifier("auth", box.auth.keys, {})
     for tokens in (before, after):
         assert (await verifier.verify(tokens.access_token)).role is Role.CUSTOMER
+
+
+async def test_keys_rotated_again_and_again_sign_only_when_everybody_has_them(box: Box) -> None:
+    await box.person()
+    tokens = [await box.log_in()]
+    made = [await rotate(box.database) for _ in range(3)]
+    await box.auth.keys.open()
+    tokens.append(await box.log_in())
+    await box.execute("UPDATE signing_key SET created_at = created_at - interval '121 s'")
+    await box.auth.keys.open()
+    tokens.append(await box.log_in())
+
+    kids = [jwt.get_unverified_header(one.access_token)["kid"] for one in tokens]
+    # The second key was made with the first; those after it wait for two minutes.
+    assert kids == [made[0].retired, made[0].next, made[2].next]
+    assert len(box.auth.keys.jwk_set()["keys"]) == 5
+    verifier = TokenVerifier("booking", box.auth.keys, {})
+    for one in tokens:
+        assert (await verifier.verify(one.access_token)).role is Role.CUSTOMER
+    assert (await box.actions()).count("KEYS_ROTATED") == 3
+
+
+async def test_rotations_at_once_leave_two_live_keys(make_box: MakeBox) -> None:
+    boxes = [await make_box()]
+    boxes += [await make_box(like=boxes[0]) for _ in range(3)]
+    made = await asyncio.gather(*(rotate(box.database) for box in boxes))
+    assert len({one.retired for one in made}) == 4
+    live = "SELECT count(*) FROM signing_key WHERE retired_at IS NULL"
+    assert await boxes[0].scalar(live) == 2
+
+
+async def test_the_operator_rotates_the_keys_of_the_running_system(
+    box: Box, tmp_path: Path
+) -> None:
+    await box.person()
+    before = await box.log_in()
+    url = box.database.engine.url.render_as_string(hide_password=False)
+    run_file = tmp_path / "run.json"
+    run_file.write_text(json.dumps({"database": {"auth": url}}))
+
+    def command(**environment: str) -> subprocess.CompletedProcess[str]:
+        arguments = ["keys", "rotate", "--run-file", str(run_file)]
+        return subprocess.run(
+            [Path(sys.executable).parent / "parterre", *arguments],
+            env={"PATH": os.environ["PATH"], **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    made = json.loads((await asyncio.to_thread(command)).stdout)
+    assert set(made) == {"retired", "next", "added"}
+    await box.auth.keys.open()
+    after = await box.log_in()
+    kids = [jwt.get_unverified_header(one.access_token)["kid"] for one in (before, after)]
+    assert kids == [made["retired"], made["next"]]
+    verifier = TokenVerifier("booking", box.auth.keys, {})
+    for tokens in (before, after):
+        await verifier.verify(tokens.access_token)
+    await box.refresh(before)
+
+    run_file.unlink()
+    again = await asyncio.to_thread(command, AUTH_DATABASE_URL=url)
+    assert json.loads(again.stdout)["retired"] == made["next"]
+    nowhere = await asyncio.to_thread(command)
+    assert (nowhere.returncode, nowhere.stdout) == (2, "")
+    assert "AUTH_DATABASE_URL" in nowhere.stderr
 
 
 async def test_a_key_made_by_another_replica_is_found(make_box: MakeBox) -> None:
@@ -822,3 +1389,100 @@ async def test_the_whole_service_serves_its_keys_and_delivers_its_codes(
                 return await session.scalar("SELECT count(*) FROM outbox") == 0
 
         await until(published)
+
+
+async def test_what_ends_in_one_process_is_refused_in_another(
+    make_database: MakeDatabase, broker_url: str, until: Until
+) -> None:
+    database = await make_database("auth")
+    gateway = Ed25519PrivateKey.generate()
+    rpc_port, internal_port = free_ports(2)
+    jwks_url = f"http://127.0.0.1:{internal_port}/.well-known/jwks.json"
+    settings = Settings(
+        profile="local",
+        internal_port=internal_port,
+        grpc_port=rpc_port,
+        jwks_url=jwks_url,
+        service_key=encode_key(Ed25519PrivateKey.generate().private_bytes_raw()),
+        service_peers={"gateway": encode_key(gateway.public_key().public_bytes_raw())},
+        database_url=database.engine.url.render_as_string(hide_password=False),
+        amqp_url=broker_url,
+        code_pepper=PEPPER,
+        bootstrap_admin_email="admin@example.org",
+        bootstrap_admin_password=PASSWORD,
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(auth_service(settings))
+        tokens = ServiceTokens("gateway", encode_key(gateway.private_bytes_raw()))
+        client = GrpcClient("auth", f"127.0.0.1:{rpc_port}", tokens)
+        stack.push_async_callback(client.close)
+        stub = auth_pb2_grpc.AuthServiceStub(client.channel)
+        broker = Broker(broker_url, Topology({}, {}, {}), process="booking")
+        stack.push_async_callback(broker.close)
+        ended = await stack.enter_async_context(followed(fetch_from(jwks_url), broker))
+        elsewhere = TokenVerifier("booking", Jwks(jwks_url), {}, ended)
+
+        async def log_in(email: str) -> auth_pb2.Tokens:
+            message = auth_pb2.LogInRequest(email=email, password=PASSWORD)
+            return (await client.call(stub.LogIn, message)).tokens
+
+        async def call(tokens: auth_pb2.Tokens, method: str, message: Message) -> Any:
+            token = tokens.access_token
+            with request(id="test", identity=Identity("", None, "", token, 0), seconds=30):
+                return await client.call(getattr(stub, method), message)
+
+        async def is_good(tokens: auth_pb2.Tokens) -> bool:
+            try:
+                await elsewhere.verify(tokens.access_token)
+                await call(tokens, "GetMe", auth_pb2.GetMeRequest())
+            except (ServiceError, RemoteError) as error:
+                if error.reason != "INVALID_TOKEN":
+                    raise
+                return False
+            return True
+
+        async def is_out(tokens: auth_pb2.Tokens) -> bool:
+            return not await is_good(tokens)
+
+        async def refresh(tokens: auth_pb2.Tokens) -> auth_pb2.Tokens:
+            message = auth_pb2.RefreshRequest(refresh_token=tokens.refresh_token)
+            return (await client.call(stub.Refresh, message)).tokens
+
+        admin = await log_in("admin@example.org")
+        async with database.transaction() as session:
+            await session.execute(
+                "INSERT INTO account (id, email, name, role, password_hash)"
+                " SELECT :id, :email, 'Asha', 'CUSTOMER', password_hash FROM account",
+                id=uuid7(),
+                email=EMAIL,
+            )
+        stolen, phone, tablet = await log_in(EMAIL), await log_in(EMAIL), await log_in(EMAIL)
+        carried_on = await refresh(stolen)
+        for one in (admin, stolen, carried_on, phone, tablet):
+            assert await is_good(one)
+
+        # The old refresh token comes back: its family is out, its access tokens too.
+        async with database.transaction() as session:
+            await session.execute(
+                "UPDATE refresh_token SET rotated_at = rotated_at - interval '11 s'"
+            )
+        with pytest.raises(RemoteError):
+            await refresh(stolen)
+        await until(lambda: is_out(carried_on))
+        assert await is_out(stolen)
+        assert await is_good(phone)
+
+        await call(phone, "LogOut", auth_pb2.LogOutRequest())
+        await until(lambda: is_out(phone))
+        assert await is_good(tablet)
+
+        subject = claims_of(tablet)["sub"]
+        disable = auth_pb2.UpdateUserRequest(user_id=subject, disabled=True)
+        await call(admin, "UpdateUser", disable)
+        await until(lambda: is_out(tablet))
+        assert await is_good(admin)
+
+        # A process that starts now knows at once.
+        late = await stack.enter_async_context(followed(fetch_from(jwks_url), None))
+        for one in (stolen, phone, tablet):
+            assert claims_of(one)["sid"] in late

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from auth_service.domain import (
     InvalidAccountError,
+    InvalidCursorError,
     Limits,
     WeakPasswordError,
     check_password,
     code_digest,
+    from_cursor,
+    like_pattern,
     parse_applicant,
     parse_email,
     parse_password,
+    throttled_by,
+    to_cursor,
 )
 from auth_service.passwords import COMMON
 
@@ -99,3 +106,31 @@ def test_no_setting_makes_tokens_or_codes_live_longer_than_ten_minutes() -> None
         Limits(access_seconds=601)
     with pytest.raises(ValueError, match="ten minutes"):
         Limits(code_seconds=3600)
+
+
+@pytest.mark.parametrize(
+    ("address", "by"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+        ("unix\0:", "unix:"),
+        ("x" * 100, "x" * 64),
+    ],
+)
+def test_a_client_is_throttled_by_what_it_cannot_change_at_will(address: str, by: str) -> None:
+    assert throttled_by(address) == by
+
+
+def test_what_is_searched_for_is_taken_literally() -> None:
+    assert like_pattern("") == "%%"
+    assert like_pattern(r"50%_\x") == r"%50\%\_\\x%"
+
+
+def test_a_cursor_gives_its_id_back_and_nothing_else_is_one() -> None:
+    id = UUID("01a1fd54-a20b-75d0-b4af-5e040ab7dd29")
+    assert from_cursor(to_cursor(id)) == id
+    for text in ("x", "AAAA", "=", "ä", to_cursor(id) + "AA"):
+        with pytest.raises(InvalidCursorError):
+            from_cursor(text)
