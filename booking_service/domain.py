@@ -429,6 +429,7 @@ class ReserveSeats:
     """To inventory: keep the hold's seats until the payment deadline."""
 
     booking: Booking
+    step: int  # the saga's, as in the commands below
     expires_at: datetime
 
 
@@ -437,6 +438,7 @@ class MoveSeats:
     """To inventory: sell, unsell, release, restock or reclaim the hold's seats."""
 
     booking: Booking
+    step: int
     verb: str  # SELL, UNSELL, RELEASE, RESTOCK, RECLAIM
 
 
@@ -445,6 +447,7 @@ class AuthorizePayment:
     """To payment: begin an attempt."""
 
     booking: Booking
+    step: int
     attempt: int
     instrument: Instrument
 
@@ -454,6 +457,7 @@ class CapturePayment:
     """To payment: take the money."""
 
     booking: Booking
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,6 +465,7 @@ class VoidPayment:
     """To payment: undo whatever was or will be authorized."""
 
     booking: Booking
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,6 +473,7 @@ class RefundPayment:
     """To payment: give money back."""
 
     booking: Booking
+    step: int
     amount: int  # minor units
     reason: str
 

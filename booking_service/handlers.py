@@ -114,17 +114,17 @@ def _message(command: Command, booking: Booking, step: Step, instrument: Instrum
     saga = step.saga
     match command:
         case Command.RESERVE:
-            return ReserveSeats(booking, saga.pay_by)
+            return ReserveSeats(booking, saga.step, saga.pay_by)
         case Command.AUTHORIZE:
-            return AuthorizePayment(booking, saga.attempt, instrument)
+            return AuthorizePayment(booking, saga.step, saga.attempt, instrument)
         case Command.CAPTURE:
-            return CapturePayment(booking)
+            return CapturePayment(booking, saga.step)
         case Command.VOID:
-            return VoidPayment(booking)
+            return VoidPayment(booking, saga.step)
         case Command.REFUND:
-            return RefundPayment(booking, saga.refund, saga.reason)
+            return RefundPayment(booking, saga.step, saga.refund, saga.reason)
         case _:
-            return MoveSeats(booking, _MOVES[command])
+            return MoveSeats(booking, saga.step, _MOVES[command])
 
 
 async def _mint_tickets(session: Session, booking: Booking) -> None:

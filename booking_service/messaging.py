@@ -64,12 +64,12 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
 
     async def on_seats_reply(session: Session, message: messages_pb2.SeatsReply) -> None:
         happening = _SEATS_OUTCOMES[message.outcome]
-        facts = Facts(reason=message.reason)
+        facts = Facts(step=message.step, reason=message.reason)
         await handlers.hear(session, wakeups, UUID(message.booking_id), happening, facts)
 
     async def on_payment_reply(session: Session, message: messages_pb2.PaymentReply) -> None:
         happening = _PAYMENT_OUTCOMES[message.outcome]
-        facts = Facts(attempt=message.attempt, reason=message.reason, action_url=message.action_url)
+        facts = Facts(step=message.step, reason=message.reason, action_url=message.action_url)
         await handlers.hear(session, wakeups, UUID(message.booking_id), happening, facts)
 
     return {
@@ -114,31 +114,32 @@ def encode(message: object) -> Outgoing:
 
 def _written(message: object) -> Message:
     match message:
-        case ReserveSeats(booking, expires_at):
+        case ReserveSeats(booking, step, expires_at):
             written: Message = messages_pb2.ReserveSeats(
-                seats=_seats(booking),
+                seats=_seats(booking, step),
                 hold_version=booking.hold_version,
                 expires_at=timestamp(expires_at),
             )
-        case MoveSeats(booking, verb):
-            written = _MOVES[verb](seats=_seats(booking))
+        case MoveSeats(booking, step, verb):
+            written = _MOVES[verb](seats=_seats(booking, step))
         case AuthorizePayment():
             written = _authorize(message)
-        case CapturePayment(booking):
+        case CapturePayment(booking, step):
             written = messages_pb2.CapturePayment(
-                payment_id=str(booking.payment_id), booking_id=str(booking.id)
+                payment_id=str(booking.payment_id), booking_id=str(booking.id), step=step
             )
-        case VoidPayment(booking):
+        case VoidPayment(booking, step):
             written = messages_pb2.VoidPayment(
-                payment_id=str(booking.payment_id), booking_id=str(booking.id)
+                payment_id=str(booking.payment_id), booking_id=str(booking.id), step=step
             )
-        case RefundPayment(booking, amount, reason):
+        case RefundPayment(booking, step, amount, reason):
             written = messages_pb2.RefundPayment(
                 payment_id=str(booking.payment_id),
                 booking_id=str(booking.id),
                 refund_id=str(refund_id_of(booking.payment_id)),
                 amount=amount,
                 reason=reason,
+                step=step,
             )
         case BookingEnded():
             written = _ended(message)
@@ -156,9 +157,12 @@ _MOVES = {
 }
 
 
-def _seats(booking: Booking) -> messages_pb2.SeatsCommand:
+def _seats(booking: Booking, step: int) -> messages_pb2.SeatsCommand:
     return messages_pb2.SeatsCommand(
-        booking_id=str(booking.id), event_id=str(booking.event.id), hold_id=str(booking.hold_id)
+        booking_id=str(booking.id),
+        event_id=str(booking.event.id),
+        hold_id=str(booking.hold_id),
+        step=step,
     )
 
 
@@ -175,6 +179,7 @@ def _authorize(message: AuthorizePayment) -> messages_pb2.AuthorizePayment:
         token=message.instrument.token,
         event_id=str(booking.event.id),
         organizer_id=str(booking.event.organizer_id),
+        step=message.step,
     )
 
 

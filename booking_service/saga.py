@@ -4,8 +4,10 @@
 others on the way in; `DEADLINES` how long it waits for the answer. `step` applies them. Everything
 here is pure: state, time and chance are arguments, and the simulation and production run this.
 
-Two rules keep it safe. A deadline means *unknown*, never *failed*: whatever may be in flight is
-compensated too. And a compensation has no failure edge: it is sent again until it is answered.
+Three rules keep it safe. A deadline means *unknown*, never *failed*: whatever may be in flight is
+compensated too. A compensation has no failure edge: it is sent again until it is answered. And
+steps are numbered: who is asked ignores a step older than the newest it has seen, and an answer
+counts only for the step the saga waits in.
 """
 
 from __future__ import annotations
@@ -242,8 +244,9 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
     },
     State.VOIDING: {
         Happening.VOIDED: [_to(State.RELEASING)],
-        # The Void that was sent may have been answered already, before this payment: again.
-        Happening.PAID_LATE: [_SEND_AGAIN],
+        # The Void that was sent may have been answered already, before this payment: a new one,
+        # which that answer does not answer.
+        Happening.PAID_LATE: [_to(State.VOIDING)],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.GIVE_UP: [_STAY],
         Happening.EVENT_CANCELLED: [_STAY],
@@ -305,7 +308,8 @@ class Saga:
     amount: int  # to pay, minor units; 0: nothing
     pay_by: datetime
     deadline_at: datetime | None
-    version: int = 1  # counts its steps
+    version: int = 1  # counts what has happened to it
+    step: int = 1  # counts what it has asked for; the same thing sent again keeps its number
     attempt: int = 1  # of at most MAX_ATTEMPTS
     resends: int = 0  # of the present state's command
     ending: State | None = None  # EXPIRED or FAILED, once it is on its way back
@@ -322,7 +326,7 @@ class Saga:
 class Facts:
     """What is known about a happening besides its name."""
 
-    attempt: int = 0  # a payment's attempt; 0: the payment as a whole
+    step: int = 0  # of an answer: the step it answers
     reason: str = ""
     action_url: str = ""
     refund: int = 0  # of a CANCEL, minor units
@@ -381,9 +385,16 @@ _GUARDS: Mapping[Guard, Callable[[Saga, Facts], bool]] = {
     Guard.PAID_LATE: lambda saga, _facts: saga.paid_late,
     Guard.TIME_RAN_OUT: lambda saga, _facts: saga.ending is State.EXPIRED,
 }
-# These speak of one attempt; of an older one they mean nothing any more.
-_OF_ONE_ATTEMPT = frozenset(
-    {Happening.AUTHORIZED, Happening.AUTHORIZATION_REFUSED, Happening.ACTION_REQUIRED}
+# All else answers a step, and to another than the present one it means nothing, whatever it says.
+_UNASKED = frozenset(
+    {
+        Happening.PAID_LATE,
+        Happening.DEADLINE,
+        Happening.NEW_ATTEMPT,
+        Happening.GIVE_UP,
+        Happening.CANCEL,
+        Happening.EVENT_CANCELLED,
+    }
 )
 _REASONS: Mapping[Happening, str] = {
     Happening.DEADLINE: "PAYMENT_TIMED_OUT",
@@ -458,7 +469,7 @@ def step(
 
 
 def _rule(saga: Saga, happening: Happening, facts: Facts) -> Rule | None:
-    if happening in _OF_ONE_ATTEMPT and facts.attempt not in {0, saga.attempt}:
+    if happening not in _UNASKED and facts.step != saga.step:
         return None
     rules = TABLE[saga.state].get(happening, ())
     return next((rule for rule in rules if _GUARDS[rule.when](saga, facts)), None)
@@ -484,7 +495,7 @@ def _sent_again(before: Saga, saga: Saga, now: datetime, jitter: float, entry: E
 
 def _moved(saga: Saga, to: State, happening: Happening, facts: Facts) -> Saga:
     """The saga in its next state, with what is decided at that moment."""
-    moved = replace(saga, state=to, resends=0, action_url="")
+    moved = replace(saga, state=to, step=saga.step + (to in COMMANDS), resends=0, action_url="")
     if happening is Happening.NEW_ATTEMPT:
         moved = replace(moved, attempt=saga.attempt + 1)
     if to is State.CONFIRMED:

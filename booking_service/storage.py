@@ -80,12 +80,13 @@ SELECT :booking_id, attendee_no - 1, seat_id, name, email
 _ADD_SAGA = """
 WITH entry AS (
     INSERT INTO timeline (booking_id, entry_no, at, state, step, outcome, attempt, detail)
-    VALUES (:booking_id, :version, clock_timestamp(), :state, :step, :outcome, :attempt, :detail)
+    VALUES (:booking_id, :version, clock_timestamp(), :state, :entry_step, :outcome, :attempt,
+            :detail)
 )
-INSERT INTO saga (booking_id, event_id, state, amount, pay_by, deadline_at, version, attempt,
+INSERT INTO saga (booking_id, event_id, state, amount, pay_by, deadline_at, version, step, attempt,
                   resends, ending, reason, event_off, paid_late, refund, action_url,
                   payment_status, refused_because, method, token)
-VALUES (:booking_id, :event_id, :state, :amount, :pay_by, :deadline_at, :version, :attempt,
+VALUES (:booking_id, :event_id, :state, :amount, :pay_by, :deadline_at, :version, :step, :attempt,
         :resends, :ending, :reason, :event_off, :paid_late, :refund, :action_url,
         :payment_status, :refused_because, :method, :token)
 """
@@ -98,9 +99,10 @@ _BOOKING_COLUMNS = """
        event.timezone, event.currency AS event_currency, event.tax_basis_points,
        event.version AS event_version,
        event.until_hours_before AS event_hours, event.percent AS event_percent,
-       saga.state, saga.amount, saga.pay_by, saga.deadline_at, saga.version, saga.attempt,
-       saga.resends, saga.ending, saga.reason, saga.event_off, saga.paid_late, saga.refund,
-       saga.action_url, saga.payment_status, saga.refused_because, saga.method, saga.token
+       saga.state, saga.amount, saga.pay_by, saga.deadline_at, saga.version, saga.step,
+       saga.attempt, saga.resends, saga.ending, saga.reason, saga.event_off, saga.paid_late,
+       saga.refund, saga.action_url, saga.payment_status, saga.refused_because, saga.method,
+       saga.token
 """
 # Who comes second waits here, and then sees what the first one made of the saga (the row is read
 # again after the wait).
@@ -137,14 +139,14 @@ UPDATE cancelled_event SET settled_at = clock_timestamp()
 _SAVE_SAGA = """
 WITH entry AS (
     INSERT INTO timeline (booking_id, entry_no, at, state, step, outcome, attempt, detail)
-    SELECT :booking_id, :version, clock_timestamp(), :entry_state, :step, :outcome,
+    SELECT :booking_id, :version, clock_timestamp(), :entry_state, :entry_step, :outcome,
            :entry_attempt, :detail
      WHERE :outcome IN ('DONE', 'REFUSED') OR :version <= :chatter
 )
 UPDATE saga
-   SET state = :state, deadline_at = :deadline_at, version = :version, attempt = :attempt,
-       resends = :resends, ending = :ending, reason = :reason, event_off = :event_off,
-       paid_late = :paid_late, refund = :refund, action_url = :action_url,
+   SET state = :state, deadline_at = :deadline_at, version = :version, step = :step,
+       attempt = :attempt, resends = :resends, ending = :ending, reason = :reason,
+       event_off = :event_off, paid_late = :paid_late, refund = :refund, action_url = :action_url,
        payment_status = :payment_status, refused_because = :refused_because,
        method = coalesce(:method, method),
        token = CASE WHEN :state = 'SECURING' THEN token ELSE '' END
@@ -304,7 +306,7 @@ async def add_saga(
         event_id=booking.event.id,
         method=instrument.method,
         token=instrument.token,
-        step=entry.step,
+        entry_step=entry.step,
         outcome=entry.outcome,
         detail=entry.detail,
         **asdict(saga),
@@ -356,7 +358,7 @@ async def save_saga(
         method=instrument.method if instrument else None,
         entry_state=entry.state,
         entry_attempt=entry.attempt,
-        step=entry.step,
+        entry_step=entry.step,
         outcome=entry.outcome,
         detail=entry.detail,
         chatter=_CHATTER_ENTRIES,
@@ -494,6 +496,7 @@ def _saga(row: Row[Any]) -> Saga:
         row.pay_by,
         row.deadline_at,
         row.version,
+        row.step,
         row.attempt,
         row.resends,
         State(row.ending) if row.ending else None,

@@ -433,10 +433,7 @@ class HoldStatus(StrEnum):
     ACTIVE = "ACTIVE"
     RESERVED = "RESERVED"
     SOLD = "SOLD"
-    UNSOLD = "UNSOLD"  # reserved again, and never sold again: a Sell that comes late is refused
-    RECLAIMED = "RECLAIMED"  # sold for good: an Unsell or Release that comes late has no effect
     RELEASED = "RELEASED"
-    RESTOCKED = "RESTOCKED"  # sold and given back: a Reclaim that comes late is refused
     EXPIRED = "EXPIRED"
 
 
@@ -445,10 +442,7 @@ SEATS_OF: Mapping[HoldStatus, str] = {
     HoldStatus.ACTIVE: "HELD",
     HoldStatus.RESERVED: "RESERVED",
     HoldStatus.SOLD: "SOLD",
-    HoldStatus.UNSOLD: "RESERVED",
-    HoldStatus.RECLAIMED: "SOLD",
     HoldStatus.RELEASED: "AVAILABLE",
-    HoldStatus.RESTOCKED: "AVAILABLE",
     HoldStatus.EXPIRED: "AVAILABLE",
 }
 _SHOWN = {"HELD": "ACTIVE", "RESERVED": "BOOKED", "SOLD": "BOOKED", "AVAILABLE": "RELEASED"}
@@ -488,12 +482,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeatsOrder:
-    """A command of the saga. The hold is its fencing token."""
+    """A command of the saga."""
 
     command: Command
     booking_id: UUID
     event_id: UUID
     hold_id: UUID
+    saga_step: int
     hold_version: int = 0  # RESERVE only
     expires_at: datetime | None = None  # RESERVE only
 
@@ -503,6 +498,7 @@ class SeatsAnswer:
     """How a command ended, to be told to the saga."""
 
     booking_id: UUID
+    saga_step: int
     outcome: Outcome
     reason: str = ""
 
@@ -539,55 +535,41 @@ def _refuses(outcome: Outcome, **reasons: str) -> dict[HoldStatus, Step]:
 
 
 _S = HoldStatus
-# Each command in each status. A command that was sent twice, or comes late, finds its effect
-# standing and is answered so, or finds a status that fences it. What is missing contradicts what
-# stands (a Release of sold seats): it has no effect and no answer, and a saga that really waits
-# for one sends it again and in the end raises its alarm.
+# Each command in each status. `step` lets no old command come here, so the newest has its way; one
+# that was sent twice finds its effect standing and is answered so.
 STEPS: Mapping[Command, _Table] = {
     Command.RESERVE: {
         **_moves(_S.RESERVED, Outcome.RESERVED, _S.ACTIVE),
-        **_stands(Outcome.RESERVED, _S.RESERVED, _S.SOLD, _S.UNSOLD, _S.RECLAIMED),
-        **_refuses(
-            Outcome.RESERVE_REFUSED,
-            RELEASED="HOLD_RELEASED",
-            RESTOCKED="HOLD_RELEASED",
-            EXPIRED="HOLD_EXPIRED",
-        ),
+        **_stands(Outcome.RESERVED, _S.RESERVED, _S.SOLD),
+        **_refuses(Outcome.RESERVE_REFUSED, RELEASED="HOLD_RELEASED", EXPIRED="HOLD_EXPIRED"),
     },
     Command.SELL: {
         **_moves(_S.SOLD, Outcome.SOLD, _S.RESERVED),
-        **_stands(Outcome.SOLD, _S.SOLD, _S.RECLAIMED),
+        **_stands(Outcome.SOLD, _S.SOLD),
         **_refuses(
             Outcome.SELL_REFUSED,
             ACTIVE="HOLD_NOT_BOOKED",
-            UNSOLD="HOLD_RELEASED",
             RELEASED="HOLD_RELEASED",
-            RESTOCKED="HOLD_RELEASED",
             EXPIRED="HOLD_EXPIRED",
         ),
     },
     Command.UNSELL: {
-        **_moves(_S.UNSOLD, Outcome.UNSOLD, _S.SOLD, _S.RESERVED),
-        **_stands(Outcome.UNSOLD, _S.UNSOLD, _S.RELEASED, _S.RESTOCKED, _S.EXPIRED),
+        **_moves(_S.RESERVED, Outcome.UNSOLD, _S.SOLD),
+        **_stands(Outcome.UNSOLD, _S.ACTIVE, _S.RESERVED, _S.RELEASED, _S.EXPIRED),
     },
+    # Also what is SOLD: a Reclaim that was refused may have succeeded when it came once more.
     Command.RELEASE: {
-        **_moves(_S.RELEASED, Outcome.RELEASED, _S.ACTIVE, _S.RESERVED, _S.UNSOLD),
-        **_stands(Outcome.RELEASED, _S.RELEASED, _S.RESTOCKED, _S.EXPIRED),
+        **_moves(_S.RELEASED, Outcome.RELEASED, _S.ACTIVE, _S.RESERVED, _S.SOLD),
+        **_stands(Outcome.RELEASED, _S.RELEASED, _S.EXPIRED),
     },
     Command.RESTOCK: {
-        **_moves(_S.RESTOCKED, Outcome.RESTOCKED, _S.ACTIVE, _S.RESERVED, _S.UNSOLD),
-        **_moves(_S.RESTOCKED, Outcome.RESTOCKED, _S.SOLD, _S.RECLAIMED, _S.RELEASED),
-        **_stands(Outcome.RESTOCKED, _S.RESTOCKED, _S.EXPIRED),
+        **_moves(_S.RELEASED, Outcome.RESTOCKED, _S.ACTIVE, _S.RESERVED, _S.SOLD),
+        **_stands(Outcome.RESTOCKED, _S.RELEASED, _S.EXPIRED),
     },
     Command.RECLAIM: {
-        **_moves(_S.RECLAIMED, Outcome.RECLAIMED, _S.RELEASED, _S.RESERVED, _S.UNSOLD),
-        **_stands(Outcome.RECLAIMED, _S.RECLAIMED, _S.SOLD),
-        **_refuses(
-            Outcome.RECLAIM_REFUSED,
-            ACTIVE="HOLD_NOT_BOOKED",
-            RESTOCKED="HOLD_RELEASED",
-            EXPIRED="HOLD_EXPIRED",
-        ),
+        **_moves(_S.SOLD, Outcome.RECLAIMED, _S.RELEASED, _S.RESERVED),
+        **_stands(Outcome.RECLAIMED, _S.SOLD),
+        **_refuses(Outcome.RECLAIM_REFUSED, ACTIVE="HOLD_NOT_BOOKED", EXPIRED="HOLD_EXPIRED"),
     },
 }
 # The hold is another booking's: nothing of it changes.
@@ -613,13 +595,19 @@ class HoldState:
     version: int
     seats: int
     tickets: int
-    booking_id: UUID | None
+    booking_id: UUID | None  # whose commands it has seen
+    saga_step: int  # the newest of them; 0: none
 
 
 def step(order: SeatsOrder, hold: HoldState, *, event_open: bool) -> Step | None:
-    """What the command does to the hold; None where it contradicts what stands."""
+    """What the command does to the hold; None, no answer even, where a newer one came before.
+
+    `event_open` matters to RESERVE alone. A command without a step is older than any other.
+    """
     if hold.booking_id not in (None, order.booking_id):
         return _FOREIGN[order.command]
+    if order.saga_step < max(hold.saga_step, 1):
+        return None
     if order.command is Command.RESERVE and hold.status is HoldStatus.ACTIVE:
         refusals = {
             "HOLD_EXPIRED": hold.due,
@@ -629,6 +617,4 @@ def step(order: SeatsOrder, hold: HoldState, *, event_open: bool) -> Step | None
         for reason, applies in refusals.items():
             if applies:
                 return Step(None, Outcome.RESERVE_REFUSED, reason)
-    if order.command is Command.RECLAIM and hold.booking_id is None:
-        return Step(None, Outcome.RECLAIM_REFUSED, "HOLD_NOT_BOOKED")
-    return STEPS[order.command].get(hold.status)
+    return STEPS[order.command][hold.status]

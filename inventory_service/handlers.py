@@ -388,13 +388,13 @@ async def release_hold(
         await storage.shrink_hold(session, hold, part)
         await storage.uncount_places(session, [(hold.event_id, customer_id, len(part))])
     else:
-        await _move(session, hold, HoldStatus.RELEASED, None)
+        await _move(session, hold, HoldStatus.RELEASED)
     return await get_hold(session, layouts, customer_id, hold_id)
 
 
-async def _move(session: Session, hold: HoldState, to: HoldStatus, booking_id: UUID | None) -> None:
+async def _move(session: Session, hold: HoldState, to: HoldStatus) -> None:
     """Moves a locked hold on, and all that it has along."""
-    await storage.move_hold(session, hold, to, booking_id)
+    await storage.move_hold(session, hold, to)
     await _move_places(session, hold, to)
 
 
@@ -415,36 +415,39 @@ async def _move_places(session: Session, hold: HoldState, to: HoldStatus) -> Non
 async def carry_out(session: Session, order: SeatsOrder) -> None:
     """Does what the booking's saga asks for and answers it; a second time it only answers.
 
-    A command that contradicts what stands has no effect and no answer.
+    A command older than one that was seen before has no effect and no answer.
     """
-    hold = await storage.lock_or_bury(session, order.event_id, order.hold_id, order.booking_id)
-    sale = await storage.find_sale(session, order.event_id)
+    hold = await storage.lock_or_bury(session, order.event_id, order.hold_id)
+    reserves = order.command is Command.RESERVE
+    sale = await storage.find_sale(session, order.event_id) if reserves else None
     planned = step(order, hold, event_open=sale is not None and sale.open)
     if planned is None:
-        log.error(
-            "command contradicts what stands",
+        log.info(
+            "command older than the newest seen",
             command=order.command,
-            status=hold.status,
+            saga_step=order.saga_step,
+            newest=hold.saga_step,
             hold_id=hold.hold_id,
             booking_id=order.booking_id,
         )
         return
+    await storage.note_step(session, hold, order)
     done = planned if planned.to is None else await _advance(session, order, hold, planned)
-    session.send(SeatsAnswer(order.booking_id, done.outcome, done.reason))
+    session.send(SeatsAnswer(order.booking_id, order.saga_step, done.outcome, done.reason))
 
 
 async def _advance(session: Session, order: SeatsOrder, hold: HoldState, planned: Step) -> Step:
     assert planned.to is not None  # noqa: S101 - narrows the type; checked by the caller
     if order.command is Command.RESERVE:
-        if not await storage.reserve_hold(session, hold, order.booking_id, order.expires_at):
+        if not await storage.reserve_hold(session, hold, order.expires_at):
             return Step(None, Outcome.RESERVE_REFUSED, "HOLD_EXPIRED")
         await _move_places(session, hold, planned.to)
     elif order.command is Command.RECLAIM and SEATS_OF[hold.status] == "AVAILABLE":
         if not await _take_back(session, hold):
             return Step(None, Outcome.RECLAIM_REFUSED, "SEATS_UNAVAILABLE")
-        await storage.move_hold(session, hold, planned.to, order.booking_id)
+        await storage.move_hold(session, hold, planned.to)
     else:
-        await _move(session, hold, planned.to, order.booking_id)
+        await _move(session, hold, planned.to)
     return planned
 
 

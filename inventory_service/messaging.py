@@ -87,6 +87,7 @@ async def on_reserve_seats(session: Session, message: messages_pb2.ReserveSeats)
             UUID(message.seats.booking_id),
             UUID(message.seats.event_id),
             UUID(message.seats.hold_id),
+            message.seats.step,
             message.hold_version,
             message.expires_at.ToDatetime(UTC),
         ),
@@ -96,10 +97,8 @@ async def on_reserve_seats(session: Session, message: messages_pb2.ReserveSeats)
 def _on(command: Command) -> Callable[[Session, Any], Awaitable[None]]:
     async def handle(session: Session, message: _SeatsMessage) -> None:
         seats = message.seats
-        await handlers.carry_out(
-            session,
-            SeatsOrder(command, UUID(seats.booking_id), UUID(seats.event_id), UUID(seats.hold_id)),
-        )
+        ids = UUID(seats.booking_id), UUID(seats.event_id), UUID(seats.hold_id)
+        await handlers.carry_out(session, SeatsOrder(command, *ids, seats.step))
 
     return handle
 
@@ -121,10 +120,11 @@ QUEUES: Mapping[str, Handlers] = {
 def encode(message: object) -> Outgoing:
     """The outbox's form of a message of the domain."""
     match message:
-        case SeatsAnswer(booking_id, outcome, reason):
+        case SeatsAnswer(booking_id, saga_step, outcome, reason):
             return encoded(
                 messages_pb2.SeatsReply(
                     booking_id=str(booking_id),
+                    step=saga_step,
                     outcome=messages_pb2.SeatsReply.Outcome.Value(f"OUTCOME_{outcome}"),
                     reason=reason,
                 )

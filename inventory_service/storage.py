@@ -30,6 +30,7 @@ from inventory_service.domain import (
     Line,
     Opening,
     Row,
+    SeatsOrder,
     Section,
     Tier,
     shown_status,
@@ -539,32 +540,38 @@ SELECT hold_id, seat_no, section_id, tier_id, quantity, price
  ORDER BY hold_id, line_no
 """
 _LOCK_OWN = """
-SELECT event_id, hold_id, customer_id, status, version, seats, tickets, booking_id,
+SELECT event_id, hold_id, customer_id, status, version, seats, tickets, booking_id, saga_step,
        expires_at <= clock_timestamp() AS due
   FROM hold WHERE hold_id = :hold_id AND customer_id = :customer_id FOR UPDATE
 """
 _LOCK = """
-SELECT event_id, hold_id, customer_id, status, version, seats, tickets, booking_id,
+SELECT event_id, hold_id, customer_id, status, version, seats, tickets, booking_id, saga_step,
        expires_at <= clock_timestamp() AS due
   FROM hold WHERE event_id = :event_id AND hold_id = :hold_id FOR UPDATE
 """
 # A command for a hold that never was leaves one that has ended.
 _BURY = """
 INSERT INTO hold (event_id, hold_id, status, seats, tickets, created_at, expires_at,
-                  extendable_until, booking_id)
+                  extendable_until)
 VALUES (:event_id, :hold_id, 'RELEASED', 0, 0, clock_timestamp(), clock_timestamp(),
-        clock_timestamp(), :booking_id)
+        clock_timestamp())
     ON CONFLICT (event_id, hold_id) DO NOTHING
+"""
+# A booking's alone, and never back to an older step, whatever was judged before.
+_NOTE_STEP = """
+UPDATE hold SET booking_id = :booking_id, saga_step = :saga_step
+ WHERE event_id = :event_id AND hold_id = :hold_id
+   AND coalesce(booking_id, :booking_id) = :booking_id AND saga_step < :saga_step
 """
 # Under the row's lock. An active hold is moved on by its booking only while its time lasts, by
 # the time it is now, not when the lock was asked for.
 _RESERVE = """
-UPDATE hold SET status = 'RESERVED', booking_id = :booking_id, expires_at = :expires_at
+UPDATE hold SET status = 'RESERVED', expires_at = :expires_at
  WHERE event_id = :event_id AND hold_id = :hold_id
    AND status = 'ACTIVE' AND expires_at > clock_timestamp()
 """
 _MOVE = """
-UPDATE hold SET status = :status, booking_id = coalesce(booking_id, :booking_id)
+UPDATE hold SET status = :status
  WHERE event_id = :event_id AND hold_id = :hold_id AND status = :was
 """
 # Extending changes this row alone, so whoever wants to expire the hold has to change it too: the
@@ -704,13 +711,11 @@ async def lock_own_hold(session: Session, hold_id: UUID, customer_id: UUID) -> H
     return _state(await session.first(_LOCK_OWN, hold_id=hold_id, customer_id=customer_id))
 
 
-async def lock_or_bury(
-    session: Session, event_id: UUID, hold_id: UUID, booking_id: UUID
-) -> HoldState:
+async def lock_or_bury(session: Session, event_id: UUID, hold_id: UUID) -> HoldState:
     """Locks the hold; one that never was is made, ended, so that it can never begin."""
     row = await session.first(_LOCK, event_id=event_id, hold_id=hold_id)
     if row is None:
-        await session.execute(_BURY, event_id=event_id, hold_id=hold_id, booking_id=booking_id)
+        await session.execute(_BURY, event_id=event_id, hold_id=hold_id)
         row = await session.one(_LOCK, event_id=event_id, hold_id=hold_id)
     state = _state(row)
     assert state is not None  # noqa: S101 - narrows the type; the row is there
@@ -730,34 +735,40 @@ def _state(row: Record[Any] | None) -> HoldState | None:
         row.seats,
         row.tickets,
         row.booking_id,
+        row.saga_step,
     )
 
 
-async def reserve_hold(
-    session: Session, hold: HoldState, booking_id: UUID, expires_at: datetime | None
-) -> bool:
+async def note_step(session: Session, hold: HoldState, order: SeatsOrder) -> None:
+    """Notes the newest step asked of a locked hold, and whose it is."""
+    await session.execute(
+        _NOTE_STEP,
+        event_id=hold.event_id,
+        hold_id=hold.hold_id,
+        booking_id=order.booking_id,
+        saga_step=order.saga_step,
+    )
+
+
+async def reserve_hold(session: Session, hold: HoldState, expires_at: datetime | None) -> bool:
     """Gives a locked, active hold to its booking; False where its time has just passed."""
     reserved = await session.execute(
         _RESERVE,
         event_id=hold.event_id,
         hold_id=hold.hold_id,
-        booking_id=booking_id,
         expires_at=expires_at,
     )
     return reserved.rowcount == 1
 
 
-async def move_hold(
-    session: Session, hold: HoldState, to: HoldStatus, booking_id: UUID | None
-) -> None:
-    """Changes the status of a locked hold, and notes whose it is, if that was not known."""
+async def move_hold(session: Session, hold: HoldState, to: HoldStatus) -> None:
+    """Changes the status of a locked hold."""
     await session.execute(
         _MOVE,
         event_id=hold.event_id,
         hold_id=hold.hold_id,
         was=hold.status,
         status=to,
-        booking_id=booking_id,
     )
 
 

@@ -267,6 +267,7 @@ class Payment:
     status: Status = Status.INITIATED
     attempts: tuple[Attempt, ...] = ()
     created_at: datetime | None = None  # set by the database
+    saga_step: int = 0  # the newest that commanded it: older ones have no effect
 
     @property
     def last(self) -> Attempt | None:
@@ -313,6 +314,7 @@ class Reply:
     attempt: int = 0
     reason: str = ""
     action_url: str = ""
+    saga_step: int = 0  # set when it is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +347,11 @@ def refund_key(refund_id: UUID) -> str:
 
 
 # --- commands ------------------------------------------------------------------------------------
+
+
+def commanded(payment: Payment, saga_step: int) -> Payment | None:
+    """The payment as a command of that step finds it; None where a newer one came before."""
+    return replace(payment, saga_step=saga_step) if saga_step >= payment.saga_step else None
 
 
 def authorize(payment: Payment, number: int, method: str, token: str | None) -> Step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from chassis.database import Session
@@ -37,6 +37,8 @@ log = get_logger(__name__)
 
 
 # --- commands ------------------------------------------------------------------------------------
+# Each brings the saga's step that asks. One older than the newest that was seen has no effect and
+# no answer.
 
 
 async def authorize(
@@ -51,32 +53,47 @@ async def authorize(
     """Starts an attempt of the payment, which is `offered` if there is none yet."""
     # The row first, whoever writes it: of an Authorize and a Void that meet, one finds the other.
     fresh = await storage.add_payment(session, offered)
-    payment = offered if fresh else await _lock(session, offered.id)
-    await _apply(session, payment, domain.authorize(payment, attempt, method, token), provider)
+    stored = offered if fresh else await _lock(session, offered.id)
+    if payment := _commanded(stored, "AUTHORIZE", offered.saga_step):
+        step = domain.authorize(payment, attempt, method, token)
+        await _apply(session, stored, step, provider)
 
 
-async def capture(session: Session, payment_id: UUID, *, provider: str) -> None:
+async def capture(session: Session, payment_id: UUID, *, saga_step: int, provider: str) -> None:
     """Asks for the authorized money.
 
     Raises:
         PaymentNotFoundError: there is no such payment.
     """
-    payment = await _lock(session, payment_id)
-    await _apply(session, payment, domain.capture(payment), provider)
+    stored = await _lock(session, payment_id)
+    if payment := _commanded(stored, "CAPTURE", saga_step):
+        await _apply(session, stored, domain.capture(payment), provider)
 
 
-async def void(session: Session, payment_id: UUID, booking_id: UUID, *, provider: str) -> None:
+async def void(
+    session: Session, payment_id: UUID, booking_id: UUID, *, saga_step: int, provider: str
+) -> None:
     """Undoes the payment; where it has not begun, a tombstone keeps it from ever beginning."""
-    tombstone = Payment(payment_id, booking_id, void=True, status=domain.Status.VOIDED)
+    tombstone = Payment(
+        payment_id, booking_id, void=True, status=domain.Status.VOIDED, saga_step=saga_step
+    )
     fresh = await storage.add_payment(session, tombstone)
-    payment = tombstone if fresh else await _lock(session, payment_id)
-    unknown = [each.number for each in payment.attempts if each.charge is ChargeState.UNKNOWN]
-    unsent = await storage.take_back_unsent(session, payment_id, unknown)
-    await _apply(session, payment, domain.void(payment, unsent), provider)
+    stored = tombstone if fresh else await _lock(session, payment_id)
+    if payment := _commanded(stored, "VOID", saga_step):
+        unknown = [each.number for each in payment.attempts if each.charge is ChargeState.UNKNOWN]
+        unsent = await storage.take_back_unsent(session, payment_id, unknown)
+        await _apply(session, stored, domain.void(payment, unsent), provider)
 
 
 async def refund(
-    session: Session, payment_id: UUID, refund_id: UUID, amount: int, reason: str, *, provider: str
+    session: Session,
+    payment_id: UUID,
+    refund_id: UUID,
+    amount: int,
+    reason: str,
+    *,
+    saga_step: int,
+    provider: str,
 ) -> None:
     """Gives captured money back.
 
@@ -84,10 +101,24 @@ async def refund(
         PaymentNotFoundError: there is no such payment.
         NothingCapturedError: it never took any money.
     """
-    payment = await _lock(session, payment_id)
-    known = await storage.find_refund(session, refund_id)
-    step = domain.refund(payment, refund_id, amount, reason, known)
-    await _apply(session, payment, step, provider)
+    stored = await _lock(session, payment_id)
+    if payment := _commanded(stored, "REFUND", saga_step):
+        known = await storage.find_refund(session, refund_id)
+        step = domain.refund(payment, refund_id, amount, reason, known)
+        await _apply(session, stored, step, provider)
+
+
+def _commanded(stored: Payment, command: str, saga_step: int) -> Payment | None:
+    payment = domain.commanded(stored, saga_step)
+    if payment is None:
+        log.info(
+            "command older than the newest seen",
+            command=command,
+            saga_step=saga_step,
+            newest=stored.saga_step,
+            payment=stored.id,
+        )
+    return payment
 
 
 # --- what providers tell -------------------------------------------------------------------------
@@ -229,7 +260,7 @@ async def _apply(
     for refund in step.refunds:
         await storage.add_refund(session, after.id, refund)
     for reply in step.replies:
-        session.send(reply)
+        session.send(replace(reply, saga_step=after.saga_step))
 
 
 async def _record_refund(

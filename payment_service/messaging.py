@@ -30,6 +30,7 @@ def encode(message: object) -> Outgoing:
             outcome=messages_pb2.PaymentReply.Outcome.Value(f"OUTCOME_{message.outcome}"),
             reason=message.reason,
             action_url=message.action_url,
+            step=message.saga_step,
         )
     )
 
@@ -46,6 +47,7 @@ def commands(provider: str, wake: Callable[[], None]) -> Handlers:
             organizer_id=UUID(message.organizer_id),
             amount=message.amount.amount,
             currency=message.amount.currency,
+            saga_step=message.step,
         )
         await handlers.authorize(
             session,
@@ -57,11 +59,17 @@ def commands(provider: str, wake: Callable[[], None]) -> Handlers:
         )
 
     async def on_capture(session: Session, message: messages_pb2.CapturePayment) -> None:
-        await handlers.capture(session, UUID(message.payment_id), provider=provider)
+        await handlers.capture(
+            session, UUID(message.payment_id), saga_step=message.step, provider=provider
+        )
 
     async def on_void(session: Session, message: messages_pb2.VoidPayment) -> None:
         await handlers.void(
-            session, UUID(message.payment_id), UUID(message.booking_id), provider=provider
+            session,
+            UUID(message.payment_id),
+            UUID(message.booking_id),
+            saga_step=message.step,
+            provider=provider,
         )
 
     async def on_refund(session: Session, message: messages_pb2.RefundPayment) -> None:
@@ -71,6 +79,7 @@ def commands(provider: str, wake: Callable[[], None]) -> Handlers:
             UUID(message.refund_id),
             message.amount,
             message.reason,
+            saga_step=message.step,
             provider=provider,
         )
 

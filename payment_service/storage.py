@@ -9,7 +9,7 @@ what is locked.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -31,14 +31,14 @@ from payment_service.ledger import Entry
 
 _ADD_PAYMENT = """
 INSERT INTO payment (id, booking_id, booking_reference, customer_id, organizer_id, amount, currency,
-                     void, status)
+                     void, status, saga_step)
 VALUES (:id, :booking_id, :booking_reference, :customer_id, :organizer_id, :amount, :currency,
-        :void, :status)
+        :void, :status, :saga_step)
     ON CONFLICT (id) DO NOTHING
 """
 _PAYMENT_COLUMNS = """
 SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, currency, void, status,
-       created_at
+       created_at, saga_step
   FROM payment
 """
 # In one order everywhere, so that two batches can't wait for each other.
@@ -53,7 +53,9 @@ SELECT payment_id, number, method, token, status, reason, charge, charge_id, act
        capture, captured, refunding, refunded, created_at
   FROM attempt WHERE payment_id = ANY(:ids) ORDER BY payment_id, number
 """
-_SAVE_PAYMENT = "UPDATE payment SET void = :void, status = :status WHERE id = :id"
+_SAVE_PAYMENT = """
+UPDATE payment SET void = :void, status = :status, saga_step = :saga_step WHERE id = :id
+"""
 _ADD_ATTEMPT = """
 INSERT INTO attempt (payment_id, number, method, token, provider_key, status, charge)
 VALUES (:payment_id, :number, :method, :token, :provider_key, :status, :charge)
@@ -165,6 +167,7 @@ async def add_payment(session: Session, payment: Payment) -> bool:
         currency=payment.currency or None,
         void=payment.void,
         status=payment.status,
+        saga_step=payment.saga_step,
     )
     return result.rowcount == 1
 
@@ -190,8 +193,14 @@ async def find_payment(session: Session, id: UUID, *, owner: UUID | None) -> Pay
 
 async def save(session: Session, before: Payment, after: Payment) -> None:
     """Writes what changed. The payment's lock must be held."""
-    if (before.void, before.status) != (after.void, after.status):
-        await session.execute(_SAVE_PAYMENT, id=after.id, void=after.void, status=after.status)
+    if replace(before, attempts=after.attempts) != after:
+        await session.execute(
+            _SAVE_PAYMENT,
+            id=after.id,
+            void=after.void,
+            status=after.status,
+            saga_step=after.saga_step,
+        )
     for attempt in after.attempts:
         known = before.find(attempt.number)
         if known is None:
@@ -244,6 +253,7 @@ def _payment(row: Row[Any], attempts: Iterable[Row[Any]]) -> Payment:
         status=Status(row.status),
         attempts=tuple(_attempt(each) for each in attempts),
         created_at=row.created_at,
+        saga_step=row.saga_step,
     )
 
 

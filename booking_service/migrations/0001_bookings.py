@@ -114,6 +114,7 @@ def upgrade() -> None:
             pay_by timestamptz NOT NULL,
             deadline_at timestamptz,
             version integer NOT NULL CHECK (version > 0),
+            step integer NOT NULL CHECK (step > 0),  -- the newest that was asked for
             attempt smallint NOT NULL CHECK (attempt BETWEEN 1 AND 3),
             resends integer NOT NULL CHECK (resends >= 0),
             ending text CHECK (ending IN ('FAILED', 'EXPIRED', 'CANCELLED')),

@@ -100,20 +100,21 @@ _STATEMENTS = (
         event_id uuid NOT NULL,
         hold_id uuid NOT NULL,  -- UUIDv7: the order of making; the fencing token
         customer_id uuid,  -- null: a tombstone for a hold that never was
-        status text NOT NULL CHECK (status IN ('ACTIVE', 'RESERVED', 'SOLD', 'UNSOLD', 'RECLAIMED',
-                                               'RELEASED', 'RESTOCKED', 'EXPIRED')),
+        status text NOT NULL
+            CHECK (status IN ('ACTIVE', 'RESERVED', 'SOLD', 'RELEASED', 'EXPIRED')),
         version integer NOT NULL DEFAULT 1,  -- rises when its lines change
         seats integer NOT NULL CHECK (seats >= 0),
         tickets integer NOT NULL CHECK (tickets >= 0),
         created_at timestamptz NOT NULL,
         expires_at timestamptz NOT NULL,
         extendable_until timestamptz NOT NULL,
-        booking_id uuid,
+        booking_id uuid,  -- whose commands it has seen
+        saga_step integer NOT NULL DEFAULT 0,  -- the newest of them: older ones have no effect
         PRIMARY KEY (event_id, hold_id),
-        CHECK (customer_id IS NOT NULL OR status IN ('RELEASED', 'RESTOCKED')),
+        CHECK (customer_id IS NOT NULL OR status = 'RELEASED'),
         CHECK (status <> 'ACTIVE' OR (seats + tickets > 0 AND expires_at <= extendable_until)),
-        CHECK (booking_id IS NOT NULL
-               OR status NOT IN ('RESERVED', 'SOLD', 'UNSOLD', 'RECLAIMED'))
+        CHECK (booking_id IS NOT NULL OR status NOT IN ('RESERVED', 'SOLD')),
+        CHECK (CASE WHEN booking_id IS NULL THEN saga_step = 0 ELSE saga_step > 0 END)
     ) WITH (fillfactor = 70)
     """,
     "CREATE INDEX hold_by_id ON hold (hold_id)",

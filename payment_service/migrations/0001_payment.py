@@ -20,6 +20,7 @@ TABLES = (
         void boolean NOT NULL DEFAULT false,  -- a Void was commanded
         status text NOT NULL CHECK (status IN ('INITIATED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED', 'FAILED', 'VOIDED', 'REFUNDED', 'PARTIALLY_REFUNDED')),
         created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        saga_step integer NOT NULL CHECK (saga_step > 0),  -- the newest seen: older ones have no effect
         -- A tombstone, voided before anything was to be paid, knows its ids alone.
         CHECK (void OR num_nulls(booking_reference, customer_id, organizer_id, amount, currency) = 0)
     )

@@ -93,15 +93,18 @@ class Box:
         }
         await self.hears(messages_pb2.EventPublished(**(facts | changes)))
 
-    async def seats(self, booking: Any, outcome: Any, reason: str = "") -> None:
-        await self.hears(Seats(booking_id=booking.id, outcome=outcome, reason=reason))
+    async def seats(self, booking: Any, outcome: Any, reason: str = "", step: int = 0) -> None:
+        """Inventory answers: the newest step, unless told which."""
+        step = step or await self.step(booking)
+        await self.hears(Seats(booking_id=booking.id, outcome=outcome, reason=reason, step=step))
 
-    async def paid(self, booking: Any, outcome: Any, attempt: int = 1, **facts: str) -> None:
+    async def paid(self, booking: Any, outcome: Any, step: int = 0, **facts: str) -> None:
+        """Payment answers: the newest step, unless told which."""
         await self.hears(
             Payment(
                 booking_id=booking.id,
                 payment_id=booking.payment.id,
-                attempt=attempt,
+                step=step or await self.step(booking),
                 outcome=outcome,
                 **facts,
             )
@@ -193,6 +196,9 @@ class Box:
     async def state(self, booking: Any) -> str:
         return str(await self.scalar("SELECT state FROM saga WHERE booking_id = :id", booking))
 
+    async def step(self, booking: Any) -> int:
+        return int(await self.scalar("SELECT step FROM saga WHERE booking_id = :id", booking))
+
     async def scalar(self, sql: str, booking: Any) -> Any:
         async with self.database.transaction() as session:
             return await session.scalar(sql, id=UUID(booking.id))
@@ -283,6 +289,8 @@ async def test_a_booking_goes_from_hold_to_tickets(box: Box) -> None:
     assert sent["AuthorizePayment"]["amount"] == {"amount": "135600", "currency": "NPR"}
     assert sent["AuthorizePayment"]["token"] == "tok_ok"
     assert sent["BookingEnded"]["status"] == "CONFIRMED"
+    asked = [body.get("seats", body).get("step") for body in sent.values()]
+    assert asked == [1, 2, 3, 4, None]
     steps = [(entry.step, entry.state) for entry in await box.timeline(booking)]
     assert steps == [
         ("CREATED", "SECURING"),
@@ -322,18 +330,16 @@ async def test_a_booking_with_nothing_to_pay_never_meets_payment(box: Box) -> No
 async def test_a_declined_card_leaves_two_more_tries_then_the_seats_go_back(box: Box) -> None:
     booking = await box.to_authorizing()
     for attempt in (1, 2):
-        await box.paid(
-            booking, Payment.OUTCOME_AUTHORIZATION_REFUSED, attempt, reason="CARD_DECLINED"
-        )
+        await box.paid(booking, Payment.OUTCOME_AUTHORIZATION_REFUSED, reason="CARD_DECLINED")
         shown = await box.get(booking, wait=20)
         assert (shown.status, shown.payment.status) == ("PENDING", "FAILED")
         assert shown.payment.refused_because == "CARD_DECLINED"
         again = await box.attempt(booking, method="KHALTI", payment_token="")
         assert (again.payment.attempt, again.payment.method) == (attempt + 1, "KHALTI")
         assert again.payment.status == "INITIATED"
-    await box.paid(booking, Payment.OUTCOME_AUTHORIZED, 1)
+    await box.paid(booking, Payment.OUTCOME_AUTHORIZED, step=2)
     assert await box.state(booking) == "AUTHORIZING"  # an old attempt's answer
-    await box.paid(booking, Payment.OUTCOME_AUTHORIZATION_REFUSED, 3, reason="CARD_DECLINED")
+    await box.paid(booking, Payment.OUTCOME_AUTHORIZATION_REFUSED, reason="CARD_DECLINED")
     await box.seats(booking, Seats.OUTCOME_RELEASED)
     ended = await box.get(booking)
     assert (ended.status, ended.reason) == ("FAILED", "CARD_DECLINED")
@@ -496,6 +502,8 @@ async def test_a_command_that_is_not_answered_is_sent_again(box: Box) -> None:
     for _ in range(3):
         await box.let_time_pass(booking)
     assert (await box.asked(booking)).count("CapturePayment") == 4
+    captures = [body for type, body in await box.sent(booking) if type == "CapturePayment"]
+    assert captures == [captures[0]] * 4  # an answer to any of them is good
     await box.paid(booking, Payment.OUTCOME_CAPTURED)
     assert (await box.get(booking)).status == "CONFIRMED"
     assert [entry.outcome for entry in await box.timeline(booking)][4:7] == ["RESENT"] * 3
@@ -677,7 +685,7 @@ async def test_a_payment_after_the_event_was_called_off_goes_back(box: Box) -> N
 
 async def test_a_reply_delivered_again_has_no_effect(box: Box) -> None:
     booking = await box.to_authorizing()
-    reply = Payment(booking_id=booking.id, attempt=1, outcome=Payment.OUTCOME_AUTHORIZED)
+    reply = Payment(booking_id=booking.id, step=2, outcome=Payment.OUTCOME_AUTHORIZED)
     consumer = Consumer(
         "booking.replies", box.queues["booking.replies"], box.database, cast("Broker", None)
     )
@@ -688,6 +696,20 @@ async def test_a_reply_delivered_again_has_no_effect(box: Box) -> None:
     await box.hears(reply)
     assert (await box.asked(booking)).count("SellSeats") == 1
     assert [entry.outcome for entry in await box.timeline(booking)][2:] == ["DONE", "IGNORED"]
+
+
+async def test_an_answer_to_an_older_step_has_no_effect(box: Box) -> None:
+    booking = await box.to_authorizing()
+    await box.let_time_pass(booking)
+    void = await box.step(booking)
+    await box.paid(booking, Payment.OUTCOME_PAID_LATE)  # between the Void and its answer
+    await box.paid(booking, Payment.OUTCOME_VOIDED, step=void)
+    assert await box.state(booking) == "VOIDING"
+    voids = [body["step"] for type, body in await box.sent(booking) if type == "VoidPayment"]
+    assert voids == [void, void + 1]
+    await box.paid(booking, Payment.OUTCOME_VOIDED, step=void + 1)
+    await box.seats(booking, Seats.OUTCOME_RELEASED)
+    assert (await box.get(booking)).status == "EXPIRED"
 
 
 async def test_a_reply_about_no_booking_is_not_swallowed(box: Box) -> None:
@@ -703,9 +725,7 @@ async def test_of_a_deadline_and_a_reply_at_once_one_wins_and_the_other_settles(
     async with box.database.transaction() as session:
         await session.execute("UPDATE saga SET deadline_at = clock_timestamp()")
     replies = (
-        box.hears(
-            Payment(booking_id=booking.id, attempt=1, outcome=Payment.OUTCOME_AUTHORIZED), other
-        )
+        box.hears(Payment(booking_id=booking.id, step=2, outcome=Payment.OUTCOME_AUTHORIZED), other)
         for booking in bookings
     )
     await asyncio.gather(

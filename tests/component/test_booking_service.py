@@ -83,7 +83,9 @@ async def test_it_asks_through_the_broker_and_hears_the_answer(
                 commands,
                 "booking.replies",
                 messages_pb2.SeatsReply(
-                    booking_id=booking.id, outcome=messages_pb2.SeatsReply.OUTCOME_RESERVED
+                    booking_id=booking.id,
+                    outcome=messages_pb2.SeatsReply.OUTCOME_RESERVED,
+                    step=1,
                 ),
             )
 

@@ -80,14 +80,21 @@ class Desk:
 
     async def replies(self, payment: Purchase) -> list[tuple[str, str]]:
         """Outcome and reason of each reply so far."""
+        return [(outcome, reason) for outcome, reason, _step in await self._replies(payment)]
+
+    async def steps(self, payment: Purchase) -> list[tuple[str, int]]:
+        """Outcome and step of each reply so far."""
+        return [(outcome, step) for outcome, _reason, step in await self._replies(payment)]
+
+    async def _replies(self, payment: Purchase) -> list[tuple[str, str, int]]:
         async with self.database.transaction() as session:
             rows = await session.all(
                 "SELECT body FROM outbox WHERE body::jsonb->>'payment_id' = :id ORDER BY id",
                 id=payment.id,
             )
-        bodies = [json.loads(row.body) for row in rows]
         return [
-            (body["outcome"].removeprefix("OUTCOME_"), body.get("reason", "")) for body in bodies
+            (body["outcome"].removeprefix("OUTCOME_"), body.get("reason", ""), body["step"])
+            for body in (json.loads(row.body) for row in rows)
         ]
 
     async def outcomes(self, payment: Purchase) -> list[str]:
@@ -135,7 +142,7 @@ class Desk:
 
 @dataclass(frozen=True)
 class Purchase:
-    """A payment as the booking knows it."""
+    """A payment as the booking knows it; its commands' steps rise in the order of the saga."""
 
     id: str = field(default_factory=lambda: str(uuid7()))
     booking_id: str = field(default_factory=lambda: str(uuid7()))
@@ -156,13 +163,16 @@ class Purchase:
             token=token,
             event_id=str(uuid7()),
             organizer_id=str(UUID(int=7)),
+            step=1 + attempt,
         )
 
-    def capture(self) -> messages_pb2.CapturePayment:
-        return messages_pb2.CapturePayment(payment_id=self.id, booking_id=self.booking_id)
+    def capture(self, step: int = 10) -> messages_pb2.CapturePayment:
+        return messages_pb2.CapturePayment(
+            payment_id=self.id, booking_id=self.booking_id, step=step
+        )
 
-    def void(self) -> messages_pb2.VoidPayment:
-        return messages_pb2.VoidPayment(payment_id=self.id, booking_id=self.booking_id)
+    def void(self, step: int = 11) -> messages_pb2.VoidPayment:
+        return messages_pb2.VoidPayment(payment_id=self.id, booking_id=self.booking_id, step=step)
 
     def refund(self, amount: int, refund_id: str = "") -> messages_pb2.RefundPayment:
         return messages_pb2.RefundPayment(
@@ -171,6 +181,7 @@ class Purchase:
             refund_id=refund_id or str(uuid7()),
             amount=amount,
             reason="CUSTOMER_CANCELLED",
+            step=12,
         )
 
 
@@ -291,9 +302,9 @@ async def test_a_card_is_settled_once_and_its_token_forgotten(
 
 async def test_a_capture_is_answered_once_done_and_again_when_asked_again(desk: Desk) -> None:
     payment = await captured(desk)
-    await desk.send(payment.capture(), payment.authorize("tok_ok"))
+    await desk.send(payment.capture())
 
-    assert await desk.outcomes(payment) == ["AUTHORIZED", "CAPTURED", "CAPTURED", "AUTHORIZED"]
+    assert await desk.outcomes(payment) == ["AUTHORIZED", "CAPTURED", "CAPTURED"]
     assert (await desk.charge(payment))["status"] == "CAPTURED"
 
 
@@ -354,7 +365,6 @@ async def test_void_before_authorize_never_calls_the_provider(desk: Desk) -> Non
 
     assert await desk.replies(payment) == [
         ("VOIDED", ""),
-        ("AUTHORIZATION_REFUSED", "PAYMENT_VOIDED"),
         ("VOIDED", ""),
     ]
     assert await desk.sandbox.by_key(f"charge:{payment.id}:1") == []
@@ -412,7 +422,7 @@ async def test_a_wallet_paid_after_its_void_is_told_once_then_kept_or_refunded(
     await desk.until(payment, "VOIDED")
     await approve(desk, payment)
     await desk.until(payment, "PAID_LATE")
-    await desk.send(payment.capture() if kept else payment.void())
+    await desk.send(payment.capture(step=12) if kept else payment.void(step=12))
     await desk.until(payment, "CAPTURED" if kept else "VOIDED", times=1 if kept else 2)
     await desk.idle()
 
@@ -433,6 +443,45 @@ async def test_a_charge_that_turns_up_after_its_attempt_was_refused_is_voided(
 
         assert (await desk.charge(payment))["status"] == "VOIDED"
         assert await desk.replies(payment) == [("AUTHORIZATION_REFUSED", "PROVIDER_TIMEOUT")]
+
+
+# --- the saga's steps ----------------------------------------------------------------------------
+
+
+async def test_a_command_older_than_the_newest_has_no_effect_and_no_answer(desk: Desk) -> None:
+    payment = await captured(desk)
+    before = await desk.replies(payment)
+    await desk.send(payment.void(step=9), payment.authorize("tok_ok"), payment.capture(step=9))
+    await desk.idle()
+
+    assert await desk.replies(payment) == before
+    assert (await desk.charge(payment))["status"] == "CAPTURED"
+    assert (await desk.charge(payment))["refunded_amount"] == 0
+
+
+async def test_every_reply_says_the_newest_step_that_was_seen(desk: Desk) -> None:
+    payment = await waiting_wallet(desk)
+    await approve(desk, payment)  # told without being asked again
+    await desk.until(payment, "AUTHORIZED")
+    await desk.send(payment.capture(), payment.refund(100))
+    await desk.until(payment, "REFUNDED")
+
+    assert await desk.steps(payment) == [
+        ("ACTION_REQUIRED", 2),
+        ("AUTHORIZED", 2),
+        ("CAPTURED", 10),
+        ("REFUNDED", 12),
+    ]
+
+
+async def test_a_command_without_a_step_is_no_command(desk: Desk) -> None:
+    payment = Purchase()
+    with pytest.raises(IntegrityError, match="saga_step"):
+        await desk.send(payment.void(step=0))
+    await desk.send(payment.authorize("tok_ok"))
+    await desk.until(payment, "AUTHORIZED")
+    await desk.send(payment.capture(step=0))
+    assert await desk.scalar("SELECT capture FROM attempt") == "NONE"
 
 
 # --- crashes, fencing, a provider that is away ---------------------------------------------------
@@ -590,7 +639,7 @@ async def test_the_ledger_equals_the_providers_balance(open_desk: OpenDesk, tmp_
         await approve(desk, wallet)
         await desk.until(wallet, "PAID_LATE")
         await desk.send(partly.refund(500), partly.refund(100), late.void(), plain.capture())
-        await desk.send(wallet.capture())
+        await desk.send(wallet.capture(step=12))
         await desk.idle()
 
         balance = (await own.http.get("/v1/balance")).json()["NPR"]

@@ -163,6 +163,14 @@ def test_void_before_authorize_blocks_it_for_good() -> None:
     assert late.payment.attempts == ()
 
 
+def test_a_command_older_than_the_newest_is_not_heard() -> None:
+    seventh = domain.commanded(NEW, 7)
+    assert seventh is not None
+    assert seventh.saga_step == 7
+    assert domain.commanded(seventh, 6) is None
+    assert domain.commanded(seventh, 7) == seventh
+
+
 def test_void_of_a_request_that_never_went_out_is_done_at_once() -> None:
     step = domain.void(started(), unsent={1})
     assert (told(step), next_kind(step.payment)) == ([("VOIDED", "")], None)

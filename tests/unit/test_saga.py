@@ -8,6 +8,7 @@ from itertools import product
 
 import pytest
 
+from booking_service import saga as sagas
 from booking_service.saga import (
     ALERT_AFTER_RESENDS,
     COMMANDS,
@@ -24,7 +25,6 @@ from booking_service.saga import (
     customer_status,
     needs_customer,
     states_of,
-    step,
 )
 
 NOW = datetime(2027, 1, 2, 10, 0, tzinfo=UTC)
@@ -128,9 +128,27 @@ ASKS = {
 }
 
 
+UNASKED = {
+    "PAID_LATE",
+    "DEADLINE",
+    "NEW_ATTEMPT",
+    "GIVE_UP",
+    "CANCEL",
+    "EVENT_CANCELLED",
+}
+
+
 def at(state: State, **facts: object) -> Saga:
     saga = Saga(state, amount=1000, pay_by=PAY_BY, deadline_at=NOW, payment_status="INITIATED")
     return replace(saga, **facts)
+
+
+def step(
+    saga: Saga, happening: Happening, now: datetime, facts: Facts | None = None, jitter: float = 1
+) -> Step:
+    """What it makes of a happening; of an answer: to the very step it waits in."""
+    facts = replace(facts or Facts(), step=saga.step)
+    return sagas.step(saga, happening, now, facts, jitter)
 
 
 def after(saga: Saga, *happenings: Happening, facts: Facts | None = None) -> Saga:
@@ -288,32 +306,67 @@ def test_a_refusals_reason_is_the_bookings() -> None:
 def test_three_refused_attempts_give_the_seats_back() -> None:
     saga = at(State.AUTHORIZING)
     for attempt in (1, 2):
-        declined = Facts(attempt=attempt, reason="CARD_DECLINED")
+        declined = Facts(reason="CARD_DECLINED")
         saga = after(saga, Happening.AUTHORIZATION_REFUSED, facts=declined)
         assert (saga.state, saga.payment_status) == (State.AWAITING_PAYMENT, "FAILED")
         assert saga.refused_because == "CARD_DECLINED"
         saga = after(saga, Happening.NEW_ATTEMPT)
         assert (saga.state, saga.attempt) == (State.AUTHORIZING, attempt + 1)
         assert (saga.payment_status, saga.refused_because) == ("INITIATED", "")
-    saga = after(
-        saga, Happening.AUTHORIZATION_REFUSED, facts=Facts(attempt=3, reason="CARD_DECLINED")
-    )
+    saga = after(saga, Happening.AUTHORIZATION_REFUSED, facts=Facts(reason="CARD_DECLINED"))
     assert (saga.state, saga.reason) == (State.RELEASING, "CARD_DECLINED")
 
 
-@pytest.mark.parametrize(
-    "happening",
-    [Happening.AUTHORIZED, Happening.AUTHORIZATION_REFUSED, Happening.ACTION_REQUIRED],
-)
-def test_an_answer_to_an_older_attempt_means_nothing(happening: Happening) -> None:
-    saga = at(State.AUTHORIZING, attempt=2)
-    result = step(saga, happening, NOW, Facts(attempt=1))
-    assert result.ignored
+ANSWERED = [
+    (state, happening)
+    for state, happenings in TABLE.items()
+    for happening in happenings
+    if state in COMMANDS and happening.value not in UNASKED
+]
+
+
+@pytest.mark.parametrize(("state", "happening"), ANSWERED)
+@pytest.mark.parametrize("answers", [0, 6, 8])
+def test_an_answer_to_another_step_means_nothing(
+    state: State, happening: Happening, answers: int
+) -> None:
+    saga = at(state, step=7)
+    result = sagas.step(saga, happening, NOW, Facts(step=answers))
+    assert (result.ignored, result.commands) == (True, ())
     assert result.saga == replace(saga, version=saga.version + 1)
 
 
+def test_every_request_has_a_number_of_its_own_and_keeps_it_when_sent_again() -> None:
+    saga = begin(1000, NOW).saga
+    assert saga.step == 1
+    saga = after(saga, Happening.RESERVED)
+    assert (saga.state, saga.step) == (State.AUTHORIZING, 2)
+    saga = after(saga, Happening.AUTHORIZATION_REFUSED)
+    assert (saga.state, saga.step) == (State.AWAITING_PAYMENT, 2)  # asks nobody
+    saga = after(saga, Happening.NEW_ATTEMPT, Happening.ACTION_REQUIRED, Happening.AUTHORIZED)
+    assert (saga.state, saga.step) == (State.SELLING, 4)
+    saga = after(saga, Happening.DEADLINE, Happening.DEADLINE)
+    assert (saga.resends, saga.step) == (2, 4)
+    assert after(saga, Happening.SOLD, Happening.CAPTURED).step == 5  # nor does CONFIRMED
+
+
+def test_a_payment_after_the_void_was_sent_is_voided_by_a_step_of_its_own() -> None:
+    saga = at(State.VOIDING, step=3, ending=State.EXPIRED)
+    again = sagas.step(saga, Happening.PAID_LATE, NOW, Facts(step=3))
+    assert (again.commands, again.saga.step) == ((Command.VOID,), 4)
+    assert sagas.step(again.saga, Happening.VOIDED, NOW, Facts(step=3)).ignored
+    done = sagas.step(again.saga, Happening.VOIDED, NOW, Facts(step=4)).saga
+    assert (done.state, done.ending) == (State.RELEASING, State.EXPIRED)
+
+
+def test_a_late_payment_which_nobody_asked_for_is_heard_whatever_its_number() -> None:
+    for number in (0, 3, 9):
+        result = sagas.step(at(State.EXPIRED, step=5), Happening.PAID_LATE, NOW, Facts(step=number))
+        assert (result.saga.state, result.saga.step) == (State.RECLAIMING, 6)
+
+
 def test_a_redirect_is_remembered_until_it_is_settled() -> None:
-    facts = Facts(attempt=1, action_url="https://wallet.example/pay")
+    facts = Facts(action_url="https://wallet.example/pay")
     saga = after(at(State.AUTHORIZING), Happening.ACTION_REQUIRED, facts=facts)
     assert (saga.action_url, saga.payment_status) == (facts.action_url, "REQUIRES_ACTION")
     assert needs_customer(saga)

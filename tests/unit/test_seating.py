@@ -162,11 +162,12 @@ MINE = UUID(int=1)
 
 
 def state(status: HoldStatus, *, booking_id: UUID | None = MINE, due: bool = False) -> HoldState:
-    return HoldState(uuid4(), uuid4(), uuid4(), status, due, 1, 2, 0, booking_id)
+    saga_step = 5 if booking_id else 0
+    return HoldState(uuid4(), uuid4(), uuid4(), status, due, 1, 2, 0, booking_id, saga_step)
 
 
-def command(which: Command, version: int = 1) -> SeatsOrder:
-    return SeatsOrder(which, MINE, uuid4(), uuid4(), version)
+def command(which: Command, version: int = 1, saga_step: int = 5) -> SeatsOrder:
+    return SeatsOrder(which, MINE, uuid4(), uuid4(), saga_step, version)
 
 
 @pytest.mark.parametrize(("which", "status"), list(product(Command, HoldStatus)))
@@ -187,11 +188,25 @@ def test_another_bookings_hold_is_never_touched(which: Command, status: HoldStat
     assert planned.to is None
 
 
-def test_seats_that_were_sold_are_given_back_by_restock_alone() -> None:
-    for which, status in product(Command, (HoldStatus.SOLD, HoldStatus.RECLAIMED)):
-        planned = STEPS[which].get(status)
-        if planned and planned.to:
-            assert SEATS_OF[planned.to] != "AVAILABLE" or which is Command.RESTOCK
+@pytest.mark.parametrize(("which", "status"), list(product(Command, HoldStatus)))
+def test_of_two_commands_the_newer_has_its_way_and_the_older_no_answer(
+    which: Command, status: HoldStatus
+) -> None:
+    for older in (0, 1, 4):
+        assert step(command(which, saga_step=older), state(status), event_open=True) is None
+    newer = step(command(which, saga_step=6), state(status), event_open=True)
+    assert newer == step(command(which), state(status), event_open=True)
+
+
+def test_a_command_without_a_step_has_no_effect() -> None:
+    fresh = state(HoldStatus.ACTIVE, booking_id=None)
+    assert all(step(command(each, saga_step=0), fresh, event_open=True) is None for each in Command)
+
+
+@pytest.mark.parametrize("which", [Command.RELEASE, Command.RESTOCK])
+def test_what_is_given_back_is_free_whatever_it_was(which: Command) -> None:
+    for status in HoldStatus:
+        assert SEATS_OF[STEPS[which][status].to or status] == "AVAILABLE"
 
 
 @pytest.mark.parametrize(
@@ -214,5 +229,5 @@ def test_a_reserve_that_comes_too_late_says_why(
 def test_the_owner_sees_four_statuses() -> None:
     assert shown_status(HoldStatus.ACTIVE, due=False) == "ACTIVE"
     assert shown_status(HoldStatus.ACTIVE, due=True) == "EXPIRED"
-    assert shown_status(HoldStatus.RECLAIMED, due=True) == "BOOKED"
-    assert shown_status(HoldStatus.RESTOCKED, due=True) == "RELEASED"
+    assert shown_status(HoldStatus.SOLD, due=True) == "BOOKED"
+    assert shown_status(HoldStatus.RELEASED, due=True) == "RELEASED"

@@ -328,7 +328,7 @@ Global___EventCancelled: _TypeAlias = EventCancelled  # noqa: Y015
 class SeatsCommand(_message.Message):
     """--- booking -> inventory: the saga's commands -------------------------------------------------
 
-    What every command of the saga to inventory says. `hold_id` is the fencing token.
+    What every command of the saga to inventory says. `hold_id` fences the seats, `step` the commands.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -336,22 +336,28 @@ class SeatsCommand(_message.Message):
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
     HOLD_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     booking_id: _builtins.str
     """The booking (UUID)."""
     event_id: _builtins.str
     """The event (UUID)."""
     hold_id: _builtins.str
     """The hold (UUID)."""
+    step: _builtins.int
+    """The saga's step that asks (from 1, never absent): a participant ignores a step older than the
+    newest it has seen, and echoes it.
+    """
     def __init__(
         self,
         *,
         booking_id: _builtins.str = ...,
         event_id: _builtins.str = ...,
         hold_id: _builtins.str = ...,
+        step: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "event_id", b"event_id", "hold_id", b"hold_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "event_id", b"event_id", "hold_id", b"hold_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,7 +366,7 @@ Global___SeatsCommand: _TypeAlias = SeatsCommand  # noqa: Y015
 @_typing.final
 class ReserveSeats(_message.Message):
     """HELD -> RESERVED, all or nothing. Refused when the hold expired, was released, or changed since
-    the booking read it. A Release that came before blocks it for good.
+    the booking read it. A Release that came before blocks it for good, as does any newer step.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -443,7 +449,7 @@ Global___UnsellSeats: _TypeAlias = UnsellSeats  # noqa: Y015
 
 @_typing.final
 class ReleaseSeats(_message.Message):
-    """HELD or RESERVED -> AVAILABLE, and a tombstone: a Reserve that comes later is refused."""
+    """HELD, RESERVED or SOLD -> AVAILABLE, and a tombstone: a Reserve that comes later has no effect."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -575,22 +581,26 @@ class SeatsReply(_message.Message):
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     booking_id: _builtins.str
     """The booking (UUID)."""
     outcome: Global___SeatsReply.Outcome.ValueType
     """How it ended."""
     reason: _builtins.str
     """On a refusal: the problem's reason, for example HOLD_EXPIRED."""
+    step: _builtins.int
+    """The step that was asked: to any other step of the saga this is no answer."""
     def __init__(
         self,
         *,
         booking_id: _builtins.str = ...,
         outcome: Global___SeatsReply.Outcome.ValueType = ...,
         reason: _builtins.str = ...,
+        step: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "outcome", b"outcome", "reason", b"reason", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -615,6 +625,7 @@ class AuthorizePayment(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
     ORGANIZER_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment (UUID): one per booking."""
     booking_id: _builtins.str
@@ -633,6 +644,8 @@ class AuthorizePayment(_message.Message):
     """The event (UUID) and its organizer (UUID): who the money is for."""
     organizer_id: _builtins.str
     """The organizer (UUID)."""
+    step: _builtins.int
+    """The saga's step that asks, as in SeatsCommand."""
     @_builtins.property
     def amount(self) -> _types_pb2.Money:
         """How much."""
@@ -650,10 +663,11 @@ class AuthorizePayment(_message.Message):
         token: _builtins.str = ...,
         event_id: _builtins.str = ...,
         organizer_id: _builtins.str = ...,
+        step: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "attempt", b"attempt", "booking_id", b"booking_id", "booking_reference", b"booking_reference", "customer_id", b"customer_id", "event_id", b"event_id", "method", b"method", "organizer_id", b"organizer_id", "payment_id", b"payment_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "attempt", b"attempt", "booking_id", b"booking_id", "booking_reference", b"booking_reference", "customer_id", b"customer_id", "event_id", b"event_id", "method", b"method", "organizer_id", b"organizer_id", "payment_id", b"payment_id", "step", b"step", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -667,19 +681,23 @@ class CapturePayment(_message.Message):
 
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     BOOKING_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment (UUID)."""
     booking_id: _builtins.str
     """The booking (UUID)."""
+    step: _builtins.int
+    """The saga's step that asks, as in SeatsCommand."""
     def __init__(
         self,
         *,
         payment_id: _builtins.str = ...,
         booking_id: _builtins.str = ...,
+        step: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "payment_id", b"payment_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "payment_id", b"payment_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -695,19 +713,23 @@ class VoidPayment(_message.Message):
 
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     BOOKING_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment (UUID)."""
     booking_id: _builtins.str
     """The booking (UUID)."""
+    step: _builtins.int
+    """The saga's step that asks, as in SeatsCommand."""
     def __init__(
         self,
         *,
         payment_id: _builtins.str = ...,
         booking_id: _builtins.str = ...,
+        step: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "payment_id", b"payment_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "payment_id", b"payment_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -724,6 +746,7 @@ class RefundPayment(_message.Message):
     REFUND_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment (UUID)."""
     booking_id: _builtins.str
@@ -734,6 +757,8 @@ class RefundPayment(_message.Message):
     """Minor units; capped at what is left of the capture."""
     reason: _builtins.str
     """Why."""
+    step: _builtins.int
+    """The saga's step that asks, as in SeatsCommand."""
     def __init__(
         self,
         *,
@@ -742,10 +767,11 @@ class RefundPayment(_message.Message):
         refund_id: _builtins.str = ...,
         amount: _builtins.int = ...,
         reason: _builtins.str = ...,
+        step: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "payment_id", b"payment_id", "reason", b"reason", "refund_id", b"refund_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "payment_id", b"payment_id", "reason", b"reason", "refund_id", b"refund_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -810,6 +836,7 @@ class PaymentReply(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ACTION_URL_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     booking_id: _builtins.str
     """The booking (UUID)."""
     payment_id: _builtins.str
@@ -822,6 +849,10 @@ class PaymentReply(_message.Message):
     """On a refusal: the provider's reason in our words, for example CARD_DECLINED."""
     action_url: _builtins.str
     """On ACTION_REQUIRED: where to send the customer."""
+    step: _builtins.int
+    """The newest step payment has seen: to any other step of the saga this is no answer. PAID_LATE,
+    which nobody asked for, is heard at any step.
+    """
     def __init__(
         self,
         *,
@@ -831,10 +862,11 @@ class PaymentReply(_message.Message):
         outcome: Global___PaymentReply.Outcome.ValueType = ...,
         reason: _builtins.str = ...,
         action_url: _builtins.str = ...,
+        step: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_url", b"action_url", "attempt", b"attempt", "booking_id", b"booking_id", "outcome", b"outcome", "payment_id", b"payment_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_url", b"action_url", "attempt", b"attempt", "booking_id", b"booking_id", "outcome", b"outcome", "payment_id", b"payment_id", "reason", b"reason", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
