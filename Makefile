@@ -64,6 +64,10 @@ logs: .venv/.runtime ## Follow the logs (SERVICE=booking for one)
 demo: .venv/.runtime ## Play the whole story once: buy, decline, give up, race, crash
 	@$(BIN)/python -m deploy demo
 
+.PHONY: bench
+bench: .venv/.dev ## Measure what things cost (SCENARIO=login for one)
+	@$(BIN)/python -m bench $(SCENARIO)
+
 .PHONY: clean
 clean: ## Stop the system and forget its data
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy clean; else rm -rf .parterre; fi
