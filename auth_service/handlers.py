@@ -203,22 +203,17 @@ async def _log_in(
         if known is None or not good:
             await storage.audit(session, "LOG_IN_FAILED", account_id, None, email=email, **client)
             return InvalidCredentialsError()
-        opened_at = await storage.open_session(session, session_id, known, **client)
+        opened_at = await storage.open_session(
+            session,
+            session_id,
+            known,
+            digest=token_digest(refresh_token),
+            limits=auth.limits,
+            client=client,
+        )
         if opened_at is None:
             await storage.audit(session, "LOG_IN_REFUSED", account_id, None, **client)
             return AccountDisabledError() if known.account.disabled else InvalidCredentialsError()
-        await storage.add_refresh_token(
-            session, session_id, token_digest(refresh_token), auth.limits
-        )
-        await storage.forgive_log_ins(session, email)
-        await storage.audit(
-            session,
-            "LOGGED_IN",
-            account_id,
-            account_id,
-            session_id=str(session_id),
-            **client,
-        )
         return known.account, opened_at
 
     account, opened_at = _unless_refused(await auth.database.run(settle))

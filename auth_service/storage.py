@@ -169,12 +169,24 @@ _FORGIVE = "DELETE FROM login_throttle WHERE email = :email"
 # --- sessions ------------------------------------------------------------------------------------
 # The account may have been disabled, or its password changed, since it was looked at. The share
 # lock makes whoever does that next wait for this commit, and so see the session to be ended.
+# What belongs to it is in the same statement, since log-ins come by the hundred.
 _OPEN_SESSION = """
-INSERT INTO session (id, account_id, address, user_agent)
-SELECT :id, id, :address, :user_agent FROM account
- WHERE id = :account_id AND disabled_at IS NULL AND password_version = :password_version
-   FOR SHARE
-RETURNING created_at
+WITH opened AS (
+    INSERT INTO session (id, account_id, address, user_agent)
+    SELECT :id, id, :address, :user_agent FROM account
+     WHERE id = :account_id AND disabled_at IS NULL AND password_version = :password_version
+       FOR SHARE
+    RETURNING id, account_id, created_at
+), token AS (
+    INSERT INTO refresh_token (digest, session_id, expires_at)
+    SELECT :digest, id, clock_timestamp() + :seconds * interval '1 second' FROM opened
+), forgiven AS (
+    DELETE FROM login_throttle WHERE email = :email AND EXISTS (SELECT FROM opened)
+), noted AS (
+    INSERT INTO audit (id, action, account_id, actor_id, detail)
+    SELECT :audit_id, 'LOGGED_IN', account_id, account_id, CAST(:detail AS jsonb) FROM opened
+)
+SELECT created_at FROM opened
 """
 _ADD_REFRESH_TOKEN = """
 INSERT INTO refresh_token (digest, session_id, expires_at)
@@ -451,16 +463,29 @@ async def forgive_log_ins(session: Session, email: str) -> None:
 
 
 async def open_session(
-    session: Session, id: UUID, credentials: Credentials, address: str, user_agent: str
+    session: Session,
+    id: UUID,
+    credentials: Credentials,
+    *,
+    digest: bytes,
+    limits: Limits,
+    client: Mapping[str, str],
 ) -> datetime | None:
-    """Opens a session: since when; None if the credentials are no longer good."""
+    """Opens a session with its first token, forgives the failures before it, and notes it.
+
+    Since when it is open; None, and nothing done, if the credentials are no longer good.
+    """
     opened_at: datetime | None = await session.scalar(
         _OPEN_SESSION,
         id=id,
         account_id=credentials.account.id,
         password_version=credentials.password_version,
-        address=address,
-        user_agent=user_agent,
+        email=credentials.account.email,
+        digest=digest,
+        seconds=limits.refresh_seconds,
+        audit_id=uuid7(),
+        detail=json.dumps({"session_id": str(id), **client}),
+        **client,
     )
     return opened_at
 
