@@ -72,14 +72,18 @@ bench: .venv/.dev ## Measure what things cost (SCENARIO=login for one)
 clean: ## Stop the system and forget its data
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy clean; else rm -rf .parterre; fi
 
+# Two processes, each with servers of its own: the tests wait more than they work. A file's tests
+# stay together. WORKERS= runs them all in one.
+WORKERS ?= -n 2 --dist loadfile
+
 # --- the checks ------------------------------------------------------------------------------
 .PHONY: test
 test: .venv/.dev ## Run the tests on real PostgreSQL and RabbitMQ (under 8 minutes on two cores)
-	@$(BIN)/python -m pytest -m "not slow and not engine" $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) -m "not slow and not engine" $(ARGS)
 
 .PHONY: test-all
 test-all: .venv/.dev ## Run the heavy rounds too
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 .PHONY: format
 format: .venv/.dev ## Format the code

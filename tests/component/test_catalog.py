@@ -594,7 +594,7 @@ async def test_nobody_but_the_organizer_publishes(catalog: Catalog) -> None:
     assert (await catalog.get(event.id)).status == "DRAFT"
 
 
-@pytest.mark.parametrize("who", [ASHA, ROOT])
+@pytest.mark.parametrize("who", [ASHA, ROOT], ids=["organizer", "admin"])
 async def test_organizer_or_admin_call_an_event_off_once(catalog: Catalog, who: str) -> None:
     event = await catalog.published()
 
