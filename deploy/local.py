@@ -34,7 +34,7 @@ from deploy.plan import (
     environments,
 )
 from deploy.postgres import Postgres
-from deploy.processes import SetupError, claimed, require_free, start
+from deploy.processes import SetupError, claimed, require_free, start, tail
 from deploy.provision import MIGRATOR, migrate_all, provision
 from deploy.rabbitmq import RabbitMQ, ensure_installed
 from ops.client import Client, ProblemError
@@ -129,11 +129,7 @@ class LocalSystem:
             ports = Ports.load(self.home / "ports.json", self._port)
             admin_url = self._start_database(stack, step)
             amqp_url = self._prepare_broker(step)
-            accounts = demo_accounts(lambda: "")
-            accounts = [
-                Account(a.role, a.email, self._secrets.password(f"account.{a.email}"))
-                for a in accounts
-            ]
+            accounts = demo_accounts(lambda email: self._secrets.password(f"account.{email}"))
             self._environments = environments(
                 self.home, ports, self._secrets, admin_url, amqp_url, accounts[0].email
             )
@@ -249,9 +245,9 @@ class LocalSystem:
                 while not _answers(http, url):
                     log = self.logs / f"{name}.log"
                     if self._children[name].poll() is not None:
-                        raise SetupError(f"{name} ended while starting.\n{_tail(log)}")
+                        raise SetupError(f"{name} ended while starting. {tail(log)}")
                     if time.monotonic() > deadline:
-                        raise SetupError(f"{name} did not become ready.\n{_tail(log)}")
+                        raise SetupError(f"{name} did not become ready. {tail(log)}")
                     time.sleep(0.1)
 
     # --- what others are told ------------------------------------------------------------------
@@ -319,7 +315,3 @@ def _all_on_sale(gateway: str, events: list[SeededEvent]) -> bool:
             return all(visitor.get(f"/events/{event.id}")["sales"]["open"] for event in events)
         except ProblemError:
             return False
-
-
-def _tail(log: Path, lines: int = 15) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""

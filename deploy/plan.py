@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,11 +75,7 @@ class Secrets:
 
     def get(self, name: str) -> str:
         """A secret of 32 random bytes, base64url; also good as an Ed25519 private key."""
-        if name not in self._kept:
-            self._kept[name] = encode_key(secrets.token_bytes(32))
-            self._file.touch(mode=0o600)
-            self._file.write_text(json.dumps(self._kept, indent=1))
-        return self._kept[name]
+        return self._keep(name, lambda: encode_key(secrets.token_bytes(32)))
 
     def public(self, name: str) -> str:
         """The public half of the Ed25519 key `name`."""
@@ -88,12 +84,19 @@ class Secrets:
 
     def password(self, name: str) -> str:
         """A password people can type."""
+        return self._keep(name, _typeable)
+
+    def _keep(self, name: str, make: Callable[[], str]) -> str:
         if name not in self._kept:
-            raw = base64.b32encode(secrets.token_bytes(10)).decode().lower()
-            self._kept[name] = "-".join(raw[at : at + 4] for at in range(0, 16, 4))
+            self._kept[name] = make()
             self._file.touch(mode=0o600)
             self._file.write_text(json.dumps(self._kept, indent=1))
         return self._kept[name]
+
+
+def _typeable() -> str:
+    raw = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return "-".join(raw[at : at + 4] for at in range(0, 16, 4))
 
 
 def database_passwords(secret: Secrets) -> Mapping[str, str]:

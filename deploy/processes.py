@@ -139,10 +139,10 @@ def wait_until_ready(
     try:
         while not ready():
             if process.poll() is not None:
-                raise SetupError(f"{program} ended while starting. {_tail(log)}")
+                raise SetupError(f"{program} ended while starting. {tail(log)}")
             if time.monotonic() > deadline:
                 raise SetupError(
-                    f"{program} was not ready within {within_seconds:.0f} s. {_tail(log)}"
+                    f"{program} was not ready within {within_seconds:.0f} s. {tail(log)}"
                 )
             time.sleep(_POLL_SECONDS)
     except BaseException:  # an impatient Ctrl-C too
@@ -160,7 +160,7 @@ def wait_for_success(
         kill(process)
         status = process.returncode
     if status != 0:
-        raise SetupError(f"{program} failed (status {status}). {_tail(log)}")
+        raise SetupError(f"{program} failed (status {status}). {tail(log)}")
 
 
 @contextlib.contextmanager
@@ -204,7 +204,8 @@ def kept_secret(path: Path) -> str:
     return path.read_text()
 
 
-def _tail(log: Path, lines: int = 15) -> str:
+def tail(log: Path, lines: int = 15) -> str:
+    """The end of a log, to be shown to people."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 16_384))
         end = file.read().decode(errors="replace").splitlines()[-lines:]

@@ -31,7 +31,7 @@ def seed(
     gateway: Annotated[str, typer.Option(help="Where the API is.")] = "http://127.0.0.1:8080",
 ) -> None:
     """Register demo people and put three events on sale (local profile); print them as JSON."""
-    seeded = make_demo_data(gateway, demo_accounts(lambda: secrets.token_urlsafe(12))[1:])
+    seeded = make_demo_data(gateway, demo_accounts(lambda _email: secrets.token_urlsafe(12))[1:])
     typer.echo(json.dumps(seeded.as_json(), indent=2))
 
 

@@ -43,14 +43,11 @@ class Seeded:
         return asdict(self)
 
 
-def demo_accounts(new_password: Callable[[], str]) -> list[Account]:
-    """One admin, one organizer, two customers, with passwords of their own."""
-    return [
-        Account("ADMIN", "admin@parterre.example", new_password()),
-        Account("ORGANIZER", "organizer@parterre.example", new_password()),
-        Account("CUSTOMER", "asha@parterre.example", new_password()),
-        Account("CUSTOMER", "bikram@parterre.example", new_password()),
-    ]
+def demo_accounts(password_of: Callable[[str], str]) -> list[Account]:
+    """One admin, one organizer, two customers; `password_of` gives each address its own."""
+    people = {"admin": "ADMIN", "organizer": "ORGANIZER", "asha": "CUSTOMER", "bikram": "CUSTOMER"}
+    emails = {f"{name}@parterre.example": role for name, role in people.items()}
+    return [Account(role, email, password_of(email)) for email, role in emails.items()]
 
 
 def seed(gateway: str, accounts: list[Account]) -> Seeded:
