@@ -73,6 +73,7 @@ class BookedEvent(_message.Message):
     PLACE_FIELD_NUMBER: _builtins.int
     STARTS_AT_FIELD_NUMBER: _builtins.int
     TIMEZONE_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     title: _builtins.str
@@ -85,6 +86,10 @@ class BookedEvent(_message.Message):
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """When it starts."""
 
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ends."""
+
     def __init__(
         self,
         *,
@@ -93,10 +98,11 @@ class BookedEvent(_message.Message):
         place: _builtins.str = ...,
         starts_at: _timestamp_pb2.Timestamp | None = ...,
         timezone: _builtins.str = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "place", b"place", "starts_at", b"starts_at", "timezone", b"timezone", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "id", b"id", "place", b"place", "starts_at", b"starts_at", "timezone", b"timezone", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -195,6 +201,8 @@ class Booking(_message.Message):
     HOLD_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     ATTENDEES_FIELD_NUMBER: _builtins.int
+    COUPON_CODE_FIELD_NUMBER: _builtins.int
+    REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     reference: _builtins.str
@@ -207,6 +215,10 @@ class Booking(_message.Message):
     """The hold it was made of."""
     customer_id: _builtins.str
     """The buyer."""
+    coupon_code: _builtins.str
+    """The coupon that was used, if one was."""
+    refunded_amount: _builtins.int
+    """What went back, minor units."""
     @_builtins.property
     def event(self) -> Global___BookedEvent:
         """What it is for."""
@@ -251,10 +263,12 @@ class Booking(_message.Message):
         hold_id: _builtins.str = ...,
         customer_id: _builtins.str = ...,
         attendees: _abc.Iterable[Global___Attendee] | None = ...,
+        coupon_code: _builtins.str = ...,
+        refunded_amount: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "event", b"event", "expires_at", b"expires_at", "payment", b"payment", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -271,6 +285,10 @@ class Ticket(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     ATTENDEE_NAME_FIELD_NUMBER: _builtins.int
+    ADMITTED_AT_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    BOOKING_REFERENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     status: _builtins.str
@@ -279,9 +297,21 @@ class Ticket(_message.Message):
     """Signed; what the QR code says."""
     attendee_name: _builtins.str
     """Who goes; empty: whoever brings it."""
+    gate: _builtins.str
+    """Where it was admitted, as the gate calls itself."""
+    booking_reference: _builtins.str
+    """PT-..."""
     @_builtins.property
     def line(self) -> _types_pb2.Line:
         """What it admits to."""
+
+    @_builtins.property
+    def admitted_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was admitted; absent if it was not."""
+
+    @_builtins.property
+    def event(self) -> Global___BookedEvent:
+        """The event it is for. Set by GetTicket and ListTickets."""
 
     def __init__(
         self,
@@ -291,10 +321,14 @@ class Ticket(_message.Message):
         status: _builtins.str = ...,
         token: _builtins.str = ...,
         attendee_name: _builtins.str = ...,
+        admitted_at: _timestamp_pb2.Timestamp | None = ...,
+        gate: _builtins.str = ...,
+        event: Global___BookedEvent | None = ...,
+        booking_reference: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admitted_at", b"admitted_at", "event", b"event", "line", b"line"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendee_name", b"attendee_name", "id", b"id", "line", b"line", "status", b"status", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_at", b"admitted_at", "attendee_name", b"attendee_name", "booking_reference", b"booking_reference", "event", b"event", "gate", b"gate", "id", b"id", "line", b"line", "status", b"status", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -894,3 +928,709 @@ class ListTicketKeysResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTicketKeysResponse: _TypeAlias = ListTicketKeysResponse  # noqa: Y015
+
+@_typing.final
+class Coupon(_message.Message):
+    """A coupon of an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    MIN_TOTAL_FIELD_NUMBER: _builtins.int
+    MAX_DISCOUNT_FIELD_NUMBER: _builtins.int
+    USAGE_LIMIT_FIELD_NUMBER: _builtins.int
+    PER_CUSTOMER_LIMIT_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Unique in the event, any case; 3-40 letters, digits, hyphens."""
+    kind: _builtins.str
+    """PERCENT or FIXED."""
+    value: _builtins.int
+    """Whole percent 1-100, or minor units of the event's currency."""
+    min_total: _builtins.int
+    """The subtotal must reach this, minor units."""
+    max_discount: _builtins.int
+    """Never takes off more, minor units."""
+    usage_limit: _builtins.int
+    """How often in all; absent: no limit."""
+    per_customer_limit: _builtins.int
+    """How often by one person; absent: no limit."""
+    active: _builtins.bool
+    """False: refused from now on."""
+    used: _builtins.int
+    """How often it is used now; given back when a booking fails."""
+    @_builtins.property
+    def valid_from(self) -> _timestamp_pb2.Timestamp:
+        """Absent: at once."""
+
+    @_builtins.property
+    def valid_to(self) -> _timestamp_pb2.Timestamp:
+        """Absent: without end."""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        value: _builtins.int = ...,
+        min_total: _builtins.int | None = ...,
+        max_discount: _builtins.int | None = ...,
+        usage_limit: _builtins.int | None = ...,
+        per_customer_limit: _builtins.int | None = ...,
+        valid_from: _timestamp_pb2.Timestamp | None = ...,
+        valid_to: _timestamp_pb2.Timestamp | None = ...,
+        active: _builtins.bool = ...,
+        used: _builtins.int = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_discount", b"_max_discount", "_min_total", b"_min_total", "_per_customer_limit", b"_per_customer_limit", "_usage_limit", b"_usage_limit", "created_at", b"created_at", "max_discount", b"max_discount", "min_total", b"min_total", "per_customer_limit", b"per_customer_limit", "usage_limit", b"usage_limit", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_discount", b"_max_discount", "_min_total", b"_min_total", "_per_customer_limit", b"_per_customer_limit", "_usage_limit", b"_usage_limit", "active", b"active", "code", b"code", "created_at", b"created_at", "kind", b"kind", "max_discount", b"max_discount", "min_total", b"min_total", "per_customer_limit", b"per_customer_limit", "usage_limit", b"usage_limit", "used", b"used", "valid_from", b"valid_from", "valid_to", b"valid_to", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_discount: _TypeAlias = _typing.Literal["max_discount"]  # noqa: Y015
+    _WhichOneofArgType__max_discount: _TypeAlias = _typing.Literal["_max_discount", b"_max_discount"]  # noqa: Y015
+    _WhichOneofReturnType__min_total: _TypeAlias = _typing.Literal["min_total"]  # noqa: Y015
+    _WhichOneofArgType__min_total: _TypeAlias = _typing.Literal["_min_total", b"_min_total"]  # noqa: Y015
+    _WhichOneofReturnType__per_customer_limit: _TypeAlias = _typing.Literal["per_customer_limit"]  # noqa: Y015
+    _WhichOneofArgType__per_customer_limit: _TypeAlias = _typing.Literal["_per_customer_limit", b"_per_customer_limit"]  # noqa: Y015
+    _WhichOneofReturnType__usage_limit: _TypeAlias = _typing.Literal["usage_limit"]  # noqa: Y015
+    _WhichOneofArgType__usage_limit: _TypeAlias = _typing.Literal["_usage_limit", b"_usage_limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_discount) -> _WhichOneofReturnType__max_discount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_total) -> _WhichOneofReturnType__min_total | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__per_customer_limit) -> _WhichOneofReturnType__per_customer_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__usage_limit) -> _WhichOneofReturnType__usage_limit | None: ...
+
+Global___Coupon: _TypeAlias = Coupon  # noqa: Y015
+
+@_typing.final
+class CreateCouponRequest(_message.Message):
+    """Request of CreateCoupon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    COUPON_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The caller's own event."""
+    @_builtins.property
+    def coupon(self) -> Global___Coupon:
+        """`used`, `active` and `created_at` are ignored."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        coupon: Global___Coupon | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "event_id", b"event_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCouponRequest: _TypeAlias = CreateCouponRequest  # noqa: Y015
+
+@_typing.final
+class CreateCouponResponse(_message.Message):
+    """Response of CreateCoupon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUPON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def coupon(self) -> Global___Coupon:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        coupon: Global___Coupon | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCouponResponse: _TypeAlias = CreateCouponResponse  # noqa: Y015
+
+@_typing.final
+class UpdateCouponRequest(_message.Message):
+    """Request of UpdateCoupon. Absent fields stay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    USAGE_LIMIT_FIELD_NUMBER: _builtins.int
+    PER_CUSTOMER_LIMIT_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    MIN_TOTAL_FIELD_NUMBER: _builtins.int
+    MAX_DISCOUNT_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The caller's own event."""
+    code: _builtins.str
+    """Which."""
+    active: _builtins.bool
+    """On or off."""
+    usage_limit: _builtins.int
+    """Never less than used; 0: no limit."""
+    per_customer_limit: _builtins.int
+    """0: no limit."""
+    min_total: _builtins.int
+    """0: none."""
+    max_discount: _builtins.int
+    """0: none."""
+    @_builtins.property
+    def valid_from(self) -> _timestamp_pb2.Timestamp:
+        """From when."""
+
+    @_builtins.property
+    def valid_to(self) -> _timestamp_pb2.Timestamp:
+        """Until when."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        active: _builtins.bool | None = ...,
+        usage_limit: _builtins.int | None = ...,
+        per_customer_limit: _builtins.int | None = ...,
+        valid_from: _timestamp_pb2.Timestamp | None = ...,
+        valid_to: _timestamp_pb2.Timestamp | None = ...,
+        min_total: _builtins.int | None = ...,
+        max_discount: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_max_discount", b"_max_discount", "_min_total", b"_min_total", "_per_customer_limit", b"_per_customer_limit", "_usage_limit", b"_usage_limit", "active", b"active", "max_discount", b"max_discount", "min_total", b"min_total", "per_customer_limit", b"per_customer_limit", "usage_limit", b"usage_limit", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_max_discount", b"_max_discount", "_min_total", b"_min_total", "_per_customer_limit", b"_per_customer_limit", "_usage_limit", b"_usage_limit", "active", b"active", "code", b"code", "event_id", b"event_id", "max_discount", b"max_discount", "min_total", b"min_total", "per_customer_limit", b"per_customer_limit", "usage_limit", b"usage_limit", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__active: _TypeAlias = _typing.Literal["active"]  # noqa: Y015
+    _WhichOneofArgType__active: _TypeAlias = _typing.Literal["_active", b"_active"]  # noqa: Y015
+    _WhichOneofReturnType__max_discount: _TypeAlias = _typing.Literal["max_discount"]  # noqa: Y015
+    _WhichOneofArgType__max_discount: _TypeAlias = _typing.Literal["_max_discount", b"_max_discount"]  # noqa: Y015
+    _WhichOneofReturnType__min_total: _TypeAlias = _typing.Literal["min_total"]  # noqa: Y015
+    _WhichOneofArgType__min_total: _TypeAlias = _typing.Literal["_min_total", b"_min_total"]  # noqa: Y015
+    _WhichOneofReturnType__per_customer_limit: _TypeAlias = _typing.Literal["per_customer_limit"]  # noqa: Y015
+    _WhichOneofArgType__per_customer_limit: _TypeAlias = _typing.Literal["_per_customer_limit", b"_per_customer_limit"]  # noqa: Y015
+    _WhichOneofReturnType__usage_limit: _TypeAlias = _typing.Literal["usage_limit"]  # noqa: Y015
+    _WhichOneofArgType__usage_limit: _TypeAlias = _typing.Literal["_usage_limit", b"_usage_limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__active) -> _WhichOneofReturnType__active | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_discount) -> _WhichOneofReturnType__max_discount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_total) -> _WhichOneofReturnType__min_total | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__per_customer_limit) -> _WhichOneofReturnType__per_customer_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__usage_limit) -> _WhichOneofReturnType__usage_limit | None: ...
+
+Global___UpdateCouponRequest: _TypeAlias = UpdateCouponRequest  # noqa: Y015
+
+@_typing.final
+class UpdateCouponResponse(_message.Message):
+    """Response of UpdateCoupon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUPON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def coupon(self) -> Global___Coupon:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        coupon: Global___Coupon | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCouponResponse: _TypeAlias = UpdateCouponResponse  # noqa: Y015
+
+@_typing.final
+class ListCouponsRequest(_message.Message):
+    """Request of ListCoupons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The caller's own event."""
+    limit: _builtins.int
+    """1-100."""
+    cursor: _builtins.str
+    """From the page before; empty: the first."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCouponsRequest: _TypeAlias = ListCouponsRequest  # noqa: Y015
+
+@_typing.final
+class ListCouponsResponse(_message.Message):
+    """Response of ListCoupons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUPONS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def coupons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Coupon]:
+        """By code."""
+
+    def __init__(
+        self,
+        *,
+        coupons: _abc.Iterable[Global___Coupon] | None = ...,
+        next_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupons", b"coupons", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCouponsResponse: _TypeAlias = ListCouponsResponse  # noqa: Y015
+
+@_typing.final
+class ListEventBookingsRequest(_message.Message):
+    """Request of ListEventBookings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The caller's own event."""
+    status: _builtins.str
+    """One status, if set."""
+    limit: _builtins.int
+    """1-100."""
+    cursor: _builtins.str
+    """From the page before; empty: the first."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        status: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEventBookingsRequest: _TypeAlias = ListEventBookingsRequest  # noqa: Y015
+
+@_typing.final
+class ListEventBookingsResponse(_message.Message):
+    """Response of ListEventBookings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKINGS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def bookings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Booking]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        bookings: _abc.Iterable[Global___Booking] | None = ...,
+        next_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bookings", b"bookings", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEventBookingsResponse: _TypeAlias = ListEventBookingsResponse  # noqa: Y015
+
+@_typing.final
+class GetSalesRequest(_message.Message):
+    """Request of GetSales."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The caller's own event."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSalesRequest: _TypeAlias = GetSalesRequest  # noqa: Y015
+
+@_typing.final
+class GetSalesResponse(_message.Message):
+    """Response of GetSales. Amounts are minor units."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Tier(_message.Message):
+        """One tier."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TIER_ID_FIELD_NUMBER: _builtins.int
+        NAME_FIELD_NUMBER: _builtins.int
+        TICKETS_FIELD_NUMBER: _builtins.int
+        AMOUNT_FIELD_NUMBER: _builtins.int
+        tier_id: _builtins.str
+        """UUID."""
+        name: _builtins.str
+        """For people."""
+        tickets: _builtins.int
+        """Tickets that are good now."""
+        amount: _builtins.int
+        """Their prices, before discount and tax."""
+        def __init__(
+            self,
+            *,
+            tier_id: _builtins.str = ...,
+            name: _builtins.str = ...,
+            tickets: _builtins.int = ...,
+            amount: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "name", b"name", "tickets", b"tickets", "tier_id", b"tier_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Day(_message.Message):
+        """One day."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        DATE_FIELD_NUMBER: _builtins.int
+        TICKETS_FIELD_NUMBER: _builtins.int
+        GROSS_FIELD_NUMBER: _builtins.int
+        REFUNDED_FIELD_NUMBER: _builtins.int
+        date: _builtins.str
+        """2026-11-21."""
+        tickets: _builtins.int
+        """Tickets of bookings confirmed that day."""
+        gross: _builtins.int
+        """What they paid."""
+        refunded: _builtins.int
+        """What went back that day."""
+        def __init__(
+            self,
+            *,
+            date: _builtins.str = ...,
+            tickets: _builtins.int = ...,
+            gross: _builtins.int = ...,
+            refunded: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "gross", b"gross", "refunded", b"refunded", "tickets", b"tickets"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    BOOKINGS_FIELD_NUMBER: _builtins.int
+    GROSS_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
+    ADMITTED_FIELD_NUMBER: _builtins.int
+    DISCOUNTS_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """ISO 4217."""
+    bookings: _builtins.int
+    """Bookings confirmed, those cancelled since included."""
+    gross: _builtins.int
+    """What they paid."""
+    refunded: _builtins.int
+    """What went back."""
+    tickets: _builtins.int
+    """Tickets that are good now."""
+    admitted: _builtins.int
+    """Tickets admitted."""
+    discounts: _builtins.int
+    """Taken off by coupons."""
+    tax: _builtins.int
+    """Tax in it."""
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetSalesResponse.Tier]:
+        """By tier."""
+
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetSalesResponse.Day]:
+        """By day of the event's time zone, oldest first; at most 366."""
+
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        bookings: _builtins.int = ...,
+        gross: _builtins.int = ...,
+        refunded: _builtins.int = ...,
+        tickets: _builtins.int = ...,
+        admitted: _builtins.int = ...,
+        discounts: _builtins.int = ...,
+        tax: _builtins.int = ...,
+        tiers: _abc.Iterable[Global___GetSalesResponse.Tier] | None = ...,
+        days: _abc.Iterable[Global___GetSalesResponse.Day] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted", b"admitted", "bookings", b"bookings", "currency", b"currency", "days", b"days", "discounts", b"discounts", "gross", b"gross", "refunded", b"refunded", "tax", b"tax", "tickets", b"tickets", "tiers", b"tiers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSalesResponse: _TypeAlias = GetSalesResponse  # noqa: Y015
+
+@_typing.final
+class GetDashboardRequest(_message.Message):
+    """Request of GetDashboard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWN_ONLY_FIELD_NUMBER: _builtins.int
+    own_only: _builtins.bool
+    """The caller's own events; all of them is for admins."""
+    def __init__(
+        self,
+        *,
+        own_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["own_only", b"own_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDashboardRequest: _TypeAlias = GetDashboardRequest  # noqa: Y015
+
+@_typing.final
+class GetDashboardResponse(_message.Message):
+    """Response of GetDashboard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SagasEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class BookingsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Revenue(_message.Message):
+        """One currency. Amounts are minor units."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CURRENCY_FIELD_NUMBER: _builtins.int
+        GROSS_FIELD_NUMBER: _builtins.int
+        REFUNDED_FIELD_NUMBER: _builtins.int
+        currency: _builtins.str
+        """ISO 4217."""
+        gross: _builtins.int
+        """Paid."""
+        refunded: _builtins.int
+        """Went back."""
+        def __init__(
+            self,
+            *,
+            currency: _builtins.str = ...,
+            gross: _builtins.int = ...,
+            refunded: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "gross", b"gross", "refunded", b"refunded"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REVENUE_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
+    SAGAS_FIELD_NUMBER: _builtins.int
+    BOOKINGS_FIELD_NUMBER: _builtins.int
+    tickets: _builtins.int
+    """Tickets that are good now."""
+    @_builtins.property
+    def revenue(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetDashboardResponse.Revenue]:
+        """By currency."""
+
+    @_builtins.property
+    def sagas(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Bookings by state of their saga; for admins only."""
+
+    @_builtins.property
+    def bookings(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Bookings by public status."""
+
+    def __init__(
+        self,
+        *,
+        revenue: _abc.Iterable[Global___GetDashboardResponse.Revenue] | None = ...,
+        tickets: _builtins.int = ...,
+        sagas: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        bookings: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bookings", b"bookings", "revenue", b"revenue", "sagas", b"sagas", "tickets", b"tickets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDashboardResponse: _TypeAlias = GetDashboardResponse  # noqa: Y015
+
+@_typing.final
+class CheckInRequest(_message.Message):
+    """Request of CheckIn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The caller's own event."""
+    token: _builtins.str
+    """What the QR code says."""
+    gate: _builtins.str
+    """What the gate calls itself, up to 50 characters."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        token: _builtins.str = ...,
+        gate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "gate", b"gate", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckInRequest: _TypeAlias = CheckInRequest  # noqa: Y015
+
+@_typing.final
+class CheckInResponse(_message.Message):
+    """Response of CheckIn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
+    ADMITTED_AT_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    result: _builtins.str
+    """ADMITTED, ALREADY_ADMITTED, REVOKED or WRONG_EVENT."""
+    gate: _builtins.str
+    """Where it was admitted first."""
+    @_builtins.property
+    def ticket(self) -> Global___Ticket:
+        """Absent for WRONG_EVENT."""
+
+    @_builtins.property
+    def admitted_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was admitted first; absent if it never was."""
+
+    def __init__(
+        self,
+        *,
+        result: _builtins.str = ...,
+        ticket: Global___Ticket | None = ...,
+        admitted_at: _timestamp_pb2.Timestamp | None = ...,
+        gate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admitted_at", b"admitted_at", "ticket", b"ticket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_at", b"admitted_at", "gate", b"gate", "result", b"result", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckInResponse: _TypeAlias = CheckInResponse  # noqa: Y015

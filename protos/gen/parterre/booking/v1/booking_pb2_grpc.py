@@ -85,6 +85,41 @@ class BookingServiceStub:
                 request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListTicketKeysRequest.SerializeToString,
                 response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListTicketKeysResponse.FromString,
                 _registered_method=True)
+        self.CreateCoupon = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/CreateCoupon',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateCouponRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateCouponResponse.FromString,
+                _registered_method=True)
+        self.UpdateCoupon = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/UpdateCoupon',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.UpdateCouponRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.UpdateCouponResponse.FromString,
+                _registered_method=True)
+        self.ListCoupons = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/ListCoupons',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListCouponsRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListCouponsResponse.FromString,
+                _registered_method=True)
+        self.ListEventBookings = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/ListEventBookings',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListEventBookingsRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListEventBookingsResponse.FromString,
+                _registered_method=True)
+        self.GetSales = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/GetSales',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetSalesRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetSalesResponse.FromString,
+                _registered_method=True)
+        self.GetDashboard = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/GetDashboard',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.FromString,
+                _registered_method=True)
+        self.CheckIn = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/CheckIn',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CheckInRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CheckInResponse.FromString,
+                _registered_method=True)
 
 
 class BookingServiceServicer:
@@ -93,7 +128,8 @@ class BookingServiceServicer:
 
     def QuoteBooking(self, request, context):
         """Says what a hold would cost.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN, EVENT_NOT_READY.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
+        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, EVENT_NOT_READY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,6 +138,7 @@ class BookingServiceServicer:
     def CreateBooking(self, request, context):
         """Makes a booking of a hold and starts its saga.
         Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
+        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
         INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_IS_CANCELLED,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
@@ -175,6 +212,62 @@ class BookingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateCoupon(self, request, context):
+        """Makes a coupon for an own event.
+        Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCoupon(self, request, context):
+        """Changes a coupon of an own event.
+        Reasons: EVENT_NOT_FOUND, COUPON_NOT_FOUND, INVALID_COUPON.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCoupons(self, request, context):
+        """Pages through the coupons of an own event.
+        Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEventBookings(self, request, context):
+        """Pages through the bookings of an own event, with who goes.
+        Reasons: EVENT_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSales(self, request, context):
+        """Says what an own event has sold.
+        Reasons: EVENT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDashboard(self, request, context):
+        """Adds up over events.
+        Reasons: FORBIDDEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckIn(self, request, context):
+        """Admits a ticket of an own event, once, however many scan it at the same moment.
+        Reasons: EVENT_NOT_FOUND, INVALID_TICKET.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BookingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -227,6 +320,41 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     servicer.ListTicketKeys,
                     request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListTicketKeysRequest.FromString,
                     response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListTicketKeysResponse.SerializeToString,
+            ),
+            'CreateCoupon': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCoupon,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateCouponRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateCouponResponse.SerializeToString,
+            ),
+            'UpdateCoupon': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCoupon,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.UpdateCouponRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.UpdateCouponResponse.SerializeToString,
+            ),
+            'ListCoupons': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCoupons,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListCouponsRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListCouponsResponse.SerializeToString,
+            ),
+            'ListEventBookings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEventBookings,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListEventBookingsRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListEventBookingsResponse.SerializeToString,
+            ),
+            'GetSales': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSales,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetSalesRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetSalesResponse.SerializeToString,
+            ),
+            'GetDashboard': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDashboard,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.SerializeToString,
+            ),
+            'CheckIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckIn,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CheckInRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CheckInResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -500,6 +628,195 @@ class BookingService:
             '/parterre.booking.v1.BookingService/ListTicketKeys',
             parterre_dot_booking_dot_v1_dot_booking__pb2.ListTicketKeysRequest.SerializeToString,
             parterre_dot_booking_dot_v1_dot_booking__pb2.ListTicketKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCoupon(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/CreateCoupon',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.CreateCouponRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.CreateCouponResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCoupon(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/UpdateCoupon',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.UpdateCouponRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.UpdateCouponResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCoupons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/ListCoupons',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.ListCouponsRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.ListCouponsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEventBookings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/ListEventBookings',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.ListEventBookingsRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.ListEventBookingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSales(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/GetSales',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.GetSalesRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.GetSalesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDashboard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/GetDashboard',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/CheckIn',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.CheckInRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.CheckInResponse.FromString,
             options,
             channel_credentials,
             insecure,

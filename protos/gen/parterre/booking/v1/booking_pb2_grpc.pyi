@@ -18,11 +18,13 @@ class BookingServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     QuoteBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.QuoteBookingRequest, _booking_pb2.QuoteBookingResponse]
     """Says what a hold would cost.
-    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN, EVENT_NOT_READY.
+    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
+    COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, EVENT_NOT_READY.
     """
     CreateBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.CreateBookingRequest, _booking_pb2.CreateBookingResponse]
     """Makes a booking of a hold and starts its saga.
     Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
+    COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
     INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_IS_CANCELLED,
     IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
@@ -59,6 +61,34 @@ class BookingServiceStub:
     """
     ListTicketKeys: _aio.UnaryUnaryMultiCallable[_booking_pb2.ListTicketKeysRequest, _booking_pb2.ListTicketKeysResponse]
     """Gives the public keys for verifying tickets offline."""
+    CreateCoupon: _aio.UnaryUnaryMultiCallable[_booking_pb2.CreateCouponRequest, _booking_pb2.CreateCouponResponse]
+    """Makes a coupon for an own event.
+    Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS.
+    """
+    UpdateCoupon: _aio.UnaryUnaryMultiCallable[_booking_pb2.UpdateCouponRequest, _booking_pb2.UpdateCouponResponse]
+    """Changes a coupon of an own event.
+    Reasons: EVENT_NOT_FOUND, COUPON_NOT_FOUND, INVALID_COUPON.
+    """
+    ListCoupons: _aio.UnaryUnaryMultiCallable[_booking_pb2.ListCouponsRequest, _booking_pb2.ListCouponsResponse]
+    """Pages through the coupons of an own event.
+    Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
+    """
+    ListEventBookings: _aio.UnaryUnaryMultiCallable[_booking_pb2.ListEventBookingsRequest, _booking_pb2.ListEventBookingsResponse]
+    """Pages through the bookings of an own event, with who goes.
+    Reasons: EVENT_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
+    """
+    GetSales: _aio.UnaryUnaryMultiCallable[_booking_pb2.GetSalesRequest, _booking_pb2.GetSalesResponse]
+    """Says what an own event has sold.
+    Reasons: EVENT_NOT_FOUND.
+    """
+    GetDashboard: _aio.UnaryUnaryMultiCallable[_booking_pb2.GetDashboardRequest, _booking_pb2.GetDashboardResponse]
+    """Adds up over events.
+    Reasons: FORBIDDEN.
+    """
+    CheckIn: _aio.UnaryUnaryMultiCallable[_booking_pb2.CheckInRequest, _booking_pb2.CheckInResponse]
+    """Admits a ticket of an own event, once, however many scan it at the same moment.
+    Reasons: EVENT_NOT_FOUND, INVALID_TICKET.
+    """
 
 class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Bookings and tickets."""
@@ -70,7 +100,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_booking_pb2.QuoteBookingRequest, _abc.Awaitable[_booking_pb2.QuoteBookingResponse]],
     ) -> _abc.Awaitable[_booking_pb2.QuoteBookingResponse]:
         """Says what a hold would cost.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN, EVENT_NOT_READY.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
+        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, EVENT_NOT_READY.
         """
 
     @_abc_1.abstractmethod
@@ -81,6 +112,7 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_booking_pb2.CreateBookingResponse]:
         """Makes a booking of a hold and starts its saga.
         Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
+        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
         INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_IS_CANCELLED,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
@@ -165,5 +197,75 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_booking_pb2.ListTicketKeysRequest, _abc.Awaitable[_booking_pb2.ListTicketKeysResponse]],
     ) -> _abc.Awaitable[_booking_pb2.ListTicketKeysResponse]:
         """Gives the public keys for verifying tickets offline."""
+
+    @_abc_1.abstractmethod
+    def CreateCoupon(
+        self,
+        request: _booking_pb2.CreateCouponRequest,
+        context: _aio.ServicerContext[_booking_pb2.CreateCouponRequest, _abc.Awaitable[_booking_pb2.CreateCouponResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.CreateCouponResponse]:
+        """Makes a coupon for an own event.
+        Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateCoupon(
+        self,
+        request: _booking_pb2.UpdateCouponRequest,
+        context: _aio.ServicerContext[_booking_pb2.UpdateCouponRequest, _abc.Awaitable[_booking_pb2.UpdateCouponResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.UpdateCouponResponse]:
+        """Changes a coupon of an own event.
+        Reasons: EVENT_NOT_FOUND, COUPON_NOT_FOUND, INVALID_COUPON.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCoupons(
+        self,
+        request: _booking_pb2.ListCouponsRequest,
+        context: _aio.ServicerContext[_booking_pb2.ListCouponsRequest, _abc.Awaitable[_booking_pb2.ListCouponsResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.ListCouponsResponse]:
+        """Pages through the coupons of an own event.
+        Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
+        """
+
+    @_abc_1.abstractmethod
+    def ListEventBookings(
+        self,
+        request: _booking_pb2.ListEventBookingsRequest,
+        context: _aio.ServicerContext[_booking_pb2.ListEventBookingsRequest, _abc.Awaitable[_booking_pb2.ListEventBookingsResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.ListEventBookingsResponse]:
+        """Pages through the bookings of an own event, with who goes.
+        Reasons: EVENT_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSales(
+        self,
+        request: _booking_pb2.GetSalesRequest,
+        context: _aio.ServicerContext[_booking_pb2.GetSalesRequest, _abc.Awaitable[_booking_pb2.GetSalesResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.GetSalesResponse]:
+        """Says what an own event has sold.
+        Reasons: EVENT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDashboard(
+        self,
+        request: _booking_pb2.GetDashboardRequest,
+        context: _aio.ServicerContext[_booking_pb2.GetDashboardRequest, _abc.Awaitable[_booking_pb2.GetDashboardResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.GetDashboardResponse]:
+        """Adds up over events.
+        Reasons: FORBIDDEN.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckIn(
+        self,
+        request: _booking_pb2.CheckInRequest,
+        context: _aio.ServicerContext[_booking_pb2.CheckInRequest, _abc.Awaitable[_booking_pb2.CheckInResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.CheckInResponse]:
+        """Admits a ticket of an own event, once, however many scan it at the same moment.
+        Reasons: EVENT_NOT_FOUND, INVALID_TICKET.
+        """
 
 def add_BookingServiceServicer_to_server(servicer: BookingServiceServicer, server: _aio.Server) -> None: ...

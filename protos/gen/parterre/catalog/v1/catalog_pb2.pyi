@@ -38,6 +38,7 @@ class Venue(_message.Message):
     SECTIONS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    FOCAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     owner_id: _builtins.str
@@ -68,6 +69,10 @@ class Venue(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
+    @_builtins.property
+    def focal(self) -> Global___Point:
+        """Where the stage is, in the units of the seats; absent: in front of the first row."""
+
     def __init__(
         self,
         *,
@@ -83,16 +88,43 @@ class Venue(_message.Message):
         sections: _abc.Iterable[Global___Section] | None = ...,
         version: _builtins.int = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        focal: Global___Point | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "capacity", b"capacity", "created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "capacity", b"capacity", "created_at", b"created_at", "focal", b"focal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "address", b"address", "amenities", b"amenities", "capacity", b"capacity", "city", b"city", "country", b"country", "created_at", b"created_at", "id", b"id", "name", b"name", "owner_id", b"owner_id", "sections", b"sections", "timezone", b"timezone", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "address", b"address", "amenities", b"amenities", "capacity", b"capacity", "city", b"city", "country", b"country", "created_at", b"created_at", "focal", b"focal", "id", b"id", "name", b"name", "owner_id", b"owner_id", "sections", b"sections", "timezone", b"timezone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
     _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__capacity) -> _WhichOneofReturnType__capacity | None: ...
 
 Global___Venue: _TypeAlias = Venue  # noqa: Y015
+
+@_typing.final
+class Point(_message.Message):
+    """A point of the plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    x: _builtins.float
+    """To the right."""
+    y: _builtins.float
+    """To the back."""
+    def __init__(
+        self,
+        *,
+        x: _builtins.float = ...,
+        y: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["x", b"x", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Point: _TypeAlias = Point  # noqa: Y015
 
 @_typing.final
 class Section(_message.Message):
@@ -148,21 +180,33 @@ class Row(_message.Message):
 
     LABEL_FIELD_NUMBER: _builtins.int
     SEATS_FIELD_NUMBER: _builtins.int
+    XS_FIELD_NUMBER: _builtins.int
+    YS_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """Unique in the section."""
     @_builtins.property
     def seats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """As printed, side by side."""
+        """As printed, side by side; an empty one is a gap where no seat is."""
+
+    @_builtins.property
+    def xs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """In answers: x of each, gaps included."""
+
+    @_builtins.property
+    def ys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """In answers: y of each, gaps included."""
 
     def __init__(
         self,
         *,
         label: _builtins.str = ...,
         seats: _abc.Iterable[_builtins.str] | None = ...,
+        xs: _abc.Iterable[_builtins.float] | None = ...,
+        ys: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "seats", b"seats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "seats", b"seats", "xs", b"xs", "ys", b"ys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,6 +296,58 @@ class Event(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Availability(_message.Message):
+        """How much is left."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        AVAILABLE_FIELD_NUMBER: _builtins.int
+        CAPACITY_FIELD_NUMBER: _builtins.int
+        SALES_OPEN_FIELD_NUMBER: _builtins.int
+        available: _builtins.int
+        """Free."""
+        capacity: _builtins.int
+        """In all."""
+        sales_open: _builtins.bool
+        """True while holds are accepted, by the database's clock."""
+        def __init__(
+            self,
+            *,
+            available: _builtins.int = ...,
+            capacity: _builtins.int = ...,
+            sales_open: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "capacity", b"capacity", "sales_open", b"sales_open"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Rating(_message.Message):
+        """What those who were there say."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        AVERAGE_HUNDREDTHS_FIELD_NUMBER: _builtins.int
+        COUNT_FIELD_NUMBER: _builtins.int
+        average_hundredths: _builtins.int
+        """Mean of 1-5, in hundredths: 437 is 4.37."""
+        count: _builtins.int
+        """How many."""
+        def __init__(
+            self,
+            *,
+            average_hundredths: _builtins.int = ...,
+            count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["average_hundredths", b"average_hundredths", "count", b"count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     ORGANIZER_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
@@ -262,6 +358,9 @@ class Event(_message.Message):
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     organizer_id: _builtins.str
@@ -290,6 +389,18 @@ class Event(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
+    @_builtins.property
+    def availability(self) -> Global___Event.Availability:
+        """As inventory told last; absent until published."""
+
+    @_builtins.property
+    def rating(self) -> Global___Event.Rating:
+        """Absent without reviews."""
+
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]:
+        """The banner first. Lists have the banner alone."""
+
     def __init__(
         self,
         *,
@@ -303,14 +414,107 @@ class Event(_message.Message):
         cancel_reason: _builtins.str = ...,
         version: _builtins.int = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        availability: Global___Event.Availability | None = ...,
+        rating: Global___Event.Rating | None = ...,
+        images: _abc.Iterable[Global___Image] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "draft", b"draft", "venue", b"venue"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "created_at", b"created_at", "draft", b"draft", "rating", b"rating", "venue", b"venue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "capacity", b"capacity", "created_at", b"created_at", "draft", b"draft", "id", b"id", "organizer_id", b"organizer_id", "status", b"status", "tiers", b"tiers", "venue", b"venue", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "cancel_reason", b"cancel_reason", "capacity", b"capacity", "created_at", b"created_at", "draft", b"draft", "id", b"id", "images", b"images", "organizer_id", b"organizer_id", "rating", b"rating", "status", b"status", "tiers", b"tiers", "venue", b"venue", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class Image(_message.Message):
+    """A picture of an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    WIDTHS_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """UUID, random; names the file."""
+    role: _builtins.str
+    """BANNER or GALLERY."""
+    width: _builtins.int
+    """Width of the largest."""
+    height: _builtins.int
+    """Height of the largest."""
+    @_builtins.property
+    def widths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The widths it is kept in, pixels, ascending."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        role: _builtins.str = ...,
+        widths: _abc.Iterable[_builtins.int] | None = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "id", b"id", "role", b"role", "width", b"width", "widths", b"widths"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Image: _TypeAlias = Image  # noqa: Y015
+
+@_typing.final
+class Review(_message.Message):
+    """What somebody who was there says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """UUIDv7."""
+    event_id: _builtins.str
+    """The event."""
+    author: _builtins.str
+    """The author's name as it was when they wrote."""
+    rating: _builtins.int
+    """1-5."""
+    text: _builtins.str
+    """Up to 2,000 characters; empty: none."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was written."""
+
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was changed last."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        author: _builtins.str = ...,
+        rating: _builtins.int = ...,
+        text: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "created_at", b"created_at", "event_id", b"event_id", "id", b"id", "rating", b"rating", "text", b"text", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Review: _TypeAlias = Review  # noqa: Y015
 
 @_typing.final
 class EventDraft(_message.Message):
@@ -836,7 +1040,7 @@ class ListEventsRequest(_message.Message):
     organizer_id: _builtins.str
     """By this organizer."""
     sort: _builtins.str
-    """starts_at (also when empty), -starts_at, price or -price."""
+    """starts_at (also when empty), -starts_at, price, -price, popularity or relevance."""
     own_only: _builtins.bool
     """The caller's own, any status."""
     limit: _builtins.int
@@ -910,3 +1114,647 @@ class ListEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateVenueRequest(_message.Message):
+    """Request of UpdateVenue. Absent fields stay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Amenities(_message.Message):
+        """A list that can be absent."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        WORDS_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Free words."""
+
+        def __init__(
+            self,
+            *,
+            words: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["words", b"words"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    CITY_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    AMENITIES_FIELD_NUMBER: _builtins.int
+    FOCAL_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    """Which."""
+    expected_version: _builtins.int
+    """The version it was read at; 0: whichever."""
+    name: _builtins.str
+    """1-200 characters."""
+    address: _builtins.str
+    """Street and house."""
+    city: _builtins.str
+    """City."""
+    country: _builtins.str
+    """ISO 3166-1 alpha-2."""
+    timezone: _builtins.str
+    """IANA name."""
+    capacity: _builtins.int
+    """0: what its sections add up to."""
+    @_builtins.property
+    def amenities(self) -> Global___UpdateVenueRequest.Amenities:
+        """Takes the place of all there were."""
+
+    @_builtins.property
+    def focal(self) -> Global___Point:
+        """Where the stage is."""
+
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+        name: _builtins.str | None = ...,
+        address: _builtins.str | None = ...,
+        city: _builtins.str | None = ...,
+        country: _builtins.str | None = ...,
+        timezone: _builtins.str | None = ...,
+        capacity: _builtins.int | None = ...,
+        amenities: Global___UpdateVenueRequest.Amenities | None = ...,
+        focal: Global___Point | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_capacity", b"_capacity", "_city", b"_city", "_country", b"_country", "_name", b"_name", "_timezone", b"_timezone", "address", b"address", "amenities", b"amenities", "capacity", b"capacity", "city", b"city", "country", b"country", "focal", b"focal", "name", b"name", "timezone", b"timezone"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_capacity", b"_capacity", "_city", b"_city", "_country", b"_country", "_name", b"_name", "_timezone", b"_timezone", "address", b"address", "amenities", b"amenities", "capacity", b"capacity", "city", b"city", "country", b"country", "expected_version", b"expected_version", "focal", b"focal", "name", b"name", "timezone", b"timezone", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
+    _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
+    _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
+    _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015
+    _WhichOneofReturnType__city: _TypeAlias = _typing.Literal["city"]  # noqa: Y015
+    _WhichOneofArgType__city: _TypeAlias = _typing.Literal["_city", b"_city"]  # noqa: Y015
+    _WhichOneofReturnType__country: _TypeAlias = _typing.Literal["country"]  # noqa: Y015
+    _WhichOneofArgType__country: _TypeAlias = _typing.Literal["_country", b"_country"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__timezone: _TypeAlias = _typing.Literal["timezone"]  # noqa: Y015
+    _WhichOneofArgType__timezone: _TypeAlias = _typing.Literal["_timezone", b"_timezone"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__address) -> _WhichOneofReturnType__address | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__capacity) -> _WhichOneofReturnType__capacity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__city) -> _WhichOneofReturnType__city | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__country) -> _WhichOneofReturnType__country | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timezone) -> _WhichOneofReturnType__timezone | None: ...
+
+Global___UpdateVenueRequest: _TypeAlias = UpdateVenueRequest  # noqa: Y015
+
+@_typing.final
+class UpdateVenueResponse(_message.Message):
+    """Response of UpdateVenue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def venue(self) -> Global___Venue:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        venue: Global___Venue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateVenueResponse: _TypeAlias = UpdateVenueResponse  # noqa: Y015
+
+@_typing.final
+class UpdateSectionRequest(_message.Message):
+    """Request of UpdateSection. Absent fields stay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    SECTION_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    LAYOUT_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    """Whose."""
+    section_id: _builtins.str
+    """Which."""
+    expected_version: _builtins.int
+    """Of the venue; 0: whichever."""
+    name: _builtins.str
+    """Unique in the venue."""
+    capacity: _builtins.int
+    """Standing: how many."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Row]:
+        """Seated: takes the place of all rows; empty: they stay."""
+
+    @_builtins.property
+    def layout(self) -> Global___SectionLayout:
+        """Seated: how it is drawn."""
+
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        section_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+        name: _builtins.str | None = ...,
+        rows: _abc.Iterable[Global___Row] | None = ...,
+        layout: Global___SectionLayout | None = ...,
+        capacity: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "capacity", b"capacity", "layout", b"layout", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "capacity", b"capacity", "expected_version", b"expected_version", "layout", b"layout", "name", b"name", "rows", b"rows", "section_id", b"section_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
+    _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__capacity) -> _WhichOneofReturnType__capacity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+Global___UpdateSectionRequest: _TypeAlias = UpdateSectionRequest  # noqa: Y015
+
+@_typing.final
+class UpdateSectionResponse(_message.Message):
+    """Response of UpdateSection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECTION_FIELD_NUMBER: _builtins.int
+    VENUE_VERSION_FIELD_NUMBER: _builtins.int
+    venue_version: _builtins.int
+    """The venue's new version."""
+    @_builtins.property
+    def section(self) -> Global___Section:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        section: Global___Section | None = ...,
+        venue_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["section", b"section"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["section", b"section", "venue_version", b"venue_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateSectionResponse: _TypeAlias = UpdateSectionResponse  # noqa: Y015
+
+@_typing.final
+class UpdateEventRequest(_message.Message):
+    """Request of UpdateEvent: the whole of what the organizer says, as it shall be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """Which."""
+    expected_version: _builtins.int
+    """The version it was read at; 0: whichever."""
+    @_builtins.property
+    def draft(self) -> Global___EventDraft:
+        """Only the fields named in `fields` are read."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields of the draft to be set, and `tiers`."""
+
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tier]:
+        """With `tiers` in `fields`: all of them. `id` names one that exists; without it, one is added."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+        draft: Global___EventDraft | None = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        tiers: _abc.Iterable[Global___Tier] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "event_id", b"event_id", "expected_version", b"expected_version", "fields", b"fields", "tiers", b"tiers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateEventRequest: _TypeAlias = UpdateEventRequest  # noqa: Y015
+
+@_typing.final
+class UpdateEventResponse(_message.Message):
+    """Response of UpdateEvent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> Global___Event:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___Event | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateEventResponse: _TypeAlias = UpdateEventResponse  # noqa: Y015
+
+@_typing.final
+class DeleteEventRequest(_message.Message):
+    """Request of DeleteEvent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """Which."""
+    expected_version: _builtins.int
+    """The version it was read at; 0: whichever."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "expected_version", b"expected_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteEventRequest: _TypeAlias = DeleteEventRequest  # noqa: Y015
+
+@_typing.final
+class DeleteEventResponse(_message.Message):
+    """Response of DeleteEvent: it is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteEventResponse: _TypeAlias = DeleteEventResponse  # noqa: Y015
+
+@_typing.final
+class CountEventsRequest(_message.Message):
+    """Request of CountEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWN_ONLY_FIELD_NUMBER: _builtins.int
+    own_only: _builtins.bool
+    """The caller's own; all of them is for admins."""
+    def __init__(
+        self,
+        *,
+        own_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["own_only", b"own_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountEventsRequest: _TypeAlias = CountEventsRequest  # noqa: Y015
+
+@_typing.final
+class CountEventsResponse(_message.Message):
+    """Response of CountEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    active: _builtins.int
+    """PUBLISHED and not over."""
+    total: _builtins.int
+    """Of any status."""
+    def __init__(
+        self,
+        *,
+        active: _builtins.int = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountEventsResponse: _TypeAlias = CountEventsResponse  # noqa: Y015
+
+@_typing.final
+class AddImageRequest(_message.Message):
+    """Request of AddImage, in parts: the first says which event, the others carry bytes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """First part: which event."""
+    role: _builtins.str
+    """First part: BANNER or GALLERY."""
+    chunk: _builtins.bytes
+    """Part of the file; 5 MiB in all at most."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        role: _builtins.str = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "event_id", b"event_id", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddImageRequest: _TypeAlias = AddImageRequest  # noqa: Y015
+
+@_typing.final
+class AddImageResponse(_message.Message):
+    """Response of AddImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___Image:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddImageResponse: _TypeAlias = AddImageResponse  # noqa: Y015
+
+@_typing.final
+class DeleteImageRequest(_message.Message):
+    """Request of DeleteImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """Whose."""
+    image_id: _builtins.str
+    """Which."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "image_id", b"image_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteImageRequest: _TypeAlias = DeleteImageRequest  # noqa: Y015
+
+@_typing.final
+class DeleteImageResponse(_message.Message):
+    """Response of DeleteImage: it is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteImageResponse: _TypeAlias = DeleteImageResponse  # noqa: Y015
+
+@_typing.final
+class GetImageRequest(_message.Message):
+    """Request of GetImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    image_id: _builtins.str
+    """Which."""
+    width: _builtins.int
+    """The narrowest kept that is at least so wide, else the widest; 0: the widest."""
+    def __init__(
+        self,
+        *,
+        image_id: _builtins.str = ...,
+        width: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetImageRequest: _TypeAlias = GetImageRequest  # noqa: Y015
+
+@_typing.final
+class GetImageResponse(_message.Message):
+    """Response of GetImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """WebP."""
+    width: _builtins.int
+    """Width of this one."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.bytes = ...,
+        width: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetImageResponse: _TypeAlias = GetImageResponse  # noqa: Y015
+
+@_typing.final
+class WriteReviewRequest(_message.Message):
+    """Request of WriteReview."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """Which event."""
+    rating: _builtins.int
+    """1-5."""
+    text: _builtins.str
+    """Up to 2,000 characters."""
+    author: _builtins.str
+    """Shown as its author; 1-100 characters."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        rating: _builtins.int = ...,
+        text: _builtins.str = ...,
+        author: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "event_id", b"event_id", "rating", b"rating", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteReviewRequest: _TypeAlias = WriteReviewRequest  # noqa: Y015
+
+@_typing.final
+class WriteReviewResponse(_message.Message):
+    """Response of WriteReview."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEW_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """False: it took the place of one's earlier one."""
+    @_builtins.property
+    def review(self) -> Global___Review:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        review: Global___Review | None = ...,
+        created: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["review", b"review"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "review", b"review"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteReviewResponse: _TypeAlias = WriteReviewResponse  # noqa: Y015
+
+@_typing.final
+class ListReviewsRequest(_message.Message):
+    """Request of ListReviews."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """Which event."""
+    limit: _builtins.int
+    """1-100."""
+    cursor: _builtins.str
+    """From the page before; empty: the first."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReviewsRequest: _TypeAlias = ListReviewsRequest  # noqa: Y015
+
+@_typing.final
+class ListReviewsResponse(_message.Message):
+    """Response of ListReviews."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEWS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def reviews(self) -> _containers.RepeatedCompositeFieldContainer[Global___Review]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        reviews: _abc.Iterable[Global___Review] | None = ...,
+        next_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_cursor", b"next_cursor", "reviews", b"reviews"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReviewsResponse: _TypeAlias = ListReviewsResponse  # noqa: Y015

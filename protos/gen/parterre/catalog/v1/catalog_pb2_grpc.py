@@ -80,6 +80,56 @@ class CatalogServiceStub:
                 request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.UpdateVenue = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/UpdateVenue',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateVenueRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateVenueResponse.FromString,
+                _registered_method=True)
+        self.UpdateSection = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/UpdateSection',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionResponse.FromString,
+                _registered_method=True)
+        self.UpdateEvent = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/UpdateEvent',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateEventRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateEventResponse.FromString,
+                _registered_method=True)
+        self.DeleteEvent = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/DeleteEvent',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteEventRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteEventResponse.FromString,
+                _registered_method=True)
+        self.CountEvents = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/CountEvents',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.CountEventsRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.CountEventsResponse.FromString,
+                _registered_method=True)
+        self.AddImage = channel.stream_unary(
+                '/parterre.catalog.v1.CatalogService/AddImage',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.AddImageRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.AddImageResponse.FromString,
+                _registered_method=True)
+        self.DeleteImage = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/DeleteImage',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteImageRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteImageResponse.FromString,
+                _registered_method=True)
+        self.GetImage = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/GetImage',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetImageRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetImageResponse.FromString,
+                _registered_method=True)
+        self.WriteReview = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/WriteReview',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.WriteReviewRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.WriteReviewResponse.FromString,
+                _registered_method=True)
+        self.ListReviews = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/ListReviews',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListReviewsRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListReviewsResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -158,6 +208,88 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateVenue(self, request, context):
+        """Changes an own venue.
+        Reasons: VENUE_NOT_FOUND, INVALID_VENUE, STALE_VERSION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSection(self, request, context):
+        """Changes a section of an own venue. One that a published event sells can't lose or rename seats.
+        Reasons: VENUE_NOT_FOUND, SECTION_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, SECTION_IN_USE,
+        VENUE_FULL, STALE_VERSION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateEvent(self, request, context):
+        """Changes an own event: all of a draft; of one on sale what buyers were not promised otherwise.
+        Reasons: EVENT_NOT_FOUND, INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND, EVENT_STATE,
+        STALE_VERSION, CAPACITY_BELOW_SOLD.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteEvent(self, request, context):
+        """Deletes an own draft.
+        Reasons: EVENT_NOT_FOUND, EVENT_STATE, STALE_VERSION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountEvents(self, request, context):
+        """Counts events for a dashboard.
+        Reasons: FORBIDDEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddImage(self, request_iterator, context):
+        """Checks, re-encodes and stores a picture of an own event; a new banner takes the old one's place.
+        Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteImage(self, request, context):
+        """Deletes a picture of an own event.
+        Reasons: EVENT_NOT_FOUND, IMAGE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetImage(self, request, context):
+        """Gives a picture; its content never changes.
+        Reasons: IMAGE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteReview(self, request, context):
+        """Writes the caller's one review of an event they have a ticket for, once it began.
+        Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReviews(self, request, context):
+        """Pages through the reviews of an event.
+        Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -205,6 +337,56 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListEventsRequest.FromString,
                     response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'UpdateVenue': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateVenue,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateVenueRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateVenueResponse.SerializeToString,
+            ),
+            'UpdateSection': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSection,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionResponse.SerializeToString,
+            ),
+            'UpdateEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateEvent,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateEventRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateEventResponse.SerializeToString,
+            ),
+            'DeleteEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteEvent,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteEventRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteEventResponse.SerializeToString,
+            ),
+            'CountEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountEvents,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.CountEventsRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.CountEventsResponse.SerializeToString,
+            ),
+            'AddImage': grpc.stream_unary_rpc_method_handler(
+                    servicer.AddImage,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.AddImageRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.AddImageResponse.SerializeToString,
+            ),
+            'DeleteImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteImage,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteImageRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteImageResponse.SerializeToString,
+            ),
+            'GetImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImage,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetImageRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetImageResponse.SerializeToString,
+            ),
+            'WriteReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteReview,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.WriteReviewRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.WriteReviewResponse.SerializeToString,
+            ),
+            'ListReviews': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviews,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListReviewsRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListReviewsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -451,6 +633,276 @@ class CatalogService:
             '/parterre.catalog.v1.CatalogService/ListEvents',
             parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListEventsRequest.SerializeToString,
             parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateVenue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/UpdateVenue',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateVenueRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateVenueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/UpdateSection',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/UpdateEvent',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateEventRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/DeleteEvent',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteEventRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/CountEvents',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.CountEventsRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.CountEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddImage(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/parterre.catalog.v1.CatalogService/AddImage',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.AddImageRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.AddImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/DeleteImage',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteImageRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/GetImage',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetImageRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/WriteReview',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.WriteReviewRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.WriteReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReviews(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/ListReviews',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListReviewsRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListReviewsResponse.FromString,
             options,
             channel_credentials,
             insecure,

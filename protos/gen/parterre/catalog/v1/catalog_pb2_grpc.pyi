@@ -52,6 +52,48 @@ class CatalogServiceStub:
     """Pages through events.
     Reasons: INVALID_CURSOR, INVALID_FILTER.
     """
+    UpdateVenue: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateVenueRequest, _catalog_pb2.UpdateVenueResponse]
+    """Changes an own venue.
+    Reasons: VENUE_NOT_FOUND, INVALID_VENUE, STALE_VERSION.
+    """
+    UpdateSection: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateSectionRequest, _catalog_pb2.UpdateSectionResponse]
+    """Changes a section of an own venue. One that a published event sells can't lose or rename seats.
+    Reasons: VENUE_NOT_FOUND, SECTION_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, SECTION_IN_USE,
+    VENUE_FULL, STALE_VERSION.
+    """
+    UpdateEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateEventRequest, _catalog_pb2.UpdateEventResponse]
+    """Changes an own event: all of a draft; of one on sale what buyers were not promised otherwise.
+    Reasons: EVENT_NOT_FOUND, INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND, EVENT_STATE,
+    STALE_VERSION, CAPACITY_BELOW_SOLD.
+    """
+    DeleteEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteEventRequest, _catalog_pb2.DeleteEventResponse]
+    """Deletes an own draft.
+    Reasons: EVENT_NOT_FOUND, EVENT_STATE, STALE_VERSION.
+    """
+    CountEvents: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CountEventsRequest, _catalog_pb2.CountEventsResponse]
+    """Counts events for a dashboard.
+    Reasons: FORBIDDEN.
+    """
+    AddImage: _aio.StreamUnaryMultiCallable[_catalog_pb2.AddImageRequest, _catalog_pb2.AddImageResponse]
+    """Checks, re-encodes and stores a picture of an own event; a new banner takes the old one's place.
+    Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES.
+    """
+    DeleteImage: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteImageRequest, _catalog_pb2.DeleteImageResponse]
+    """Deletes a picture of an own event.
+    Reasons: EVENT_NOT_FOUND, IMAGE_NOT_FOUND.
+    """
+    GetImage: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetImageRequest, _catalog_pb2.GetImageResponse]
+    """Gives a picture; its content never changes.
+    Reasons: IMAGE_NOT_FOUND.
+    """
+    WriteReview: _aio.UnaryUnaryMultiCallable[_catalog_pb2.WriteReviewRequest, _catalog_pb2.WriteReviewResponse]
+    """Writes the caller's one review of an event they have a ticket for, once it began.
+    Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN.
+    """
+    ListReviews: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListReviewsRequest, _catalog_pb2.ListReviewsResponse]
+    """Pages through the reviews of an event.
+    Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
+    """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """The catalog."""
@@ -144,6 +186,108 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_catalog_pb2.ListEventsResponse]:
         """Pages through events.
         Reasons: INVALID_CURSOR, INVALID_FILTER.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateVenue(
+        self,
+        request: _catalog_pb2.UpdateVenueRequest,
+        context: _aio.ServicerContext[_catalog_pb2.UpdateVenueRequest, _abc.Awaitable[_catalog_pb2.UpdateVenueResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.UpdateVenueResponse]:
+        """Changes an own venue.
+        Reasons: VENUE_NOT_FOUND, INVALID_VENUE, STALE_VERSION.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateSection(
+        self,
+        request: _catalog_pb2.UpdateSectionRequest,
+        context: _aio.ServicerContext[_catalog_pb2.UpdateSectionRequest, _abc.Awaitable[_catalog_pb2.UpdateSectionResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.UpdateSectionResponse]:
+        """Changes a section of an own venue. One that a published event sells can't lose or rename seats.
+        Reasons: VENUE_NOT_FOUND, SECTION_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, SECTION_IN_USE,
+        VENUE_FULL, STALE_VERSION.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateEvent(
+        self,
+        request: _catalog_pb2.UpdateEventRequest,
+        context: _aio.ServicerContext[_catalog_pb2.UpdateEventRequest, _abc.Awaitable[_catalog_pb2.UpdateEventResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.UpdateEventResponse]:
+        """Changes an own event: all of a draft; of one on sale what buyers were not promised otherwise.
+        Reasons: EVENT_NOT_FOUND, INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND, EVENT_STATE,
+        STALE_VERSION, CAPACITY_BELOW_SOLD.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteEvent(
+        self,
+        request: _catalog_pb2.DeleteEventRequest,
+        context: _aio.ServicerContext[_catalog_pb2.DeleteEventRequest, _abc.Awaitable[_catalog_pb2.DeleteEventResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.DeleteEventResponse]:
+        """Deletes an own draft.
+        Reasons: EVENT_NOT_FOUND, EVENT_STATE, STALE_VERSION.
+        """
+
+    @_abc_1.abstractmethod
+    def CountEvents(
+        self,
+        request: _catalog_pb2.CountEventsRequest,
+        context: _aio.ServicerContext[_catalog_pb2.CountEventsRequest, _abc.Awaitable[_catalog_pb2.CountEventsResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.CountEventsResponse]:
+        """Counts events for a dashboard.
+        Reasons: FORBIDDEN.
+        """
+
+    @_abc_1.abstractmethod
+    def AddImage(
+        self,
+        request_iterator: _abc.AsyncIterator[_catalog_pb2.AddImageRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_catalog_pb2.AddImageRequest], _abc.Awaitable[_catalog_pb2.AddImageResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.AddImageResponse]:
+        """Checks, re-encodes and stores a picture of an own event; a new banner takes the old one's place.
+        Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteImage(
+        self,
+        request: _catalog_pb2.DeleteImageRequest,
+        context: _aio.ServicerContext[_catalog_pb2.DeleteImageRequest, _abc.Awaitable[_catalog_pb2.DeleteImageResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.DeleteImageResponse]:
+        """Deletes a picture of an own event.
+        Reasons: EVENT_NOT_FOUND, IMAGE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetImage(
+        self,
+        request: _catalog_pb2.GetImageRequest,
+        context: _aio.ServicerContext[_catalog_pb2.GetImageRequest, _abc.Awaitable[_catalog_pb2.GetImageResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.GetImageResponse]:
+        """Gives a picture; its content never changes.
+        Reasons: IMAGE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def WriteReview(
+        self,
+        request: _catalog_pb2.WriteReviewRequest,
+        context: _aio.ServicerContext[_catalog_pb2.WriteReviewRequest, _abc.Awaitable[_catalog_pb2.WriteReviewResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.WriteReviewResponse]:
+        """Writes the caller's one review of an event they have a ticket for, once it began.
+        Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN.
+        """
+
+    @_abc_1.abstractmethod
+    def ListReviews(
+        self,
+        request: _catalog_pb2.ListReviewsRequest,
+        context: _aio.ServicerContext[_catalog_pb2.ListReviewsRequest, _abc.Awaitable[_catalog_pb2.ListReviewsResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.ListReviewsResponse]:
+        """Pages through the reviews of an event.
+        Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _aio.Server) -> None: ...

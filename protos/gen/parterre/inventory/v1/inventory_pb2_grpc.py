@@ -70,6 +70,36 @@ class InventoryServiceStub:
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseHoldRequest.SerializeToString,
                 response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseHoldResponse.FromString,
                 _registered_method=True)
+        self.GetSeatStates = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/GetSeatStates',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatStatesRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatStatesResponse.FromString,
+                _registered_method=True)
+        self.SetCapacity = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/SetCapacity',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.SetCapacityRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.SetCapacityResponse.FromString,
+                _registered_method=True)
+        self.BlockSeats = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/BlockSeats',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.BlockSeatsRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.BlockSeatsResponse.FromString,
+                _registered_method=True)
+        self.UnblockSeats = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/UnblockSeats',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.UnblockSeatsRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.UnblockSeatsResponse.FromString,
+                _registered_method=True)
+        self.ListBlocks = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/ListBlocks',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ListBlocksRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ListBlocksResponse.FromString,
+                _registered_method=True)
+        self.CountHolds = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/CountHolds',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CountHoldsRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CountHoldsResponse.FromString,
+                _registered_method=True)
 
 
 class InventoryServiceServicer:
@@ -134,6 +164,54 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSeatStates(self, request, context):
+        """Gives every seat's state and version, and the pools'; names no customer.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCapacity(self, request, context):
+        """Makes a counted section larger, or smaller by what is free. Asked twice, it changes nothing more.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SECTION, CAPACITY_BELOW_SOLD, INVALID_CAPACITY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BlockSeats(self, request, context):
+        """Keeps free seats of an own event back, all or nothing.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnblockSeats(self, request, context):
+        """Frees seats that were kept back, all or nothing.
+        Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBlocks(self, request, context):
+        """Pages through what is kept back of an own event.
+        Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountHolds(self, request, context):
+        """Counts live holds for a dashboard.
+        Reasons: FORBIDDEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InventoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -171,6 +249,36 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ReleaseHold,
                     request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseHoldRequest.FromString,
                     response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseHoldResponse.SerializeToString,
+            ),
+            'GetSeatStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSeatStates,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatStatesRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatStatesResponse.SerializeToString,
+            ),
+            'SetCapacity': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCapacity,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.SetCapacityRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.SetCapacityResponse.SerializeToString,
+            ),
+            'BlockSeats': grpc.unary_unary_rpc_method_handler(
+                    servicer.BlockSeats,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.BlockSeatsRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.BlockSeatsResponse.SerializeToString,
+            ),
+            'UnblockSeats': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnblockSeats,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.UnblockSeatsRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.UnblockSeatsResponse.SerializeToString,
+            ),
+            'ListBlocks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBlocks,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ListBlocksRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ListBlocksResponse.SerializeToString,
+            ),
+            'CountHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountHolds,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CountHoldsRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CountHoldsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -363,6 +471,168 @@ class InventoryService:
             '/parterre.inventory.v1.InventoryService/ReleaseHold',
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseHoldRequest.SerializeToString,
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSeatStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/GetSeatStates',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatStatesRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCapacity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/SetCapacity',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.SetCapacityRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.SetCapacityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BlockSeats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/BlockSeats',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.BlockSeatsRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.BlockSeatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnblockSeats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/UnblockSeats',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.UnblockSeatsRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.UnblockSeatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBlocks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/ListBlocks',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.ListBlocksRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.ListBlocksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/CountHolds',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.CountHoldsRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.CountHoldsResponse.FromString,
             options,
             channel_credentials,
             insecure,

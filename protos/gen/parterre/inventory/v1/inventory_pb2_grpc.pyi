@@ -46,6 +46,30 @@ class InventoryServiceStub:
     """Gives seats back, some or all; all of it twice is answered alike.
     Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS.
     """
+    GetSeatStates: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetSeatStatesRequest, _inventory_pb2.GetSeatStatesResponse]
+    """Gives every seat's state and version, and the pools'; names no customer.
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
+    """
+    SetCapacity: _aio.UnaryUnaryMultiCallable[_inventory_pb2.SetCapacityRequest, _inventory_pb2.SetCapacityResponse]
+    """Makes a counted section larger, or smaller by what is free. Asked twice, it changes nothing more.
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SECTION, CAPACITY_BELOW_SOLD, INVALID_CAPACITY.
+    """
+    BlockSeats: _aio.UnaryUnaryMultiCallable[_inventory_pb2.BlockSeatsRequest, _inventory_pb2.BlockSeatsResponse]
+    """Keeps free seats of an own event back, all or nothing.
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK.
+    """
+    UnblockSeats: _aio.UnaryUnaryMultiCallable[_inventory_pb2.UnblockSeatsRequest, _inventory_pb2.UnblockSeatsResponse]
+    """Frees seats that were kept back, all or nothing.
+    Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK.
+    """
+    ListBlocks: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListBlocksRequest, _inventory_pb2.ListBlocksResponse]
+    """Pages through what is kept back of an own event.
+    Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
+    """
+    CountHolds: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CountHoldsRequest, _inventory_pb2.CountHoldsResponse]
+    """Counts live holds for a dashboard.
+    Reasons: FORBIDDEN.
+    """
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Seats and holds."""
@@ -120,6 +144,66 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_inventory_pb2.ReleaseHoldResponse]:
         """Gives seats back, some or all; all of it twice is answered alike.
         Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSeatStates(
+        self,
+        request: _inventory_pb2.GetSeatStatesRequest,
+        context: _aio.ServicerContext[_inventory_pb2.GetSeatStatesRequest, _abc.Awaitable[_inventory_pb2.GetSeatStatesResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.GetSeatStatesResponse]:
+        """Gives every seat's state and version, and the pools'; names no customer.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
+        """
+
+    @_abc_1.abstractmethod
+    def SetCapacity(
+        self,
+        request: _inventory_pb2.SetCapacityRequest,
+        context: _aio.ServicerContext[_inventory_pb2.SetCapacityRequest, _abc.Awaitable[_inventory_pb2.SetCapacityResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.SetCapacityResponse]:
+        """Makes a counted section larger, or smaller by what is free. Asked twice, it changes nothing more.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SECTION, CAPACITY_BELOW_SOLD, INVALID_CAPACITY.
+        """
+
+    @_abc_1.abstractmethod
+    def BlockSeats(
+        self,
+        request: _inventory_pb2.BlockSeatsRequest,
+        context: _aio.ServicerContext[_inventory_pb2.BlockSeatsRequest, _abc.Awaitable[_inventory_pb2.BlockSeatsResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.BlockSeatsResponse]:
+        """Keeps free seats of an own event back, all or nothing.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK.
+        """
+
+    @_abc_1.abstractmethod
+    def UnblockSeats(
+        self,
+        request: _inventory_pb2.UnblockSeatsRequest,
+        context: _aio.ServicerContext[_inventory_pb2.UnblockSeatsRequest, _abc.Awaitable[_inventory_pb2.UnblockSeatsResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.UnblockSeatsResponse]:
+        """Frees seats that were kept back, all or nothing.
+        Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBlocks(
+        self,
+        request: _inventory_pb2.ListBlocksRequest,
+        context: _aio.ServicerContext[_inventory_pb2.ListBlocksRequest, _abc.Awaitable[_inventory_pb2.ListBlocksResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.ListBlocksResponse]:
+        """Pages through what is kept back of an own event.
+        Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
+        """
+
+    @_abc_1.abstractmethod
+    def CountHolds(
+        self,
+        request: _inventory_pb2.CountHoldsRequest,
+        context: _aio.ServicerContext[_inventory_pb2.CountHoldsRequest, _abc.Awaitable[_inventory_pb2.CountHoldsResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.CountHoldsResponse]:
+        """Counts live holds for a dashboard.
+        Reasons: FORBIDDEN.
         """
 
 def add_InventoryServiceServicer_to_server(servicer: InventoryServiceServicer, server: _aio.Server) -> None: ...

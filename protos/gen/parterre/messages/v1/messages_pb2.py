@@ -27,7 +27,7 @@ from parterre.options.v1 import options_pb2 as parterre_dot_options_dot_v1_dot_o
 from parterre.types.v1 import types_pb2 as parterre_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#parterre/messages/v1/messages.proto\x12\x14parterre.messages.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!parterre/options/v1/options.proto\x1a\x1dparterre/types/v1/types.proto\"\x91\x05\n\tOpenEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x14\n\x0corganizer_id\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x18\n\x10max_per_customer\x18\x04 \x01(\x05\x12.\n\nsales_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08sales_to\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tstarts_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x05tiers\x18\x08 \x03(\x0b\x32$.parterre.messages.v1.OpenEvent.Tier\x12\x39\n\x08sections\x18\t \x03(\x0b\x32\'.parterre.messages.v1.OpenEvent.Section\x12\x0f\n\x07\x66ocal_x\x18\n \x01(\x01\x12\x0f\n\x07\x66ocal_y\x18\x0b \x01(\x01\x1a\x34\n\x04Tier\x12\x0f\n\x07tier_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05price\x18\x03 \x01(\x03\x1a\x81\x01\n\x07Section\x12\x12\n\nsection_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07tier_id\x18\x03 \x01(\t\x12\x31\n\x04rows\x18\x04 \x03(\x0b\x32#.parterre.messages.v1.OpenEvent.Row\x12\x10\n\x08\x63\x61pacity\x18\x05 \x01(\x05\x1a=\n\x03Row\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0f\n\x07numbers\x18\x02 \x03(\t\x12\n\n\x02xs\x18\x03 \x03(\x01\x12\n\n\x02ys\x18\x04 \x03(\x01:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"H\n\x0b\x45ventOpened\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\x05:\x15\x92\xb5\x18\x11\n\x0f\x63\x61talog.replies\"\xe0\x02\n\x0e\x45ventPublished\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x14\n\x0corganizer_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05place\x18\x04 \x01(\t\x12-\n\tstarts_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x07 \x01(\t\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12\x18\n\x10tax_basis_points\x18\t \x01(\x05\x12\x36\n\rrefund_policy\x18\n \x01(\x0b\x32\x1f.parterre.types.v1.RefundPolicy\x12\x0f\n\x07version\x18\x0b \x01(\x03:%\x92\xb5\x18!\x12\x0f\x65vent.published\x1a\x0e\x62ooking.events\"k\n\x0e\x45ventCancelled\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t:7\x92\xb5\x18\x33\x12\x0f\x65vent.cancelled\x1a\x10inventory.events\x1a\x0e\x62ooking.events\"S\n\x0cSeatsCommand\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0f\n\x07hold_id\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x05\"\xa1\x01\n\x0cReserveSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand\x12\x14\n\x0chold_version\x18\x02 \x01(\x05\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"X\n\tSellSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"Z\n\x0bUnsellSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"[\n\x0cReleaseSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"[\n\x0cRestockSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"[\n\x0cReclaimSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"\x89\x03\n\nSeatsReply\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x39\n\x07outcome\x18\x02 \x01(\x0e\x32(.parterre.messages.v1.SeatsReply.Outcome\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x05\"\xf6\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RESERVED\x10\x01\x12\x1b\n\x17OUTCOME_RESERVE_REFUSED\x10\x02\x12\x10\n\x0cOUTCOME_SOLD\x10\x03\x12\x18\n\x14OUTCOME_SELL_REFUSED\x10\x04\x12\x12\n\x0eOUTCOME_UNSOLD\x10\x05\x12\x14\n\x10OUTCOME_RELEASED\x10\x06\x12\x15\n\x11OUTCOME_RESTOCKED\x10\x07\x12\x15\n\x11OUTCOME_RECLAIMED\x10\x08\x12\x1b\n\x17OUTCOME_RECLAIM_REFUSED\x10\t:\x15\x92\xb5\x18\x11\n\x0f\x62ooking.replies\"\x92\x02\n\x10\x41uthorizePayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x12\n\nbooking_id\x18\x02 \x01(\t\x12\x19\n\x11\x62ooking_reference\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x18.parterre.types.v1.Money\x12\x0e\n\x06method\x18\x07 \x01(\t\x12\r\n\x05token\x18\x08 \x01(\t\x12\x10\n\x08\x65vent_id\x18\t \x01(\t\x12\x14\n\x0corganizer_id\x18\n \x01(\t\x12\x0c\n\x04step\x18\x0b \x01(\x05:\x16\x92\xb5\x18\x12\n\x10payment.commands\"^\n\x0e\x43\x61pturePayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x12\n\nbooking_id\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x05:\x16\x92\xb5\x18\x12\n\x10payment.commands\"[\n\x0bVoidPayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x12\n\nbooking_id\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x05:\x16\x92\xb5\x18\x12\n\x10payment.commands\"\x90\x01\n\rRefundPayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x12\n\nbooking_id\x18\x02 \x01(\t\x12\x11\n\trefund_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\x05:\x16\x92\xb5\x18\x12\n\x10payment.commands\"\xbe\x03\n\x0cPaymentReply\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12;\n\x07outcome\x18\x04 \x01(\x0e\x32*.parterre.messages.v1.PaymentReply.Outcome\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\naction_url\x18\x06 \x01(\t\x12\x0c\n\x04step\x18\x07 \x01(\x05\"\xee\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTCOME_AUTHORIZED\x10\x01\x12!\n\x1dOUTCOME_AUTHORIZATION_REFUSED\x10\x02\x12\x1b\n\x17OUTCOME_ACTION_REQUIRED\x10\x03\x12\x14\n\x10OUTCOME_CAPTURED\x10\x04\x12\x1b\n\x17OUTCOME_CAPTURE_REFUSED\x10\x05\x12\x12\n\x0eOUTCOME_VOIDED\x10\x06\x12\x14\n\x10OUTCOME_REFUNDED\x10\x07\x12\x15\n\x11OUTCOME_PAID_LATE\x10\x08:\x15\x92\xb5\x18\x11\n\x0f\x62ooking.replies\"\x88\x01\n\x0b\x44\x65liverCode\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x1b\x92\xb5\x18\x17\n\x15notification.commands\"u\n\x0bUserChanged\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03:\'\x92\xb5\x18#\x12\x0cuser.changed\x1a\x13notification.events\"=\n\x0fSessionsRevoked\x12\x13\n\x0bsession_ids\x18\x01 \x03(\t:\x15\x92\xb5\x18\x11\x12\x0fsession.revoked\"\xce\x02\n\x0c\x42ookingEnded\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x13\n\x0b\x65vent_title\x18\x05 \x01(\t\x12-\n\tstarts_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x07 \x01(\t\x12\x0e\n\x06status\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12(\n\x06\x61mount\x18\n \x01(\x0b\x32\x18.parterre.types.v1.Money\x12&\n\x05lines\x18\x0b \x03(\x0b\x32\x17.parterre.types.v1.Line:(\x92\xb5\x18$\x12\rbooking.ended\x1a\x13notification.eventsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#parterre/messages/v1/messages.proto\x12\x14parterre.messages.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!parterre/options/v1/options.proto\x1a\x1dparterre/types/v1/types.proto\"\x91\x05\n\tOpenEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x14\n\x0corganizer_id\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x18\n\x10max_per_customer\x18\x04 \x01(\x05\x12.\n\nsales_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08sales_to\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tstarts_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x05tiers\x18\x08 \x03(\x0b\x32$.parterre.messages.v1.OpenEvent.Tier\x12\x39\n\x08sections\x18\t \x03(\x0b\x32\'.parterre.messages.v1.OpenEvent.Section\x12\x0f\n\x07\x66ocal_x\x18\n \x01(\x01\x12\x0f\n\x07\x66ocal_y\x18\x0b \x01(\x01\x1a\x34\n\x04Tier\x12\x0f\n\x07tier_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05price\x18\x03 \x01(\x03\x1a\x81\x01\n\x07Section\x12\x12\n\nsection_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07tier_id\x18\x03 \x01(\t\x12\x31\n\x04rows\x18\x04 \x03(\x0b\x32#.parterre.messages.v1.OpenEvent.Row\x12\x10\n\x08\x63\x61pacity\x18\x05 \x01(\x05\x1a=\n\x03Row\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0f\n\x07numbers\x18\x02 \x03(\t\x12\n\n\x02xs\x18\x03 \x03(\x01\x12\n\n\x02ys\x18\x04 \x03(\x01:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"H\n\x0b\x45ventOpened\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\x05:\x15\x92\xb5\x18\x11\n\x0f\x63\x61talog.replies\"\x9f\x04\n\x0e\x45ventPublished\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x14\n\x0corganizer_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05place\x18\x04 \x01(\t\x12-\n\tstarts_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x07 \x01(\t\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12\x18\n\x10tax_basis_points\x18\t \x01(\x05\x12\x36\n\rrefund_policy\x18\n \x01(\x0b\x32\x1f.parterre.types.v1.RefundPolicy\x12\x0f\n\x07version\x18\x0b \x01(\x03\x12\x33\n\x05tiers\x18\x0c \x03(\x0b\x32$.parterre.messages.v1.OpenEvent.Tier\x12.\n\nsales_from\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08sales_to\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10max_per_customer\x18\x0f \x01(\x05:7\x92\xb5\x18\x33\x12\x0f\x65vent.published\x1a\x0e\x62ooking.events\x1a\x10inventory.events\"\x97\x01\n\x13\x41vailabilityChanged\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x11\n\tavailable\x18\x02 \x01(\x05\x12\x10\n\x08\x63\x61pacity\x18\x03 \x01(\x05\x12\x0c\n\x04sold\x18\x04 \x01(\x05\x12\x0f\n\x07version\x18\x05 \x01(\x03:*\x92\xb5\x18&\x12\x14\x61vailability.changed\x1a\x0e\x63\x61talog.events\"\xf0\x01\n\x0cSeatsChanged\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\r\n\x05seats\x18\x02 \x03(\x05\x12\x0e\n\x06states\x18\x03 \x03(\x05\x12\x10\n\x08versions\x18\x04 \x03(\x05\x12\x36\n\x05pools\x18\x05 \x03(\x0b\x32\'.parterre.messages.v1.SeatsChanged.Pool\x1aP\n\x04Pool\x12\x12\n\nsection_id\x18\x01 \x01(\t\x12\x11\n\tavailable\x18\x02 \x01(\x05\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05:\x13\x92\xb5\x18\x0f\x12\rseats.changed\"k\n\x0e\x45ventCancelled\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t:7\x92\xb5\x18\x33\x12\x0f\x65vent.cancelled\x1a\x10inventory.events\x1a\x0e\x62ooking.events\"S\n\x0cSeatsCommand\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0f\n\x07hold_id\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x05\"\xa1\x01\n\x0cReserveSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand\x12\x14\n\x0chold_version\x18\x02 \x01(\x05\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"X\n\tSellSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"Z\n\x0bUnsellSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"[\n\x0cReleaseSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"[\n\x0cRestockSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"[\n\x0cReclaimSeats\x12\x31\n\x05seats\x18\x01 \x01(\x0b\x32\".parterre.messages.v1.SeatsCommand:\x18\x92\xb5\x18\x14\n\x12inventory.commands\"\x89\x03\n\nSeatsReply\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x39\n\x07outcome\x18\x02 \x01(\x0e\x32(.parterre.messages.v1.SeatsReply.Outcome\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x05\"\xf6\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RESERVED\x10\x01\x12\x1b\n\x17OUTCOME_RESERVE_REFUSED\x10\x02\x12\x10\n\x0cOUTCOME_SOLD\x10\x03\x12\x18\n\x14OUTCOME_SELL_REFUSED\x10\x04\x12\x12\n\x0eOUTCOME_UNSOLD\x10\x05\x12\x14\n\x10OUTCOME_RELEASED\x10\x06\x12\x15\n\x11OUTCOME_RESTOCKED\x10\x07\x12\x15\n\x11OUTCOME_RECLAIMED\x10\x08\x12\x1b\n\x17OUTCOME_RECLAIM_REFUSED\x10\t:\x15\x92\xb5\x18\x11\n\x0f\x62ooking.replies\"\x92\x02\n\x10\x41uthorizePayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x12\n\nbooking_id\x18\x02 \x01(\t\x12\x19\n\x11\x62ooking_reference\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12(\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x18.parterre.types.v1.Money\x12\x0e\n\x06method\x18\x07 \x01(\t\x12\r\n\x05token\x18\x08 \x01(\t\x12\x10\n\x08\x65vent_id\x18\t \x01(\t\x12\x14\n\x0corganizer_id\x18\n \x01(\t\x12\x0c\n\x04step\x18\x0b \x01(\x05:\x16\x92\xb5\x18\x12\n\x10payment.commands\"^\n\x0e\x43\x61pturePayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x12\n\nbooking_id\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x05:\x16\x92\xb5\x18\x12\n\x10payment.commands\"[\n\x0bVoidPayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x12\n\nbooking_id\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x05:\x16\x92\xb5\x18\x12\n\x10payment.commands\"\x90\x01\n\rRefundPayment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x12\n\nbooking_id\x18\x02 \x01(\t\x12\x11\n\trefund_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\x05:\x16\x92\xb5\x18\x12\n\x10payment.commands\"\xbe\x03\n\x0cPaymentReply\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12;\n\x07outcome\x18\x04 \x01(\x0e\x32*.parterre.messages.v1.PaymentReply.Outcome\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\naction_url\x18\x06 \x01(\t\x12\x0c\n\x04step\x18\x07 \x01(\x05\"\xee\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTCOME_AUTHORIZED\x10\x01\x12!\n\x1dOUTCOME_AUTHORIZATION_REFUSED\x10\x02\x12\x1b\n\x17OUTCOME_ACTION_REQUIRED\x10\x03\x12\x14\n\x10OUTCOME_CAPTURED\x10\x04\x12\x1b\n\x17OUTCOME_CAPTURE_REFUSED\x10\x05\x12\x12\n\x0eOUTCOME_VOIDED\x10\x06\x12\x14\n\x10OUTCOME_REFUNDED\x10\x07\x12\x15\n\x11OUTCOME_PAID_LATE\x10\x08:\x15\x92\xb5\x18\x11\n\x0f\x62ooking.replies\"\x92\x01\n\x0fPaymentRefunded\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x17\n\x0frefunded_amount\x18\x03 \x01(\x03\x12\x17\n\x0f\x63\x61ptured_amount\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t:\x15\x92\xb5\x18\x11\n\x0f\x62ooking.replies\"\x88\x01\n\x0b\x44\x65liverCode\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x1b\x92\xb5\x18\x17\n\x15notification.commands\"u\n\x0bUserChanged\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03:\'\x92\xb5\x18#\x12\x0cuser.changed\x1a\x13notification.events\"=\n\x0fSessionsRevoked\x12\x13\n\x0bsession_ids\x18\x01 \x03(\t:\x15\x92\xb5\x18\x11\x12\x0fsession.revoked\"\xef\x02\n\x0c\x42ookingEnded\x12\x12\n\nbooking_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x13\n\x0b\x65vent_title\x18\x05 \x01(\t\x12-\n\tstarts_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x07 \x01(\t\x12\x0e\n\x06status\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12(\n\x06\x61mount\x18\n \x01(\x0b\x32\x18.parterre.types.v1.Money\x12&\n\x05lines\x18\x0b \x03(\x0b\x32\x17.parterre.types.v1.Line\x12\x0f\n\x07version\x18\x0c \x01(\x05:8\x92\xb5\x18\x34\x12\rbooking.ended\x1a\x13notification.events\x1a\x0e\x63\x61talog.eventsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTOPENED']._loaded_options = None
   _globals['_EVENTOPENED']._serialized_options = b'\222\265\030\021\n\017catalog.replies'
   _globals['_EVENTPUBLISHED']._loaded_options = None
-  _globals['_EVENTPUBLISHED']._serialized_options = b'\222\265\030!\022\017event.published\032\016booking.events'
+  _globals['_EVENTPUBLISHED']._serialized_options = b'\222\265\0303\022\017event.published\032\016booking.events\032\020inventory.events'
+  _globals['_AVAILABILITYCHANGED']._loaded_options = None
+  _globals['_AVAILABILITYCHANGED']._serialized_options = b'\222\265\030&\022\024availability.changed\032\016catalog.events'
+  _globals['_SEATSCHANGED']._loaded_options = None
+  _globals['_SEATSCHANGED']._serialized_options = b'\222\265\030\017\022\rseats.changed'
   _globals['_EVENTCANCELLED']._loaded_options = None
   _globals['_EVENTCANCELLED']._serialized_options = b'\222\265\0303\022\017event.cancelled\032\020inventory.events\032\016booking.events'
   _globals['_RESERVESEATS']._loaded_options = None
@@ -66,6 +70,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFUNDPAYMENT']._serialized_options = b'\222\265\030\022\n\020payment.commands'
   _globals['_PAYMENTREPLY']._loaded_options = None
   _globals['_PAYMENTREPLY']._serialized_options = b'\222\265\030\021\n\017booking.replies'
+  _globals['_PAYMENTREFUNDED']._loaded_options = None
+  _globals['_PAYMENTREFUNDED']._serialized_options = b'\222\265\030\021\n\017booking.replies'
   _globals['_DELIVERCODE']._loaded_options = None
   _globals['_DELIVERCODE']._serialized_options = b'\222\265\030\027\n\025notification.commands'
   _globals['_USERCHANGED']._loaded_options = None
@@ -73,7 +79,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONSREVOKED']._loaded_options = None
   _globals['_SESSIONSREVOKED']._serialized_options = b'\222\265\030\021\022\017session.revoked'
   _globals['_BOOKINGENDED']._loaded_options = None
-  _globals['_BOOKINGENDED']._serialized_options = b'\222\265\030$\022\rbooking.ended\032\023notification.events'
+  _globals['_BOOKINGENDED']._serialized_options = b'\222\265\0304\022\rbooking.ended\032\023notification.events\032\016catalog.events'
   _globals['_OPENEVENT']._serialized_start=161
   _globals['_OPENEVENT']._serialized_end=818
   _globals['_OPENEVENT_TIER']._serialized_start=545
@@ -85,45 +91,53 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTOPENED']._serialized_start=820
   _globals['_EVENTOPENED']._serialized_end=892
   _globals['_EVENTPUBLISHED']._serialized_start=895
-  _globals['_EVENTPUBLISHED']._serialized_end=1247
-  _globals['_EVENTCANCELLED']._serialized_start=1249
-  _globals['_EVENTCANCELLED']._serialized_end=1356
-  _globals['_SEATSCOMMAND']._serialized_start=1358
-  _globals['_SEATSCOMMAND']._serialized_end=1441
-  _globals['_RESERVESEATS']._serialized_start=1444
-  _globals['_RESERVESEATS']._serialized_end=1605
-  _globals['_SELLSEATS']._serialized_start=1607
-  _globals['_SELLSEATS']._serialized_end=1695
-  _globals['_UNSELLSEATS']._serialized_start=1697
-  _globals['_UNSELLSEATS']._serialized_end=1787
-  _globals['_RELEASESEATS']._serialized_start=1789
-  _globals['_RELEASESEATS']._serialized_end=1880
-  _globals['_RESTOCKSEATS']._serialized_start=1882
-  _globals['_RESTOCKSEATS']._serialized_end=1973
-  _globals['_RECLAIMSEATS']._serialized_start=1975
-  _globals['_RECLAIMSEATS']._serialized_end=2066
-  _globals['_SEATSREPLY']._serialized_start=2069
-  _globals['_SEATSREPLY']._serialized_end=2462
-  _globals['_SEATSREPLY_OUTCOME']._serialized_start=2193
-  _globals['_SEATSREPLY_OUTCOME']._serialized_end=2439
-  _globals['_AUTHORIZEPAYMENT']._serialized_start=2465
-  _globals['_AUTHORIZEPAYMENT']._serialized_end=2739
-  _globals['_CAPTUREPAYMENT']._serialized_start=2741
-  _globals['_CAPTUREPAYMENT']._serialized_end=2835
-  _globals['_VOIDPAYMENT']._serialized_start=2837
-  _globals['_VOIDPAYMENT']._serialized_end=2928
-  _globals['_REFUNDPAYMENT']._serialized_start=2931
-  _globals['_REFUNDPAYMENT']._serialized_end=3075
-  _globals['_PAYMENTREPLY']._serialized_start=3078
-  _globals['_PAYMENTREPLY']._serialized_end=3524
-  _globals['_PAYMENTREPLY_OUTCOME']._serialized_start=3263
-  _globals['_PAYMENTREPLY_OUTCOME']._serialized_end=3501
-  _globals['_DELIVERCODE']._serialized_start=3527
-  _globals['_DELIVERCODE']._serialized_end=3663
-  _globals['_USERCHANGED']._serialized_start=3665
-  _globals['_USERCHANGED']._serialized_end=3782
-  _globals['_SESSIONSREVOKED']._serialized_start=3784
-  _globals['_SESSIONSREVOKED']._serialized_end=3845
-  _globals['_BOOKINGENDED']._serialized_start=3848
-  _globals['_BOOKINGENDED']._serialized_end=4182
+  _globals['_EVENTPUBLISHED']._serialized_end=1438
+  _globals['_AVAILABILITYCHANGED']._serialized_start=1441
+  _globals['_AVAILABILITYCHANGED']._serialized_end=1592
+  _globals['_SEATSCHANGED']._serialized_start=1595
+  _globals['_SEATSCHANGED']._serialized_end=1835
+  _globals['_SEATSCHANGED_POOL']._serialized_start=1734
+  _globals['_SEATSCHANGED_POOL']._serialized_end=1814
+  _globals['_EVENTCANCELLED']._serialized_start=1837
+  _globals['_EVENTCANCELLED']._serialized_end=1944
+  _globals['_SEATSCOMMAND']._serialized_start=1946
+  _globals['_SEATSCOMMAND']._serialized_end=2029
+  _globals['_RESERVESEATS']._serialized_start=2032
+  _globals['_RESERVESEATS']._serialized_end=2193
+  _globals['_SELLSEATS']._serialized_start=2195
+  _globals['_SELLSEATS']._serialized_end=2283
+  _globals['_UNSELLSEATS']._serialized_start=2285
+  _globals['_UNSELLSEATS']._serialized_end=2375
+  _globals['_RELEASESEATS']._serialized_start=2377
+  _globals['_RELEASESEATS']._serialized_end=2468
+  _globals['_RESTOCKSEATS']._serialized_start=2470
+  _globals['_RESTOCKSEATS']._serialized_end=2561
+  _globals['_RECLAIMSEATS']._serialized_start=2563
+  _globals['_RECLAIMSEATS']._serialized_end=2654
+  _globals['_SEATSREPLY']._serialized_start=2657
+  _globals['_SEATSREPLY']._serialized_end=3050
+  _globals['_SEATSREPLY_OUTCOME']._serialized_start=2781
+  _globals['_SEATSREPLY_OUTCOME']._serialized_end=3027
+  _globals['_AUTHORIZEPAYMENT']._serialized_start=3053
+  _globals['_AUTHORIZEPAYMENT']._serialized_end=3327
+  _globals['_CAPTUREPAYMENT']._serialized_start=3329
+  _globals['_CAPTUREPAYMENT']._serialized_end=3423
+  _globals['_VOIDPAYMENT']._serialized_start=3425
+  _globals['_VOIDPAYMENT']._serialized_end=3516
+  _globals['_REFUNDPAYMENT']._serialized_start=3519
+  _globals['_REFUNDPAYMENT']._serialized_end=3663
+  _globals['_PAYMENTREPLY']._serialized_start=3666
+  _globals['_PAYMENTREPLY']._serialized_end=4112
+  _globals['_PAYMENTREPLY_OUTCOME']._serialized_start=3851
+  _globals['_PAYMENTREPLY_OUTCOME']._serialized_end=4089
+  _globals['_PAYMENTREFUNDED']._serialized_start=4115
+  _globals['_PAYMENTREFUNDED']._serialized_end=4261
+  _globals['_DELIVERCODE']._serialized_start=4264
+  _globals['_DELIVERCODE']._serialized_end=4400
+  _globals['_USERCHANGED']._serialized_start=4402
+  _globals['_USERCHANGED']._serialized_end=4519
+  _globals['_SESSIONSREVOKED']._serialized_start=4521
+  _globals['_SESSIONSREVOKED']._serialized_end=4582
+  _globals['_BOOKINGENDED']._serialized_start=4585
+  _globals['_BOOKINGENDED']._serialized_end=4952
 # @@protoc_insertion_point(module_scope)

@@ -247,6 +247,10 @@ class EventPublished(_message.Message):
     TAX_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     REFUND_POLICY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
+    SALES_FROM_FIELD_NUMBER: _builtins.int
+    SALES_TO_FIELD_NUMBER: _builtins.int
+    MAX_PER_CUSTOMER_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event (UUID)."""
     organizer_id: _builtins.str
@@ -263,6 +267,8 @@ class EventPublished(_message.Message):
     """Percent added to the price, in hundredths: 1300 is 13 %."""
     version: _builtins.int
     """Rises with every change: an older one never overwrites a newer one."""
+    max_per_customer: _builtins.int
+    """Seats and tickets one person may hold and have bought together."""
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """When it starts."""
@@ -274,6 +280,18 @@ class EventPublished(_message.Message):
     @_builtins.property
     def refund_policy(self) -> _types_pb2.RefundPolicy:
         """What goes back to a customer who cancels."""
+
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenEvent.Tier]:
+        """Prices for holds made from now on."""
+
+    @_builtins.property
+    def sales_from(self) -> _timestamp_pb2.Timestamp:
+        """Holds are refused before; absent: open at once."""
+
+    @_builtins.property
+    def sales_to(self) -> _timestamp_pb2.Timestamp:
+        """Holds are refused from then on; absent: until the event starts."""
 
     def __init__(
         self,
@@ -289,14 +307,136 @@ class EventPublished(_message.Message):
         tax_basis_points: _builtins.int = ...,
         refund_policy: _types_pb2.RefundPolicy | None = ...,
         version: _builtins.int = ...,
+        tiers: _abc.Iterable[Global___OpenEvent.Tier] | None = ...,
+        sales_from: _timestamp_pb2.Timestamp | None = ...,
+        sales_to: _timestamp_pb2.Timestamp | None = ...,
+        max_per_customer: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "refund_policy", b"refund_policy", "starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "refund_policy", b"refund_policy", "sales_from", b"sales_from", "sales_to", b"sales_to", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "ends_at", b"ends_at", "event_id", b"event_id", "organizer_id", b"organizer_id", "place", b"place", "refund_policy", b"refund_policy", "starts_at", b"starts_at", "tax_basis_points", b"tax_basis_points", "timezone", b"timezone", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "ends_at", b"ends_at", "event_id", b"event_id", "max_per_customer", b"max_per_customer", "organizer_id", b"organizer_id", "place", b"place", "refund_policy", b"refund_policy", "sales_from", b"sales_from", "sales_to", b"sales_to", "starts_at", b"starts_at", "tax_basis_points", b"tax_basis_points", "tiers", b"tiers", "timezone", b"timezone", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EventPublished: _TypeAlias = EventPublished  # noqa: Y015
+
+@_typing.final
+class AvailabilityChanged(_message.Message):
+    """What is left of an event, told a few seconds after it changed; newer ones overwrite older ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    SOLD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event (UUID)."""
+    available: _builtins.int
+    """Free."""
+    capacity: _builtins.int
+    """In all."""
+    sold: _builtins.int
+    """Sold."""
+    version: _builtins.int
+    """Rises with every change."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        available: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        sold: _builtins.int = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "capacity", b"capacity", "event_id", b"event_id", "sold", b"sold", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AvailabilityChanged: _TypeAlias = AvailabilityChanged  # noqa: Y015
+
+@_typing.final
+class SeatsChanged(_message.Message):
+    """Places of an event that changed, for whoever shows them live. Every gateway listens on a queue of
+    its own, made when it starts. One that is lost is mended by comparing versions.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Pool(_message.Message):
+        """A counted section."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SECTION_ID_FIELD_NUMBER: _builtins.int
+        AVAILABLE_FIELD_NUMBER: _builtins.int
+        VERSION_FIELD_NUMBER: _builtins.int
+        CAPACITY_FIELD_NUMBER: _builtins.int
+        section_id: _builtins.str
+        """UUID."""
+        available: _builtins.int
+        """Free."""
+        version: _builtins.int
+        """Rises with every change."""
+        capacity: _builtins.int
+        """In all."""
+        def __init__(
+            self,
+            *,
+            section_id: _builtins.str = ...,
+            available: _builtins.int = ...,
+            version: _builtins.int = ...,
+            capacity: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "capacity", b"capacity", "section_id", b"section_id", "version", b"version"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    SEATS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    POOLS_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event (UUID)."""
+    @_builtins.property
+    def seats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of the seats that changed."""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The state of each, as in GetSeatStates."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The version of each: an older one never overwrites a newer one."""
+
+    @_builtins.property
+    def pools(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeatsChanged.Pool]:
+        """Counted sections that changed."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        seats: _abc.Iterable[_builtins.int] | None = ...,
+        states: _abc.Iterable[_builtins.int] | None = ...,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+        pools: _abc.Iterable[Global___SeatsChanged.Pool] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "pools", b"pools", "seats", b"seats", "states", b"states", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeatsChanged: _TypeAlias = SeatsChanged  # noqa: Y015
 
 @_typing.final
 class EventCancelled(_message.Message):
@@ -873,6 +1013,46 @@ class PaymentReply(_message.Message):
 Global___PaymentReply: _TypeAlias = PaymentReply  # noqa: Y015
 
 @_typing.final
+class PaymentRefunded(_message.Message):
+    """payment -> booking: an organizer or an admin gave money back without the saga's asking. With all of
+    it back the booking is cancelled.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
+    CAPTURED_AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    booking_id: _builtins.str
+    """The booking (UUID)."""
+    payment_id: _builtins.str
+    """The payment (UUID)."""
+    refunded_amount: _builtins.int
+    """What has gone back so far, minor units."""
+    captured_amount: _builtins.int
+    """What was captured, minor units."""
+    reason: _builtins.str
+    """Why the last one went back."""
+    def __init__(
+        self,
+        *,
+        booking_id: _builtins.str = ...,
+        payment_id: _builtins.str = ...,
+        refunded_amount: _builtins.int = ...,
+        captured_amount: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "captured_amount", b"captured_amount", "payment_id", b"payment_id", "reason", b"reason", "refunded_amount", b"refunded_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentRefunded: _TypeAlias = PaymentRefunded  # noqa: Y015
+
+@_typing.final
 class DeliverCode(_message.Message):
     """--- facts for the people concerned ------------------------------------------------------------
 
@@ -988,6 +1168,7 @@ class BookingEnded(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     booking_id: _builtins.str
     """The booking (UUID)."""
     reference: _builtins.str
@@ -1004,6 +1185,8 @@ class BookingEnded(_message.Message):
     """CONFIRMED, FAILED, EXPIRED or CANCELLED."""
     reason: _builtins.str
     """Why, where it is not CONFIRMED: a reason in our words."""
+    version: _builtins.int
+    """Rises with every ending of the booking: an older one never overwrites a newer one."""
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """When it starts."""
@@ -1030,10 +1213,11 @@ class BookingEnded(_message.Message):
         reason: _builtins.str = ...,
         amount: _types_pb2.Money | None = ...,
         lines: _abc.Iterable[_types_pb2.Line] | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "customer_id", b"customer_id", "event_id", b"event_id", "event_title", b"event_title", "lines", b"lines", "reason", b"reason", "reference", b"reference", "starts_at", b"starts_at", "status", b"status", "timezone", b"timezone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "customer_id", b"customer_id", "event_id", b"event_id", "event_title", b"event_title", "lines", b"lines", "reason", b"reason", "reference", b"reference", "starts_at", b"starts_at", "status", b"status", "timezone", b"timezone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

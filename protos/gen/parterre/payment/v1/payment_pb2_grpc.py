@@ -50,6 +50,11 @@ class PaymentServiceStub:
                 request_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookRequest.SerializeToString,
                 response_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookResponse.FromString,
                 _registered_method=True)
+        self.CreateRefund = channel.unary_unary(
+                '/parterre.payment.v1.PaymentService/CreateRefund',
+                request_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.CreateRefundRequest.SerializeToString,
+                response_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.CreateRefundResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentServiceServicer:
@@ -80,6 +85,16 @@ class PaymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateRefund(self, request, context):
+        """Gives captured money back, some or all, at the wish of the event's organizer or an admin. With all
+        of it back the booking is cancelled.
+        Reasons: PAYMENT_NOT_FOUND, INVALID_REFUND, REFUND_TOO_LARGE, PAYMENT_NOT_CAPTURED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +112,11 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.ReceiveWebhook,
                     request_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookRequest.FromString,
                     response_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookResponse.SerializeToString,
+            ),
+            'CreateRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRefund,
+                    request_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.CreateRefundRequest.FromString,
+                    response_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.CreateRefundResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +201,33 @@ class PaymentService:
             '/parterre.payment.v1.PaymentService/ReceiveWebhook',
             parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookRequest.SerializeToString,
             parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.payment.v1.PaymentService/CreateRefund',
+            parterre_dot_payment_dot_v1_dot_payment__pb2.CreateRefundRequest.SerializeToString,
+            parterre_dot_payment_dot_v1_dot_payment__pb2.CreateRefundResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,6 +28,12 @@ class PaymentServiceStub:
     """Checks a provider's signature and stores its event; it is processed after the answer.
     Reasons: UNKNOWN_PROVIDER, INVALID_SIGNATURE, STALE_WEBHOOK, INVALID_WEBHOOK.
     """
+    CreateRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.CreateRefundRequest, _payment_pb2.CreateRefundResponse]
+    """Gives captured money back, some or all, at the wish of the event's organizer or an admin. With all
+    of it back the booking is cancelled.
+    Reasons: PAYMENT_NOT_FOUND, INVALID_REFUND, REFUND_TOO_LARGE, PAYMENT_NOT_CAPTURED,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+    """
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Payments."""
@@ -60,6 +66,18 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_payment_pb2.ReceiveWebhookResponse]:
         """Checks a provider's signature and stores its event; it is processed after the answer.
         Reasons: UNKNOWN_PROVIDER, INVALID_SIGNATURE, STALE_WEBHOOK, INVALID_WEBHOOK.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRefund(
+        self,
+        request: _payment_pb2.CreateRefundRequest,
+        context: _aio.ServicerContext[_payment_pb2.CreateRefundRequest, _abc.Awaitable[_payment_pb2.CreateRefundResponse]],
+    ) -> _abc.Awaitable[_payment_pb2.CreateRefundResponse]:
+        """Gives captured money back, some or all, at the wish of the event's organizer or an admin. With all
+        of it back the booking is cancelled.
+        Reasons: PAYMENT_NOT_FOUND, INVALID_REFUND, REFUND_TOO_LARGE, PAYMENT_NOT_CAPTURED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _aio.Server) -> None: ...
