@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import psycopg
 
+from chassis import failpoints
 from deploy.plan import (
     DATABASE,
     HOST,
@@ -147,7 +148,7 @@ class LocalSystem:
             self._wait_until_ready(ports)
             step("Making the demo data")
             self._seeded = self._seed(accounts)
-            run = self._write_run(ports)
+            run = self._write_run(ports, amqp_url)
             stack.callback((self.home / "run.json").unlink, missing_ok=True)
             yield run
 
@@ -203,6 +204,7 @@ class LocalSystem:
 
     def _start_child(self, name: str) -> None:
         inherited = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
+        inherited += (failpoints.VARIABLE,)
         env = {key: os.environ[key] for key in inherited if key in os.environ}
         self._children[name] = start(
             [sys.executable, "-m", MODULES[name]],
@@ -266,7 +268,7 @@ class LocalSystem:
         kept.write_text(json.dumps(seeded.as_json()["events"]))
         return seeded
 
-    def _write_run(self, ports: Ports) -> dict[str, Any]:
+    def _write_run(self, ports: Ports, amqp_url: str) -> dict[str, Any]:
         run = {
             "gateway": f"http://{HOST}:{ports.gateway}",
             "sandbox": f"http://{HOST}:{ports.sandbox}",
@@ -275,6 +277,7 @@ class LocalSystem:
             "internal": {name: f"http://{HOST}:{port}" for name, port in ports.internal.items()},
             # What the operator's command works on.
             "database": {"auth": self._environments["auth"]["AUTH_DATABASE_URL"]},
+            "amqp": amqp_url,
             "rpc": {name: f"{HOST}:{port}" for name, port in ports.rpc.items()},
         }
         self._store_run(run)

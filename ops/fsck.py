@@ -1,0 +1,317 @@
+"""Checks on live data that what Parterre promises holds: the invariants I1 to I10.
+
+Every check is one query that returns what violates it, read in one snapshot over all schemas with
+a role that can only read. What services tell one another by message is true a moment later in the
+one than in the other, so checks across schemas allow a minute before they call it a violation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+# How many violations of one check are shown; all are counted.
+SHOWN = 5
+_STATEMENT_SECONDS = 300
+SCHEMAS = ("auth", "catalog", "inventory", "booking", "payment", "notification")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question; the rows its query returns are violations."""
+
+    invariant: str
+    title: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found."""
+
+    check: Check
+    violations: int
+    shown: Sequence[Mapping[str, Any]]
+    seconds: float
+
+
+# What the checks stand on; a check that does not name one of these does not pay for it.
+_BASICS = """
+WITH moment AS MATERIALIZED (
+    SELECT clock_timestamp() - interval '60 seconds' AS grace
+), live_hold AS (
+    SELECT * FROM inventory.hold WHERE status IN ('ACTIVE', 'RESERVED', 'SOLD')
+), pooled AS (
+    SELECT line.event_id, line.section_id,
+           coalesce(sum(quantity) FILTER (WHERE live_hold.status = 'ACTIVE'), 0) AS held,
+           coalesce(sum(quantity) FILTER (WHERE live_hold.status = 'RESERVED'), 0) AS reserved,
+           coalesce(sum(quantity) FILTER (WHERE live_hold.status = 'SOLD'), 0) AS sold
+      FROM live_hold JOIN inventory.hold_line line USING (event_id, hold_id)
+     WHERE line.seat_no IS NULL GROUP BY line.event_id, line.section_id
+), ledger AS (
+    SELECT payment_id, attempt AS number, max(created_at) AS newest,
+           coalesce(sum(amount) FILTER (WHERE kind = 'CAPTURE' AND amount > 0), 0) AS captured,
+           coalesce(sum(amount) FILTER (WHERE kind = 'REFUND' AND amount > 0), 0) AS refunded
+      FROM payment.ledger_transaction JOIN payment.ledger_posting ON transaction_id = id
+     GROUP BY payment_id, attempt
+), money AS (
+    -- What was charged and what went back; settled once the ledger has heard of neither lately.
+    SELECT attempt.payment_id, sum(attempt.captured) AS captured,
+           sum(attempt.refunded) AS refunded,
+           coalesce(max(newest), '-infinity') < (SELECT grace FROM moment) AS settled
+      FROM payment.attempt LEFT JOIN ledger USING (payment_id, number)
+     GROUP BY attempt.payment_id
+)
+"""
+_GUARDS = (
+    # schema, table, kind, what its definition contains
+    ("booking", "ticket", "index", "WHERE ((status <> 'REVOKED'"),
+    ("booking", "booking", "index", "UNIQUE INDEX booking_hold"),
+    ("inventory", "seat_journal", "index", "(event_id, seat_no, version)"),
+    ("inventory", "pool", "check", "held + reserved"),
+    ("payment", "attempt", "check", "refunding <= captured"),
+    *((schema, "inbox", "index", "(consumer, message_id)") for schema in SCHEMAS),
+    *((schema, "idempotency", "index", "(subject, key)") for schema in SCHEMAS),
+)
+
+CHECKS: Sequence[Check] = (
+    Check(
+        "I1",
+        "at most one good ticket a seat",
+        "SELECT event_id, seat_id, count(*) AS tickets FROM booking.ticket"
+        " WHERE status <> 'REVOKED' AND seat_id <> ''"
+        " GROUP BY event_id, seat_id HAVING count(*) > 1",
+    ),
+    Check(
+        "I1",
+        "a good ticket's seat is sold to its booking's hold",
+        "SELECT ticket_id, ticket.event_id, ticket.seat_id, seat.status, seat.hold_id"
+        "  FROM booking.ticket JOIN booking.booking USING (booking_id)"
+        "  LEFT JOIN inventory.seat ON seat.event_id = ticket.event_id"
+        "   AND seat.seat_no::text = ticket.seat_id"
+        " WHERE ticket.status <> 'REVOKED' AND ticket.seat_id <> ''"
+        "   AND (seat.status IS DISTINCT FROM 'SOLD'"
+        "        OR seat.hold_id IS DISTINCT FROM booking.hold_id)",
+    ),
+    Check(
+        "I2",
+        "an event's seats and pools add up to its capacity",
+        "SELECT event_id, capacity, seats, pooled FROM inventory.event"
+        "  LEFT JOIN LATERAL (SELECT count(*) AS seats FROM inventory.seat"
+        "                      WHERE seat.event_id = event.event_id) AS s ON true"
+        "  LEFT JOIN LATERAL (SELECT coalesce(sum(capacity), 0) AS pooled FROM inventory.pool"
+        "                      WHERE pool.event_id = event.event_id) AS p ON true"
+        " WHERE organizer_id IS NOT NULL AND capacity <> seats + pooled",
+    ),
+    Check(
+        "I2",
+        "a seat is taken if and only if its hold says so",
+        "SELECT seat.event_id, seat.seat_no, seat.status, seat.hold_id, hold.status AS hold"
+        "  FROM inventory.seat LEFT JOIN inventory.hold USING (event_id, hold_id)"
+        " WHERE seat.hold_id IS NOT NULL AND hold.status IS DISTINCT FROM"
+        "       CASE seat.status WHEN 'HELD' THEN 'ACTIVE' ELSE seat.status END",
+    ),
+    Check(
+        "I2",
+        "a live hold has all of its seats",
+        "SELECT hold.event_id, hold.hold_id, hold.status, hold.seats, count(seat.seat_no) AS has"
+        "  FROM live_hold hold"
+        "  LEFT JOIN inventory.hold_line line USING (event_id, hold_id)"
+        "  LEFT JOIN inventory.seat ON seat.event_id = line.event_id"
+        "   AND seat.seat_no = line.seat_no AND seat.hold_id = line.hold_id"
+        " GROUP BY hold.event_id, hold.hold_id, hold.status, hold.seats"
+        " HAVING hold.seats <> count(seat.seat_no)",
+    ),
+    Check(
+        "I2",
+        "a pool counts what its holds have",
+        "SELECT event_id, section_id, pool.held, pool.reserved, pool.sold,"
+        "       line.held AS holds_held, line.reserved AS holds_reserved, line.sold AS holds_sold"
+        "  FROM inventory.pool FULL JOIN pooled AS line USING (event_id, section_id)"
+        " WHERE (coalesce(pool.held, 0), coalesce(pool.reserved, 0), coalesce(pool.sold, 0))"
+        "    <> (coalesce(line.held, 0), coalesce(line.reserved, 0), coalesce(line.sold, 0))"
+        "    OR pool.held + pool.reserved + pool.sold > pool.capacity",
+    ),
+    Check(
+        "I2",
+        "a person's count is what their holds have",
+        "SELECT event_id, customer_id, quota.seats, live.seats AS holds"
+        "  FROM inventory.customer_quota quota"
+        "  FULL JOIN (SELECT event_id, customer_id, sum(seats + tickets) AS seats"
+        "              FROM live_hold GROUP BY event_id, customer_id) AS live"
+        "       USING (event_id, customer_id)"
+        " WHERE coalesce(quota.seats, 0) <> coalesce(live.seats, 0)",
+    ),
+    Check(
+        "I3",
+        "a confirmed booking is paid, and not refunded in full",
+        "SELECT booking.reference, saga.amount, money.captured, money.refunded"
+        "  FROM booking.saga JOIN booking.booking USING (booking_id)"
+        "  LEFT JOIN money USING (payment_id)"
+        " WHERE saga.state = 'CONFIRMED' AND saga.amount > 0"
+        "   AND (coalesce(money.captured, 0) <> saga.amount"
+        "        OR (money.refunded >= money.captured AND money.settled))",
+    ),
+    Check(
+        "I3",
+        "a booking that came to nothing keeps no money",
+        "SELECT booking.reference, saga.state, money.captured, money.refunded"
+        "  FROM booking.saga JOIN booking.booking USING (booking_id)"
+        "  JOIN money USING (payment_id)"
+        " WHERE saga.state IN ('FAILED', 'EXPIRED') AND money.captured <> money.refunded"
+        "   AND money.settled",
+    ),
+    Check(
+        "I3",
+        "a cancelled booking gave back what it promised",
+        "SELECT booking.reference, saga.refund, money.captured, money.refunded"
+        "  FROM booking.saga JOIN booking.booking USING (booking_id)"
+        "  LEFT JOIN money USING (payment_id)"
+        " WHERE saga.state = 'CANCELLED' AND coalesce(money.refunded, 0) < saga.refund",
+    ),
+    Check(
+        "I3",
+        "no money without a booking",
+        "SELECT payment.id AS payment_id, money.captured, money.refunded"
+        "  FROM payment.payment JOIN money ON money.payment_id = payment.id"
+        "  LEFT JOIN booking.booking ON booking.payment_id = payment.id"
+        " WHERE booking.booking_id IS NULL AND money.captured <> money.refunded",
+    ),
+    Check(
+        "I4",
+        "no hold outlives its expiry",
+        "SELECT event_id, hold_id, expires_at FROM inventory.hold"
+        " WHERE status = 'ACTIVE' AND expires_at < (SELECT grace FROM moment)",
+    ),
+    Check(
+        "I4",
+        "no saga outlives its deadline",
+        "SELECT reference, state, deadline_at FROM booking.saga"
+        "  JOIN booking.booking USING (booking_id)"
+        " WHERE deadline_at < (SELECT grace FROM moment)",
+    ),
+    Check(
+        "I4",
+        "no reserved seats without a booking under way",
+        "SELECT hold.event_id, hold.hold_id, saga.state FROM inventory.hold"
+        "  LEFT JOIN booking.booking ON booking.booking_id = hold.booking_id"
+        "  LEFT JOIN booking.saga ON saga.booking_id = booking.booking_id"
+        " WHERE hold.status = 'RESERVED'"
+        "   AND coalesce(saga.state, 'CANCELLED') IN ('FAILED', 'EXPIRED', 'CANCELLED')",
+    ),
+    Check(
+        "I5",
+        "every ledger transaction sums to zero",
+        "SELECT transaction_id, currency, sum(amount) AS sum FROM payment.ledger_posting"
+        " GROUP BY transaction_id, currency HAVING sum(amount) <> 0",
+    ),
+    Check(
+        "I5",
+        "the ledger knows every capture and every refund",
+        "SELECT attempt.payment_id, attempt.number, attempt.captured, attempt.refunded,"
+        "       told.captured AS ledger_captured, told.refunded AS ledger_refunded"
+        "  FROM payment.attempt"
+        "  FULL JOIN ledger AS told USING (payment_id, number)"
+        " WHERE (coalesce(attempt.captured, 0), coalesce(attempt.refunded, 0))"
+        "    <> (coalesce(told.captured, 0), coalesce(told.refunded, 0))",
+    ),
+    *(
+        Check(
+            "I6",
+            f"no message of {schema} waits unpublished",
+            f"SELECT id, type, attempts, due_at FROM {schema}.outbox"  # noqa: S608 - constants
+            " WHERE due_at < (SELECT grace FROM moment)",
+        )
+        for schema in SCHEMAS
+    ),
+    Check(
+        "I8",
+        "tickets are good if and only if their booking is confirmed",
+        "SELECT booking.reference, saga.state, bought.tickets,"
+        "       count(ticket.ticket_id) FILTER (WHERE ticket.status <> 'REVOKED') AS good"
+        "  FROM booking.saga JOIN booking.booking USING (booking_id)"
+        "  JOIN (SELECT booking_id, sum(quantity) AS tickets FROM booking.booking_line"
+        "         GROUP BY booking_id) AS bought USING (booking_id)"
+        "  LEFT JOIN booking.ticket USING (booking_id)"
+        " GROUP BY booking.reference, saga.state, bought.tickets"
+        " HAVING count(ticket.ticket_id) FILTER (WHERE ticket.status <> 'REVOKED')"
+        "     <> CASE saga.state WHEN 'CONFIRMED' THEN bought.tickets ELSE 0 END",
+    ),
+    Check(
+        "I10",
+        "a seat's journal is a legal history",
+        "SELECT * FROM (SELECT event_id, seat_no, version, from_status, to_status, hold_id,"
+        "   row_number() OVER history AS nth, lag(to_status) OVER history AS was,"
+        "   lag(hold_id) OVER history AS was_hold FROM inventory.seat_journal"
+        "   WINDOW history AS (PARTITION BY event_id, seat_no ORDER BY version)) AS entry"
+        " WHERE version <> nth OR from_status <> coalesce(was, 'AVAILABLE')"
+        "    OR (from_status IN ('HELD', 'RESERVED', 'SOLD')"
+        "        AND hold_id IS DISTINCT FROM was_hold)",
+    ),
+    Check(
+        "I10",
+        "a seat is as its journal says last",
+        "SELECT seat.event_id, seat.seat_no, seat.status, seat.version, last.to_status,"
+        "       last.version AS journal_version FROM inventory.seat"
+        "  FULL JOIN (SELECT DISTINCT ON (event_id, seat_no) event_id, seat_no, version, to_status"
+        "               FROM inventory.seat_journal ORDER BY event_id, seat_no, version DESC)"
+        "       AS last USING (event_id, seat_no)"
+        " WHERE (seat.version, seat.status) IS DISTINCT FROM"
+        "       (coalesce(last.version, 0), coalesce(last.to_status, 'AVAILABLE'))",
+    ),
+)
+
+
+def check_all(
+    url: str, *, before_each: Callable[[Check], None] = lambda _check: None
+) -> Sequence[Finding]:
+    """Asks every question in one snapshot; `url` is of a role that may read all schemas.
+
+    Raises:
+        psycopg.Error: the database does not answer, or the role may not read.
+    """
+    findings: list[Finding] = []
+    with psycopg.connect(url, row_factory=dict_row, connect_timeout=5) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        connection.execute(f"SET LOCAL statement_timeout = '{_STATEMENT_SECONDS}s'")
+        for check in CHECKS:
+            before_each(check)
+            began = time.perf_counter()
+            rows = connection.execute(
+                f"{_BASICS} SELECT found.*, count(*) OVER () AS violations"  # noqa: S608 - constants
+                f"  FROM ({check.sql}) AS found LIMIT {SHOWN}"
+            ).fetchall()
+            count = rows[0]["violations"] if rows else 0
+            shown = [{k: v for k, v in row.items() if k != "violations"} for row in rows]
+            findings.append(Finding(check, count, shown, time.perf_counter() - began))
+        findings += _guards(connection)
+    return findings
+
+
+def _guards(connection: psycopg.Connection[dict[str, Any]]) -> Iterable[Finding]:
+    """Whether the constraints that make I1, I6 and I7 impossible to break are in force."""
+    began = time.perf_counter()
+    rows = connection.execute(
+        "SELECT schemaname AS schema, tablename AS table, 'index' AS kind, indexdef AS definition"
+        "  FROM pg_indexes WHERE indexdef LIKE 'CREATE UNIQUE%'"
+        " UNION ALL SELECT nspname, relname, 'check', pg_get_constraintdef(pg_constraint.oid)"
+        "  FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid"
+        "  JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+        " WHERE contype = 'c' AND convalidated"
+    ).fetchall()
+    missing = [
+        {"table": f"{schema}.{table}", "guard": needle}
+        for schema, table, kind, needle in _GUARDS
+        if not any(
+            (row["schema"], row["table"], row["kind"]) == (schema, table, kind)
+            and needle.replace(" ", "") in row["definition"].replace(" ", "").replace("::text", "")
+            for row in rows
+        )
+    ]
+    check = Check("I1 I6 I7", "the constraints that forbid the rest are in force", "")
+    yield Finding(check, len(missing), missing[:SHOWN], time.perf_counter() - began)

@@ -1,0 +1,195 @@
+"""What the operator's commands print. Each returns the command's exit code.
+
+0: all is well; 1: something is not, and it is shown; 2: it can't be told, and why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import psycopg
+from aio_pika.exceptions import AMQPError
+from rich.console import Console
+from rich.table import Table
+
+from ops import dead_letters as letters
+from ops import timeline as timelines
+from ops.fsck import Check, Finding, check_all
+
+T = TypeVar("T")
+_WELL, _WRONG, _UNKNOWN = 0, 1, 2
+
+
+class _BrokerAwayError(Exception):
+    """The broker can't be asked."""
+
+
+def fsck(reader_url: str, amqp_url: str, *, watch: float | None, as_json: bool) -> int:
+    """Checks I1 to I10, once or every `watch` seconds until interrupted."""
+    console = Console(highlight=False)
+    while True:
+        try:
+            findings = _findings(reader_url, amqp_url, console, quiet=as_json)
+        except (psycopg.Error, _BrokerAwayError) as error:
+            Console(stderr=True, highlight=False).print(f"It can't be told: {error}", style="red")
+            if watch is None:
+                return _UNKNOWN
+        else:
+            code = _print_findings(findings, console, as_json=as_json)
+            if watch is None:
+                return code
+        try:
+            time.sleep(watch)
+        except KeyboardInterrupt:
+            return _WELL
+
+
+def _findings(
+    reader_url: str, amqp_url: str, console: Console, *, quiet: bool
+) -> Sequence[Finding]:
+    if quiet or not console.is_terminal:
+        found = list(check_all(reader_url))
+    else:
+        with console.status("") as status:
+
+            def tell(check: Check) -> None:
+                status.update(f"{check.invariant} {check.title}")
+
+            found = list(check_all(reader_url, before_each=tell))
+    began = time.perf_counter()
+    waiting = {queue: n for queue, n in _ask(letters.counts(amqp_url)).items() if n}
+    shown = [{"queue": queue, "letters": n} for queue, n in waiting.items()]
+    check = Check("I9", "no message was given up", "")
+    found.append(Finding(check, sum(waiting.values()), shown, time.perf_counter() - began))
+    return found
+
+
+def _print_findings(findings: Sequence[Finding], console: Console, *, as_json: bool) -> int:
+    violations = sum(finding.violations for finding in findings)
+    if as_json:
+        rows = [
+            {
+                "invariant": finding.check.invariant,
+                "title": finding.check.title,
+                "violations": finding.violations,
+                "shown": finding.shown,
+                "seconds": round(finding.seconds, 3),
+            }
+            for finding in findings
+        ]
+        print(json.dumps({"violations": violations, "checks": rows}, default=str))
+    else:
+        table = Table("", "Promise", "Violations", "Seconds", box=None)
+        for finding in findings:
+            style = "red" if finding.violations else ""
+            table.add_row(
+                finding.check.invariant,
+                finding.check.title,
+                str(finding.violations or "-"),
+                f"{finding.seconds:.2f}",
+                style=style,
+            )
+        console.print(table)
+        for finding in findings:
+            for row in finding.shown:
+                what = ", ".join(f"{name}={value}" for name, value in row.items())
+                console.print(f"{finding.check.invariant} {finding.check.title}: {what}")
+        verdict = f"{violations} violations" if violations else "All of it holds."
+        console.print(verdict, style="red" if violations else "green")
+    return _WRONG if violations else _WELL
+
+
+def timeline(reader_url: str, reference: str, *, as_json: bool) -> int:
+    """Prints what happened to one booking."""
+    console = Console(highlight=False)
+    try:
+        found = timelines.timeline_of(reader_url, reference)
+    except psycopg.Error as error:
+        console.print(f"It can't be told: {error}", style="red")
+        return _UNKNOWN
+    if found is None:
+        console.print(f"There is no booking {reference}.", style="red")
+        return _WRONG
+    summary, moments = found
+    if as_json:
+        moments_as_json = [asdict(moment) for moment in moments]
+        print(json.dumps({**summary, "timeline": moments_as_json}, default=str))
+        return _WELL
+    console.print(
+        f"{summary['reference']} for {summary['title']}: {summary['state']}"
+        f" {summary['reason']}, {summary['total']} {summary['currency']} (minor units)"
+    )
+    for name in ("booking_id", "customer_id", "event_id", "hold_id", "payment_id"):
+        console.print(f"  {name} {summary[name]}")
+    table = Table("At", "Where", "What", "Detail", box=None)
+    for moment in moments:
+        table.add_row(f"{moment.at:%F %T.%f}"[:-3], moment.where, moment.what, moment.detail)
+    console.print(table)
+    return _WELL
+
+
+def list_dead_letters(amqp_url: str, queue: str | None, *, as_json: bool) -> int:
+    """Prints the messages that were given up."""
+    console = Console(highlight=False)
+    if queue is not None and queue not in letters.queues():
+        return _no_such_queue(queue, console)
+    try:
+        found = _ask(letters.letters(amqp_url, queue=queue))
+    except _BrokerAwayError as error:
+        console.print(f"It can't be told: {error}", style="red")
+        return _UNKNOWN
+    if as_json:
+        print(json.dumps([asdict(letter) for letter in found], default=str))
+        return _WELL
+    table = Table("Queue", "Message id", "Type", box=None)
+    for letter in found:
+        table.add_row(letter.queue, letter.id, letter.type.rpartition(".")[2])
+    console.print(table if found else "None.")
+    return _WELL
+
+
+def show_dead_letter(amqp_url: str, message_id: str) -> int:
+    """Prints one message that was given up, whole."""
+    console = Console(highlight=False)
+    try:
+        found = _ask(letters.letters(amqp_url))
+    except _BrokerAwayError as error:
+        console.print(f"It can't be told: {error}", style="red")
+        return _UNKNOWN
+    for letter in found:
+        if letter.id == message_id:
+            print(json.dumps(asdict(letter), default=str, indent=2))
+            return _WELL
+    console.print(f"No dead letter has the id {message_id}.", style="red")
+    return _WRONG
+
+
+def replay_dead_letters(amqp_url: str, queue: str, message_ids: Sequence[str] | None) -> int:
+    """Sends messages that were given up to their queue again."""
+    console = Console(highlight=False)
+    if queue not in letters.queues():
+        return _no_such_queue(queue, console)
+    try:
+        sent = _ask(letters.replay(amqp_url, queue, message_ids or None))
+    except _BrokerAwayError as error:
+        console.print(f"Not all was sent: {error}", style="red")
+        return _UNKNOWN
+    console.print(f"{sent} sent to {queue} again.")
+    return _WELL if sent or not message_ids else _WRONG
+
+
+def _no_such_queue(queue: str, console: Console) -> int:
+    console.print(f"There is no queue {queue}; there are {', '.join(letters.queues())}.")
+    return _UNKNOWN
+
+
+def _ask(question: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(question)
+    except (AMQPError, OSError, TimeoutError) as error:
+        raise _BrokerAwayError(f"the broker did not answer ({error!r})") from error
