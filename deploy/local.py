@@ -48,6 +48,17 @@ _WATCH_SECONDS = 0.2
 # A process that dies more often than this is not started again: something is wrong with it.
 _RESTARTS = 5
 _RESTARTS_WITHIN_SECONDS = 60.0
+# What a process is told of the environment it was started from.
+_INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    failpoints.VARIABLE,
+)
 
 Step = Callable[[str], None]
 
@@ -203,9 +214,7 @@ class LocalSystem:
     # --- the processes -------------------------------------------------------------------------
 
     def _start_child(self, name: str) -> None:
-        inherited = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
-        inherited += (failpoints.VARIABLE,)
-        env = {key: os.environ[key] for key in inherited if key in os.environ}
+        env = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         self._children[name] = start(
             [sys.executable, "-m", MODULES[name]],
             env={**env, "PYTHONUNBUFFERED": "1", **self._environments[name]},
