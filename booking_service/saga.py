@@ -60,6 +60,7 @@ class Happening(StrEnum):
     VOIDED = "VOIDED"
     REFUNDED = "REFUNDED"
     PAID_LATE = "PAID_LATE"
+    PAID_BACK = "PAID_BACK"  # by the organizer or an admin, without the saga's asking
     # The clock, people, and the event.
     DEADLINE = "DEADLINE"
     NEW_ATTEMPT = "NEW_ATTEMPT"
@@ -92,6 +93,8 @@ class Guard(StrEnum):
     EVENT_OFF = "event cancelled"
     FREE_AND_EVENT_OFF = "nothing to pay, event cancelled"
     NOTHING_BACK = "nothing goes back"
+    ALL_BACK = "all of it went back"
+    MORE_BACK = "event cancelled meanwhile, not all went back"
     PAID_LATE = "paid late meanwhile"
     TIME_RAN_OUT = "time ran out"
 
@@ -191,6 +194,7 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
             _to(State.AWAITING_PAYMENT, Guard.TRIES_LEFT),
             _to(State.RELEASING),
         ],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_to(State.VOIDING)],
         Happening.GIVE_UP: [_to(State.VOIDING)],
         Happening.EVENT_CANCELLED: [_to(State.VOIDING)],
@@ -212,16 +216,20 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
             _to(State.RELEASING, Guard.NOTHING_TO_PAY),
             _to(State.VOIDING),
         ],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.GIVE_UP: [_BUSY],
         Happening.EVENT_CANCELLED: [_STAY],
     },
     State.CAPTURING: {
         Happening.CAPTURED: [
+            # Told of before this answer: no order is promised.
+            _to(State.RESTOCKING, Guard.ALL_BACK),
             _to(State.REFUNDING, Guard.EVENT_OFF),
             _to(State.CONFIRMED),
         ],
         Happening.CAPTURE_REFUSED: [_to(State.UNSELLING)],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.GIVE_UP: [_BUSY],
         Happening.EVENT_CANCELLED: [_STAY],
@@ -235,9 +243,14 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
             _to(State.RESTOCKING, Guard.NOTHING_TO_PAY),
             _to(State.REFUNDING),
         ],
+        Happening.PAID_BACK: [
+            _to(State.RESTOCKING, Guard.ALL_BACK),
+            _STAY,
+        ],
     },
     State.UNSELLING: {
         Happening.UNSOLD: [_to(State.VOIDING)],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.GIVE_UP: [_STAY],
         Happening.EVENT_CANCELLED: [_STAY],
@@ -247,6 +260,7 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
         # The Void that was sent may have been answered already, before this payment: a new one,
         # which that answer does not answer.
         Happening.PAID_LATE: [_to(State.VOIDING)],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.GIVE_UP: [_STAY],
         Happening.EVENT_CANCELLED: [_STAY],
@@ -261,6 +275,7 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
             _to(State.VOIDING, Guard.EVENT_OFF),
             _STAY,
         ],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.GIVE_UP: [_STAY],
         Happening.EVENT_CANCELLED: [_STAY],
@@ -268,18 +283,25 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
     State.RECLAIMING: {
         Happening.RECLAIMED: [_to(State.CAPTURING)],
         Happening.RECLAIM_REFUSED: [_to(State.VOIDING)],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.GIVE_UP: [_BUSY],
         Happening.EVENT_CANCELLED: [_STAY],
     },
     State.REFUNDING: {
-        Happening.REFUNDED: [_to(State.RESTOCKING)],
+        Happening.REFUNDED: [
+            # The policy's share was under way when the event was called off: now the rest.
+            _to(State.REFUNDING, Guard.MORE_BACK),
+            _to(State.RESTOCKING),
+        ],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.CANCEL: [_STAY],
         Happening.EVENT_CANCELLED: [_STAY],
     },
     State.RESTOCKING: {
         Happening.RESTOCKED: [_to(State.CANCELLED)],
+        Happening.PAID_BACK: [_STAY],
         Happening.DEADLINE: [_SEND_AGAIN],
         Happening.CANCEL: [_STAY],
         Happening.EVENT_CANCELLED: [_STAY],
@@ -289,14 +311,16 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
             _to(State.VOIDING, Guard.EVENT_OFF),
             _to(State.RECLAIMING),
         ],
+        Happening.PAID_BACK: [_STAY],
     },
     State.EXPIRED: {
         Happening.PAID_LATE: [
             _to(State.VOIDING, Guard.EVENT_OFF),
             _to(State.RECLAIMING),
         ],
+        Happening.PAID_BACK: [_STAY],
     },
-    State.CANCELLED: {},
+    State.CANCELLED: {Happening.PAID_BACK: [_STAY]},
 }
 
 
@@ -316,10 +340,12 @@ class Saga:
     reason: str = ""  # why it is on its way back, or cancelled
     event_off: bool = False
     paid_late: bool = False  # while the seats were being released
-    refund: int = 0  # minor units that go back
+    refund: int = 0  # minor units that the last refund it asked for gives back
     action_url: str = ""
     payment_status: str = ""  # as payment tells it
     refused_because: str = ""  # why the last attempt was
+    refunds: int = 0  # how many it asked for
+    refunded: int = 0  # minor units that went back in all, whoever asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +356,7 @@ class Facts:
     reason: str = ""
     action_url: str = ""
     refund: int = 0  # of a CANCEL, minor units
+    kept: int | None = None  # of a PAID_BACK: what is left of the payment, minor units
     detail: str = ""  # for the timeline
 
 
@@ -382,6 +409,9 @@ _GUARDS: Mapping[Guard, Callable[[Saga, Facts], bool]] = {
     Guard.EVENT_OFF: lambda saga, _facts: saga.event_off,
     Guard.FREE_AND_EVENT_OFF: lambda saga, _facts: saga.amount == 0 and saga.event_off,
     Guard.NOTHING_BACK: lambda _saga, facts: facts.refund == 0,
+    # These two are asked of the saga as the happening leaves it.
+    Guard.ALL_BACK: lambda saga, _facts: 0 < saga.amount == saga.refunded,
+    Guard.MORE_BACK: lambda saga, _facts: saga.event_off and saga.refunded < saga.amount,
     Guard.PAID_LATE: lambda saga, _facts: saga.paid_late,
     Guard.TIME_RAN_OUT: lambda saga, _facts: saga.ending is State.EXPIRED,
 }
@@ -389,6 +419,7 @@ _GUARDS: Mapping[Guard, Callable[[Saga, Facts], bool]] = {
 _UNASKED = frozenset(
     {
         Happening.PAID_LATE,
+        Happening.PAID_BACK,
         Happening.DEADLINE,
         Happening.NEW_ATTEMPT,
         Happening.GIVE_UP,
@@ -403,6 +434,7 @@ _REASONS: Mapping[Happening, str] = {
     Happening.EVENT_CANCELLED: "EVENT_CANCELLED",
     Happening.CAPTURED: "EVENT_CANCELLED",  # on its way back only because of that
     Happening.SOLD: "EVENT_CANCELLED",
+    Happening.REFUNDED: "EVENT_CANCELLED",
 }
 _PAYMENT_STATUS: Mapping[Happening, str] = {
     Happening.NEW_ATTEMPT: "INITIATED",
@@ -451,6 +483,7 @@ def step(
         event_off=saga.event_off or happening is Happening.EVENT_CANCELLED,
         paid_late=saga.paid_late
         or (happening is Happening.PAID_LATE and saga.state is State.RELEASING),
+        refunded=_refunded(saga, happening, facts),
     )
     rule = _rule(informed, happening, facts)
     if rule is None:
@@ -466,6 +499,16 @@ def step(
     after = replace(after, deadline_at=_deadline(after, now, jitter))
     command = COMMANDS.get(after.state)
     return Step(saga, after, (command,) if command else (), _entry(after, happening, facts))
+
+
+def _refunded(saga: Saga, happening: Happening, facts: Facts) -> int:
+    """What went back in all. Of two that are told out of order the greater is the newer."""
+    told = 0
+    if happening is Happening.PAID_BACK and facts.kept is not None:
+        told = saga.amount - facts.kept
+    elif happening is Happening.REFUNDED:
+        told = saga.refunded + saga.refund
+    return max(saga.refunded, min(told, saga.amount))
 
 
 def _rule(saga: Saga, happening: Happening, facts: Facts) -> Rule | None:
@@ -501,16 +544,20 @@ def _moved(saga: Saga, to: State, happening: Happening, facts: Facts) -> Saga:
     if to is State.CONFIRMED:
         return replace(moved, ending=None, reason="")
     reason = _reason(saga, happening, facts)
-    if to in _CANCELLING and saga.state not in _CANCELLING:
-        back = facts.refund if happening is Happening.CANCEL else saga.amount
-        return replace(moved, ending=State.CANCELLED, reason=reason, refund=back)
+    if to is State.REFUNDING or (to in _CANCELLING and saga.state not in _CANCELLING):
+        back = facts.refund if happening is Happening.CANCEL else saga.amount - saga.refunded
+        refunds = saga.refunds + (to is State.REFUNDING)
+        return replace(moved, ending=State.CANCELLED, reason=reason, refund=back, refunds=refunds)
     if to in _BACK and saga.state in _BACK | FINAL:
         # Already on its way back, or brought back by a late payment: it ends as it would have.
         return replace(moved, paid_late=False)
     if to in _BACK | FINAL and saga.state not in _BACK | _CANCELLING:
         ending = State.EXPIRED if happening is Happening.DEADLINE else State.FAILED
         return replace(moved, ending=saga.ending or ending, reason=reason)
-    return replace(moved, paid_late=False) if to is State.RECLAIMING else moved
+    if to is State.RECLAIMING:
+        # Whatever was paid before went back whole.
+        return replace(moved, paid_late=False, refunded=0)
+    return moved
 
 
 def _reason(saga: Saga, happening: Happening, facts: Facts) -> str:
@@ -518,6 +565,8 @@ def _reason(saga: Saga, happening: Happening, facts: Facts) -> str:
         return "SEATS_NOT_SECURED"
     if happening is Happening.RECLAIM_REFUSED:
         return "PAID_LATE_SEATS_GONE"
+    if _GUARDS[Guard.ALL_BACK](saga, facts):
+        return "REFUNDED"
     return facts.reason or _REASONS.get(happening, happening.value)
 
 
@@ -525,9 +574,10 @@ def _with_payment(saga: Saga, happening: Happening, facts: Facts) -> Saga:
     """The saga with what payment says about itself."""
     status = _PAYMENT_STATUS.get(happening, saga.payment_status)
     if happening is Happening.VOIDED:
-        status = "REFUNDED" if saga.payment_status == "CAPTURED" else "VOIDED"
-    elif happening is Happening.REFUNDED:
-        status = "REFUNDED" if saga.refund == saga.amount else "PARTIALLY_REFUNDED"
+        charged = saga.payment_status in {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"}
+        status = "REFUNDED" if charged else "VOIDED"
+    elif happening in {Happening.REFUNDED, Happening.PAID_BACK}:
+        status = "REFUNDED" if saga.refunded == saga.amount else "PARTIALLY_REFUNDED"
     if happening in {Happening.AUTHORIZATION_REFUSED, Happening.NEW_ATTEMPT}:
         saga = replace(saga, refused_because=facts.reason)
     if happening is Happening.ACTION_REQUIRED:

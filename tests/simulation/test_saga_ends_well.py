@@ -2,9 +2,9 @@
 
 Virtual time. Any message may be lost any number of times, as long as the network is fair in the
 end, and delivered again arbitrarily late: nothing here remembers message ids, as an inbox does.
-One is never lost, because nobody asks for it again: PAID_LATE, for which the outbox has to keep its
-word. The rules of booking, inventory and payment are the ones that production runs; what they
-stand on (rows, calls, the provider, people) is played here.
+Two are never lost, because nobody asks for them again: PAID_LATE and PAID_BACK, for which the
+outbox has to keep its word. The rules of booking, inventory and payment are the ones that
+production runs; what they stand on (rows, calls, the provider, people) is played here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from random import Random
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 
@@ -143,6 +143,7 @@ class Payments:
         self.charges: dict[int, ProviderCharge] = {}
         self.given_back = 0
         self.refunds: dict[UUID, Refund] = {}
+        self.apart: set[UUID] = set()  # those the saga did not ask for
         # The work list: of each charge its newest turn, and what is known about calling for it.
         self.turns: Counter[int] = Counter()
         self.asked: Counter[int] = Counter()
@@ -160,7 +161,7 @@ class Payments:
         assert self.payment is not None, "there is no such payment"
         return self.payment
 
-    def take(self, command: Command, saga_step: int, attempt: int, refund: int) -> None:
+    def take(self, command: Command, saga_step: int, attempt: int, refund: tuple[int, int]) -> None:
         if self.payment is None and command is Command.AUTHORIZE:
             people = CUSTOMER, ORGANIZER
             self.payment = Payment(PAYMENT, BOOKING, "PT-AAAAAAAA", *people, AMOUNT, "NPR")
@@ -188,8 +189,20 @@ class Payments:
                 ]
                 self.apply(money.void(payment, unsent))
             case Command.REFUND:
-                known = self.refunds.get(REFUND)
-                self.apply(money.refund(payment, REFUND, refund, "", known))
+                id, amount = uuid5(REFUND, str(refund[0])), refund[1]
+                self.apply(money.refund(payment, id, amount, "", self.refunds.get(id)))
+
+    def refund_apart(self, amount: int) -> None:
+        """The organizer gives some of it back, without the saga."""
+        if self.payment is None or self.known.void:
+            return
+        id = uuid5(ORGANIZER, str(len(self.apart)))
+        try:
+            planned = money.refund(self.known, id, amount, "", None)
+        except money.NothingCapturedError:
+            return
+        self.apart.add(id)
+        self.apply(replace(planned, replies=()))
 
     def apply(self, result: money.Step, *, but: int = 0) -> None:
         before, after = self.payment, result.payment
@@ -213,7 +226,14 @@ class Payments:
     def give_back(self, refund: Refund) -> None:
         self.given_back += refund.amount
         self.refunds[refund.id] = replace(refund, done=True)
-        self.apply(money.refunded(self.known, refund))
+        result = money.refunded(self.known, refund)
+        if refund.id not in self.apart:
+            self.apply(result)
+            return
+        others = (each for each in result.replies if each.outcome is not money.Outcome.REFUNDED)
+        self.apply(replace(result, replies=tuple(others)))
+        captured, refunded = money.totals(self.known.attempts)
+        self.tell(Happening.PAID_BACK, Facts(kept=captured - refunded))
 
     def next_turn(self, number: int, pause: timedelta) -> None:
         self.turns[number] += 1
@@ -333,7 +353,13 @@ class World:
         for _ in range(self.random.choice([0, 0, 1, 5])):
             refund = self.random.choice([0, AMOUNT // 2, AMOUNT]) if not self.free else 0
             cancellation = Facts(refund=refund)
-            self.later(minutes(25), partial(self.happens, Happening.CANCEL, cancellation))
+            when = minutes(25)
+            self.later(when, partial(self.happens, Happening.CANCEL, cancellation))
+            if self.random.random() < 0.1:
+                self.later(when + minutes(0.2), self.calls_event_off)
+        for _ in range(self.random.choice([0, 0, 0, 1, 3])):
+            part = self.random.choice([AMOUNT // 4, AMOUNT])
+            self.later(minutes(25), partial(self.payments.refund_apart, part))
         if self.random.random() < 0.2:
             self.later(minutes(self.random.choice([0.05, 25])), self.calls_event_off)
         if self.random.random() < 0.2:
@@ -387,7 +413,8 @@ class World:
             self.happens(Happening.DEADLINE, Facts())
 
     def send(self, command: Command) -> None:
-        asks, attempt, refund = self.saga.step, self.saga.attempt, self.saga.refund
+        asks, attempt = self.saga.step, self.saga.attempt
+        refund = self.saga.refunds, self.saga.refund
 
         def arrive() -> None:
             if command.startswith("inventory."):
@@ -402,7 +429,7 @@ class World:
         self.deliver(arrive)
 
     def answer(self, happening: Happening, facts: Facts) -> None:
-        may_be_lost = happening is not Happening.PAID_LATE
+        may_be_lost = happening not in {Happening.PAID_LATE, Happening.PAID_BACK}
         self.deliver(partial(self.happens, happening, facts), may_be_lost=may_be_lost)
 
     def calls_event_off(self) -> None:
@@ -426,7 +453,12 @@ class World:
             assert paid, "a ticket that nobody paid"
             if isinstance(paid, money.Attempt):
                 assert paid.captured == AMOUNT, "a ticket that nobody paid"
-                assert paid.refunding == 0, "a ticket whose money goes back"
+                asked = sum(
+                    each.amount
+                    for each in payments.refunds.values()
+                    if each.attempt == paid.number and each.id not in payments.apart
+                )
+                assert asked == 0, "a ticket whose money goes back"
 
     def check_end(self) -> None:
         """When nothing is in flight any more."""
@@ -437,12 +469,13 @@ class World:
             totals = money.totals(payments.known.attempts)
             assert totals == (payments.captured, payments.given_back), "the books are wrong"
         if saga.state is State.CONFIRMED:
-            assert kept == saga.amount, "more or less than the price was kept"
+            assert kept == saga.amount - saga.refunded, "more or less than the price was kept"
+            assert kept or self.free, "a ticket whose money went back"
             assert not self.event_off, "an event was called off and its booking kept"
         else:
             taken = SEATS_OF[self.inventory.hold.status] in {"RESERVED", "SOLD"}
             assert not taken, "seats nobody has stay taken"
-            due = saga.amount - saga.refund if saga.state is State.CANCELLED else 0
+            due = saga.amount - saga.refunded if saga.state is State.CANCELLED else 0
             assert kept == due, "money kept without a ticket"
         open_ = {ChargeState.AUTHORIZED, ChargeState.PENDING}
         states = {charge.state for charge in payments.charges.values()}

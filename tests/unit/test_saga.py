@@ -42,6 +42,7 @@ GOLDEN: dict[str, dict[str, str]] = {
         "NEW_ATTEMPT": "!PAYMENT_IN_PROGRESS",
     },
     "AUTHORIZING": {
+        "PAID_BACK": "+",
         "AUTHORIZED": "SELLING",
         "ACTION_REQUIRED": "+",
         "AUTHORIZATION_REFUSED": "AWAITING_PAYMENT",
@@ -57,6 +58,7 @@ GOLDEN: dict[str, dict[str, str]] = {
         "EVENT_CANCELLED": "RELEASING",
     },
     "SELLING": {
+        "PAID_BACK": "+",
         "SOLD": "CAPTURING",
         "SELL_REFUSED": "VOIDING",
         "DEADLINE": "again",
@@ -64,20 +66,27 @@ GOLDEN: dict[str, dict[str, str]] = {
         "EVENT_CANCELLED": "+",
     },
     "CAPTURING": {
+        "PAID_BACK": "+",
         "CAPTURED": "CONFIRMED",
         "CAPTURE_REFUSED": "UNSELLING",
         "DEADLINE": "again",
         "GIVE_UP": "!BOOKING_BUSY",
         "EVENT_CANCELLED": "+",
     },
-    "CONFIRMED": {"CANCEL": "REFUNDING", "EVENT_CANCELLED": "REFUNDING"},
+    "CONFIRMED": {
+        "CANCEL": "REFUNDING",
+        "EVENT_CANCELLED": "REFUNDING",
+        "PAID_BACK": "+",
+    },
     "UNSELLING": {
+        "PAID_BACK": "+",
         "UNSOLD": "VOIDING",
         "DEADLINE": "again",
         "GIVE_UP": "+",
         "EVENT_CANCELLED": "+",
     },
     "VOIDING": {
+        "PAID_BACK": "+",
         "VOIDED": "RELEASING",
         "PAID_LATE": "again",
         "DEADLINE": "again",
@@ -85,6 +94,7 @@ GOLDEN: dict[str, dict[str, str]] = {
         "EVENT_CANCELLED": "+",
     },
     "RELEASING": {
+        "PAID_BACK": "+",
         "RELEASED": "FAILED",
         "PAID_LATE": "+",
         "DEADLINE": "again",
@@ -92,6 +102,7 @@ GOLDEN: dict[str, dict[str, str]] = {
         "EVENT_CANCELLED": "+",
     },
     "RECLAIMING": {
+        "PAID_BACK": "+",
         "RECLAIMED": "CAPTURING",
         "RECLAIM_REFUSED": "VOIDING",
         "DEADLINE": "again",
@@ -99,20 +110,22 @@ GOLDEN: dict[str, dict[str, str]] = {
         "EVENT_CANCELLED": "+",
     },
     "REFUNDING": {
+        "PAID_BACK": "+",
         "REFUNDED": "RESTOCKING",
         "DEADLINE": "again",
         "CANCEL": "+",
         "EVENT_CANCELLED": "+",
     },
     "RESTOCKING": {
+        "PAID_BACK": "+",
         "RESTOCKED": "CANCELLED",
         "DEADLINE": "again",
         "CANCEL": "+",
         "EVENT_CANCELLED": "+",
     },
-    "FAILED": {"PAID_LATE": "RECLAIMING"},
-    "EXPIRED": {"PAID_LATE": "RECLAIMING"},
-    "CANCELLED": {},
+    "FAILED": {"PAID_LATE": "RECLAIMING", "PAID_BACK": "+"},
+    "EXPIRED": {"PAID_LATE": "RECLAIMING", "PAID_BACK": "+"},
+    "CANCELLED": {"PAID_BACK": "+"},
 }
 ASKS = {
     "SECURING": "inventory.Reserve",
@@ -130,6 +143,7 @@ ASKS = {
 
 UNASKED = {
     "PAID_LATE",
+    "PAID_BACK",
     "DEADLINE",
     "NEW_ATTEMPT",
     "GIVE_UP",
@@ -195,6 +209,12 @@ GUARDED: list[tuple[str, dict[str, object], str, str]] = [
     ("CONFIRMED", {"amount": 0}, "EVENT_CANCELLED", "RESTOCKING"),
     ("CONFIRMED", {"amount": 0}, "CANCEL", "RESTOCKING"),
     ("CONFIRMED", {}, "CANCEL", "RESTOCKING"),  # the policy gives nothing back
+    ("CAPTURING", {"refunded": 1000}, "CAPTURED", "RESTOCKING"),
+    ("CAPTURING", {"refunded": 999}, "CAPTURED", "CONFIRMED"),
+    ("CONFIRMED", {"refunded": 1000}, "PAID_BACK", "RESTOCKING"),
+    ("REFUNDING", {"refund": 500, "event_off": True}, "REFUNDED", "again"),
+    ("REFUNDING", {"refund": 1000, "event_off": True}, "REFUNDED", "RESTOCKING"),
+    ("REFUNDING", {"refund": 500, "refunded": 500, "event_off": True}, "REFUNDED", "RESTOCKING"),
     ("RELEASING", {"ending": State.EXPIRED}, "RELEASED", "EXPIRED"),
     ("RELEASING", {"ending": State.FAILED}, "RELEASED", "FAILED"),
     ("RELEASING", {"paid_late": True}, "RELEASED", "RECLAIMING"),
@@ -373,6 +393,70 @@ def test_a_redirect_is_remembered_until_it_is_settled() -> None:
     saga = after(saga, Happening.AUTHORIZED)
     assert saga.action_url == ""
     assert not needs_customer(saga)
+
+
+def kept(amount: int) -> Facts:
+    return Facts(kept=amount)
+
+
+def test_what_went_back_apart_is_remembered_and_only_the_rest_is_refunded() -> None:
+    saga = after(at(State.CONFIRMED), Happening.PAID_BACK, facts=kept(700))
+    assert (saga.state, saga.refunded, saga.payment_status) == (
+        State.CONFIRMED,
+        300,
+        "PARTIALLY_REFUNDED",
+    )
+    off = after(saga, Happening.EVENT_CANCELLED)
+    assert (off.state, off.refund, off.refunds) == (State.REFUNDING, 700, 1)
+    off = after(off, Happening.REFUNDED)
+    assert (off.state, off.refunded, off.payment_status) == (State.RESTOCKING, 1000, "REFUNDED")
+
+
+def test_with_all_of_it_back_a_booking_is_cancelled_and_nothing_more_is_asked_of_payment() -> None:
+    saga = after(at(State.CONFIRMED), Happening.PAID_BACK, facts=kept(700))
+    last = step(saga, Happening.PAID_BACK, NOW, kept(0))
+    assert last.commands == (Command.RESTOCK,)
+    assert last.leaves(State.CONFIRMED)
+    saga = after(last.saga, Happening.RESTOCKED)
+    assert (saga.state, saga.reason) == (State.CANCELLED, "REFUNDED")
+    assert (saga.refund, saga.refunds, saga.refunded) == (0, 0, 1000)
+
+
+def test_of_two_refunds_told_in_the_wrong_order_the_later_counts() -> None:
+    saga = after(at(State.CONFIRMED), Happening.PAID_BACK, facts=kept(400))
+    saga = after(saga, Happening.PAID_BACK, facts=kept(700))
+    assert saga.refunded == 600
+
+
+@pytest.mark.parametrize("told", [-1000, 1000, 5000])
+def test_what_went_back_stays_between_nothing_and_all(told: int) -> None:
+    saga = after(at(State.CANCELLED), Happening.PAID_BACK, facts=kept(told))
+    assert 0 <= saga.refunded <= saga.amount
+
+
+def test_a_refund_that_overtakes_the_capture_cancels_as_well() -> None:
+    saga = after(at(State.CAPTURING), Happening.PAID_BACK, facts=kept(0))
+    last = step(saga, Happening.CAPTURED, NOW)
+    assert (last.saga.state, last.saga.reason) == (State.RESTOCKING, "REFUNDED")
+    assert not last.leaves(State.CONFIRMED)
+
+
+def test_an_event_called_off_raises_a_refund_under_way_to_the_full_price() -> None:
+    saga = after(at(State.CONFIRMED), Happening.CANCEL, facts=Facts(refund=500))
+    saga = after(saga, Happening.EVENT_CANCELLED)
+    assert (saga.state, saga.refund, saga.refunds) == (State.REFUNDING, 500, 1)
+    more = step(saga, Happening.REFUNDED, NOW)
+    assert more.commands == (Command.REFUND,)
+    assert (more.saga.refund, more.saga.refunds) == (500, 2)
+    assert more.saga.step == saga.step + 1
+    assert sagas.step(more.saga, Happening.REFUNDED, NOW, Facts(step=saga.step)).ignored
+    saga = after(more.saga, Happening.REFUNDED)
+    assert (saga.state, saga.refunded, saga.reason) == (State.RESTOCKING, 1000, "EVENT_CANCELLED")
+
+
+def test_a_late_payment_begins_anew_with_nothing_given_back() -> None:
+    saga = after(at(State.FAILED, refunded=1000), Happening.PAID_LATE)
+    assert saga.refunded == 0
 
 
 def test_a_late_payment_takes_the_seats_back() -> None:
