@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from itertools import accumulate, pairwise
+from math import dist, hypot
+from statistics import median
 from typing import NamedTuple
 from uuid import UUID
 
@@ -202,6 +205,24 @@ class Section:
         return "SEATED" if self.rows else "STANDING"
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Seats side by side: a row, or what an aisle leaves of it."""
+
+    section_id: UUID
+    tier_id: UUID
+    first: int
+    end: int  # one past the last
+    xs: Sequence[float]  # the sum of all before each seat, and of all
+    ys: Sequence[float]
+    nearest: float  # no run in it has its middle nearer to the focal point
+
+
+# Neighbours in a row that stand farther apart than so many of the section's usual steps have an
+# aisle, a pillar or a missing seat between them.
+_GAP = 1.5
+
+
 @dataclass(frozen=True)
 class Layout:
     """All of an event that does not change while it is on sale."""
@@ -230,6 +251,29 @@ class Layout:
     def capacity(self) -> int:
         """Seats and standing places together."""
         return sum(section.capacity for section in self.sections)
+
+    @cached_property
+    def blocks(self) -> Sequence[Block]:
+        """All numbered seats as blocks, the one nearest to the focal point first."""
+        blocks = [
+            self._block(section, row, begin, end)
+            for section in self.sections
+            for row, begin, end in _side_by_side(section.rows)
+        ]
+        return sorted(blocks, key=lambda block: (block.nearest, block.first))
+
+    def _block(self, section: Section, row: Row, begin: int, end: int) -> Block:
+        xs, ys = row.xs[begin:end], row.ys[begin:end]
+        x, y = self.focal
+        return Block(
+            section.id,
+            section.tier_id,
+            row.first + begin,
+            row.first + end,
+            tuple(accumulate(xs, initial=0.0)),
+            tuple(accumulate(ys, initial=0.0)),
+            hypot(max(min(xs) - x, 0.0, x - max(xs)), max(min(ys) - y, 0.0, y - max(ys))),
+        )
 
     def locate(self, seat_no: int) -> tuple[Section, Row, int]:
         """Where a seat of this event is: section, row, index in the row."""
@@ -294,6 +338,21 @@ class Opening:
     sales_from: datetime | None  # None: at once
     sales_to: datetime
     starts_at: datetime
+
+
+def _side_by_side(rows: Sequence[Row]) -> Iterator[tuple[Row, int, int]]:
+    """What gaps leave of the rows of a section: row, and the first and one past the last in it."""
+    places = [list(zip(row.xs, row.ys, strict=True)) for row in rows]
+    steps = [[dist(*two) for two in pairwise(row)] for row in places]
+    every = [step for row in steps for step in row]
+    usual = median(every) if every else 0.0
+    for row, row_steps in zip(rows, steps, strict=True):
+        begin = 0
+        for at, width in enumerate(row_steps, 1):
+            if usual and width > usual * _GAP:
+                yield row, begin, at
+                begin = at
+        yield row, begin, len(row.numbers)
 
 
 def parse_seat_id(seat_id: str) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
+from math import hypot
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,15 +20,17 @@ from inventory_service.domain import (
     HoldState,
     HoldStatus,
     InvalidHoldError,
+    Layout,
     Outcome,
     Row,
     SeatsOrder,
+    Section,
     parse_seat_id,
     shown_status,
     spread,
     step,
 )
-from inventory_service.seating import best_runs
+from inventory_service.seating import best_runs, choose, free_mask
 
 
 def hall(rows: int = 4, seats: int = 10) -> list[Row]:
@@ -79,6 +83,135 @@ def test_there_may_be_no_run_at_all() -> None:
     assert best({0, 2, 4}, 2) is None
     assert best(ALL, 11) is None
 
+
+# --- choosing within a hall --------------------------------------------------------------------
+
+STALLS, BOXES = UUID(int=11), UUID(int=12)  # tiers
+PARQUET, LEFT = UUID(int=21), UUID(int=22)  # sections
+
+
+def theatre(gaps: Sequence[int] = ()) -> Layout:
+    """The hall above, with an aisle before each seat of `gaps`, and two rows of boxes beside it."""
+    parquet = [Row(row.label, row.first, row.numbers, _aisles(row, gaps), row.ys) for row in hall()]
+    boxes = [
+        Row(f"L{row}", 40 + 6 * row, list("123456"), [-3.0 - row] * 6, [float(n) for n in range(6)])
+        for row in range(2)
+    ]
+    sections = [
+        Section(PARQUET, "Parquet", STALLS, parquet, 40),
+        Section(LEFT, "Boxes", BOXES, boxes, 12),
+    ]
+    return Layout(uuid4(), "NPR", 10, STAGE, {}, sections)
+
+
+def _aisles(row: Row, gaps: Sequence[int]) -> list[float]:
+    return [
+        x + sum(gap - row.first in range(1, n + 1) for gap in gaps) for n, x in enumerate(row.xs)
+    ]
+
+
+def ranked_by_hand(
+    layout: Layout, free: set[int], quantity: int, gaps: set[int], seats: range
+) -> list[tuple[int, float, int]]:
+    """Every run there is: orphans it leaves, its middle's distance, its first seat."""
+    places = {
+        row.first + n: (section.id, row.label, x, y)
+        for section in layout.sections
+        for row in section.rows
+        for n, (x, y) in enumerate(zip(row.xs, row.ys, strict=True))
+    }
+
+    def side_by_side(first: int, last: int) -> bool:
+        pairs = [(places[n - 1][:2], places[n][:2], n) for n in range(first + 1, last + 1)]
+        return all(before == after and n not in gaps for before, after, n in pairs)
+
+    def is_free(seat: int) -> bool:
+        return seat in free and seat in places
+
+    def reach(seat: int, step: int) -> int:
+        count = 0
+        while is_free(seat + step) and side_by_side(*sorted((seat, seat + step))):
+            seat, count = seat + step, count + 1
+        return count
+
+    found = []
+    for first in seats:
+        run = range(first, first + quantity)
+        if all(map(is_free, run)) and side_by_side(run[0], run[-1]):
+            x = sum(places[n][2] for n in run) / quantity - STAGE[0]
+            y = sum(places[n][3] for n in run) / quantity - STAGE[1]
+            orphans = (reach(first, -1) == 1) + (reach(run[-1], 1) == 1)
+            found.append((orphans, round(hypot(x, y), 6), first))
+    return sorted(found)
+
+
+@given(
+    st.sets(st.integers(0, 51)),
+    st.sets(st.integers(0, 51), max_size=8),
+    st.integers(1, 10),
+    st.sampled_from([None, STALLS, BOXES]),
+    st.sampled_from([None, PARQUET, LEFT]),
+    st.sets(st.integers(1, 39).filter(lambda seat: seat % 10), max_size=6),
+)
+def test_what_is_chosen_is_what_an_exhaustive_search_finds_best(
+    few: set[int],
+    taken: set[int],
+    quantity: int,
+    tier: UUID | None,
+    section: UUID | None,
+    gaps: set[int],
+) -> None:
+    layout = theatre(sorted(gaps))
+    wanted = [
+        range(40) if s.id == PARQUET else range(40, 52)
+        for s in layout.sections
+        if tier in (None, s.tier_id) and section in (None, s.id)
+    ]
+    for free in (few, set(range(52)) - taken):
+        found = [
+            run for seats in wanted for run in ranked_by_hand(layout, free, quantity, gaps, seats)
+        ]
+        expected = min(found, default=None)
+        chosen = choose(layout, free_mask(layout, free), quantity, tier, section)
+        assert (chosen and chosen[0]) == (expected and expected[2])
+        assert chosen is None or len(chosen) == quantity
+
+
+def test_an_aisle_parts_a_row() -> None:
+    layout = theatre(gaps=[5])
+    assert [(b.first, b.end) for b in layout.blocks if b.first < 10] == [(0, 5), (5, 10)]
+    assert choose(layout, free_mask(layout, range(10)), 6) is None
+    assert choose(layout, free_mask(layout, {3, 4, 5, 6}), 2) == range(3, 5)
+
+
+def test_a_row_bent_or_wide_is_still_one_row() -> None:
+    xs = [0.6 * n for n in range(30)]
+    rows = [
+        Row("A", 0, list(map(str, range(30))), xs, [5 - 0.01 * (n - 15) ** 2 for n in range(30)])
+    ]
+    bent = Layout(uuid4(), "NPR", 10, (9, 0), {}, [Section(uuid4(), "A", uuid4(), rows, 30)])
+    assert [(b.first, b.end) for b in bent.blocks] == [(0, 30)]
+    same = [Row("A", 0, ["1", "2", "3"], [0.0] * 3, [0.0] * 3)]  # coordinates nobody gave
+    flat = Layout(uuid4(), "NPR", 10, (0, 0), {}, [Section(uuid4(), "A", uuid4(), same, 3)])
+    assert choose(flat, b"\1\1\1", 3) == range(3)
+
+
+def test_an_orphan_is_left_rather_than_somebody_refused() -> None:
+    layout = theatre()
+    only = {2, 3, 4, 12, 13, 14}
+    assert choose(layout, free_mask(layout, only), 2) == range(3, 5)
+    assert choose(layout, free_mask(layout, only | {30, 31}), 2) == range(30, 32)
+
+
+def test_nobody_is_seated_in_two_rows_or_in_what_they_did_not_ask_for() -> None:
+    layout = theatre()
+    assert choose(layout, free_mask(layout, {8, 9, 10, 11}), 3) is None
+    assert choose(layout, free_mask(layout, range(40)), 2, BOXES) is None
+    assert choose(layout, free_mask(layout, range(52)), 6, None, LEFT) == range(40, 46)
+    assert choose(layout, free_mask(layout, range(52)), 1, STALLS, LEFT) is None
+
+
+# --- ranking the runs of rows ------------------------------------------------------------------
 
 free_sets = st.sets(st.integers(0, 39))
 
