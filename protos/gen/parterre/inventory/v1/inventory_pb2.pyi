@@ -717,16 +717,20 @@ class GetSeatStatesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
+    KNOWN_VERSION_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Which."""
+    known_version: _builtins.int
+    """The version the caller has; 0: none. If it is still current, the answer says so and no more."""
     def __init__(
         self,
         *,
         event_id: _builtins.str = ...,
+        known_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "known_version", b"known_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -773,8 +777,14 @@ class GetSeatStatesResponse(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
     POOLS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
     states: _builtins.bytes
     """Of each seat by its number, one byte: 0 AVAILABLE, 1 HELD (also reserved), 2 SOLD, 3 BLOCKED."""
+    version: _builtins.int
+    """The SeatMap's: 1 and the sum of all versions."""
+    unchanged: _builtins.bool
+    """True: `known_version` is current and there is nothing else."""
     @_builtins.property
     def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Of each seat by its number."""
@@ -789,10 +799,12 @@ class GetSeatStatesResponse(_message.Message):
         states: _builtins.bytes = ...,
         versions: _abc.Iterable[_builtins.int] | None = ...,
         pools: _abc.Iterable[Global___GetSeatStatesResponse.Pool] | None = ...,
+        version: _builtins.int = ...,
+        unchanged: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pools", b"pools", "states", b"states", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pools", b"pools", "states", b"states", "unchanged", b"unchanged", "version", b"version", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
