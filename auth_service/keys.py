@@ -17,11 +17,10 @@ from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import Row
 
 from auth_service import storage
 from auth_service.domain import Account
-from chassis.database import Database, Session
+from chassis.database import Database, Row, Session
 from chassis.identity import ACCESS_TYPE, ALGORITHM, AUDIENCE, ISSUER, encode_key
 from chassis.ids import uuid7
 
@@ -106,7 +105,7 @@ class KeyRing:
         self._signer = str(_signer(rows).kid)
 
 
-def _signer(rows: Sequence[Row[Any]]) -> Row[Any]:
+def _signer(rows: Sequence[Row]) -> Row:
     settled = [row for row in rows if row.settled]  # the oldest is among them
     return next((row for row in settled if row.live), settled[-1])
 

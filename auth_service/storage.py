@@ -7,10 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from auth_service.domain import (
     Account,
@@ -21,7 +18,7 @@ from auth_service.domain import (
     ManagedAccount,
     OpenSession,
 )
-from chassis.database import Session
+from chassis.database import Row, Session
 from chassis.ids import uuid7
 
 # --- accounts ------------------------------------------------------------------------------------
@@ -311,13 +308,13 @@ async def add_account(
         organizer_requested=organizer_requested,
         password_hash=password_hash,
     )
-    return Account(**row._mapping) if row else None  # noqa: SLF001 - the row's public mapping
+    return Account(**row._asdict()) if row else None
 
 
 async def find_account(session: Session, id: UUID) -> Account | None:
     """The account, if there is such a one."""
     row = await session.first(_FIND_ACCOUNT, id=id)
-    return Account(**row._mapping) if row else None  # noqa: SLF001 - the row's public mapping
+    return Account(**row._asdict()) if row else None
 
 
 async def find_credentials(session: Session, email: str) -> Credentials | None:
@@ -330,10 +327,10 @@ async def find_credentials_of(session: Session, id: UUID) -> Credentials | None:
     return _credentials(await session.first(_FIND_CREDENTIALS_OF, id=id))
 
 
-def _credentials(row: Row[Any] | None) -> Credentials | None:
+def _credentials(row: Row | None) -> Credentials | None:
     if row is None:
         return None
-    fields = dict(row._mapping)  # noqa: SLF001 - the row's public mapping
+    fields = row._asdict()
     return Credentials(
         password_hash=fields.pop("password_hash"),
         password_version=fields.pop("password_version"),
@@ -344,7 +341,7 @@ def _credentials(row: Row[Any] | None) -> Credentials | None:
 async def lock_accounts(session: Session, *ids: UUID) -> Mapping[UUID, Account]:
     """Those of the accounts that there are, locked."""
     rows = await session.all(_LOCK_ACCOUNTS, ids=list(ids))
-    return {row.id: Account(**row._mapping) for row in rows}  # noqa: SLF001 - as above
+    return {row.id: Account(**row._asdict()) for row in rows}
 
 
 async def save_account(session: Session, account: Account) -> None:
@@ -383,7 +380,7 @@ async def list_accounts(
     )
     found = []
     for row in rows:
-        fields = dict(row._mapping)  # noqa: SLF001 - the row's public mapping
+        fields = row._asdict()
         last_log_in_at = fields.pop("last_log_in_at")
         found.append(ManagedAccount(Account(**fields), last_log_in_at))
     return found
@@ -498,7 +495,7 @@ async def add_refresh_token(
     await session.execute(_ADD_REFRESH_TOKEN, session_id=session_id, digest=digest, seconds=seconds)
 
 
-async def lock_session(session: Session, digest: bytes) -> Row[Any] | None:
+async def lock_session(session: Session, digest: bytes) -> Row | None:
     """`id` and `account_id` of the token's session, unless it has ended; locked."""
     return await session.first(_LOCK_SESSION, digest=digest)
 
@@ -543,7 +540,7 @@ async def list_sessions(
 ) -> Sequence[OpenSession]:
     """The account's open sessions, the last used first."""
     rows = await session.all(_LIST_SESSIONS, account_id=account_id, seconds=limits.refresh_seconds)
-    return [OpenSession(**row._mapping) for row in rows]  # noqa: SLF001 - the row's public mapping
+    return [OpenSession(**row._asdict()) for row in rows]
 
 
 async def ended_sessions(session: Session, token_seconds: int) -> Sequence[UUID]:
@@ -568,7 +565,7 @@ async def retire_oldest_key(session: Session) -> UUID:
     return kid
 
 
-async def list_keys(session: Session) -> Sequence[Row[Any]]:
+async def list_keys(session: Session) -> Sequence[Row]:
     """Every key that is published, oldest first: `kid`, `private_key`, `live`, `settled`."""
     return await session.all(_LIST_KEYS)
 
@@ -601,7 +598,7 @@ async def list_audit(
         rows = await session.all(_LIST_AUDIT, **page)
     else:
         rows = await session.all(_LIST_AUDIT_OF, person=person, **page)
-    return [AuditEntry(**row._mapping) for row in rows]  # noqa: SLF001 - the row's public mapping
+    return [AuditEntry(**row._asdict()) for row in rows]
 
 
 async def forget(session: Session, limits: Limits, batch: int) -> int:

@@ -13,7 +13,6 @@ import grpc
 from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from parterre.types.v1 import types_pb2
-from sqlalchemy import Row
 
 from booking_service import handlers, saga, storage
 from booking_service.domain import (
@@ -37,7 +36,7 @@ from booking_service.storage import BookingView
 from booking_service.tickets import Claims, TicketKeys
 from booking_service.wakeups import Wakeups
 from chassis.context import caller, seconds_left
-from chassis.database import Database, Session
+from chassis.database import Database, Row, Session
 from chassis.errors import RemoteError
 from chassis.grpc_client import GrpcClient
 from chassis.idempotency import once
@@ -305,7 +304,7 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
                         await moved.wait()
                 pause = min(pause * 2, _SLOWEST_POLL_SECONDS)
 
-    def _ticket(self, row: Row[Any]) -> booking_pb2.Ticket:
+    def _ticket(self, row: Row) -> booking_pb2.Ticket:
         claims = Claims(row.ticket_id, row.event_id, row.seat_id, row.version)
         return booking_pb2.Ticket(
             id=str(row.ticket_id),

@@ -6,10 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from booking_service.domain import (
     Attendee,
@@ -23,7 +20,7 @@ from booking_service.domain import (
     Ticket,
 )
 from booking_service.saga import Entry, Saga, State, knowing
-from chassis.database import Session
+from chassis.database import Row, Session
 
 # Beyond so many lines a timeline keeps only what moved the saga, not what was repeated or ignored.
 _CHATTER_ENTRIES = 400
@@ -407,7 +404,7 @@ async def list_bookings(
     return [_view(row) for row in rows]
 
 
-async def timeline_of(session: Session, booking_id: UUID) -> Sequence[Row[Any]]:
+async def timeline_of(session: Session, booking_id: UUID) -> Sequence[Row]:
     """A booking's timeline, oldest first."""
     return await session.all(_TIMELINE, booking_id=booking_id, limit=_TIMELINE_ENTRIES)
 
@@ -436,17 +433,17 @@ async def own_booking(session: Session, reference: str, customer_id: UUID) -> UU
     return id
 
 
-async def tickets_of(session: Session, booking_id: UUID) -> Sequence[Row[Any]]:
+async def tickets_of(session: Session, booking_id: UUID) -> Sequence[Row]:
     """A booking's tickets, each with its line and the booking's currency."""
     return await session.all(_TICKETS, booking_id=booking_id)
 
 
-async def find_ticket(session: Session, ticket_id: UUID, customer_id: UUID) -> Row[Any] | None:
+async def find_ticket(session: Session, ticket_id: UUID, customer_id: UUID) -> Row | None:
     """The customer's own ticket, with its line and the booking's currency."""
     return await session.first(_TICKET, ticket_id=ticket_id, customer_id=customer_id)
 
 
-def line_of(row: Row[Any]) -> Line:
+def line_of(row: Row) -> Line:
     """The line a row has among its columns."""
     return Line(
         row.seat_id,
@@ -461,7 +458,7 @@ def line_of(row: Row[Any]) -> Line:
     )
 
 
-def _booking(row: Row[Any]) -> Booking:
+def _booking(row: Row) -> Booking:
     event = Event(
         row.event_id,
         row.organizer_id,
@@ -489,7 +486,7 @@ def _booking(row: Row[Any]) -> Booking:
     )
 
 
-def _saga(row: Row[Any]) -> Saga:
+def _saga(row: Row) -> Saga:
     return Saga(
         State(row.state),
         row.amount,
@@ -510,12 +507,12 @@ def _saga(row: Row[Any]) -> Saga:
     )
 
 
-def _underway(row: Row[Any]) -> Underway:
+def _underway(row: Row) -> Underway:
     saga = knowing(_saga(row), event_off=row.off)
     return Underway(_booking(row), saga, Instrument(Method(row.method), row.token), row.now)
 
 
-def _view(row: Row[Any]) -> BookingView:
+def _view(row: Row) -> BookingView:
     return BookingView(
         _booking(row),
         _saga(row),

@@ -6,10 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row as DatabaseRow
 
 from catalog_service.domain import (
     MAX_SEATS,
@@ -30,6 +27,7 @@ from catalog_service.domain import (
     VenueDraft,
     lowest_price,
 )
+from chassis.database import Row as DatabaseRow
 from chassis.database import Session
 from chassis.ids import uuid7
 
@@ -145,7 +143,7 @@ async def list_sections(
     ]
 
 
-def _venue(row: DatabaseRow[Any], sections: Sequence[Section]) -> Venue:
+def _venue(row: DatabaseRow, sections: Sequence[Section]) -> Venue:
     draft = VenueDraft(
         row.name,
         row.address,
@@ -376,7 +374,7 @@ async def cancel_event(session: Session, id: UUID, person: Person, reason: str) 
     return result.rowcount == 1
 
 
-def _event(row: DatabaseRow[Any], venue: Venue | None) -> Event:
+def _event(row: DatabaseRow, venue: Venue | None) -> Event:
     draft = EventDraft(
         title=row.title,
         description=row.description,

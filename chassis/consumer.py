@@ -18,12 +18,18 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from sqlalchemy.exc import DBAPIError, InterfaceError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.broker import Broker
 from chassis.context import accept_request_id, request
-from chassis.database import Database, Session, is_overload, is_transient
+from chassis.database import (
+    Database,
+    DatabaseError,
+    PoolTimeoutError,
+    Session,
+    is_lost,
+    is_overload,
+    is_transient,
+)
 from chassis.ids import parse_uuid
 from chassis.logs import get_logger
 from chassis.telemetry import ALERTS, MESSAGES_CONSUMED
@@ -142,7 +148,7 @@ class Consumer:
             try:
                 async with asyncio.timeout(_BATCH_SECONDS):
                     await self.apply([received])
-            except (DBAPIError, PoolTimeout, TimeoutError) as error:
+            except (DatabaseError, PoolTimeoutError, TimeoutError) as error:
                 if not _is_the_databases(error):
                     await self._try_later(channel, received, error)
                     return
@@ -221,11 +227,6 @@ class Consumer:
 
 
 def _is_the_databases(error: Exception) -> bool:
-    if isinstance(error, InterfaceError | PoolTimeout | TimeoutError):
-        return True
-    return isinstance(error, DBAPIError) and (
-        error.connection_invalidated
-        or is_transient(error)
-        or is_overload(error)
-        or getattr(error.orig, "sqlstate", "") is None  # could not connect at all
-    )
+    if isinstance(error, DatabaseError):
+        return is_lost(error) or is_transient(error) or is_overload(error)
+    return isinstance(error, PoolTimeoutError | TimeoutError)

@@ -1,7 +1,11 @@
-"""PostgreSQL: an async engine on psycopg 3, transactions with a limit on everything.
+"""PostgreSQL: transactions on psycopg 3, with a limit on everything.
 
 A handler gets a `Session`: one transaction, in which it changes state and says what to send. What
 it sends is written to the outbox by the same commit, and the relay is woken after it.
+
+A round trip costs more than a short statement, so a transaction makes no trip of its own: BEGIN
+goes with its first statement, and what nobody waits for (`defer`, savepoints, the outbox) with the
+next or with COMMIT.
 """
 
 from __future__ import annotations
@@ -10,75 +14,190 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import CursorResult, Row, TextClause, make_url, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+import psycopg
 
-from chassis.outbox import Encode, Outgoing, store
+from chassis.outbox import Encode, Outgoing, outbox_command
+from chassis.pool import Pool, PoolTimeoutError
+from chassis.postgres import (
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    STALE_STATES,
+    Command,
+    Connection,
+    ManyRowsError,
+    NoRowError,
+    Result,
+    Row,
+    command,
+    rolled_back,
+)
+
+__all__ = [
+    "Database",
+    "DatabaseError",
+    "IntegrityError",
+    "ManyRowsError",
+    "NoRowError",
+    "PoolTimeoutError",
+    "Result",
+    "Row",
+    "Session",
+    "is_lost",
+    "is_overload",
+    "is_transient",
+]
 
 T = TypeVar("T")
 
-# Deadlock and serialization failures: the transaction did nothing and may be tried again.
-_RETRY_STATES = frozenset({"40001", "40P01"})
+# What the database refuses with; `sqlstate` says why, None that it could not be asked.
+DatabaseError = psycopg.Error
+IntegrityError = psycopg.IntegrityError
+
+# Deadlock and serialization failures, and plans that the tables have outgrown: the transaction did
+# nothing and may be tried again.
+_RETRY_STATES = frozenset({"40001", "40P01"}) | STALE_STATES
 _RETRIES = 4
 # Statement or lock time-out, too many connections, disk full: no room for it now.
 _OVERLOAD_STATES = frozenset({"57014", "55P03", "53300", "53100", "53200"})
+# The server is shutting down, starting, or has crashed; 08 is the class of connection failures.
+_LOST_STATES = frozenset({"57P01", "57P02", "57P03"})
 
 
-def is_overload(error: DBAPIError) -> bool:
+def is_overload(error: DatabaseError) -> bool:
     """Whether the database refused for want of time or room."""
-    return getattr(error.orig, "sqlstate", None) in _OVERLOAD_STATES
+    return error.sqlstate in _OVERLOAD_STATES
 
 
-def is_transient(error: DBAPIError) -> bool:
+def is_transient(error: DatabaseError) -> bool:
     """Whether the same transaction may well succeed a moment later."""
-    return getattr(error.orig, "sqlstate", None) in _RETRY_STATES
+    return error.sqlstate in _RETRY_STATES
 
 
-@lru_cache(maxsize=1024)
-def _statement(sql: str) -> TextClause:
-    return text(sql)
+def is_lost(error: DatabaseError) -> bool:
+    """Whether there is no database to ask: it can't be reached, or went away while being asked."""
+    state = error.sqlstate
+    if state is None:
+        return isinstance(error, psycopg.OperationalError)
+    return state in _LOST_STATES or state.startswith("08")
+
+
+class Savepoint:
+    """A part of a transaction that can be undone by itself; ends by `release` or `rollback`.
+
+    As a block it is released at the end, and rolled back when the block raises.
+    """
+
+    def __init__(self, session: Session, name: str) -> None:
+        self._session = session
+        self._name = name
+
+    def release(self) -> None:
+        """Keeps what was done since."""
+        self._session.defer(f"RELEASE SAVEPOINT {self._name}")
+
+    def rollback(self) -> None:
+        """Undoes what was done since, and gives back the locks, before whatever comes next."""
+        self._session.undo_to(self._name)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.release()
+        else:
+            self.rollback()
 
 
 class Session:
     """One transaction. SQL is a constant with named parameters (`:name`), never formatted."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self.connection = connection
+    def __init__(
+        self, connection: Connection, encode: Callable[[Sequence[object]], Sequence[Outgoing]]
+    ) -> None:
+        self._connection = connection
+        self._encode = encode
+        self._begun = False
+        self._ended = False
+        self._deferred: list[Command] = []
+        self._savepoints = 0
         self.outgoing: list[object] = []
         self.after_commit: list[Callable[[], None]] = []
 
-    async def execute(self, sql: str, /, **parameters: Any) -> CursorResult[Any]:
+    async def execute(self, sql: str, /, **parameters: Any) -> Result:
         """Runs a statement; its `rowcount` says how many rows it touched."""
-        return await self.connection.execute(_statement(sql), parameters)
+        return (await self._run([command(sql, parameters)]))[-1]
 
     async def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> None:
-        """Runs a statement once for each of `rows`, pipelined by the driver."""
+        """Runs a statement once for each of `rows`, in one round trip."""
         if rows:
-            await self.connection.execute(_statement(sql), rows)
+            await self._run([command(sql, row) for row in rows])
 
-    async def all(self, sql: str, /, **parameters: Any) -> Sequence[Row[Any]]:
+    async def all(self, sql: str, /, **parameters: Any) -> Sequence[Row]:
         """Every row of the result."""
-        return (await self.execute(sql, **parameters)).all()
+        return (await self.execute(sql, **parameters)).rows
 
-    async def first(self, sql: str, /, **parameters: Any) -> Row[Any] | None:
+    async def first(self, sql: str, /, **parameters: Any) -> Row | None:
         """The first row, or None."""
         return (await self.execute(sql, **parameters)).first()
 
-    async def one(self, sql: str, /, **parameters: Any) -> Row[Any]:
+    async def one(self, sql: str, /, **parameters: Any) -> Row:
         """The only row.
 
         Raises:
-            sqlalchemy.exc.NoResultFound, MultipleResultsFound: there is not exactly one.
+            NoRowError, ManyRowsError: there is not exactly one.
         """
         return (await self.execute(sql, **parameters)).one()
 
     async def scalar(self, sql: str, /, **parameters: Any) -> Any:
         """The first column of the first row, or None."""
         return (await self.execute(sql, **parameters)).scalar()
+
+    def defer(self, sql: str, /, **parameters: Any) -> None:
+        """Runs a statement whose result nobody needs with the next one, or with COMMIT.
+
+        What it raises, that one raises.
+        """
+        self._deferred.append(command(sql, parameters))
+
+    async def finish(self, sql: str, /, **parameters: Any) -> Result:
+        """Runs the transaction's last statement and commits, in one round trip.
+
+        The outcome is unknown where it raises for a lost connection, as with any commit.
+        """
+        last = command(sql, parameters)
+        if not (self._begun or self._deferred or self.outgoing):
+            self._ended = True
+            return (await self._connection.run(last))[-1]
+        self._deferred.append(last)
+        return await self._commit(at=len(self._deferred))
+
+    def savepoint(self) -> Savepoint:
+        """Begins a part of the transaction that can be undone by itself."""
+        self._savepoints += 1
+        name = f"s{self._savepoints}"
+        self.defer(f"SAVEPOINT {name}")
+        return Savepoint(self, name)
+
+    def undo_to(self, savepoint: str) -> None:
+        """Undoes what was done since the savepoint; `Savepoint.rollback` calls it."""
+        begins = command(f"SAVEPOINT {savepoint}", {})
+        if begins in self._deferred:
+            # It never reached the server, so neither did what came after it.
+            del self._deferred[self._deferred.index(begins) :]
+            return
+        self._deferred.clear()
+        self.defer(f"ROLLBACK TO SAVEPOINT {savepoint}")
+        self.defer(f"RELEASE SAVEPOINT {savepoint}")
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Calls `callback` once the transaction has committed; for wake-ups within the process."""
@@ -87,6 +206,46 @@ class Session:
     def send(self, message: object) -> None:
         """Sends a message of the domain when, and only if, the transaction commits."""
         self.outgoing.append(message)
+
+    async def _run(self, commands: list[Command]) -> list[Result]:
+        if self._ended:
+            raise RuntimeError("the transaction has ended")
+        commands = [*self._deferred, *commands]
+        if not self._begun:
+            commands.insert(0, BEGIN)
+        # A value that can't be sent fails here, with nothing done and the transaction as it was.
+        dumped = [self._connection.dump(command) for command in commands]
+        self._deferred.clear()
+        self._begun = True
+        return await self._connection.send(dumped)
+
+    async def commit(self) -> None:
+        """Ends the transaction; the block that opened it does this."""
+        if not self._ended and (self._begun or self._deferred or self.outgoing):
+            await self._commit(at=0)
+
+    async def _commit(self, at: int) -> Result:
+        if self.outgoing:
+            self._deferred.append(outbox_command(self._encode(self.outgoing)))
+        begun = self._begun
+        results = await self._run([COMMIT])
+        self._ended = True
+        if rolled_back(results[-1]):
+            raise psycopg.errors.InFailedSqlTransaction(
+                "the transaction was rolled back, for a statement in it had failed"
+            )
+        return results[at - begun]
+
+    async def roll_back(self) -> None:
+        """Undoes the transaction; the block that opened it does this when it raises."""
+        if self._begun and not self._ended:
+            await self._connection.run(ROLLBACK)
+            self._ended = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server may still have the transaction."""
+        return self._begun and not self._ended
 
 
 class Database:
@@ -103,6 +262,7 @@ class Database:
         statement_seconds: float = 5.0,
         lock_seconds: float = 2.0,
     ) -> None:
+        self.url = url
         self.schema = schema
         self._encode = encode
         self.outbox_filled = asyncio.Event()
@@ -116,21 +276,12 @@ class Database:
                 "timezone": "UTC",
             }.items()
         )
-        self.engine = create_async_engine(
-            make_url(url).set(drivername="postgresql+psycopg"),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=acquire_seconds,
-            pool_recycle=1800,
-            pool_use_lifo=True,
-            # An error's text must not carry a card's token or a code into the log.
-            hide_parameters=True,
-            connect_args={
-                "options": options,
-                "application_name": schema,
-                "connect_timeout": 5,
-                "keepalives_idle": 30,
-            },
+        self._pool = Pool(
+            lambda: Connection.open(
+                url, options=options, application_name=schema, keepalives_idle=30
+            ),
+            size=pool_size,
+            acquire_seconds=acquire_seconds,
         )
 
     @asynccontextmanager
@@ -138,16 +289,27 @@ class Database:
         """One transaction at READ COMMITTED; commits when the block ends, else rolls back.
 
         Raises:
-            sqlalchemy.exc.TimeoutError: no connection came free in time.
-            sqlalchemy.exc.DBAPIError: the database refused or is gone. An error from the commit
-                itself leaves the outcome unknown: read again by key, never retry blindly.
+            PoolTimeoutError: no connection came free in time.
+            DatabaseError: the database refused or is gone. Where the connection was lost during
+                the commit the outcome is unknown: read again by key, never retry blindly.
         """
-        async with self.engine.connect() as connection:
-            session = Session(connection)
-            async with connection.begin():
+        connection = await self._pool.acquire()
+        session = Session(connection, self._encoded)
+        try:
+            try:
                 yield session
-                if session.outgoing:
-                    await store(connection, self._encoded(session.outgoing))
+                await session.commit()
+            except Exception:
+                if not (connection.lost or connection.is_busy):
+                    await session.roll_back()
+                raise
+        except BaseException:
+            if connection.is_busy or session.is_open:
+                self._pool.recover(connection)
+            else:
+                self._pool.release(connection)
+            raise
+        self._pool.release(connection)
         if session.outgoing:
             self.outbox_filled.set()
         for callback in session.after_commit:
@@ -168,7 +330,7 @@ class Database:
             try:
                 async with self.transaction() as session:
                     return await work(session)
-            except DBAPIError as error:
+            except DatabaseError as error:
                 if not is_transient(error) or attempt == _RETRIES - 1:
                     raise
             await asyncio.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter
@@ -176,9 +338,9 @@ class Database:
 
     async def check(self) -> None:
         """Raises unless the database answers."""
-        async with self.engine.connect() as connection:
-            await connection.execute(_statement("SELECT 1"))
+        async with self.transaction() as session:
+            await session.finish("SELECT 1")
 
     async def close(self) -> None:
         """Closes every pooled connection."""
-        await self.engine.dispose()
+        await self._pool.close()

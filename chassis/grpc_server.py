@@ -15,11 +15,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from parterre.options.v1 import options_pb2
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis import context as request_context
-from chassis.database import is_overload
+from chassis.database import DatabaseError, PoolTimeoutError, is_lost, is_overload
 from chassis.errors import CODES, DomainError, RemoteError, overloaded, to_trailers, unavailable
 from chassis.identity import Identity, Role, TokenVerifier, unauthenticated
 from chassis.logs import get_logger
@@ -119,11 +117,11 @@ def _status(
         return error.code, error.reason, error.detail, error.metadata
     if isinstance(error, TimeoutError):
         return grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "It took too long.", {}
-    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and is_overload(error)):
-        error = overloaded()
-    elif isinstance(error, RemoteError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
+    if isinstance(error, PoolTimeoutError) or (
+        isinstance(error, DatabaseError) and is_overload(error)
     ):
+        error = overloaded()
+    elif isinstance(error, RemoteError) or (isinstance(error, DatabaseError) and is_lost(error)):
         log.warning("dependency unavailable", method=method, request_id=id, error=repr(error))
         error = unavailable()
     if isinstance(error, DomainError):

@@ -87,14 +87,14 @@ async def once(
         refused: Exception | None = None
         sent = len(session.outgoing)
         try:
-            async with session.connection.begin_nested():
+            async with session.savepoint():
                 reply = await work(session)
         except Exception as error:
             if not isinstance(error, DomainError) or error.kind not in _STORED_KINDS:
                 raise
             refused = error
             del session.outgoing[sent:]
-        await session.execute(
+        session.defer(
             _STORE_SQL,
             subject=subject,
             key=key,

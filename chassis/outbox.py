@@ -20,12 +20,11 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.context import request_id
 from chassis.ids import uuid7
 from chassis.logs import get_logger
+from chassis.postgres import Command, command
 from chassis.telemetry import ALERTS, MESSAGES_PUBLISHED, OUTBOX_WAITING
 
 if TYPE_CHECKING:
@@ -42,16 +41,16 @@ UPDATE outbox SET attempts = attempts + 1,
        due_at = clock_timestamp() + least(interval '1 second' * 2 ^ least(attempts, 9), '5 minutes')
  WHERE id = ANY(:ids)
 """
-_STORE_SQL = text(
+_STORE_SQL = (
     "INSERT INTO outbox (id, type, body, headers)"
     " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]),"
     " CAST(:bodies AS text[]), CAST(:headers AS jsonb[]))"
 )
-_CLAIM_SQL = text(
+_CLAIM_SQL = (
     "SELECT id, type, body, headers FROM outbox WHERE due_at <= clock_timestamp()"
     " ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"
 )
-_DELETE_SQL = text("DELETE FROM outbox WHERE id = ANY(:ids)")
+_DELETE_SQL = "DELETE FROM outbox WHERE id = ANY(:ids)"
 
 log = get_logger(__name__)
 
@@ -73,10 +72,10 @@ def encoded(message: Message) -> Outgoing:
     return Outgoing(message.DESCRIPTOR.full_name, body)
 
 
-async def store(connection: AsyncConnection, messages: Sequence[Outgoing]) -> None:
-    """Writes messages to the outbox, within the connection's transaction."""
+def outbox_command(messages: Sequence[Outgoing]) -> Command:
+    """The statement that writes messages to the outbox."""
     headers = json.dumps({"request_id": request_id.get()})
-    await connection.execute(
+    return command(
         _STORE_SQL,
         {
             "ids": [uuid7() for _ in messages],
@@ -119,8 +118,8 @@ class Relay:
         The rows stay locked while the broker confirms: the one place where a transaction waits for
         the network, bounded by the confirm's deadline. A crash leaves them for another relay.
         """
-        async with self._database.engine.connect() as connection, connection.begin():
-            rows = (await connection.execute(_CLAIM_SQL, {"limit": BATCH})).all()
+        async with self._database.transaction() as session:
+            rows = await session.all(_CLAIM_SQL, limit=BATCH)
             OUTBOX_WAITING.set(len(rows))
             if not rows:
                 return 0
@@ -135,12 +134,12 @@ class Relay:
             for row, result in zip(rows, results, strict=True):
                 (done if result is None else refused).append(row.id)
             if done:
-                await connection.execute(_DELETE_SQL, {"ids": done})
+                session.defer(_DELETE_SQL, ids=done)
             if refused:
                 ALERTS.labels("message_refused_by_broker").inc(len(refused))
                 why = next(result for result in results if result is not None)
                 log.error("messages refused", count=len(refused), first=refused[0], why=repr(why))
-                await connection.execute(text(_BACK_OFF_SQL), {"ids": refused})
+                session.defer(_BACK_OFF_SQL, ids=refused)
             return len(rows)
 
     async def _publish(

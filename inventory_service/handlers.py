@@ -6,11 +6,9 @@ import json
 import random
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row as Record
-
+from chassis.database import Row as Record
 from chassis.database import Session
 from chassis.ids import uuid7
 from chassis.logs import get_logger
@@ -86,7 +84,7 @@ async def find_open_layout(session: Session, layouts: Layouts, event_id: UUID | 
 
 async def _find_on_sale(
     session: Session, layouts: Layouts, event_id: UUID | None
-) -> tuple[Record[Any], Layout]:
+) -> tuple[Record, Layout]:
     sale = await storage.find_sale(session, event_id) if event_id else None
     if event_id is None or sale is None:
         raise EventNotFoundError
@@ -211,20 +209,20 @@ async def _claim_best(
                 break
             run = random.choice(runs)  # noqa: S311 - spreads load, hides nothing
             # The savepoint gives back the locks of a run that could not be had whole.
-            savepoint = await session.connection.begin_nested()
+            savepoint = session.savepoint()
             locked = await storage.lock_free_seats(session, layout.event_id, run)
             if len(locked) == best.quantity and await storage.claim_seats(
                 session, layout.event_id, hold_id, run
             ):
-                await savepoint.commit()
+                savepoint.release()
                 return list(run)
-            await savepoint.rollback()
+            savepoint.rollback()
             untouched -= set(run) - locked
-        savepoint = await session.connection.begin_nested()
+        savepoint = session.savepoint()
         if await storage.claim_seats(session, layout.event_id, hold_id, wanted[0]):
-            await savepoint.commit()
+            savepoint.release()
             return list(wanted[0])
-        await savepoint.rollback()
+        savepoint.rollback()
     raise DueHoldsInTheWayError([], refusal) if sections else refusal
 
 
@@ -291,7 +289,7 @@ async def expire_due(session: Session, *, limit: int) -> int:
     return len(expired)
 
 
-async def _give_back_expired(session: Session, holds: Sequence[Record[Any]]) -> None:
+async def _give_back_expired(session: Session, holds: Sequence[Record]) -> None:
     # Their slots among the live holds became free when their time was over.
     was, to = HoldStatus.ACTIVE, HoldStatus.EXPIRED
     await storage.move_seats(session, holds, was, to)
@@ -464,7 +462,7 @@ async def _take_back(session: Session, hold: HoldState) -> bool:
         return False
     due = {due for due in (await _due_for(session, hold, seat_nos, tickets)) if due}
     await expire_holds(session, hold.event_id, sorted(due))
-    savepoint = await session.connection.begin_nested()
+    savepoint = session.savepoint()
     taken = not seat_nos or await storage.claim_seats(
         session, hold.event_id, hold.hold_id, seat_nos, "SOLD"
     )
@@ -475,7 +473,7 @@ async def _take_back(session: Session, hold: HoldState) -> bool:
         if tickets:
             await storage.lock_pools(session, hold.event_id, tickets)
             taken = await storage.claim_pools(session, hold.event_id, tickets, status="SOLD")
-    await (savepoint.commit() if taken else savepoint.rollback())
+    savepoint.release() if taken else savepoint.rollback()
     return taken
 
 

@@ -18,8 +18,8 @@ from typing import Any
 from uuid import UUID
 
 from cachetools import LRUCache
-from sqlalchemy import Row as Record
 
+from chassis.database import Row as Record
 from chassis.database import Session
 from inventory_service.domain import (
     SEATS_OF,
@@ -176,7 +176,7 @@ async def close_event(session: Session, event_id: UUID) -> None:
     await session.execute(_CLOSE_EVENT, event_id=event_id)
 
 
-async def find_sale(session: Session, event_id: UUID) -> Record[Any] | None:
+async def find_sale(session: Session, event_id: UUID) -> Record | None:
     """Whether the event is `open`, whether it is `selling`, and `now`, by the database's clock."""
     return await session.first(_SALE, event_id=event_id)
 
@@ -249,12 +249,12 @@ SELECT event.event_id, capacity,
 """
 
 
-async def seat_map(session: Session, event_id: UUID) -> Record[Any]:
+async def seat_map(session: Session, event_id: UUID) -> Record:
     """What is taken: `version`, seats `held`, `sold`, `blocked`, and what is free of `pools`."""
     return await session.one(_SEAT_MAP, event_id=event_id)
 
 
-async def availability(session: Session, event_ids: Sequence[UUID]) -> Sequence[Record[Any]]:
+async def availability(session: Session, event_ids: Sequence[UUID]) -> Sequence[Record]:
     """`available`, `capacity`, `selling` of the open ones of some events."""
     return await session.all(_AVAILABILITY, event_ids=event_ids)
 
@@ -722,7 +722,7 @@ async def lock_or_bury(session: Session, event_id: UUID, hold_id: UUID) -> HoldS
     return state
 
 
-def _state(row: Record[Any] | None) -> HoldState | None:
+def _state(row: Record | None) -> HoldState | None:
     if row is None:
         return None
     return HoldState(
@@ -801,12 +801,12 @@ async def shrink_hold(session: Session, hold: HoldState, seat_nos: Sequence[int]
 
 async def expire_holds(
     session: Session, event_id: UUID, hold_ids: Sequence[UUID]
-) -> Sequence[Record[Any]]:
+) -> Sequence[Record]:
     """Marks those of an event's holds that are due; returns them."""
     return await session.all(_EXPIRE, event_id=event_id, hold_ids=list(hold_ids))
 
 
-async def expire_some(session: Session, limit: int) -> Sequence[Record[Any]]:
+async def expire_some(session: Session, limit: int) -> Sequence[Record]:
     """Marks up to `limit` due holds; returns them."""
     return await session.all(_EXPIRE_SOME, limit=limit)
 
@@ -861,7 +861,7 @@ class PlacesLostError(Exception):
 
 async def move_seats(
     session: Session,
-    holds: Sequence[HoldState | Record[Any]],
+    holds: Sequence[HoldState | Record],
     was: HoldStatus,
     to: HoldStatus,
     *,
@@ -888,7 +888,7 @@ async def move_seats(
 
 
 async def move_tickets(
-    session: Session, holds: Sequence[HoldState | Record[Any]], was: HoldStatus, to: HoldStatus
+    session: Session, holds: Sequence[HoldState | Record], was: HoldStatus, to: HoldStatus
 ) -> None:
     """Moves the counted tickets of locked holds along, as `move_seats` does the seats."""
     counted = [hold for hold in holds if hold.tickets]

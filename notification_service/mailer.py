@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from email.message import EmailMessage
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
-from sqlalchemy import Row
 
-from chassis.database import Database
+from chassis.database import Database, Row
 from chassis.logs import get_logger
 from chassis.telemetry import ALERTS
 from notification_service import storage
@@ -40,7 +38,7 @@ class Mailer:
             if len(mails) < _BATCH:
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def _send(self, mail: Row[Any]) -> None:
+    async def _send(self, mail: Row) -> None:
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = mail.recipient

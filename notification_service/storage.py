@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from chassis.database import Session
+from chassis.database import Row, Session
 from chassis.ids import uuid7
 from notification_service.domain import Draft, Person
 
@@ -65,12 +62,12 @@ async def add_mail(session: Session, draft: Draft) -> None:
     )
 
 
-async def list_mails(session: Session, to: str | None, limit: int) -> Sequence[Row[Any]]:
+async def list_mails(session: Session, to: str | None, limit: int) -> Sequence[Row]:
     """Mails, newest first; `to` one address or all."""
     return await session.all(_LIST_MAILS, to=to, limit=limit)
 
 
-async def lease_mails(session: Session, *, limit: int, tries: int) -> Sequence[Row[Any]]:
+async def lease_mails(session: Session, *, limit: int, tries: int) -> Sequence[Row]:
     """Takes up to `limit` mails to be sent now, tried fewer than `tries` times so far."""
     return await session.all(_LEASE_MAILS, limit=limit, tries=tries)
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from chassis.database import Session
+from chassis.database import Row, Session
 from chassis.ids import uuid7
 from payment_service.domain import (
     Attempt,
@@ -233,14 +230,14 @@ async def save(session: Session, before: Payment, after: Payment) -> None:
             )
 
 
-def _payments(rows: Iterable[Row[Any]], attempts: Iterable[Row[Any]]) -> dict[UUID, Payment]:
-    of: dict[UUID, list[Row[Any]]] = {}
+def _payments(rows: Iterable[Row], attempts: Iterable[Row]) -> dict[UUID, Payment]:
+    of: dict[UUID, list[Row]] = {}
     for each in attempts:
         of.setdefault(each.payment_id, []).append(each)
     return {row.id: _payment(row, of.get(row.id, ())) for row in rows}
 
 
-def _payment(row: Row[Any], attempts: Iterable[Row[Any]]) -> Payment:
+def _payment(row: Row, attempts: Iterable[Row]) -> Payment:
     return Payment(
         id=row.id,
         booking_id=row.booking_id,
@@ -257,7 +254,7 @@ def _payment(row: Row[Any], attempts: Iterable[Row[Any]]) -> Payment:
     )
 
 
-def _attempt(row: Row[Any]) -> Attempt:
+def _attempt(row: Row) -> Attempt:
     return Attempt(
         number=row.number,
         method=row.method,
@@ -315,7 +312,7 @@ async def finish_refund(session: Session, id: UUID) -> bool:
     return (await session.execute(_FINISH_REFUND, id=id)).rowcount == 1
 
 
-def _refund(row: Row[Any]) -> Refund:
+def _refund(row: Row) -> Refund:
     return Refund(
         row.id, row.attempt, row.amount, row.reason, row.automatic, row.done, row.created_at
     )
@@ -443,7 +440,7 @@ async def post(session: Session, entry: Entry) -> None:
     """Enters a transaction into the ledger.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: the capture or refund was entered before.
+        IntegrityError: the capture or refund was entered before.
     """
     await session.execute(
         _POST,

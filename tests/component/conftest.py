@@ -73,7 +73,7 @@ async def make_database(
             with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
                 connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template(schema)}"')
         else:
-            name = str(like.engine.url.database)
+            name = psycopg.conninfo.conninfo_to_dict(like.url)["dbname"]
         role = role_of(schema)
         url = url_for(postgres.admin_url, name, role, PASSWORDS[role])
         database = Database(url, schema, encode=encode, **options)

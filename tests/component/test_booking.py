@@ -16,7 +16,6 @@ from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
-from sqlalchemy.exc import IntegrityError
 
 from booking_service import clockwork, messaging, storage
 from booking_service.domain import Hold, HoldNotFoundError, Line, Ticket, UnknownBookingError
@@ -26,7 +25,7 @@ from booking_service.wakeups import Wakeups
 from chassis.broker import Broker
 from chassis.consumer import Consumer, Received
 from chassis.context import caller
-from chassis.database import Database
+from chassis.database import Database, IntegrityError
 from chassis.errors import RemoteError
 from chassis.identity import Role
 from chassis.ids import uuid7

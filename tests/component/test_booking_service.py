@@ -39,7 +39,7 @@ async def test_it_asks_through_the_broker_and_hears_the_answer(
         internal_port=internal_port,
         jwks_url="http://127.0.0.1:1/none",
         service_key=key(),
-        database_url=database.engine.url.render_as_string(hide_password=False),
+        database_url=database.url,
         amqp_url=broker_url,
         inventory_address="127.0.0.1:1",
         ticket_key=key(),

@@ -15,13 +15,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
-from sqlalchemy.exc import IntegrityError
 
 from catalog_service import handlers, messaging, reopener, storage
 from catalog_service.rpc import SERVICE, CatalogServicer
 from chassis.broker import Broker
 from chassis.consumer import Consumer
-from chassis.database import Database, Session
+from chassis.database import Database, IntegrityError, Session
 from chassis.errors import RemoteError
 from chassis.identity import Role
 from chassis.ids import uuid7

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from google.protobuf import descriptor_pb2, descriptor_pool
 from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
 from parterre.options.v1 import options_pb2
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis import context
+from chassis.database import PoolTimeoutError
 from chassis.errors import RemoteError, ServiceError
 from chassis.grpc_server import UndeclaredAccessError, access_of, permits
 from chassis.identity import Identity, Role, TokenVerifier
@@ -77,7 +77,7 @@ async def test_an_unexpected_error_tells_nothing_of_itself(serve: Serve) -> None
 
 
 async def test_an_exhausted_pool_is_overload_with_a_time_to_come_back(serve: Serve) -> None:
-    caller = await served(serve, raising(PoolTimeout()))
+    caller = await served(serve, raising(PoolTimeoutError()))
     with pytest.raises(RemoteError) as refused:
         await caller.as_gateway("ListMailbox", REQUEST)
     assert (refused.value.reason, refused.value.metadata) == ("OVERLOADED", {"retry_after": "1"})

@@ -1168,7 +1168,7 @@ async def test_the_running_service_opens_an_event_that_is_asked_for_by_message(
         grpc_port=free_port(),
         jwks_url="http://127.0.0.1:1/",
         service_key=SecretStr(encode_key(bytes(32))),
-        database_url=SecretStr(database.engine.url.render_as_string(hide_password=False)),
+        database_url=SecretStr(database.url),
         amqp_url=SecretStr(broker_url),
     )
     event = place()

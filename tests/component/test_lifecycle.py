@@ -59,7 +59,7 @@ async def running(database: Database, amqp_url: str, folder: Path) -> AsyncItera
         "NOTIFICATION_INTERNAL_PORT": str(internal_port),
         "NOTIFICATION_JWKS_URL": "http://127.0.0.1:9/jwks.json",
         "NOTIFICATION_SERVICE_KEY": encode_key(Ed25519PrivateKey.generate().private_bytes_raw()),
-        "NOTIFICATION_DATABASE_URL": database.engine.url.render_as_string(hide_password=False),
+        "NOTIFICATION_DATABASE_URL": database.url,
         "NOTIFICATION_AMQP_URL": amqp_url,
     }
     log = folder / "notification.log"

@@ -90,7 +90,7 @@ async def crashing(role: str, moment: str, database: Database, url: str) -> Asyn
         "tests.component.crashing_process",
         role,
         moment,
-        database.engine.url.render_as_string(hide_password=False),
+        database.url,
         url,
     )
     try:

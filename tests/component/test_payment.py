@@ -22,10 +22,9 @@ from parterre.messages.v1 import messages_pb2
 from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
 from parterre.types.v1 import types_pb2
 from pydantic import SecretStr
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from chassis.broker import Broker
-from chassis.database import Database
+from chassis.database import Database, DatabaseError, IntegrityError
 from chassis.errors import RemoteError
 from chassis.identity import Role, encode_key
 from chassis.ids import uuid7
@@ -656,7 +655,7 @@ async def test_the_ledger_equals_the_providers_balance(open_desk: OpenDesk, tmp_
 
 async def test_the_ledger_refuses_what_does_not_balance_and_what_rewrites_it(desk: Desk) -> None:
     payment = await captured(desk)
-    with pytest.raises(DBAPIError, match="does not sum to zero"):
+    with pytest.raises(DatabaseError, match="does not sum to zero"):
         async with desk.database.transaction() as session:
             await session.execute(
                 "INSERT INTO ledger_posting SELECT transaction_id, 'mine', currency, 1"
@@ -668,7 +667,7 @@ async def test_the_ledger_refuses_what_does_not_balance_and_what_rewrites_it(des
         "UPDATE ledger_transaction SET kind = kind",
         "DELETE FROM ledger_transaction",
     ):
-        with pytest.raises(DBAPIError, match="permission denied"):
+        with pytest.raises(DatabaseError, match="permission denied"):
             async with desk.database.transaction() as session:
                 await session.execute(statement)
     with pytest.raises(IntegrityError, match="ledger_one_capture"):
@@ -905,9 +904,7 @@ async def test_the_service_takes_commands_from_the_broker_and_answers_there(
         jwks_url="http://127.0.0.1:1/none",
         service_key=SecretStr(encode_key(bytes(32))),
         grpc_port=free_port(),
-        database_url=SecretStr(
-            database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        ),
+        database_url=SecretStr(database.url),
         amqp_url=SecretStr(broker_url),
         sandbox_url=str(sandbox.http.base_url),
         sandbox_api_key=SecretStr(API_KEY),
