@@ -1,7 +1,8 @@
-"""Prepares a PostgreSQL server: one database, a schema and a role per service, a migrator role.
+"""Prepares a PostgreSQL server: one database, a schema and a role per service, and two more roles.
 
 A service's role may use its own schema and nothing else, and may not change tables there: DDL is
-the migrator's. Running it again changes nothing but the passwords.
+the migrator's. The reader, for the operator, sees the tables of all but no secret, and changes
+nothing. Running it again changes nothing but the passwords.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ SCHEMAS: Mapping[str, str] = {
     "notification": "notification_service",
 }
 MIGRATOR = "parterre_migrator"
+READER = "parterre_reader"
+# Keys, hashes and codes live in this schema and in the messages it sends: of it the reader sees
+# that messages wait, and who did what, and no more.
+_SECRETIVE = "auth"
+_OPEN_OF_SECRETIVE = "(id, type, attempts, due_at) ON auth.outbox", "ON auth.inbox", "ON auth.audit"
 
 
 def role_of(schema: str) -> str:
@@ -40,7 +46,8 @@ def url_for(admin_url: str, database: str, role: str, password: str) -> str:
 def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> None:
     """Makes database, roles and schemas where they are missing.
 
-    `passwords` has one for each role: MIGRATOR and `role_of` each schema.
+    `passwords` has one for each role: MIGRATOR, READER and `role_of` each schema. READER's may be
+    left out, and then nobody can log in as that.
 
     Raises:
         psycopg.Error: the server refused; `admin_url` needs a role that may create databases
@@ -55,6 +62,13 @@ def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> No
                     verb, sql.Identifier(role), sql.Literal(password)
                 )
             )
+        reader = sql.Identifier(READER)
+        if READER not in passwords:
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (READER,))
+            if not known.fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(reader))
+        for setting in ("default_transaction_read_only = on", "statement_timeout = '10min'"):
+            connection.execute(sql.SQL(f"ALTER ROLE {{}} SET {setting}").format(reader))
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
         if not found.fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
@@ -65,17 +79,34 @@ def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> No
             sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database))
         )
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(MIGRATOR)))
+        # For extensions that PostgreSQL trusts (unaccent), where they are not there already.
+        connection.execute(
+            sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+                sql.Identifier(database), sql.Identifier(MIGRATOR)
+            )
+        )
+        known = connection.execute(
+            "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+            " WHERE extname = 'unaccent'"
+        )
+        for (home,) in known.fetchall():
+            connection.execute(
+                sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
+                    sql.Identifier(home), sql.Identifier(MIGRATOR)
+                )
+            )
         for schema in SCHEMAS:
             names = {
                 "database": sql.Identifier(database),
                 "schema": sql.Identifier(schema),
                 "role": sql.Identifier(role_of(schema)),
                 "migrator": sql.Identifier(MIGRATOR),
+                "reader": reader,
             }
             for statement in (
                 "CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {migrator}",
-                "GRANT CONNECT ON DATABASE {database} TO {role}, {migrator}",
-                "GRANT USAGE ON SCHEMA {schema} TO {role}",
+                "GRANT CONNECT ON DATABASE {database} TO {role}, {migrator}, {reader}",
+                "GRANT USAGE ON SCHEMA {schema} TO {role}, {reader}",
                 "ALTER DEFAULT PRIVILEGES FOR ROLE {migrator} IN SCHEMA {schema}"
                 " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}",
                 "ALTER DEFAULT PRIVILEGES FOR ROLE {migrator} IN SCHEMA {schema}"
@@ -93,3 +124,15 @@ def migrate_all(admin_url: str, database: str, migrator_password: str) -> None:
     url = url_for(admin_url, database, MIGRATOR, migrator_password)
     for schema, package in SCHEMAS.items():
         migrate(url, package, schema)
+    _let_the_reader_read(url)
+
+
+def _let_the_reader_read(migrator_url: str) -> None:
+    with psycopg.connect(migrator_url) as connection:
+        # Two deployments at once would grant over one another.
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('parterre reader', 0))")
+        whole = [f"ON ALL TABLES IN SCHEMA {schema}" for schema in SCHEMAS if schema != _SECRETIVE]
+        for what in (*whole, *_OPEN_OF_SECRETIVE):
+            connection.execute(
+                sql.SQL(f"GRANT SELECT {what} TO {{}}").format(sql.Identifier(READER))
+            )
