@@ -211,24 +211,38 @@ def _add_reviews() -> None:
         """
     )
     op.execute("CREATE INDEX review_of_event ON review (event_id, id)")
-    # Slot 0 is the banner, 1 to 5 are the gallery. What is DELETED waits for its files to go; only
-    # that may outlive its event.
+    # A slot of the gallery is taken from the first byte on, the banner's once the new one is whole.
+    # What is DELETED waits for its files to go; only that may outlive its event.
     op.execute(
         """
         CREATE TABLE image (
-            id uuid PRIMARY KEY,  -- random
+            id uuid PRIMARY KEY,  -- random: names the files
             event_id uuid REFERENCES event,
-            slot smallint NOT NULL CHECK (slot BETWEEN 0 AND 5),
-            role text NOT NULL CHECK (role = CASE slot WHEN 0 THEN 'BANNER' ELSE 'GALLERY' END),
-            widths integer[] NOT NULL CHECK (cardinality(widths) BETWEEN 1 AND 5),
+            role text NOT NULL CHECK (role IN ('BANNER', 'GALLERY')),
+            slot smallint,
+            widths integer[] NOT NULL,
             width integer NOT NULL CHECK (width > 0),  -- of the largest, pixels
             height integer NOT NULL CHECK (height > 0),
-            state text NOT NULL CHECK (state IN ('PENDING', 'STORED', 'DELETED')),
+            state text NOT NULL DEFAULT 'PENDING'
+                CHECK (state IN ('PENDING', 'STORED', 'DELETED')),
             created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-            changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-            CHECK (event_id IS NOT NULL OR state = 'DELETED')
+            CHECK (event_id IS NOT NULL OR state = 'DELETED'),
+            CHECK ((state = 'DELETED') = (slot IS NULL)),
+            CHECK (slot IS NULL OR (role = 'BANNER' AND slot = 0)
+                   OR (role = 'GALLERY' AND slot BETWEEN 1 AND 5))
         )
         """
     )
-    op.execute("CREATE UNIQUE INDEX image_slot ON image (event_id, slot) WHERE state <> 'DELETED'")
-    op.execute("CREATE INDEX image_to_tidy ON image (changed_at) WHERE state <> 'STORED'")
+    op.execute(
+        """
+        CREATE UNIQUE INDEX image_gallery_slot ON image (event_id, slot)
+         WHERE role = 'GALLERY' AND slot IS NOT NULL
+        """
+    )
+    op.execute(
+        """
+        CREATE UNIQUE INDEX image_banner ON image (event_id)
+         WHERE role = 'BANNER' AND state = 'STORED'
+        """
+    )
+    op.execute("CREATE INDEX image_to_tidy ON image (created_at) WHERE state <> 'STORED'")
