@@ -30,6 +30,7 @@ from chassis.database import (
     is_overload,
     is_transient,
 )
+from chassis.failpoints import AFTER_CONSUME, BEFORE_ACK
 from chassis.ids import parse_uuid
 from chassis.logs import get_logger
 from chassis.telemetry import ALERTS, MESSAGES_CONSUMED
@@ -52,8 +53,21 @@ RETURNING message_id
 log = get_logger(__name__)
 
 Handle = Callable[[Session, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Handles many messages at once, in the order they arrived; one that comes alone, too.
+
+    Given for several types it takes them mixed, as they come, up to the next message that is
+    handled otherwise.
+    """
+
+    handle: Callable[[Session, Sequence[Any]], Awaitable[None]]
+
+
 # What a consumer does with each type of message, by the proto class.
-Handlers = Mapping[type[Message], Handle]
+Handlers = Mapping[type[Message], Handle | Together]
 
 
 class UnreadableMessageError(Exception):
@@ -171,15 +185,34 @@ class Consumer:
                 _INBOX_SQL, consumer=self._queue, ids=[received.id for received in batch]
             )
             fresh = {row.message_id for row in rows}
+            gathered: list[Received] = []
             for received in batch:
                 if received.id in fresh:
                     fresh.discard(received.id)
-                    with request(id=received.request_id):
-                        await self._handlers[received.type](session, received.content)
+                    handler = self._handlers[received.type]
+                    if gathered and handler is not self._handlers[gathered[0].type]:
+                        await self._handle(session, gathered)
+                        gathered = []
+                    gathered.append(received)
+                    if not isinstance(handler, Together):
+                        await self._handle(session, gathered)
+                        gathered = []
                     outcome = "applied"
                 else:
                     outcome = "duplicate"
                 MESSAGES_CONSUMED.labels(self._queue, received.type, outcome).inc()
+            if gathered:
+                await self._handle(session, gathered)
+            self._database.failpoint(AFTER_CONSUME)
+        self._database.failpoint(BEFORE_ACK)
+
+    async def _handle(self, session: Session, batch: Sequence[Received]) -> None:
+        handler = self._handlers[batch[0].type]
+        with request(id=batch[0].request_id if len(batch) == 1 else "-"):
+            if isinstance(handler, Together):
+                await handler.handle(session, [received.content for received in batch])
+            else:
+                await handler(session, batch[0].content)
 
     async def _try_later(
         self, channel: AbstractChannel, received: Received, error: Exception

@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 import psycopg
 
+from chassis.failpoints import AFTER_COMMIT, BEFORE_COMMIT, armed
 from chassis.outbox import Encode, Outgoing, outbox_command
 from chassis.pool import Pool, PoolTimeoutError
 from chassis.postgres import (
@@ -122,10 +123,14 @@ class Session:
     """One transaction. SQL is a constant with named parameters (`:name`), never formatted."""
 
     def __init__(
-        self, connection: Connection, encode: Callable[[Sequence[object]], Sequence[Outgoing]]
+        self,
+        connection: Connection,
+        encode: Callable[[Sequence[object]], Sequence[Outgoing]],
+        failpoint: Callable[[str], None],
     ) -> None:
         self._connection = connection
         self._encode = encode
+        self._failpoint = failpoint
         self._begun = False
         self._ended = False
         self._deferred: list[Command] = []
@@ -227,6 +232,7 @@ class Session:
     async def _commit(self, at: int) -> Result:
         if self.outgoing:
             self._deferred.append(outbox_command(self._encode(self.outgoing)))
+            self._failpoint(BEFORE_COMMIT)
         begun = self._begun
         results = await self._run([COMMIT])
         self._ended = True
@@ -266,6 +272,7 @@ class Database:
         self.schema = schema
         self._encode = encode
         self.outbox_filled = asyncio.Event()
+        self.failpoint = armed(schema)
         options = " ".join(
             f"-c {name}={value}"
             for name, value in {
@@ -294,7 +301,7 @@ class Database:
                 the commit the outcome is unknown: read again by key, never retry blindly.
         """
         connection = await self._pool.acquire()
-        session = Session(connection, self._encoded)
+        session = Session(connection, self._encoded, self.failpoint)
         try:
             try:
                 yield session
@@ -311,6 +318,7 @@ class Database:
             raise
         self._pool.release(connection)
         if session.outgoing:
+            self.failpoint(AFTER_COMMIT)
             self.outbox_filled.set()
         for callback in session.after_commit:
             callback()

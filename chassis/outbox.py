@@ -22,6 +22,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from chassis.context import request_id
+from chassis.failpoints import AFTER_PUBLISH
 from chassis.ids import uuid7
 from chassis.logs import get_logger
 from chassis.postgres import Command, command
@@ -129,6 +130,7 @@ class Relay:
                 )
             if channel.is_closed:
                 raise ConnectionError("the channel to the broker was closed while publishing")
+            self._database.failpoint(AFTER_PUBLISH)
             done: list[UUID] = []
             refused: list[UUID] = []
             for row, result in zip(rows, results, strict=True):

@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from auth_service.keys import Rotation, rotate
-from chassis.database import Database
+from chassis.database import Database, DatabaseError
 from ops import demo as stories
+from ops import reports
 from ops.seed import demo_accounts
 from ops.seed import seed as make_demo_data
 
@@ -24,6 +24,14 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich
 
 keys = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+dead_letters = typer.Typer(help="Messages that were given up.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dead-letters")
+
+RunFile = Annotated[
+    Path, typer.Option(help="What runs, where the addresses are not in the environment.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_RUN_FILE = Path(".parterre/run.json")
 
 
 @app.command()
@@ -43,30 +51,94 @@ def demo(
     raise typer.Exit(stories.play(run_file, Console(highlight=False)))
 
 
+@app.command()
+def fsck(
+    run_file: RunFile = _RUN_FILE,
+    watch: Annotated[
+        float | None, typer.Option(help="Check again every so many seconds, until stopped.", min=1)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check on live data that what Parterre promises holds; exit 1 at any violation.
+
+    READER_DATABASE_URL names a role that may read all schemas, AMQP_URL the broker.
+    """
+    reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
+    broker = _address("AMQP_URL", run_file, "amqp")
+    raise typer.Exit(reports.fsck(reader, broker, watch=watch, as_json=as_json))
+
+
+@app.command()
+def timeline(
+    reference: Annotated[str, typer.Argument(help="PT-...")],
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything that happened to a booking, over all services, oldest first."""
+    reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
+    raise typer.Exit(reports.timeline(reader, reference.upper(), as_json=as_json))
+
+
+@dead_letters.command("list")
+def list_dead_letters(
+    queue: Annotated[str | None, typer.Option(help="Of this queue only.")] = None,
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """List the messages that were given up; they stay where they are."""
+    raise typer.Exit(
+        reports.list_dead_letters(_address("AMQP_URL", run_file, "amqp"), queue, as_json=as_json)
+    )
+
+
+@dead_letters.command("show")
+def show_dead_letter(
+    message_id: Annotated[str, typer.Argument(help="As `list` shows it.")],
+    run_file: RunFile = _RUN_FILE,
+) -> None:
+    """Show one of them whole, as JSON."""
+    raise typer.Exit(reports.show_dead_letter(_address("AMQP_URL", run_file, "amqp"), message_id))
+
+
+@dead_letters.command("replay")
+def replay_dead_letters(
+    queue: Annotated[str, typer.Argument(help="Whose.")],
+    message_id: Annotated[
+        list[str] | None, typer.Argument(help="Which of them; all, where none is named.")
+    ] = None,
+    run_file: RunFile = _RUN_FILE,
+) -> None:
+    """Send them to their queue again. One that took effect after all has none the second time."""
+    raise typer.Exit(
+        reports.replay_dead_letters(_address("AMQP_URL", run_file, "amqp"), queue, message_id)
+    )
+
+
 @keys.command("rotate")
 def rotate_keys(
-    run_file: Annotated[
-        Path, typer.Option(help="What runs, where AUTH_DATABASE_URL is not set.")
-    ] = Path(".parterre/run.json"),
+    run_file: RunFile = _RUN_FILE,
 ) -> None:
     """Let the next key sign, and add one behind it; print their ids as JSON. Logs nobody out."""
-    url = os.environ.get("AUTH_DATABASE_URL") or _auth_database_of(run_file)
+    url = _address("AUTH_DATABASE_URL", run_file, "database", "auth")
     try:
         rotation = asyncio.run(_rotate(url))
-    except SQLAlchemyError as error:
+    except DatabaseError as error:
         typer.echo(f"The keys were not rotated: {error.__class__.__name__}.", err=True)
         raise typer.Exit(1) from error
     typer.echo(json.dumps(asdict(rotation), indent=2))
 
 
-def _auth_database_of(run_file: Path) -> str:
+def _address(variable: str, run_file: Path, *path: str) -> str:
+    """An address from the environment, else from what runs here."""
+    if url := os.environ.get(variable):
+        return url
     try:
-        return str(json.loads(run_file.read_text())["database"]["auth"])
+        found = json.loads(run_file.read_text())
+        for part in path:
+            found = found[part]
+        return str(found)
     except (OSError, ValueError, KeyError) as error:
-        typer.echo(
-            f"Which database? Set AUTH_DATABASE_URL, or start the local system ({run_file}).",
-            err=True,
-        )
+        typer.echo(f"Where? Set {variable}, or start the local system ({run_file}).", err=True)
         raise typer.Exit(2) from error
 
 
