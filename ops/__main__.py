@@ -1,0 +1,5 @@
+"""`python -m ops` is the command `parterre`."""
+
+from ops.cli import app
+
+app(prog_name="parterre")
