@@ -12,7 +12,6 @@ from parterre.messages.v1 import messages_pb2
 from chassis.consumer import Handlers
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
-from inventory_service import handlers
 from inventory_service.domain import (
     Command,
     EventIsOpen,
@@ -24,6 +23,8 @@ from inventory_service.domain import (
     Section,
     Tier,
 )
+from inventory_service.handlers.events import close_event, open_event
+from inventory_service.handlers.saga import carry_out
 
 MESSAGES = messages_pb2.DESCRIPTOR
 
@@ -70,17 +71,17 @@ async def on_open_event(session: Session, message: messages_pb2.OpenEvent) -> No
         sales_to=message.sales_to.ToDatetime(UTC) if message.HasField("sales_to") else starts_at,
         starts_at=starts_at,
     )
-    await handlers.open_event(session, opening)
+    await open_event(session, opening)
 
 
 async def on_event_cancelled(session: Session, message: messages_pb2.EventCancelled) -> None:
     """The event is off."""
-    await handlers.close_event(session, UUID(message.event_id))
+    await close_event(session, UUID(message.event_id))
 
 
 async def on_reserve_seats(session: Session, message: messages_pb2.ReserveSeats) -> None:
     """A booking wants the hold's seats kept for it."""
-    await handlers.carry_out(
+    await carry_out(
         session,
         SeatsOrder(
             Command.RESERVE,
@@ -98,7 +99,7 @@ def _on(command: Command) -> Callable[[Session, Any], Awaitable[None]]:
     async def handle(session: Session, message: _SeatsMessage) -> None:
         seats = message.seats
         ids = UUID(seats.booking_id), UUID(seats.event_id), UUID(seats.hold_id)
-        await handlers.carry_out(session, SeatsOrder(command, *ids, seats.step))
+        await carry_out(session, SeatsOrder(command, *ids, seats.step))
 
     return handle
 

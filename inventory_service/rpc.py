@@ -18,7 +18,6 @@ from chassis.context import caller
 from chassis.database import Database, Session
 from chassis.idempotency import once
 from chassis.ids import parse_uuid
-from inventory_service import handlers, storage
 from inventory_service.domain import (
     BestAvailable,
     DueHoldsInTheWayError,
@@ -33,6 +32,9 @@ from inventory_service.domain import (
     invalid_hold,
     unknown_tier,
 )
+from inventory_service.handlers import events, expiring, making, owning
+from inventory_service.storage import availability, holds
+from inventory_service.storage.events import Layouts
 
 SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 _PAGE = 20
@@ -51,7 +53,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     def __init__(self, database: Database, terms: HoldTerms) -> None:
         self._database = database
         self._terms = terms
-        self._layouts = storage.Layouts()
+        self._layouts = Layouts()
         self._maps: LRUCache[UUID, inventory_pb2.SeatMap] = LRUCache(_MAPS_KEPT)
 
     async def GetSeatMap(  # noqa: N802 - the proto's name
@@ -60,10 +62,10 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> inventory_pb2.GetSeatMapResponse:
         async with self._database.transaction() as session:
-            layout = await handlers.find_open_layout(
+            layout = await events.find_open_layout(
                 session, self._layouts, parse_uuid(request.event_id)
             )
-            now = await storage.seat_map(session, layout.event_id)
+            now = await availability.seat_map(session, layout.event_id)
         if request.known_version == now.version:
             return inventory_pb2.GetSeatMapResponse(unchanged=True)
         reply = inventory_pb2.GetSeatMapResponse()
@@ -107,7 +109,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             raise TooManyEventsError("Too many events.", event_ids=f"At most {_MAX_EVENTS}.")
         event_ids = [id for text in request.event_ids if (id := parse_uuid(text))]
         async with self._database.transaction() as session:
-            rows = await storage.availability(session, event_ids)
+            rows = await availability.availability(session, event_ids)
         reply = inventory_pb2.GetAvailabilityResponse()
         for row in rows:
             reply.events.add(
@@ -124,7 +126,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         order = _order(request)
 
         async def work(session: Session) -> inventory_pb2.CreateHoldResponse:
-            hold = await handlers.create_hold(session, self._layouts, self._terms, order)
+            hold = await making.create_hold(session, self._layouts, self._terms, order)
             return inventory_pb2.CreateHoldResponse(hold=_hold(hold))
 
         refusal: InventoryError | None = None
@@ -136,7 +138,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             except DueHoldsInTheWayError as error:
                 refusal = error.refusal
                 await self._database.run(
-                    partial(handlers.expire_holds, event_id=order.event_id, hold_ids=error.due)
+                    partial(expiring.expire_holds, event_id=order.event_id, hold_ids=error.due)
                 )
         assert refusal is not None  # noqa: S101 - narrows the type; the loop ends no other way
         raise refusal
@@ -147,7 +149,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> inventory_pb2.GetHoldResponse:
         async with self._database.transaction() as session:
-            hold = await handlers.get_hold(
+            hold = await owning.get_hold(
                 session, self._layouts, _person(), parse_uuid(request.hold_id)
             )
         return inventory_pb2.GetHoldResponse(hold=_hold(hold))
@@ -162,7 +164,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         if request.event_id and event_id is None:
             return inventory_pb2.ListHoldsResponse()
         async with self._database.transaction() as session:
-            holds = await storage.find_holds(
+            found = await holds.find_holds(
                 session,
                 self._layouts,
                 _person(),
@@ -170,10 +172,10 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
                 before=_after_cursor(request.cursor),
                 limit=limit + 1,
             )
-        page = holds[:limit]
+        page = found[:limit]
         return inventory_pb2.ListHoldsResponse(
             holds=[_hold(hold) for hold in page],
-            next_cursor=_cursor(page[-1].id) if len(holds) > limit else "",
+            next_cursor=_cursor(page[-1].id) if len(found) > limit else "",
         )
 
     async def ExtendHold(  # noqa: N802 - the proto's name
@@ -186,7 +188,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         person = _person()
         life = timedelta(seconds=request.seconds) if request.seconds else self._terms.life
         hold = await self._database.run(
-            lambda session: handlers.extend_hold(
+            lambda session: owning.extend_hold(
                 session, self._layouts, person, parse_uuid(request.hold_id), life
             )
         )
@@ -199,7 +201,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.ReleaseHoldResponse:
         person = _person()
         hold = await self._database.run(
-            lambda session: handlers.release_hold(
+            lambda session: owning.release_hold(
                 session,
                 self._layouts,
                 person,

@@ -31,8 +31,9 @@ from chassis.ids import uuid7
 from chassis.lifecycle import background
 from chassis.topology import COMMANDS, Topology, declare
 from deploy.processes import free_port
-from inventory_service import handlers, messaging
+from inventory_service import messaging
 from inventory_service.domain import HoldTerms
+from inventory_service.handlers.expiring import expire_due
 from inventory_service.rpc import SERVICE, InventoryServicer
 from inventory_service.service import inventory_service
 from inventory_service.settings import Settings
@@ -715,7 +716,7 @@ async def test_a_batch_of_the_sweeper_is_bounded(box: Box) -> None:
     await box.let_expire(*(hold.id for hold in holds))
 
     async def batch(session: Session) -> int:
-        return await handlers.expire_due(session, limit=2)
+        return await expire_due(session, limit=2)
 
     assert [await box.database.run(batch) for _ in range(4)] == [2, 2, 1, 0]
 

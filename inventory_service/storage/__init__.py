@@ -1,0 +1,11 @@
+"""Every table of the schema `inventory`, and every query on them.
+
+Who locks what, in which order, so that nobody waits in a circle: hold, seat, customer_quota,
+live_hold, pool; within a table by key. Whoever wants the seats of an expired hold expires that
+hold first, in a transaction of its own, and only then claims: a claim never waits for a hold.
+
+A seat carries its hold's id only while the hold's row says so, and both change in one transaction
+under the hold's row lock. A hold is due when its expiry has passed by the database's clock; what
+gives places away judges that by the statement's time, what keeps them by the time it is, so that
+neither moment belongs to both.
+"""

@@ -1,0 +1,211 @@
+"""Events, and the places they have, which never change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from cachetools import LRUCache
+
+from chassis.database import Row as Record
+from chassis.database import Session
+from inventory_service.domain import (
+    Layout,
+    Opening,
+    Row,
+    Section,
+    Tier,
+)
+
+# Of two at once the second waits for the first, and finds its event.
+_OPEN_EVENT = """
+INSERT INTO event (event_id, status, organizer_id, currency, max_per_customer, sales_from,
+                   sales_to, starts_at, capacity, focal_x, focal_y)
+VALUES (:event_id, 'OPEN', :organizer_id, :currency, :max_per_customer, :sales_from,
+        :sales_to, :starts_at, :capacity, :focal_x, :focal_y)
+    ON CONFLICT (event_id) DO NOTHING
+"""
+
+_CAPACITY = "SELECT capacity FROM event WHERE event_id = :event_id"
+
+_CLOSE_EVENT = """
+INSERT INTO event (event_id, status) VALUES (:event_id, 'CLOSED')
+    ON CONFLICT (event_id) DO UPDATE SET status = 'CLOSED'
+"""
+
+_ADD_TIERS = """
+INSERT INTO tier (event_id, tier_id, ordinal, name, price)
+SELECT :event_id, * FROM unnest(CAST(:ids AS uuid[]), CAST(:ordinals AS integer[]),
+                                CAST(:names AS text[]), CAST(:prices AS bigint[]))
+"""
+
+_ADD_SECTIONS = """
+INSERT INTO section (event_id, section_id, ordinal, name, tier_id, kind, capacity)
+SELECT :event_id, * FROM unnest(CAST(:ids AS uuid[]), CAST(:ordinals AS integer[]),
+                                CAST(:names AS text[]), CAST(:tier_ids AS uuid[]),
+                                CAST(:kinds AS text[]), CAST(:capacities AS integer[]))
+"""
+
+_ADD_POOLS = """
+INSERT INTO pool (event_id, section_id, capacity)
+SELECT event_id, section_id, capacity FROM section
+ WHERE event_id = :event_id AND kind = 'STANDING'
+"""
+
+_ADD_PLACES = """
+INSERT INTO seat_place (event_id, seat_no, section_id, row_no, row_label, position, number, x, y)
+SELECT :event_id, * FROM unnest(
+    CAST(:seat_nos AS integer[]), CAST(:section_ids AS uuid[]), CAST(:row_nos AS integer[]),
+    CAST(:row_labels AS text[]), CAST(:positions AS integer[]), CAST(:numbers AS text[]),
+    CAST(:xs AS double precision[]), CAST(:ys AS double precision[]))
+"""
+
+_ADD_SEATS = """
+INSERT INTO seat (event_id, seat_no)
+SELECT :event_id, seat_no FROM generate_series(0, :seats - 1) AS seat_no
+"""
+
+_FIND_EVENT = """
+SELECT currency, max_per_customer, focal_x, focal_y FROM event
+ WHERE event_id = :event_id AND organizer_id IS NOT NULL
+"""
+
+_TIERS = "SELECT tier_id, name, price FROM tier WHERE event_id = :event_id ORDER BY ordinal"
+
+_SECTIONS = """
+SELECT section_id, name, tier_id, capacity FROM section WHERE event_id = :event_id ORDER BY ordinal
+"""
+
+_ROWS = """
+SELECT section_id, row_label, min(seat_no) AS first, array_agg(number ORDER BY seat_no) AS numbers,
+       array_agg(x ORDER BY seat_no) AS xs, array_agg(y ORDER BY seat_no) AS ys
+  FROM seat_place WHERE event_id = :event_id
+ GROUP BY section_id, row_no, row_label ORDER BY first
+"""
+
+_SALE = """
+SELECT status = 'OPEN' AS open, clock_timestamp() AS now,
+       coalesce(sales_from, '-infinity') <= clock_timestamp()
+           AND sales_to > clock_timestamp() AS selling
+  FROM event WHERE event_id = :event_id
+"""
+
+
+async def open_event(session: Session, opening: Opening) -> int:
+    """Puts an event's places on sale, once; returns the capacity it has now."""
+    layout = opening.layout
+    event_id = layout.event_id
+    inserted = await session.execute(
+        _OPEN_EVENT,
+        event_id=event_id,
+        organizer_id=opening.organizer_id,
+        currency=layout.currency,
+        max_per_customer=layout.max_per_customer,
+        sales_from=opening.sales_from,
+        sales_to=opening.sales_to,
+        starts_at=opening.starts_at,
+        capacity=layout.capacity,
+        focal_x=layout.focal[0],
+        focal_y=layout.focal[1],
+    )
+    if not inserted.rowcount:
+        return int(await session.scalar(_CAPACITY, event_id=event_id))
+    await session.execute(
+        _ADD_TIERS,
+        event_id=event_id,
+        ids=list(layout.tiers),
+        ordinals=list(range(len(layout.tiers))),
+        names=[tier.name for tier in layout.tiers.values()],
+        prices=[tier.price for tier in layout.tiers.values()],
+    )
+    await session.execute(
+        _ADD_SECTIONS,
+        event_id=event_id,
+        ids=[section.id for section in layout.sections],
+        ordinals=list(range(len(layout.sections))),
+        names=[section.name for section in layout.sections],
+        tier_ids=[section.tier_id for section in layout.sections],
+        kinds=[section.kind for section in layout.sections],
+        capacities=[section.capacity for section in layout.sections],
+    )
+    await session.execute(_ADD_POOLS, event_id=event_id)
+    await session.execute(_ADD_PLACES, event_id=event_id, **_places(layout.sections))
+    await session.execute(_ADD_SEATS, event_id=event_id, seats=layout.seat_count)
+    return layout.capacity
+
+
+def _places(sections: Iterable[Section]) -> Mapping[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in (
+            "seat_nos",
+            "section_ids",
+            "row_nos",
+            "row_labels",
+            "positions",
+            "numbers",
+            "xs",
+            "ys",
+        )
+    }
+    for section in sections:
+        for row_no, row in enumerate(section.rows):
+            count = len(row.numbers)
+            columns["seat_nos"] += range(row.first, row.first + count)
+            columns["section_ids"] += [section.id] * count
+            columns["row_nos"] += [row_no] * count
+            columns["row_labels"] += [row.label] * count
+            columns["positions"] += range(count)
+            columns["numbers"] += row.numbers
+            columns["xs"] += row.xs
+            columns["ys"] += row.ys
+    return columns
+
+
+async def close_event(session: Session, event_id: UUID) -> None:
+    """Takes an event off sale; one that was never opened can't be opened any more."""
+    await session.execute(_CLOSE_EVENT, event_id=event_id)
+
+
+async def find_sale(session: Session, event_id: UUID) -> Record | None:
+    """Whether the event is `open`, whether it is `selling`, and `now`, by the database's clock."""
+    return await session.first(_SALE, event_id=event_id)
+
+
+class Layouts:
+    """The layouts of the events asked for last; a layout never changes."""
+
+    def __init__(self, seats: int = 400_000) -> None:
+        self._kept: LRUCache[UUID, Layout] = LRUCache(
+            seats, getsizeof=lambda layout: min(seats, layout.seat_count + 100)
+        )
+
+    async def find(self, session: Session, event_id: UUID) -> Layout | None:
+        """The event's layout, or None where it was never opened."""
+        layout = self._kept.get(event_id) or await _load_layout(session, event_id)
+        if layout is not None:
+            self._kept[event_id] = layout
+        return layout
+
+
+async def _load_layout(session: Session, event_id: UUID) -> Layout | None:
+    event = await session.first(_FIND_EVENT, event_id=event_id)
+    if event is None:
+        return None
+    tiers = await session.all(_TIERS, event_id=event_id)
+    sections = await session.all(_SECTIONS, event_id=event_id)
+    rows: dict[UUID, list[Row]] = {section.section_id: [] for section in sections}
+    for row in await session.all(_ROWS, event_id=event_id):
+        rows[row.section_id].append(Row(row.row_label, row.first, row.numbers, row.xs, row.ys))
+    return Layout(
+        event_id=event_id,
+        currency=event.currency,
+        max_per_customer=event.max_per_customer,
+        focal=(event.focal_x, event.focal_y),
+        tiers={tier.tier_id: Tier(tier.tier_id, tier.name, tier.price) for tier in tiers},
+        sections=[
+            Section(s.section_id, s.name, s.tier_id, rows[s.section_id], s.capacity)
+            for s in sections
+        ],
+    )

@@ -1,0 +1,268 @@
+"""Holds: making, finding, extending, shrinking and expiring them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from chassis.database import Row as Record
+from chassis.database import Session
+from inventory_service.domain import (
+    Hold,
+    HoldState,
+    HoldStatus,
+    Layout,
+    Line,
+    shown_status,
+)
+from inventory_service.storage.events import Layouts
+from inventory_service.storage.limits import extend_slot
+
+_ADD_HOLD = """
+WITH made AS (
+    INSERT INTO hold (event_id, hold_id, customer_id, status, seats, tickets, created_at,
+                      expires_at, extendable_until)
+    VALUES (:event_id, :hold_id, :customer_id, 'ACTIVE', :seats, :tickets, :created_at,
+            :expires_at, :extendable_until)
+)
+INSERT INTO hold_line (event_id, hold_id, line_no, seat_no, section_id, tier_id, quantity, price)
+SELECT :event_id, :hold_id, * FROM unnest(
+    CAST(:line_nos AS integer[]), CAST(:seat_nos AS integer[]), CAST(:section_ids AS uuid[]),
+    CAST(:tier_ids AS uuid[]), CAST(:quantities AS integer[]), CAST(:prices AS bigint[]))
+"""
+
+_HOLDS = """
+SELECT event_id, hold_id, customer_id, status, version, expires_at, extendable_until,
+       expires_at <= clock_timestamp() AS due
+  FROM hold
+ WHERE customer_id = :customer_id
+   AND (CAST(:hold_id AS uuid) IS NULL OR hold_id = :hold_id)
+   AND (CAST(:event_id AS uuid) IS NULL OR event_id = :event_id)
+   AND (CAST(:before AS uuid) IS NULL OR hold_id < :before)
+ ORDER BY hold_id DESC LIMIT :limit
+"""
+
+_LINES = """
+SELECT hold_id, seat_no, section_id, tier_id, quantity, price
+  FROM hold_line JOIN unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]))
+                   AS wanted (event_id, hold_id) USING (event_id, hold_id)
+ ORDER BY hold_id, line_no
+"""
+
+_LOCK_OWN = """
+SELECT event_id, hold_id, customer_id, status, version, seats, tickets, booking_id, saga_step,
+       expires_at <= clock_timestamp() AS due
+  FROM hold WHERE hold_id = :hold_id AND customer_id = :customer_id FOR UPDATE
+"""
+
+_MOVE = """
+UPDATE hold SET status = :status
+ WHERE event_id = :event_id AND hold_id = :hold_id AND status = :was
+"""
+
+# Extending changes this row alone, so whoever wants to expire the hold has to change it too: the
+# second of the two waits for the first and judges the row again. An extension that committed
+# makes the hold undue; an expiry that committed makes it inactive.
+_EXTEND = """
+UPDATE hold SET expires_at = least(clock_timestamp() + :life, extendable_until)
+ WHERE event_id = :event_id AND hold_id = :hold_id
+   AND status = 'ACTIVE' AND expires_at > clock_timestamp()
+   AND least(clock_timestamp() + :life, extendable_until) > expires_at
+RETURNING expires_at
+"""
+
+# `due` locks in the order of the key and judges each row again after a wait (see _EXTEND), and by
+# the statement's own time, which is the earlier one. Two that expire the same hold: the second
+# finds it inactive and leaves it alone, so its places are given back once.
+_EXPIRE = """
+WITH due AS MATERIALIZED (
+    SELECT event_id, hold_id FROM hold
+     WHERE event_id = :event_id AND hold_id = ANY(CAST(:hold_ids AS uuid[]))
+       AND status = 'ACTIVE' AND expires_at <= statement_timestamp()
+     ORDER BY hold_id FOR UPDATE
+)
+UPDATE hold SET status = 'EXPIRED' FROM due
+ WHERE hold.event_id = due.event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
+RETURNING hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.tickets
+"""
+
+# As _EXPIRE, for whichever are due; what another has locked is left to it.
+_EXPIRE_SOME = """
+WITH due AS MATERIALIZED (
+    SELECT event_id, hold_id FROM hold
+     WHERE status = 'ACTIVE' AND expires_at <= statement_timestamp()
+     ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE hold SET status = 'EXPIRED' FROM due
+ WHERE hold.event_id = due.event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
+RETURNING hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.tickets
+"""
+
+_SHRINK = """
+WITH gone AS (
+    DELETE FROM hold_line WHERE event_id = :event_id AND hold_id = :hold_id
+       AND seat_no = ANY(CAST(:seat_nos AS integer[]))
+)
+UPDATE hold SET version = version + 1, seats = seats - :count
+ WHERE event_id = :event_id AND hold_id = :hold_id
+"""
+
+
+async def add_hold(
+    session: Session,
+    layout: Layout,
+    hold_id: UUID,
+    customer_id: UUID,
+    lines: Sequence[Line],
+    *,
+    created_at: datetime,
+    expires_at: datetime,
+    extendable_until: datetime,
+) -> Hold:
+    """Writes down a hold whose places have been claimed."""
+    seats = sum(line.seat_no is not None for line in lines)
+    await session.execute(
+        _ADD_HOLD,
+        event_id=layout.event_id,
+        hold_id=hold_id,
+        customer_id=customer_id,
+        seats=seats,
+        tickets=sum(line.quantity for line in lines) - seats,
+        created_at=created_at,
+        expires_at=expires_at,
+        extendable_until=extendable_until,
+        line_nos=list(range(len(lines))),
+        seat_nos=[line.seat_no for line in lines],
+        section_ids=[line.section_id for line in lines],
+        tier_ids=[line.tier_id for line in lines],
+        quantities=[line.quantity for line in lines],
+        prices=[line.price for line in lines],
+    )
+    return Hold(
+        hold_id, customer_id, "ACTIVE", 1, expires_at, extendable_until, layout, tuple(lines)
+    )
+
+
+async def find_holds(
+    session: Session,
+    layouts: Layouts,
+    customer_id: UUID,
+    *,
+    hold_id: UUID | None = None,
+    event_id: UUID | None = None,
+    before: UUID | None = None,
+    limit: int = 1,
+) -> list[Hold]:
+    """A person's holds, newest first: that one, or of one event, or made before another."""
+    rows = await session.all(
+        _HOLDS,
+        customer_id=customer_id,
+        hold_id=hold_id,
+        event_id=event_id,
+        before=before,
+        limit=limit,
+    )
+    lines: dict[UUID, list[Line]] = {row.hold_id: [] for row in rows}
+    for line in await session.all(
+        _LINES, event_ids=[row.event_id for row in rows], hold_ids=list(lines)
+    ):
+        lines[line.hold_id].append(
+            Line(line.seat_no, line.section_id, line.tier_id, line.quantity, line.price)
+        )
+    holds: list[Hold] = []
+    for row in rows:
+        layout = await layouts.find(session, row.event_id)
+        if layout is None:
+            raise LookupError(f"hold {row.hold_id} is on an event without a layout")
+        holds.append(
+            Hold(
+                row.hold_id,
+                row.customer_id,
+                shown_status(HoldStatus(row.status), due=row.due),
+                row.version,
+                row.expires_at,
+                row.extendable_until,
+                layout,
+                lines[row.hold_id],
+            )
+        )
+    return holds
+
+
+async def find_lines(session: Session, hold: HoldState) -> list[Line]:
+    """The hold's lines."""
+    rows = await session.all(_LINES, event_ids=[hold.event_id], hold_ids=[hold.hold_id])
+    return [Line(row.seat_no, row.section_id, row.tier_id, row.quantity, row.price) for row in rows]
+
+
+async def lock_own_hold(session: Session, hold_id: UUID, customer_id: UUID) -> HoldState | None:
+    """Locks the person's hold; None where they have none of that id."""
+    return hold_state(await session.first(_LOCK_OWN, hold_id=hold_id, customer_id=customer_id))
+
+
+def hold_state(row: Record | None) -> HoldState | None:
+    """The locked hold that a row tells of."""
+    if row is None:
+        return None
+    return HoldState(
+        row.event_id,
+        row.hold_id,
+        row.customer_id,
+        HoldStatus(row.status),
+        row.due,
+        row.version,
+        row.seats,
+        row.tickets,
+        row.booking_id,
+        row.saga_step,
+    )
+
+
+async def move_hold(session: Session, hold: HoldState, to: HoldStatus) -> None:
+    """Changes the status of a locked hold."""
+    await session.execute(
+        _MOVE,
+        event_id=hold.event_id,
+        hold_id=hold.hold_id,
+        was=hold.status,
+        status=to,
+    )
+
+
+async def extend_hold(session: Session, hold: HoldState, life: timedelta) -> bool:
+    """Lets a hold live `life` from now, within its cap.
+
+    False where it would gain nothing or its time has just passed.
+    """
+    expires_at = await session.scalar(
+        _EXTEND, event_id=hold.event_id, hold_id=hold.hold_id, life=life
+    )
+    if expires_at is None:
+        return False
+    return hold.customer_id is not None and await extend_slot(
+        session, hold.customer_id, hold.hold_id, expires_at
+    )
+
+
+async def shrink_hold(session: Session, hold: HoldState, seat_nos: Sequence[int]) -> None:
+    """Takes seats out of a locked hold's lines."""
+    await session.execute(
+        _SHRINK,
+        event_id=hold.event_id,
+        hold_id=hold.hold_id,
+        seat_nos=list(seat_nos),
+        count=len(seat_nos),
+    )
+
+
+async def expire_holds(
+    session: Session, event_id: UUID, hold_ids: Sequence[UUID]
+) -> Sequence[Record]:
+    """Marks those of an event's holds that are due; returns them."""
+    return await session.all(_EXPIRE, event_id=event_id, hold_ids=list(hold_ids))
+
+
+async def expire_some(session: Session, limit: int) -> Sequence[Record]:
+    """Marks up to `limit` due holds; returns them."""
+    return await session.all(_EXPIRE_SOME, limit=limit)

@@ -1,0 +1,109 @@
+"""Counted tickets: claiming them, and moving those that holds have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+from chassis.database import Row as Record
+from chassis.database import Session
+from inventory_service.domain import (
+    SEATS_OF,
+    HoldState,
+    HoldStatus,
+)
+from inventory_service.storage.seats import DUE_LIMIT
+
+_LOCK_POOLS = """
+SELECT section_id, capacity - held - reserved - sold AS free FROM pool
+ WHERE event_id = :event_id AND section_id = ANY(CAST(:section_ids AS uuid[]))
+ ORDER BY section_id FOR UPDATE
+"""
+
+# The condition is judged on the row as it is once the lock is had: READ COMMITTED evaluates it
+# again after waiting for another claim. The table's CHECK says the same once more.
+_CLAIM_POOLS = """
+UPDATE pool SET held = held + taken.n * CAST(:to_held AS integer),
+                sold = sold + taken.n * (1 - CAST(:to_held AS integer)), version = version + 1
+  FROM unnest(CAST(:section_ids AS uuid[]), CAST(:counts AS integer[])) AS taken (section_id, n)
+ WHERE pool.event_id = :event_id AND pool.section_id = taken.section_id
+   AND held + reserved + sold + taken.n <= capacity
+"""
+
+# In one snapshot, as with the seats.
+_POOLS = """
+SELECT coalesce(jsonb_object_agg(section_id, capacity - held - reserved - sold), '{}') AS free,
+       ARRAY(SELECT hold_id FROM hold
+              WHERE event_id = :event_id AND status = 'ACTIVE'
+                AND expires_at <= statement_timestamp() AND tickets > 0
+              ORDER BY expires_at LIMIT :limit) AS due
+  FROM pool WHERE event_id = :event_id
+"""
+
+
+async def lock_pools(
+    session: Session, event_id: UUID, section_ids: Iterable[UUID]
+) -> dict[UUID, int]:
+    """Locks pools; returns how much is free in each."""
+    rows = await session.all(_LOCK_POOLS, event_id=event_id, section_ids=list(section_ids))
+    return {row.section_id: row.free for row in rows}
+
+
+async def claim_pools(
+    session: Session, event_id: UUID, taken: Mapping[UUID, int], *, status: str = "HELD"
+) -> bool:
+    """Takes so many of each pool; False where one of them had too few.
+
+    With more than one pool the caller has locked them, or undoes what it did on a False.
+    """
+    claimed = await session.execute(
+        _CLAIM_POOLS,
+        event_id=event_id,
+        section_ids=list(taken),
+        counts=list(taken.values()),
+        to_held=int(status == "HELD"),
+    )
+    return claimed.rowcount == len(taken)
+
+
+async def free_in_pools(session: Session, event_id: UUID) -> tuple[dict[UUID, int], list[UUID]]:
+    """How much is free in each pool, and due holds of the event that have tickets."""
+    row = await session.one(_POOLS, event_id=event_id, limit=DUE_LIMIT)
+    return {UUID(section_id): free for section_id, free in row.free.items()}, row.due
+
+
+# Counts are added to the row as it is once its lock is had; the table's CHECKs keep them sane.
+_MOVE_TICKETS = """
+WITH moved AS MATERIALIZED (
+    SELECT pool.event_id, pool.section_id, line.n
+      FROM (SELECT event_id, section_id, sum(quantity)::integer AS n
+              FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]))
+                   AS each (event_id, hold_id)
+              JOIN hold_line USING (event_id, hold_id)
+             WHERE seat_no IS NULL GROUP BY event_id, section_id) AS line
+      JOIN pool USING (event_id, section_id)
+     ORDER BY pool.event_id, pool.section_id FOR UPDATE OF pool
+)
+UPDATE pool SET held = held + n * CAST(:held AS integer),
+                reserved = reserved + n * CAST(:reserved AS integer),
+                sold = sold + n * CAST(:sold AS integer), version = version + 1
+  FROM moved WHERE pool.event_id = moved.event_id AND pool.section_id = moved.section_id
+"""
+
+
+async def move_tickets(
+    session: Session, holds: Sequence[HoldState | Record], was: HoldStatus, to: HoldStatus
+) -> None:
+    """Moves the counted tickets of locked holds along, as `move_seats` does the seats."""
+    counted = [hold for hold in holds if hold.tickets]
+    if not counted or SEATS_OF[was] == SEATS_OF[to]:
+        return
+    await session.execute(
+        _MOVE_TICKETS,
+        event_ids=[hold.event_id for hold in counted],
+        hold_ids=[hold.hold_id for hold in counted],
+        **{
+            column.lower(): (column == SEATS_OF[to]) - (column == SEATS_OF[was])
+            for column in ("HELD", "RESERVED", "SOLD")
+        },
+    )

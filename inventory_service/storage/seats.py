@@ -1,0 +1,173 @@
+"""Seats: claiming them, and moving those that holds have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from chassis.database import Row as Record
+from chassis.database import Session
+from inventory_service.domain import (
+    SEATS_OF,
+    HoldState,
+    HoldStatus,
+    Section,
+)
+
+# All or nothing, in one statement. `free` locks the asked seats that are free, in the order of
+# their numbers: two claims that overlap never wait for each other in a circle. Where another
+# claim was faster, the lock waits for its commit, READ COMMITTED looks at the seat again as it is
+# then, and leaves it out. What `free` returns is therefore locked and free now. Nothing is taken
+# unless that is all of them; the update meets the very rows that are locked, so its own condition
+# can no longer fail, and says what it relies on.
+_CLAIM = """
+WITH free AS MATERIALIZED (
+    SELECT seat_no FROM seat
+     WHERE event_id = :event_id AND seat_no = ANY(CAST(:seat_nos AS integer[]))
+       AND status = 'AVAILABLE'
+     ORDER BY seat_no FOR UPDATE
+), taken AS (
+    UPDATE seat SET status = :status, hold_id = :hold_id, version = seat.version + 1
+      FROM free
+     WHERE seat.event_id = :event_id AND seat.seat_no = free.seat_no
+       AND seat.status = 'AVAILABLE' AND (SELECT count(*) FROM free) = :count
+    RETURNING seat.seat_no, seat.version
+)
+INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status, hold_id)
+SELECT :event_id, seat_no, version, 'AVAILABLE', :status, :hold_id FROM taken
+"""
+
+# Free seats that nobody is claiming at this moment; never waits.
+_LOCK_FREE = """
+SELECT seat_no FROM seat
+ WHERE event_id = :event_id AND seat_no = ANY(CAST(:seat_nos AS integer[]))
+   AND status = 'AVAILABLE'
+ ORDER BY seat_no FOR UPDATE SKIP LOCKED
+"""
+
+# After a refusal, in one snapshot: who has the seats, and is that hold due? An expiry moves a seat
+# from the one to the other in one commit, so there is no moment at which it is neither.
+_TAKEN = """
+SELECT seat.seat_no, hold.hold_id AS due
+  FROM seat LEFT JOIN hold
+    ON hold.event_id = seat.event_id AND hold.hold_id = seat.hold_id AND hold.status = 'ACTIVE'
+   AND hold.expires_at <= statement_timestamp()
+ WHERE seat.event_id = :event_id AND seat_no = ANY(CAST(:seat_nos AS integer[]))
+   AND seat.status <> 'AVAILABLE'
+ ORDER BY seat_no
+"""
+
+# Both in one snapshot, for the same reason.
+_FREE = """
+SELECT coalesce(array_agg(seat_no), '{}') AS free,
+       ARRAY(SELECT hold_id FROM hold
+              WHERE event_id = :event_id AND status = 'ACTIVE'
+                AND expires_at <= statement_timestamp() AND seats > 0
+              ORDER BY expires_at LIMIT :limit) AS due
+  FROM seat JOIN unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[])) AS span (a, b)
+    ON seat_no BETWEEN a AND b
+ WHERE event_id = :event_id AND status = 'AVAILABLE'
+"""
+
+# How many due holds one request expires in one go.
+DUE_LIMIT = 100
+
+
+async def claim_seats(
+    session: Session, event_id: UUID, hold_id: UUID, seat_nos: Sequence[int], status: str = "HELD"
+) -> bool:
+    """Takes free seats for a hold, all or none; waits for whoever is at them now."""
+    claimed = await session.execute(
+        _CLAIM,
+        event_id=event_id,
+        hold_id=hold_id,
+        seat_nos=list(seat_nos),
+        count=len(seat_nos),
+        status=status,
+    )
+    return claimed.rowcount == len(seat_nos)
+
+
+async def lock_free_seats(session: Session, event_id: UUID, seat_nos: Sequence[int]) -> set[int]:
+    """Locks those of the seats that are free and that nobody else is at; returns them."""
+    rows = await session.all(_LOCK_FREE, event_id=event_id, seat_nos=list(seat_nos))
+    return {row.seat_no for row in rows}
+
+
+async def taken_seats(
+    session: Session, event_id: UUID, seat_nos: Sequence[int]
+) -> Mapping[int, UUID | None]:
+    """Those of the seats that are not free, each with the due hold that has it, if one has."""
+    rows = await session.all(_TAKEN, event_id=event_id, seat_nos=list(seat_nos))
+    return {row.seat_no: row.due for row in rows}
+
+
+async def free_seats(
+    session: Session, event_id: UUID, sections: Sequence[Section]
+) -> tuple[set[int], list[UUID]]:
+    """The free seats of some sections, and due holds of the event that have seats."""
+    row = await session.one(
+        _FREE,
+        event_id=event_id,
+        firsts=[section.rows[0].first for section in sections],
+        lasts=[section.rows[-1].first + len(section.rows[-1].numbers) - 1 for section in sections],
+        limit=DUE_LIMIT,
+    )
+    return set(row.free), row.due
+
+
+# The holds' rows are locked, and a held seat changes under its hold's lock alone: what is found
+# here stays as it is. `hold_id` fences all the same.
+_MOVE_SEATS = """
+WITH found AS MATERIALIZED (
+    SELECT seat.event_id, seat.seat_no, seat.hold_id
+      FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[])) AS each (event_id, hold_id)
+      JOIN hold_line USING (event_id, hold_id)
+      JOIN seat ON seat.event_id = hold_line.event_id AND seat.seat_no = hold_line.seat_no
+               AND seat.hold_id = hold_line.hold_id
+     WHERE seat.status = :was
+       AND (CAST(:only AS integer[]) IS NULL OR seat.seat_no = ANY(CAST(:only AS integer[])))
+     ORDER BY seat.event_id, seat.seat_no FOR UPDATE OF seat
+), moved AS (
+    UPDATE seat SET status = :status, version = seat.version + 1,
+                    hold_id = CASE WHEN :status <> 'AVAILABLE' THEN seat.hold_id END
+      FROM found
+     WHERE seat.event_id = found.event_id AND seat.seat_no = found.seat_no
+       AND seat.hold_id = found.hold_id AND seat.status = :was
+    RETURNING seat.event_id, seat.seat_no, seat.version, found.hold_id
+)
+INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status, hold_id)
+SELECT event_id, seat_no, version, :was, :status, hold_id FROM moved
+"""
+
+
+class PlacesLostError(Exception):
+    """A hold does not have the places its row says it has. This can't be."""
+
+
+async def move_seats(
+    session: Session,
+    holds: Sequence[HoldState | Record],
+    was: HoldStatus,
+    to: HoldStatus,
+    *,
+    only: Sequence[int] | None = None,
+) -> None:
+    """Moves the seats of locked holds along as the holds go from one status to another.
+
+    Raises:
+        PlacesLostError: there were not as many as there should be.
+    """
+    count = len(only) if only is not None else sum(hold.seats for hold in holds)
+    if not count or SEATS_OF[was] == SEATS_OF[to]:
+        return
+    moved = await session.execute(
+        _MOVE_SEATS,
+        event_ids=[hold.event_id for hold in holds],
+        hold_ids=[hold.hold_id for hold in holds],
+        was=SEATS_OF[was],
+        status=SEATS_OF[to],
+        only=only,
+    )
+    if moved.rowcount != count:
+        raise PlacesLostError(f"{moved.rowcount} of {count} seats {was} -> {to}")
