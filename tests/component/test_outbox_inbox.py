@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
 
 from chassis.broker import Broker
-from chassis.consumer import TRIES, Consumer, Handlers
+from chassis.consumer import TRIES, Consumer, Handlers, Received, Together
 from chassis.database import Database, Session
 from chassis.ids import uuid7
 from chassis.lifecycle import background
@@ -251,6 +252,41 @@ async def test_a_poison_message_stops_only_itself_and_ends_as_a_dead_letter(
     assert await mails(database) == 2
     # TRIES times on its own, and perhaps once before within a batch.
     assert TRIES <= seen.count("000666") <= TRIES + 1
+
+
+async def test_messages_are_handled_together_in_their_order_and_each_once(
+    database: Database,
+) -> None:
+    taken: list[list[str]] = []
+
+    async def handle(_session: Session, message: messages_pb2.SessionsRevoked) -> None:
+        taken.append(list(message.session_ids))
+
+    async def handle_many(
+        _session: Session, messages: Sequence[messages_pb2.DeliverCode | messages_pb2.UserChanged]
+    ) -> None:
+        taken.append([getattr(message, "code", "") or message.user_id for message in messages])
+
+    together = Together(handle_many)
+    consumer = Consumer(
+        QUEUE,
+        {
+            messages_pb2.DeliverCode: together,
+            messages_pb2.UserChanged: together,
+            messages_pb2.SessionsRevoked: handle,
+        },
+        database,
+        cast("Broker", None),
+    )
+
+    def received(message: Message) -> Received:
+        return Received(uuid7(), message.DESCRIPTOR.full_name, "test", message, cast("Any", None))
+
+    first, user = received(code("1")), received(messages_pb2.UserChanged(user_id="u"))
+    fact = received(messages_pb2.SessionsRevoked(session_ids=["s"]))
+    await consumer.apply([first, user, first, fact, fact, received(code("2")), received(code("3"))])
+    await consumer.apply([user, first, received(code("4"))])
+    assert taken == [["1", "u"], ["s"], ["2", "3"], ["4"]]
 
 
 @pytest.mark.parametrize(
