@@ -33,6 +33,7 @@ from deploy.plan import (
     Secrets,
     database_passwords,
     environments,
+    reader_url,
 )
 from deploy.postgres import Postgres
 from deploy.processes import SetupError, claimed, require_free, start, tail
@@ -159,7 +160,7 @@ class LocalSystem:
             self._wait_until_ready(ports)
             step("Making the demo data")
             self._seeded = self._seed(accounts)
-            run = self._write_run(ports, amqp_url)
+            run = self._write_run(ports, admin_url, amqp_url)
             stack.callback((self.home / "run.json").unlink, missing_ok=True)
             yield run
 
@@ -277,7 +278,7 @@ class LocalSystem:
         kept.write_text(json.dumps(seeded.as_json()["events"]))
         return seeded
 
-    def _write_run(self, ports: Ports, amqp_url: str) -> dict[str, Any]:
+    def _write_run(self, ports: Ports, admin_url: str, amqp_url: str) -> dict[str, Any]:
         run = {
             "gateway": f"http://{HOST}:{ports.gateway}",
             "sandbox": f"http://{HOST}:{ports.sandbox}",
@@ -285,8 +286,13 @@ class LocalSystem:
             "pids": self._pids(),
             "internal": {name: f"http://{HOST}:{port}" for name, port in ports.internal.items()},
             # What the operator's command works on.
-            "database": {"auth": self._environments["auth"]["AUTH_DATABASE_URL"]},
+            "database": {
+                "reader": reader_url(self._secrets, admin_url),
+                "auth": self._environments["auth"]["AUTH_DATABASE_URL"],
+                "payment": self._environments["payment"]["PAYMENT_DATABASE_URL"],
+            },
             "amqp": amqp_url,
+            "provider": {"api_key": self._environments["payment"]["PAYMENT_SANDBOX_API_KEY"]},
             "rpc": {name: f"{HOST}:{port}" for name, port in ports.rpc.items()},
         }
         self._store_run(run)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.identity import decode_key, encode_key
 from deploy.processes import free_ports, port_taken
-from deploy.provision import MIGRATOR, SCHEMAS, role_of, url_for
+from deploy.provision import MIGRATOR, READER, SCHEMAS, role_of, url_for
 
 DATABASE = "parterre"
 HOST = "127.0.0.1"
@@ -101,8 +101,13 @@ def _typeable() -> str:
 
 def database_passwords(secret: Secrets) -> Mapping[str, str]:
     """The password of each database role."""
-    roles = [MIGRATOR, *(role_of(schema) for schema in SCHEMAS)]
+    roles = [MIGRATOR, READER, *(role_of(schema) for schema in SCHEMAS)]
     return {role: secret.get(f"database.{role}") for role in roles}
+
+
+def reader_url(secret: Secrets, admin_url: str) -> str:
+    """Where the operator's commands read all schemas."""
+    return url_for(admin_url, DATABASE, READER, database_passwords(secret)[READER])
 
 
 def environments(  # noqa: PLR0917 - everything the processes' environments are made of
