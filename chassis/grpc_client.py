@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,13 +74,7 @@ class GrpcClient:
         seconds: float = _DEFAULT_SECONDS,
     ) -> tuple[ReplyT, dict[str, str | bytes]]:
         """As `call`, with the trailing metadata of the reply."""
-        left = seconds_left()
-        timeout = seconds if left is None else min(seconds, left - _MARGIN_SECONDS)
-        if timeout <= 0:
-            raise RemoteError(grpc.StatusCode.DEADLINE_EXCEEDED, "", "no time left", {})
-        identity = current_identity()
-        token = identity.token if identity else self._tokens.token(self.callee)
-        metadata = (("authorization", f"Bearer {token}"), ("x-request-id", request_id.get()))
+        timeout, metadata = self._going_along(seconds)
         call = method(request, timeout=timeout, metadata=metadata)
         try:
             reply = await call
@@ -87,6 +82,31 @@ class GrpcClient:
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from error
         return reply, trailers
+
+    async def call_in_parts(
+        self,
+        method: grpc.aio.StreamUnaryMultiCallable[RequestT, ReplyT],
+        parts: AsyncIterator[RequestT],
+        *,
+        seconds: float = _DEFAULT_SECONDS,
+    ) -> ReplyT:
+        """As `call`, for an RPC that takes its request in parts."""
+        timeout, metadata = self._going_along(seconds)
+        try:
+            reply: ReplyT = await method(parts, timeout=timeout, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from error
+        return reply
+
+    def _going_along(self, seconds: float) -> tuple[float, tuple[tuple[str, str], ...]]:
+        """The time-out and the metadata of a call made now."""
+        left = seconds_left()
+        timeout = seconds if left is None else min(seconds, left - _MARGIN_SECONDS)
+        if timeout <= 0:
+            raise RemoteError(grpc.StatusCode.DEADLINE_EXCEEDED, "", "no time left", {})
+        identity = current_identity()
+        token = identity.token if identity else self._tokens.token(self.callee)
+        return timeout, (("authorization", f"Bearer {token}"), ("x-request-id", request_id.get()))
 
     async def close(self) -> None:
         """Closes the channel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,22 @@ from parterre.options.v1 import options_pb2
 
 from chassis import context as request_context
 from chassis.database import DatabaseError, PoolTimeoutError, is_lost, is_overload
-from chassis.errors import CODES, DomainError, RemoteError, overloaded, to_trailers, unavailable
+from chassis.errors import (
+    CODES,
+    DomainError,
+    RemoteError,
+    ServiceError,
+    overloaded,
+    to_trailers,
+    unavailable,
+)
 from chassis.identity import Identity, Role, TokenVerifier, unauthenticated
 from chassis.logs import get_logger
 from chassis.telemetry import RPC_SECONDS
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+# Of all the parts of a stream that a caller sends.
+MAX_STREAM_BYTES = 8 * 1024 * 1024
 _DEFAULT_SECONDS = 10.0
 _SLOWEST_SECONDS = 60.0
 _ROLES: Mapping[int, Role] = {
@@ -99,6 +109,27 @@ def _guard(
     return guarded
 
 
+def _bounded(handle: Handler) -> Handler:
+    """Hands the parts of a stream on until they are too many bytes in all."""
+
+    async def parts(messages: AsyncIterable[Message]) -> AsyncIterator[Message]:
+        left = MAX_STREAM_BYTES
+        async for message in messages:
+            left -= message.ByteSize()
+            if left < 0:
+                raise ServiceError(
+                    "INVALID", "BODY_TOO_LARGE", f"A stream has at most {MAX_STREAM_BYTES} bytes."
+                )
+            yield message
+
+    async def bounded(
+        messages: AsyncIterable[Message], call: grpc.aio.ServicerContext[Any, Any]
+    ) -> Message:
+        return await handle(parts(messages), call)
+
+    return bounded
+
+
 def _text(value: str | bytes | None) -> str | None:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
@@ -150,14 +181,17 @@ def service_handler(
     Raises:
         UndeclaredAccessError: an RPC does not declare who may call it.
     """
-    handlers = {
-        method.name: grpc.unary_unary_rpc_method_handler(
-            _guard(method, getattr(servicer, method.name), verifier),
+    handlers = {}
+    for method in descriptor.methods:
+        handle = getattr(servicer, method.name)
+        kind = grpc.unary_unary_rpc_method_handler
+        if method.client_streaming:
+            handle, kind = _bounded(handle), grpc.stream_unary_rpc_method_handler
+        handlers[method.name] = kind(
+            _guard(method, handle, verifier),
             request_deserializer=GetMessageClass(method.input_type).FromString,
             response_serializer=GetMessageClass(method.output_type).SerializeToString,
         )
-        for method in descriptor.methods
-    }
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
 

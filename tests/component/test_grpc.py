@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -12,6 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from google.protobuf import descriptor_pb2, descriptor_pool
+from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
 from parterre.options.v1 import options_pb2
 
@@ -216,6 +217,36 @@ async def test_a_remembered_token_expires_all_the_same(monkeypatch: pytest.Monke
     monkeypatch.setattr("chassis.identity.time.time", lambda: now + 120)
     with pytest.raises(ServiceError):
         await verifier.verify(token)
+
+
+class Collector(catalog_pb2_grpc.CatalogServiceServicer):
+    """Takes a request in parts."""
+
+    async def AddImage(self, parts: Any, _context: Any) -> Any:  # noqa: N802 - the proto's name
+        sizes = [len(part.chunk) async for part in parts]
+        return catalog_pb2.AddImageResponse(image=catalog_pb2.Image(widths=sizes))
+
+
+async def in_parts(caller: Caller, role: Role, sizes: list[int]) -> list[int]:
+    async def parts() -> AsyncIterator[catalog_pb2.AddImageRequest]:
+        for size in sizes:
+            yield catalog_pb2.AddImageRequest(chunk=bytes(size))
+
+    identity = Identity("somebody", role, "", caller.keys.access("somebody", role), 4_000_000_000)
+    with context.request(id="test", identity=identity, seconds=10):
+        reply = await caller.client.call_in_parts(caller.stub.AddImage, parts())
+    return list(reply.image.widths)
+
+
+async def test_a_request_in_parts_is_guarded_and_bounded_as_a_whole(serve: Serve) -> None:
+    service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+    caller = await serve("catalog", service, Collector(), catalog_pb2_grpc.CatalogServiceStub)
+    for sizes in ([], [1, 2_000_000, 3], [4_000_000, 4_000_000]):
+        assert await in_parts(caller, Role.ORGANIZER, sizes) == sizes
+    for role, reason in ((Role.ORGANIZER, "BODY_TOO_LARGE"), (Role.CUSTOMER, "FORBIDDEN")):
+        with pytest.raises(RemoteError) as refused:
+            await in_parts(caller, role, [3_000_000] * 3)
+        assert refused.value.reason == reason
 
 
 def test_an_rpc_that_does_not_say_who_may_call_it_is_refused() -> None:
