@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 # How many violations of one check are shown; all are counted.
 SHOWN = 5
 _STATEMENT_SECONDS = 300
+GUARDS_TITLE = "the constraints that forbid the rest are in force"
 SCHEMAS = ("auth", "catalog", "inventory", "booking", "payment", "notification")
 
 
@@ -313,5 +314,5 @@ def _guards(connection: psycopg.Connection[dict[str, Any]]) -> Iterable[Finding]
             for row in rows
         )
     ]
-    check = Check("I1 I6 I7", "the constraints that forbid the rest are in force", "")
+    check = Check("I1 I6 I7", GUARDS_TITLE, "")
     yield Finding(check, len(missing), missing[:SHOWN], time.perf_counter() - began)

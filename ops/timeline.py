@@ -21,7 +21,8 @@ class Moment:
 
 
 _SUMMARY = """
-SELECT reference, booking_id, booking.event_id, customer_id, payment_id, hold_id, total, currency,
+SELECT reference, booking_id, booking.event_id, customer_id, payment_id, hold_id, total,
+       booking.currency,
        state, saga.reason, saga.step, saga.resends, deadline_at, event.title
   FROM booking.booking JOIN booking.saga USING (booking_id)
   JOIN booking.event ON event.event_id = booking.event_id
