@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from catalog_service import handlers
+from catalog_service.handlers import events
 from catalog_service.opening import Announcement, Cancellation, Opening
 from chassis.consumer import Handlers
 from chassis.database import Session
@@ -21,7 +21,7 @@ MESSAGES = messages_pb2.DESCRIPTOR
 
 async def on_event_opened(session: Session, message: messages_pb2.EventOpened) -> None:
     """Inventory has the event's places on sale."""
-    await handlers.event_opened(session, UUID(message.event_id), message.capacity)
+    await events.event_opened(session, UUID(message.event_id), message.capacity)
 
 
 QUEUES: Mapping[str, Handlers] = {

@@ -16,8 +16,10 @@ from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from catalog_service import handlers, messaging, reopener, storage
+from catalog_service import messaging, reopener
+from catalog_service.handlers import events
 from catalog_service.rpc import SERVICE, CatalogServicer
+from catalog_service.storage import listing
 from chassis.broker import Broker
 from chassis.consumer import Consumer
 from chassis.database import Database, IntegrityError, Session
@@ -653,18 +655,18 @@ async def test_an_opening_that_is_not_answered_is_asked_for_again_word_for_word(
     hall = await catalog.hall()
     event = await catalog.event(tiers=tiers_of(hall), venue_id=hall.id)
     await catalog.publish(event.id)
-    assert await catalog.database.run(handlers.ask_again) is None
+    assert await catalog.database.run(events.ask_again) is None
 
     await catalog.section(hall.id, name="Added later")
     await catalog.execute(OVERDUE)
-    assert str(await catalog.database.run(handlers.ask_again)) == event.id
-    assert await catalog.database.run(handlers.ask_again) is None
+    assert str(await catalog.database.run(events.ask_again)) == event.id
+    assert await catalog.database.run(events.ask_again) is None
 
     first, second = await catalog.sent(messages_pb2.OpenEvent)
     assert first == second
     await catalog.opened(event.id)
     await catalog.execute("UPDATE event SET open_tries = 0")
-    assert await catalog.database.run(handlers.ask_again) is None
+    assert await catalog.database.run(events.ask_again) is None
 
 
 async def test_processes_that_ask_again_at_once_ask_once_an_event(catalog: Catalog) -> None:
@@ -672,7 +674,7 @@ async def test_processes_that_ask_again_at_once_ask_once_an_event(catalog: Catal
         await catalog.publish((await catalog.event()).id)
     await catalog.execute(OVERDUE)
 
-    asked = await asyncio.gather(*(catalog.database.run(handlers.ask_again) for _ in range(8)))
+    asked = await asyncio.gather(*(catalog.database.run(events.ask_again) for _ in range(8)))
 
     assert len([id for id in asked if id]) == len({id for id in asked if id}) == 3
     assert len(await catalog.sent(messages_pb2.OpenEvent)) == 6
@@ -916,7 +918,7 @@ async def test_lists_walk_their_index_from_the_cursor_on(catalog: Catalog) -> No
             ("-price", "500", "event_by_price"),
         ):
             rows = await session.all(
-                "EXPLAIN " + storage._PAGES["PUBLISHED", sort], key=key, **facts
+                "EXPLAIN " + listing._PAGES["PUBLISHED", sort], key=key, **facts
             )
             plan = "\n".join(row[0] for row in rows)
             assert index in plan

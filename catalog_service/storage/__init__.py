@@ -1,0 +1,1 @@
+"""Tables of schema `catalog` and every query on them, by noun."""
