@@ -1,12 +1,14 @@
-"""What a scenario reports, and how processes are measured from outside."""
+"""What a scenario reports."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+from bench.load import Outcome
+
+# Of one core: from here on the generator may be what is measured.
+_BUSY_GENERATOR = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +23,45 @@ class Row:
     met: bool | None = None
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, its threads' included (proc(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+class Report:
+    """The figures of one scenario, as they are found."""
+
+    def __init__(self, scenario: str) -> None:
+        self.scenario = scenario
+        self.rows: list[Row] = []
+        self.remarks: list[str] = []
+
+    def add(self, figure: str, value: float, unit: str) -> None:
+        """A figure without a goal."""
+        self.rows.append(Row(self.scenario, figure, value, unit))
+
+    def at_most(self, figure: str, value: float, unit: str, goal: float) -> None:
+        """A figure that should not be above its goal."""
+        self.rows.append(Row(self.scenario, figure, value, unit, f"<= {goal:g}", value <= goal))
+
+    def at_least(self, figure: str, value: float, unit: str, goal: float) -> None:
+        """A figure that should not be below its goal."""
+        self.rows.append(Row(self.scenario, figure, value, unit, f">= {goal:g}", value >= goal))
+
+    def cpu(self, outcome: Outcome, unit: str, units: float, figure: str = "CPU") -> None:
+        """Who used how much CPU for each of `units`, and whether the generator was too busy."""
+        for name, seconds in sorted(outcome.cpu.items(), key=lambda pair: -pair[1]):
+            if name != "generator" and seconds / units >= 0.000_005:
+                self.add(f"{figure}: {name}", seconds / units * 1000, f"ms/{unit}")
+        busy = outcome.cpu.get("generator", 0.0)
+        self.add(f"{figure}: generator, not counted", busy / units * 1000, f"ms/{unit}")
+        if busy / outcome.seconds > _BUSY_GENERATOR:
+            self.remarks.append(
+                f"{figure}: the generator used {busy / outcome.seconds:.0%} of a core;"
+                " it may be the bottleneck."
+            )
+
+    def latencies(self, outcome: Outcome, kind: str, figure: str) -> None:
+        """The usual percentiles of a kind of call."""
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            self.add(f"{figure}: {name}", outcome.milliseconds(kind, share), "ms")
 
 
-def resident_mib(pid: int, name: str = "VmRSS") -> float:
-    """Resident memory of a process now, or at its highest (`VmHWM`)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(name)
+def missed(rows: Sequence[Row]) -> Iterator[Row]:
+    """The goals that were not reached."""
+    return (row for row in rows if row.met is False)
