@@ -1,0 +1,44 @@
+"""What processes use, seen from outside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import psutil
+
+
+class Meter:
+    """CPU time of the system's processes, each with its children, and of this one."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._roots = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._roots["generator"] = psutil.Process(os.getpid())
+
+    def read(self) -> dict[str, float]:
+        """User and system seconds of each so far."""
+        return {name: _seconds(root, name != "generator") for name, root in self._roots.items()}
+
+    def since(self, before: Mapping[str, float]) -> dict[str, float]:
+        """What each has used since."""
+        return {name: seconds - before[name] for name, seconds in self.read().items()}
+
+    def resident_mib(self, name: str) -> float:
+        """A process's resident memory, its children's not counted."""
+        return float(self._roots[name].memory_info().rss) / 2**20
+
+
+def _seconds(root: psutil.Process, family: bool) -> float:  # noqa: FBT001 - its only question
+    own = root.cpu_times()
+    total = own.user + own.system
+    if family:
+        # PostgreSQL's and RabbitMQ's work is done by children; those that ended count with whoever
+        # waited for them.
+        total += own.children_user + own.children_system
+        for child in root.children(recursive=True):
+            try:
+                times = child.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += times.user + times.system + times.children_user + times.children_system
+    return float(total)
