@@ -10,8 +10,9 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def main() -> None:
     chosen = parser.parse_args().scenario or names
     if unknown := set(chosen) - set(names):
         parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     reports = [Report(name) for name in chosen]
     failed = _run(reports, console)
     rows = [row for report in reports for row in report.rows]
@@ -46,25 +47,33 @@ def main() -> None:
 
 
 def _run(reports: Sequence[Report], console: Console) -> bool:
-    """Runs the scenarios, those that need the same system in one; whether anything went wrong."""
+    """Runs the scenarios, each on a fresh system of its own; whether anything went wrong."""
     failed = False
     for report in reports:
         module: Any = import_module(f"bench.scenarios.{report.scenario}")
         overrides: Mapping[str, Mapping[str, str]] = getattr(module, "OVERRIDES", {})
         console.print(f"{report.scenario}: {(module.__doc__ or '').partition(chr(10))[0]}")
+        if hasattr(module, "run_alone"):
+            failed |= _fails(partial(module.run_alone, report), report)
+            continue
         with tempfile.TemporaryDirectory(prefix="parterre-bench-") as folder:
             home = Path(folder)
             home.chmod(0o755)  # PostgreSQL may run as another account
             with System.running(home, overrides) as system:
-                try:
-                    module.run(system, report)
-                except UnexpectedAnswerError as error:
-                    report.remarks.append(f"FAILED: {error}")
-                    failed = True
+                failed |= _fails(partial(module.run, system, report), report)
                 if wrong := system.violations():
                     report.remarks.append(f"FAILED: fsck: {wrong}")
                     failed = True
     return failed
+
+
+def _fails(scenario: Callable[[], None], report: Report) -> bool:
+    try:
+        scenario()
+    except UnexpectedAnswerError as error:
+        report.remarks.append(f"FAILED: {error}")
+        return True
+    return False
 
 
 def _show(reports: Sequence[Report], console: Console) -> None:

@@ -1,0 +1,143 @@
+"""What a bare authenticated request costs: gateway, one RPC, and a handler that does nothing.
+
+Beside it the least that FastAPI and gRPC can do together, in the same run, for the ratio.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import jwt
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bench.cpu import Meter
+from bench.figures import Report
+from bench.load import Call, Outcome, Visit, closed_loop, request
+from bench.programs import KEY_ID
+from chassis.identity import ACCESS_TYPE, ALGORITHM, AUDIENCE, ISSUER, encode_key
+from chassis.ids import uuid7
+from deploy.plan import SERVICES
+from deploy.processes import free_ports, start, stop, wait_until_ready
+
+_PEOPLE = 1000
+_CONNECTIONS = 16
+_SECONDS = 8.0
+_GOAL = 2.0
+
+
+def run_alone(report: Report) -> None:
+    """The floor needs no database and no broker."""
+    with tempfile.TemporaryDirectory(prefix="parterre-bench-") as folder:
+        echo = _echo(Path(folder))
+        ours = _ours(Path(folder))
+    for name, outcome in (("FastAPI and gRPC alone", echo), ("ours", ours)):
+        report.add(f"{name}: requests", outcome.per_second(), "/s")
+        report.add(f"{name}: CPU", outcome.cpu_ms(outcome.visits), "ms/request")
+        report.cpu(outcome, "request", outcome.visits, f"{name}: CPU")
+        report.latencies(outcome, "floor", name)
+    ratio = ours.cpu_ms(ours.visits) / echo.cpu_ms(echo.visits)
+    report.at_most("CPU: ours to theirs", ratio, "times", _GOAL)
+
+
+def _echo(home: Path) -> Outcome:
+    rpc, http = free_ports(2)
+    with ExitStack() as stack:
+        env = {"RPC_PORT": str(rpc), "HTTP_PORT": str(http)}
+        pids = {
+            name: stack.enter_context(_running(home, ["-m", "bench.programs", name], env, port))
+            for name, port in (("echo-service", rpc), ("echo-gateway", http))
+        }
+        return _measure(http, pids, itertools.repeat(""))
+
+
+def _ours(home: Path) -> Outcome:
+    signer = Ed25519PrivateKey.generate()
+    rpc, internal, http, own_internal, nobody = free_ports(5)
+    with ExitStack() as stack:
+        service = {
+            "KEY": encode_key(signer.private_bytes_raw()),
+            "RPC_PORT": str(rpc),
+            "INTERNAL_PORT": str(internal),
+        }
+        gateway = {
+            "GATEWAY_PROFILE": "local",
+            "GATEWAY_PORT": str(http),
+            "GATEWAY_INTERNAL_PORT": str(own_internal),
+            "GATEWAY_JWKS_URL": f"http://127.0.0.1:{internal}/.well-known/jwks.json",
+            "GATEWAY_SERVICE_KEY": encode_key(Ed25519PrivateKey.generate().private_bytes_raw()),
+            "GATEWAY_SERVICE_PEERS": json.dumps({}),
+            "GATEWAY_PERSON_RATE": "100000",
+            "GATEWAY_PERSON_BURST": "100000",
+            **{f"GATEWAY_{name.upper()}_ADDRESS": f"127.0.0.1:{nobody}" for name in SERVICES},
+            "GATEWAY_AUTH_ADDRESS": f"127.0.0.1:{rpc}",
+        }
+        pids = {}
+        for name, argv, env, port in (
+            ("service", ["-m", "bench.programs", "service"], service, rpc),
+            ("gateway", ["-m", "gateway"], gateway, http),
+        ):
+            pids[name] = stack.enter_context(_running(home, argv, env, port))
+        return _measure(http, pids, itertools.cycle(_tokens(signer)))
+
+
+def _tokens(signer: Ed25519PrivateKey) -> Sequence[str]:
+    now = int(time.time())
+    return [
+        jwt.encode(
+            {
+                "iss": ISSUER,
+                "aud": AUDIENCE,
+                "sub": str(uuid7()),
+                "role": "CUSTOMER",
+                "sid": str(uuid7()),
+                "nbf": now,
+                "exp": now + 600,
+            },
+            signer,
+            algorithm=ALGORITHM,
+            headers={"typ": ACCESS_TYPE, "kid": KEY_ID},
+        )
+        for _ in range(_PEOPLE)
+    ]
+
+
+def _measure(port: int, pids: Mapping[str, int], tokens: Iterator[str]) -> Outcome:
+    return uvloop.run(
+        closed_loop(
+            f"http://127.0.0.1:{port}",
+            (_visit(token) for token in tokens),
+            meter=Meter(pids),
+            connections=_CONNECTIONS,
+            seconds=_SECONDS,
+        )
+    )
+
+
+def _visit(token: str) -> Visit:
+    yield Call("floor", request("PATCH", "/api/v1/users/me", token, b'{"name":"Asha"}'))
+
+
+@contextmanager
+def _running(home: Path, argv: Sequence[str], env: Mapping[str, str], port: int) -> Iterator[int]:
+    log = home / f"{argv[-1]}.log"
+    process = start([sys.executable, *argv], env={"PATH": os.environ["PATH"], **env}, log=log)
+    wait_until_ready(process, lambda: _listens(port), program=argv[-1], log=log, within_seconds=30)
+    try:
+        yield process.pid
+    finally:
+        stop(process, grace_seconds=10)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
