@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -223,9 +223,18 @@ class Block:
 _GAP = 1.5
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What may change of an event while it is on sale, for the holds that are made from then on."""
+
+    version: int
+    max_per_customer: int
+    tiers: Mapping[UUID, Tier]
+
+
 @dataclass(frozen=True)
 class Layout:
-    """All of an event that does not change while it is on sale."""
+    """An event's places, which do not change while it is on sale, and its terms as of a version."""
 
     event_id: UUID
     currency: str
@@ -233,6 +242,16 @@ class Layout:
     focal: tuple[float, float]
     tiers: Mapping[UUID, Tier]
     sections: Sequence[Section]
+    terms_version: int = 0
+
+    def under(self, terms: Terms) -> Layout:
+        """The same places under other terms."""
+        return replace(
+            self,
+            max_per_customer=terms.max_per_customer,
+            tiers=terms.tiers,
+            terms_version=terms.version,
+        )
 
     @cached_property
     def _rows(self) -> Sequence[tuple[Section, Row]]:
@@ -353,6 +372,17 @@ def _side_by_side(rows: Sequence[Row]) -> Iterator[tuple[Row, int, int]]:
                 yield row, begin, at
                 begin = at
         yield row, begin, len(row.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class TermsChange:
+    """The organizer changed the terms of an event."""
+
+    event_id: UUID
+    terms: Terms
+    sales_from: datetime | None  # None: at once
+    sales_to: datetime
+    starts_at: datetime
 
 
 def parse_seat_id(seat_id: str) -> int | None:

@@ -21,9 +21,11 @@ from inventory_service.domain import (
     SeatsAnswer,
     SeatsOrder,
     Section,
+    Terms,
+    TermsChange,
     Tier,
 )
-from inventory_service.handlers.events import close_event, open_event
+from inventory_service.handlers.events import change_terms, close_event, open_event
 from inventory_service.handlers.saga import carry_out
 
 MESSAGES = messages_pb2.DESCRIPTOR
@@ -74,6 +76,24 @@ async def on_open_event(session: Session, message: messages_pb2.OpenEvent) -> No
     await open_event(session, opening)
 
 
+async def on_event_published(session: Session, message: messages_pb2.EventPublished) -> None:
+    """An event's terms are these from now on."""
+    if not message.tiers:
+        return  # of a catalog that does not tell them yet
+    tiers = [Tier(UUID(tier.tier_id), tier.name, tier.price) for tier in message.tiers]
+    starts_at = message.starts_at.ToDatetime(UTC)
+    await change_terms(
+        session,
+        TermsChange(
+            UUID(message.event_id),
+            Terms(message.version, message.max_per_customer, {tier.id: tier for tier in tiers}),
+            message.sales_from.ToDatetime(UTC) if message.HasField("sales_from") else None,
+            message.sales_to.ToDatetime(UTC) if message.HasField("sales_to") else starts_at,
+            starts_at,
+        ),
+    )
+
+
 async def on_event_cancelled(session: Session, message: messages_pb2.EventCancelled) -> None:
     """The event is off."""
     await close_event(session, UUID(message.event_id))
@@ -114,7 +134,10 @@ QUEUES: Mapping[str, Handlers] = {
         messages_pb2.RestockSeats: _on(Command.RESTOCK),
         messages_pb2.ReclaimSeats: _on(Command.RECLAIM),
     },
-    "inventory.events": {messages_pb2.EventCancelled: on_event_cancelled},
+    "inventory.events": {
+        messages_pb2.EventPublished: on_event_published,
+        messages_pb2.EventCancelled: on_event_cancelled,
+    },
 }
 
 

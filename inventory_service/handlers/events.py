@@ -6,15 +6,19 @@ from uuid import UUID
 
 from chassis.database import Row as Record
 from chassis.database import Session
+from chassis.logs import get_logger
 from inventory_service.domain import (
     EventIsOpen,
     EventNotFoundError,
     EventNotOnSaleError,
     Layout,
     Opening,
+    TermsChange,
 )
 from inventory_service.storage import events
 from inventory_service.storage.events import Layouts
+
+log = get_logger(__name__)
 
 
 async def open_event(session: Session, opening: Opening) -> None:
@@ -26,6 +30,15 @@ async def open_event(session: Session, opening: Opening) -> None:
 async def close_event(session: Session, event_id: UUID) -> None:
     """Lets nobody hold anything of the event any more."""
     await events.close_event(session, event_id)
+
+
+async def change_terms(session: Session, change: TermsChange) -> None:
+    """Lets new terms hold for holds made from now on; what is held keeps its price.
+
+    An older change than one that was heard has no effect, nor one of an event that was not opened.
+    """
+    if not await events.change_terms(session, change):
+        log.info("terms that are not newer", event_id=change.event_id, version=change.terms.version)
 
 
 async def find_open_layout(session: Session, layouts: Layouts, event_id: UUID | None) -> Layout:
@@ -45,7 +58,7 @@ async def find_on_sale(
     sale = await events.find_sale(session, event_id) if event_id else None
     if event_id is None or sale is None:
         raise EventNotFoundError
-    layout = await layouts.find(session, event_id) if sale.open else None
+    layout = await layouts.find(session, event_id, sale.terms_version) if sale.open else None
     if layout is None:
         raise EventNotOnSaleError("This event is not on sale.")
     return sale, layout

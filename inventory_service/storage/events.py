@@ -1,4 +1,4 @@
-"""Events, and the places they have, which never change."""
+"""Events: the places they have, which never change, and the terms of their sale, which may."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from inventory_service.domain import (
     Opening,
     Row,
     Section,
+    Terms,
+    TermsChange,
     Tier,
 )
 
@@ -67,11 +69,33 @@ SELECT :event_id, seat_no FROM generate_series(0, :seats - 1) AS seat_no
 """
 
 _FIND_EVENT = """
-SELECT currency, max_per_customer, focal_x, focal_y FROM event
+SELECT currency, focal_x, focal_y FROM event
  WHERE event_id = :event_id AND organizer_id IS NOT NULL
 """
 
-_TIERS = "SELECT tier_id, name, price FROM tier WHERE event_id = :event_id ORDER BY ordinal"
+# One statement, one snapshot: prices are of just this version.
+_TERMS = """
+SELECT terms_version AS version, max_per_customer,
+       ARRAY(SELECT tier_id FROM tier WHERE tier.event_id = event.event_id ORDER BY ordinal) AS ids,
+       ARRAY(SELECT name FROM tier WHERE tier.event_id = event.event_id ORDER BY ordinal) AS names,
+       ARRAY(SELECT price FROM tier WHERE tier.event_id = event.event_id ORDER BY ordinal) AS prices
+  FROM event WHERE event_id = :event_id AND organizer_id IS NOT NULL
+"""
+
+# Of two at once the second waits for the first, and is judged by the version that left. The tiers
+# change under the event's row lock alone.
+_CHANGE_TERMS = """
+UPDATE event SET terms_version = :version, max_per_customer = :max_per_customer,
+                 sales_from = :sales_from, sales_to = :sales_to, starts_at = :starts_at
+ WHERE event_id = :event_id AND organizer_id IS NOT NULL AND terms_version < :version
+"""
+
+_CHANGE_TIERS = """
+UPDATE tier SET name = new.name, price = new.price
+  FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:prices AS bigint[]))
+       AS new (tier_id, name, price)
+ WHERE tier.event_id = :event_id AND tier.tier_id = new.tier_id
+"""
 
 _SECTIONS = """
 SELECT section_id, name, tier_id, capacity FROM section WHERE event_id = :event_id ORDER BY ordinal
@@ -84,8 +108,8 @@ SELECT section_id, row_label, min(seat_no) AS first, array_agg(number ORDER BY s
  GROUP BY section_id, row_no, row_label ORDER BY first
 """
 
-_SALE = """
-SELECT status = 'OPEN' AS open, clock_timestamp() AS now,
+FIND_SALE = """
+SELECT status = 'OPEN' AS open, clock_timestamp() AS now, terms_version,
        coalesce(sales_from, '-infinity') <= clock_timestamp()
            AND sales_to > clock_timestamp() AS selling
   FROM event WHERE event_id = :event_id
@@ -169,21 +193,69 @@ async def close_event(session: Session, event_id: UUID) -> None:
 
 
 async def find_sale(session: Session, event_id: UUID) -> Record | None:
-    """Whether the event is `open`, whether it is `selling`, and `now`, by the database's clock."""
-    return await session.first(_SALE, event_id=event_id)
+    """Whether the event is `open`, whether it is `selling`, and `now`, by the database's clock.
+
+    And the `terms_version`, for `Layouts.find`: what costs how much is read in the transaction
+    that needs it, whatever this process remembers.
+    """
+    return await session.first(FIND_SALE, event_id=event_id)
+
+
+async def change_terms(session: Session, change: TermsChange) -> bool:
+    """Puts newer terms in place of older ones; False where there are no older ones."""
+    changed = await session.execute(
+        _CHANGE_TERMS,
+        event_id=change.event_id,
+        version=change.terms.version,
+        max_per_customer=change.terms.max_per_customer,
+        sales_from=change.sales_from,
+        sales_to=change.sales_to,
+        starts_at=change.starts_at,
+    )
+    if not changed.rowcount:
+        return False
+    tiers = change.terms.tiers.values()
+    await session.execute(
+        _CHANGE_TIERS,
+        event_id=change.event_id,
+        ids=[tier.id for tier in tiers],
+        names=[tier.name for tier in tiers],
+        prices=[tier.price for tier in tiers],
+    )
+    return True
+
+
+async def find_terms(session: Session, event_id: UUID) -> Terms | None:
+    """The terms as they are now, or None where the event was never opened."""
+    row = await session.first(_TERMS, event_id=event_id)
+    if row is None:
+        return None
+    tiers = zip(row.ids, row.names, row.prices, strict=True)
+    return Terms(row.version, row.max_per_customer, {tier[0]: Tier(*tier) for tier in tiers})
 
 
 class Layouts:
-    """The layouts of the events asked for last; a layout never changes."""
+    """The layouts of the events asked for last: their places, which never change, and terms."""
 
     def __init__(self, seats: int = 400_000) -> None:
         self._kept: LRUCache[UUID, Layout] = LRUCache(
             seats, getsizeof=lambda layout: min(seats, layout.seat_count + 100)
         )
 
-    async def find(self, session: Session, event_id: UUID) -> Layout | None:
-        """The event's layout, or None where it was never opened."""
-        layout = self._kept.get(event_id) or await _load_layout(session, event_id)
+    async def find(self, session: Session, event_id: UUID, terms_version: int) -> Layout | None:
+        """The event's layout, or None where it was never opened.
+
+        `terms_version` is that of the event as this transaction has read it: its terms are those,
+        or newer ones.
+        """
+        layout = self._kept.get(event_id)
+        if layout is None:
+            layout = await _load_layout(session, event_id)
+        elif layout.terms_version < terms_version:
+            terms = await find_terms(session, event_id)
+            layout = layout.under(terms) if terms else None
+        else:
+            return layout
         if layout is not None:
             self._kept[event_id] = layout
         return layout
@@ -191,9 +263,9 @@ class Layouts:
 
 async def _load_layout(session: Session, event_id: UUID) -> Layout | None:
     event = await session.first(_FIND_EVENT, event_id=event_id)
-    if event is None:
+    terms = await find_terms(session, event_id)
+    if event is None or terms is None:
         return None
-    tiers = await session.all(_TIERS, event_id=event_id)
     sections = await session.all(_SECTIONS, event_id=event_id)
     rows: dict[UUID, list[Row]] = {section.section_id: [] for section in sections}
     for row in await session.all(_ROWS, event_id=event_id):
@@ -201,11 +273,12 @@ async def _load_layout(session: Session, event_id: UUID) -> Layout | None:
     return Layout(
         event_id=event_id,
         currency=event.currency,
-        max_per_customer=event.max_per_customer,
+        max_per_customer=terms.max_per_customer,
         focal=(event.focal_x, event.focal_y),
-        tiers={tier.tier_id: Tier(tier.tier_id, tier.name, tier.price) for tier in tiers},
+        tiers=terms.tiers,
         sections=[
             Section(s.section_id, s.name, s.tier_id, rows[s.section_id], s.capacity)
             for s in sections
         ],
+        terms_version=terms.version,
     )

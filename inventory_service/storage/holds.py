@@ -33,9 +33,9 @@ SELECT :event_id, :hold_id, * FROM unnest(
 """
 
 _HOLDS = """
-SELECT event_id, hold_id, customer_id, status, version, expires_at, extendable_until,
-       expires_at <= clock_timestamp() AS due
-  FROM hold
+SELECT event_id, hold_id, customer_id, hold.status, version, expires_at, extendable_until,
+       expires_at <= clock_timestamp() AS due, terms_version
+  FROM hold JOIN event USING (event_id)
  WHERE customer_id = :customer_id
    AND (CAST(:hold_id AS uuid) IS NULL OR hold_id = :hold_id)
    AND (CAST(:event_id AS uuid) IS NULL OR event_id = :event_id)
@@ -172,7 +172,7 @@ async def find_holds(
         )
     holds: list[Hold] = []
     for row in rows:
-        layout = await layouts.find(session, row.event_id)
+        layout = await layouts.find(session, row.event_id, row.terms_version)
         if layout is None:
             raise LookupError(f"hold {row.hold_id} is on an event without a layout")
         holds.append(

@@ -1,0 +1,123 @@
+"""inventory_service: what people do with their holds."""
+
+from __future__ import annotations
+
+from parterre.inventory.v1 import inventory_pb2
+
+from chassis.ids import uuid7
+
+from .box import Box, Saga, reason
+
+
+async def test_another_persons_hold_is_not_there(box: Box) -> None:
+    event = await box.opened()
+    hold = await box.hold(event, seats=[1])
+    stranger = str(uuid7())
+    for id in (hold.id, str(uuid7()), "x"):
+        for method, request in (
+            ("GetHold", inventory_pb2.GetHoldRequest(hold_id=id)),
+            ("ExtendHold", inventory_pb2.ExtendHoldRequest(hold_id=id)),
+            ("ReleaseHold", inventory_pb2.ReleaseHoldRequest(hold_id=id)),
+        ):
+            assert await reason(box.call(stranger, method, request)) == "HOLD_NOT_FOUND"
+    listed = await box.call(stranger, "ListHolds", inventory_pb2.ListHoldsRequest())
+    assert not listed.holds
+    assert await box.statuses(event) == {1: "HELD"}
+
+
+async def test_holds_are_listed_newest_first_page_by_page(box: Box) -> None:
+    events = [await box.opened() for _ in range(2)]
+    person = str(uuid7())
+    made = []
+    for n in range(5):
+        hold = await box.hold(events[n % 2], person, seats=[n])
+        made.append(hold.id)
+        await box.call(person, "ReleaseHold", inventory_pb2.ReleaseHoldRequest(hold_id=hold.id))
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = await box.call(
+            person, "ListHolds", inventory_pb2.ListHoldsRequest(limit=2, cursor=cursor)
+        )
+        assert len(page.holds) <= 2
+        seen += [hold.id for hold in page.holds]
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    assert seen == made[::-1]
+    one = inventory_pb2.ListHoldsRequest(event_id=events[0].event_id, limit=100)
+    assert [h.id for h in (await box.call(person, "ListHolds", one)).holds] == made[::2][::-1]
+    bad = inventory_pb2.ListHoldsRequest(cursor="ä?")
+    assert await reason(box.call(person, "ListHolds", bad)) == "INVALID_CURSOR"
+
+
+async def test_a_hold_is_extended_up_to_its_cap(box: Box) -> None:
+    event = await box.opened()
+    person = str(uuid7())
+    hold = await box.hold(event, person, seats=[1])
+
+    async def extend(seconds: int) -> inventory_pb2.Hold:
+        request = inventory_pb2.ExtendHoldRequest(hold_id=hold.id, seconds=seconds)
+        return (await box.call(person, "ExtendHold", request)).hold
+
+    assert await reason(extend(60)) == "HOLD_EXTENSION_LIMIT"  # less than it has
+    assert await reason(extend(-1)) == "INVALID_HOLD"
+    longer = await extend(700)
+    assert longer.expires_at.ToDatetime() > hold.expires_at.ToDatetime()
+    longest = await extend(100_000)
+    assert longest.expires_at == hold.extendable_until
+    assert await reason(extend(0)) == "HOLD_EXTENSION_LIMIT"
+    await box.let_expire(hold.id)
+    assert await reason(extend(0)) == "HOLD_EXPIRED"
+
+
+async def test_a_hold_is_released_in_part_and_then_whole(box: Box) -> None:
+    event = await box.opened(most=4)
+    person = str(uuid7())
+    hold = await box.hold(event, person, seats=[1, 2, 3], tickets=1)
+
+    async def release(*seats: str) -> inventory_pb2.Hold:
+        request = inventory_pb2.ReleaseHoldRequest(hold_id=hold.id, seat_ids=seats)
+        return (await box.call(person, "ReleaseHold", request)).hold
+
+    assert await reason(release("1", "4")) == "UNKNOWN_SEATS"
+    left = await release("1", "3")
+    assert (left.status, left.version, [line.seat_id for line in left.lines]) == (
+        "ACTIVE",
+        2,
+        ["2", ""],
+    )
+    assert await reason(release("1")) == "UNKNOWN_SEATS"
+    await box.hold(event, person, seats=[1, 3])
+    await box.check()
+    assert (await release()).status == "RELEASED"
+    assert (await release()).status == "RELEASED"
+    assert await reason(release("2")) == "HOLD_NOT_ACTIVE"
+    assert await box.pool(event) == (0, 0, 0)
+    assert await box.statuses(event) == {1: "HELD", 3: "HELD"}
+
+
+async def test_releasing_every_seat_one_by_one_releases_the_hold(box: Box) -> None:
+    event = await box.opened()
+    person = str(uuid7())
+    hold = await box.hold(event, person, seats=[1, 2])
+    for seat, status in (("1", "ACTIVE"), ("2", "RELEASED")):
+        request = inventory_pb2.ReleaseHoldRequest(hold_id=hold.id, seat_ids=[seat])
+        assert (await box.call(person, "ReleaseHold", request)).hold.status == status
+    assert await box.statuses(event) == {}
+
+
+async def test_a_booked_or_expired_hold_is_no_longer_its_owners_to_change(box: Box) -> None:
+    event = await box.opened()
+    person = str(uuid7())
+    saga = await Saga.begun(box, event, person, seats=[1])
+    due = await box.hold(event, person, seats=[2])
+    await box.let_expire(due.id)
+    await saga.send("Reserve")
+    for method, kind in (
+        ("ExtendHold", inventory_pb2.ExtendHoldRequest),
+        ("ReleaseHold", inventory_pb2.ReleaseHoldRequest),
+    ):
+        booked = box.call(person, method, kind(hold_id=saga.hold.id))
+        assert await reason(booked) == "HOLD_NOT_ACTIVE"
+        assert await reason(box.call(person, method, kind(hold_id=due.id))) == "HOLD_EXPIRED"

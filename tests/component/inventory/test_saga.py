@@ -1,0 +1,236 @@
+"""inventory_service: the commands of bookings' sagas."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+from parterre.inventory.v1 import inventory_pb2
+from parterre.messages.v1 import messages_pb2
+
+from chassis.ids import uuid7
+
+from .box import Box, Saga, reason
+
+
+async def test_a_sale_from_hold_to_sold_and_back(box: Box) -> None:
+    event = await box.opened()
+    person = str(uuid7())
+    saga = await Saga.begun(box, event, person, seats=[1, 2], tickets=3)
+    stages = [
+        ("Reserve", "RESERVED", {1: "RESERVED", 2: "RESERVED"}, (0, 3, 0), "BOOKED"),
+        ("Sell", "SOLD", {1: "SOLD", 2: "SOLD"}, (0, 0, 3), "BOOKED"),
+        ("Restock", "RESTOCKED", {}, (0, 0, 0), "RELEASED"),
+    ]
+    for command, outcome, seats, pool, status in stages:
+        for send in (saga.send, saga.send_again):  # sent again: answered again, done once
+            await send(command)
+            assert await box.answers() == [(outcome, "")]
+            assert await box.statuses(event) == seats
+            assert await box.pool(event) == pool
+            await box.check()
+        get = inventory_pb2.GetHoldRequest(hold_id=saga.hold.id)
+        assert (await box.call(person, "GetHold", get)).hold.status == status
+
+
+async def test_a_reserved_hold_leaves_room_for_another_live_one(box: Box) -> None:
+    event = await box.opened()
+    person = str(uuid7())
+    sagas = [await Saga.begun(box, event, person, seats=[n]) for n in range(2)]
+    assert await reason(box.hold(event, person, seats=[5])) == "HOLD_LIMIT"
+    await sagas[0].send("Reserve")
+    await box.hold(event, person, seats=[5])
+
+
+async def test_a_refused_capture_gives_everything_back_and_an_old_sell_comes_too_late(
+    box: Box,
+) -> None:
+    event = await box.opened()
+    saga = await Saga.begun(box, event, str(uuid7()), seats=[1], tickets=1)
+    await saga.send("Reserve", "Sell", "Unsell")
+    await saga.send_again("Unsell")
+    assert await box.statuses(event) == {1: "RESERVED"}
+    await saga.send_again("Sell", step=2)
+    assert await box.statuses(event) == {1: "RESERVED"}
+    await saga.send("Release")
+    await saga.send_again("Release")
+    await saga.send_again("Sell", step=2)
+    await saga.send_again("Reserve", step=1)
+    assert await box.statuses(event) == {}
+    assert await box.answers() == [
+        ("RESERVED", ""),
+        ("SOLD", ""),
+        ("UNSOLD", ""),
+        ("UNSOLD", ""),
+        ("RELEASED", ""),
+        ("RELEASED", ""),
+    ]
+
+
+async def test_an_answer_says_which_step_it_answers(box: Box) -> None:
+    event = await box.opened()
+    saga = await Saga.begun(box, event, str(uuid7()), seats=[1])
+    await box.tell(saga.message("Reserve", step=1), saga.message("Sell", step=3))
+    rows = await box.sql(
+        "SELECT body::jsonb->>'step' AS step FROM outbox WHERE type LIKE '%SeatsReply' ORDER BY id"
+    )
+    assert [row.step for row in rows] == ["1", "3"]
+
+
+async def test_a_release_that_overtakes_its_reserve_blocks_it(box: Box) -> None:
+    event = await box.opened()
+    saga = await Saga.begun(box, event, str(uuid7()), seats=[1])
+    await box.tell(saga.message("Release", step=2), saga.message("Reserve", step=1))
+    never = Saga(box, event, inventory_pb2.Hold(id=str(uuid7())), str(uuid7()))
+    await box.tell(never.message("Release", step=2), never.message("Reserve", step=1))
+    assert await box.answers() == [("RELEASED", "")] * 2
+    # Whatever is asked of a hold that never was: it has nothing to give.
+    never.step = 2
+    await never.send("Reserve", "Sell", "Unsell", "Restock", "Reclaim")
+    assert await box.answers() == [
+        ("RESERVE_REFUSED", "HOLD_RELEASED"),
+        ("SELL_REFUSED", "HOLD_RELEASED"),
+        ("UNSOLD", ""),
+        ("RESTOCKED", ""),
+        ("RECLAIM_REFUSED", "SEATS_UNAVAILABLE"),
+    ]
+    assert await box.statuses(event) == {}
+
+
+async def test_of_two_steps_at_once_in_any_order_the_newer_has_its_way(box: Box) -> None:
+    event = await box.opened(rows=1, seats=10, most=2)
+    sagas = [await Saga.begun(box, event, str(uuid7()), seats=[n]) for n in range(10)]
+    await asyncio.gather(
+        *(
+            box.tell(saga.message(name, step=step))
+            for saga in sagas
+            for name, step in (("Release", 2), ("Reserve", 1))
+        )
+    )
+    assert await box.statuses(event) == {}
+    assert Counter(outcome for outcome, _ in await box.answers())["RELEASED"] == 10
+
+
+async def test_a_reserve_is_refused_when_the_hold_changed_or_expired(box: Box) -> None:
+    event = await box.opened()
+    person = str(uuid7())
+    changed = await Saga.begun(box, event, person, seats=[1, 2])
+    part = inventory_pb2.ReleaseHoldRequest(hold_id=changed.hold.id, seat_ids=["2"])
+    await box.call(person, "ReleaseHold", part)
+    await changed.send("Reserve")
+    await box.tell(changed.message("Reserve", version=2))
+    late = await Saga.begun(box, event, person, seats=[3])
+    await box.let_expire(late.hold.id)
+    await late.send("Reserve")
+    closed = await Saga.begun(box, event, str(uuid7()), seats=[4])
+    await box.tell(messages_pb2.EventCancelled(event_id=event.event_id))
+    await closed.send("Reserve")
+    assert await box.answers() == [
+        ("RESERVE_REFUSED", "HOLD_CHANGED"),
+        ("RESERVED", ""),
+        ("RESERVE_REFUSED", "HOLD_EXPIRED"),
+        ("RESERVE_REFUSED", "EVENT_NOT_ON_SALE"),
+    ]
+
+
+async def test_another_booking_can_neither_take_nor_free_the_seats(box: Box) -> None:
+    event = await box.opened()
+    saga = await Saga.begun(box, event, str(uuid7()), seats=[1])
+    await saga.send("Reserve", "Sell")
+    await box.answers()
+    names = ("Reserve", "Sell", "Unsell", "Release", "Restock", "Reclaim")
+    await box.tell(*(saga.message(name, booking_id=str(uuid7())) for name in names))
+    assert [outcome for outcome, _reason in await box.answers()] == [
+        "RESERVE_REFUSED",
+        "SELL_REFUSED",
+        "UNSOLD",
+        "RELEASED",
+        "RESTOCKED",
+        "RECLAIM_REFUSED",
+    ]
+    assert await box.statuses(event) == {1: "SOLD"}
+
+
+async def test_a_late_payment_takes_the_same_seats_back(box: Box) -> None:
+    event = await box.opened(most=3)
+    person = str(uuid7())
+    saga = await Saga.begun(box, event, person, seats=[1, 2], tickets=1)
+    await saga.send("Reserve", "Release")
+    await box.hold(event, person, seats=[8, 9], tickets=1)  # up to the limit, meanwhile
+    await saga.send("Reclaim")
+    await saga.send_again("Reclaim")
+    await saga.send_again("Release", step=2)  # comes too late
+    assert (await box.answers())[2:] == [("RECLAIMED", "")] * 2
+    assert await box.statuses(event) == {1: "SOLD", 2: "SOLD", 8: "HELD", 9: "HELD"}
+    assert await box.pool(event) == (1, 0, 1)
+    await saga.send("Restock")
+    await saga.send_again("Reclaim", step=3)
+    assert await box.answers() == [("RESTOCKED", "")]
+    assert await box.statuses(event) == {8: "HELD", 9: "HELD"}
+
+
+async def test_a_late_payment_for_resold_places_changes_nothing(box: Box) -> None:
+    event = await box.opened(pools=(2,))
+    saga = await Saga.begun(box, event, str(uuid7()), seats=[1, 2])
+    crowd = await Saga.begun(box, event, str(uuid7()), seats=[5], tickets=2)
+    for each in (saga, crowd):
+        await each.send("Reserve", "Release")
+    thief = await box.hold(event, seats=[2], tickets=1)
+    await box.answers()
+    await saga.send("Reclaim")
+    await crowd.send("Reclaim")
+    assert await box.answers() == [("RECLAIM_REFUSED", "SEATS_UNAVAILABLE")] * 2
+    assert await box.statuses(event) == {2: "HELD"}
+    await box.let_expire(thief.id)  # a due hold is not in the way
+    # The same step once more succeeds now; as it had been refused, what follows is a Release.
+    await saga.send_again("Reclaim")
+    await crowd.send_again("Reclaim")
+    assert await box.answers() == [("RECLAIMED", "")] * 2
+    assert await box.statuses(event) == {1: "SOLD", 2: "SOLD", 5: "SOLD"}
+    for each in (saga, crowd):
+        await each.send("Release")
+        await each.send_again("Reclaim", step=3)
+    assert await box.answers() == [("RELEASED", "")] * 2
+    assert await box.statuses(event) == {}
+
+
+async def test_commands_in_any_order_and_number_leave_a_legal_history(box: Box) -> None:
+    event = await box.opened(rows=1, seats=6, pools=(6,), most=6)
+    pick = random.Random(7)
+    names = ("Reserve", "Sell", "Unsell", "Release", "Restock", "Reclaim")
+    sagas = [
+        await Saga.begun(box, event, str(uuid7()), seats=[2 * n, 2 * n + 1], tickets=2)
+        for n in range(3)
+    ]
+
+    async def buyer() -> None:
+        for _ in range(15):
+            await reason(box.hold(event, seats=pick.sample(range(6), 2), tickets=1))
+
+    async def harass(saga: Saga) -> None:
+        for _ in range(40):
+            name, newest = pick.choice(names), saga.step
+            await (saga.send(name) if pick.random() < 0.7 else saga.send_again(name, newest - 1))
+
+    async def expire() -> None:
+        for _ in range(15):
+            await box.sql(
+                "WITH due AS (UPDATE hold SET expires_at = clock_timestamp() - interval '1 s'"
+                " WHERE status = 'ACTIVE' RETURNING hold_id) UPDATE live_hold"
+                " SET expires_at = clock_timestamp() - interval '1 s' FROM due"
+                " WHERE due.hold_id = live_hold.hold_id"
+            )
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(harass(saga) for saga in sagas), buyer(), buyer(), expire())
+    await box.check()
+
+
+async def test_the_journal_can_only_grow(box: Box) -> None:
+    event = await box.opened()
+    await box.hold(event, seats=[1])
+    for statement in ("DELETE FROM seat_journal", "UPDATE seat_journal SET version = 9"):
+        with pytest.raises(Exception, match="permission denied"):
+            await box.sql(statement)
