@@ -284,6 +284,22 @@ class EventDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of an event."""
+
+    id: UUID  # random: it names the files
+    role: str  # BANNER or GALLERY
+    widths: Sequence[int]  # those it is kept in, ascending
+    width: int  # of the widest
+    height: int
+
+    def width_for(self, asked: int) -> int:
+        """The narrowest that is at least as wide as asked, else the widest; 0 asks for that."""
+        wide = [width for width in self.widths if 0 < asked <= width]
+        return wide[0] if wide else self.widths[-1]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """An event."""
 
@@ -297,6 +313,7 @@ class Event:
     cancel_reason: str
     version: int
     created_at: datetime
+    images: Sequence[Image]  # the banner first
 
     def is_seen_by(self, viewer: Person | None) -> bool:
         """Whether the viewer (None: nobody in particular) may know of it."""
@@ -307,9 +324,11 @@ class Event:
         return person.is_admin or person.id == self.organizer_id
 
     def summary(self) -> Event:
-        """As a list shows it: the beginning of its description, and no terms."""
+        """As a list shows it: the beginning of its description, no terms, and its banner alone."""
         description = self.draft.description[:SUMMARY_CHARACTERS]
-        return replace(self, draft=replace(self.draft, description=description, terms=""))
+        draft = replace(self.draft, description=description, terms="")
+        banner = [image for image in self.images if image.role == "BANNER"]
+        return replace(self, draft=draft, images=banner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from catalog_service import reopener
+from catalog_service.media import open_media
 from catalog_service.messaging import MESSAGES, QUEUES, encode
 from catalog_service.rpc import SERVICE, CatalogServicer
 from catalog_service.settings import Settings
+from catalog_service.uploads import Uploads
 from chassis.service import Chassis
 
 
@@ -21,5 +23,7 @@ async def catalog_service(settings: Settings) -> AsyncIterator[None]:
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
         await chassis.run("reopener", lambda: reopener.run(database))
-        await chassis.serve(SERVICE, CatalogServicer(database))
+        uploads = Uploads(database, open_media(settings))
+        await chassis.run("media", uploads.keep_tidy)
+        await chassis.serve(SERVICE, CatalogServicer(database, uploads))
         yield

@@ -1,11 +1,20 @@
 """Settings of catalog_service, from environment variables CATALOG_..."""
 
+from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """What the service needs to know: nothing of its own."""
+    """What the service needs to know."""
 
     model_config = SettingsConfigDict(env_prefix="CATALOG_")
+
+    # Where pictures are kept: file:///folder, or s3://bucket/prefix.
+    media_url: str
+    # Of an S3 that is not Amazon's; keys that are not given are looked for as AWS tools do.
+    media_endpoint: str | None = None
+    media_region: str | None = None
+    media_access_key: str | None = None
+    media_secret_key: SecretStr | None = None

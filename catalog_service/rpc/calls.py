@@ -15,6 +15,7 @@ from catalog_service.domain import (
     Person,
     VenueNotFoundError,
 )
+from catalog_service.uploads import Uploads
 from chassis.context import caller
 from chassis.database import Database
 from chassis.identity import Role
@@ -26,8 +27,9 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class Rpcs:
     """Some RPCs of the catalog; `CatalogServicer` has all of them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, uploads: Uploads) -> None:
         self._database = database
+        self._uploads = uploads
 
 
 def who_asks() -> Person:

@@ -24,6 +24,7 @@ from catalog_service.rpc.calls import (
     who_asks,
     who_looks,
 )
+from catalog_service.rpc.images import image_message
 from catalog_service.rpc.venues import venue_message
 from chassis.ids import parse_uuid
 
@@ -153,4 +154,5 @@ def event_message(event: domain.Event) -> catalog_pb2.Event:
         cancel_reason=event.cancel_reason,
         version=event.version,
         created_at=stamp(event.created_at),
+        images=map(image_message, event.images),
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 from catalog_service.domain import (
     Event,
     EventDraft,
+    Image,
     Person,
     RefundPolicy,
     Tier,
@@ -55,7 +56,12 @@ EVENT = (
                                            AND tier_section.tier_id = tier.id
                                          ORDER BY section_id))
                    ORDER BY tier.position)
-          FROM tier WHERE tier.event_id = event.id) AS tiers
+          FROM tier WHERE tier.event_id = event.id) AS tiers,
+       (SELECT json_agg(json_build_object(
+                   'id', image.id, 'role', image.role, 'widths', image.widths,
+                   'width', image.width, 'height', image.height)
+                   ORDER BY image.role, image.slot)
+          FROM image WHERE image.event_id = event.id AND image.state = 'STORED') AS images
   FROM event LEFT JOIN venue ON venue.id = event.venue_id
 """
 )
@@ -211,4 +217,5 @@ def event_of_row(row: DatabaseRow, venue: Venue | None) -> Event:
         cancel_reason=row.cancel_reason,
         version=row.version,
         created_at=row.created_at,
+        images=[Image(**{**image, "id": UUID(image["id"])}) for image in row.images or ()],
     )

@@ -6,20 +6,24 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from obstore.store import LocalStore
 from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
 from catalog_service import messaging, reopener
 from catalog_service.handlers import events
+from catalog_service.media import ObjectMedia
 from catalog_service.rpc import SERVICE, CatalogServicer
 from catalog_service.storage import listing
+from catalog_service.uploads import Uploads
 from chassis.broker import Broker
 from chassis.consumer import Consumer
 from chassis.database import Database, IntegrityError, Session
@@ -174,10 +178,11 @@ def tiers_of(hall: catalog_pb2.Venue) -> list[catalog_pb2.Tier]:
 
 
 @pytest.fixture
-async def catalog(make_database: MakeDatabase, serve: Serve) -> Catalog:
+async def catalog(make_database: MakeDatabase, serve: Serve, tmp_path: Path) -> Catalog:
     database = await make_database("catalog", encode=messaging.encode)
     stub = catalog_pb2_grpc.CatalogServiceStub
-    return Catalog(await serve("catalog", SERVICE, CatalogServicer(database), stub), database)
+    servicer = CatalogServicer(database, Uploads(database, ObjectMedia(LocalStore(tmp_path))))
+    return Catalog(await serve("catalog", SERVICE, servicer, stub), database)
 
 
 # --- venues ------------------------------------------------------------------------------------

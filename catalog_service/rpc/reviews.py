@@ -1,0 +1,48 @@
+"""What people who were there say of an event."""
+
+from __future__ import annotations
+
+from parterre.catalog.v1 import catalog_pb2
+
+from catalog_service.handlers import reviews as handlers
+from catalog_service.reviews import Review, ReviewDraft
+from catalog_service.rpc.calls import Call, Rpcs, event_id_of, stamp, who_asks, who_looks
+
+
+class ReviewRpcs(Rpcs):
+    """What people who were there say of an event."""
+
+    async def WriteReview(  # noqa: N802
+        self, request: catalog_pb2.WriteReviewRequest, _context: Call
+    ) -> catalog_pb2.WriteReviewResponse:
+        person, event_id = who_asks(), event_id_of(request.event_id)
+        draft = ReviewDraft(request.author.strip(), request.rating, request.text.strip())
+        review, created = await self._database.run(
+            lambda session: handlers.write_review(session, person, event_id, draft)
+        )
+        return catalog_pb2.WriteReviewResponse(review=_review_message(review), created=created)
+
+    async def ListReviews(  # noqa: N802
+        self, request: catalog_pb2.ListReviewsRequest, _context: Call
+    ) -> catalog_pb2.ListReviewsResponse:
+        viewer, event_id = who_looks(), event_id_of(request.event_id)
+        reviews, cursor = await self._database.run(
+            lambda session: handlers.list_reviews(
+                session, viewer, event_id, request.limit, request.cursor
+            )
+        )
+        return catalog_pb2.ListReviewsResponse(
+            reviews=map(_review_message, reviews), next_cursor=cursor
+        )
+
+
+def _review_message(review: Review) -> catalog_pb2.Review:
+    return catalog_pb2.Review(
+        id=str(review.id),
+        event_id=str(review.event_id),
+        author=review.draft.author,
+        rating=review.draft.rating,
+        text=review.draft.text,
+        created_at=stamp(review.created_at),
+        updated_at=stamp(review.updated_at),
+    )
