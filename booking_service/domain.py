@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MAX_WAIT_SECONDS = 20
 MAX_PAGE = 100
@@ -15,6 +17,10 @@ _TOKEN_LENGTH = 200
 _NAME_LENGTH = 100
 _EMAIL_LENGTH = 254
 _REASON_LENGTH = 500
+_GATE_LENGTH = 50
+_COUPON_CODE = re.compile(r"[A-Z0-9-]{3,40}", re.ASCII)
+_MOST_MONEY = 10**12
+_MOST_USES = 1_000_000
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -72,10 +78,64 @@ class HoldAlreadyBookedError(BookingError):
 
 
 class CouponUnknownError(BookingError):
-    """No such coupon."""
+    """The event has no such coupon."""
 
     kind = "INVALID"
     reason = "COUPON_UNKNOWN"
+
+
+class CouponNotValidError(BookingError):
+    """It is switched off, not valid yet, or not any more."""
+
+    kind = "INVALID"
+    reason = "COUPON_NOT_VALID"
+
+
+class CouponMinimumError(BookingError):
+    """The prices do not reach its minimum."""
+
+    kind = "INVALID"
+    reason = "COUPON_MINIMUM"
+
+
+class CouponUsedUpError(BookingError):
+    """It has been used as often as it may be, by all or by this customer."""
+
+    reason = "COUPON_USED_UP"
+
+
+class CouponExistsError(BookingError):
+    """The event has one of this code."""
+
+    reason = "COUPON_EXISTS"
+
+
+class CouponNotFoundError(BookingError):
+    """The event has none of this code."""
+
+    kind = "NOT_FOUND"
+    reason = "COUPON_NOT_FOUND"
+
+
+class InvalidCouponError(BookingError):
+    """A coupon that can't be."""
+
+    kind = "INVALID"
+    reason = "INVALID_COUPON"
+
+
+class EventNotFoundError(BookingError):
+    """There is none on sale, or it is not the caller's."""
+
+    kind = "NOT_FOUND"
+    reason = "EVENT_NOT_FOUND"
+
+
+class ForbiddenError(BookingError):
+    """For admins only."""
+
+    kind = "FORBIDDEN"
+    reason = "FORBIDDEN"
 
 
 class InvalidPaymentMethodError(BookingError):
@@ -131,6 +191,12 @@ class EventIsCancelledError(BookingError):
     """The event was called off."""
 
     reason = "EVENT_IS_CANCELLED"
+
+
+class TicketAdmittedError(BookingError):
+    """Somebody went in with a ticket of the booking."""
+
+    reason = "TICKET_ADMITTED"
 
 
 class CancellationClosedError(BookingError):
@@ -244,6 +310,46 @@ class Event:
     tax_basis_points: int
     refund_policy: RefundPolicy
     version: int
+    ends_at: datetime | None = None  # None: published before this was told
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What is added for the house: a share of what the tickets cost, and so much for each."""
+
+    basis_points: int = 0  # 250 are 2.5 %
+    per_ticket: int = 0  # minor units
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """A coupon of an event; None is no limit."""
+
+    code: str
+    kind: str  # PERCENT, FIXED
+    value: int  # whole percent, or minor units
+    min_total: int | None  # minor units
+    max_discount: int | None  # minor units
+    usage_limit: int | None
+    per_customer_limit: int | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+    active: bool
+    used: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CouponChange:
+    """What to change of a coupon; None stays, and a limit of 0 is no limit."""
+
+    active: bool | None
+    usage_limit: int | None
+    per_customer_limit: int | None
+    min_total: int | None
+    max_discount: int | None
+    valid_from: datetime | None
+    valid_to: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +379,30 @@ class Booking:
     refund_policy: RefundPolicy
     event: Event
     created_at: datetime
+    coupon_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """What a step adds to an event's figures on one day, for one tier or the booking as a whole."""
+
+    event_id: UUID
+    day: date  # in the event's time zone
+    tier_id: str = ""  # empty: the booking as a whole
+    tier: str = ""
+    bookings: int = 0  # ever confirmed
+    confirmed: int = 0  # in that state now, as the next three
+    failed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    tickets: int = 0  # good now
+    sold: int = 0  # tickets minted
+    admitted: int = 0
+    amount: int = 0  # prices of the tickets that are good now, minor units
+    gross: int = 0  # paid, minor units, as the next three
+    refunded: int = 0
+    discount: int = 0
+    tax: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,16 +426,156 @@ def half_up(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def price_of(lines: Sequence[Line], tax_basis_points: int, currency: str) -> Price:
-    """What the lines cost. Tax is reckoned once, on the booking; 1300 basis points are 13 %."""
-    subtotal = sum(line.price * line.quantity for line in lines)
-    discount = fees = 0
-    tax = half_up((subtotal - discount) * tax_basis_points, 10_000)
-    return Price(subtotal, discount, tax, fees, subtotal - discount + tax + fees, currency)
+def subtotal_of(lines: Sequence[Line]) -> int:
+    """The sum of the lines' prices, as they were when the hold was made; minor units."""
+    return sum(line.price * line.quantity for line in lines)
 
 
-def refund_of(total: int, policy: RefundPolicy, starts_at: datetime, now: datetime) -> int:
+def price_of(
+    lines: Sequence[Line],
+    tax_basis_points: int,
+    currency: str,
+    *,
+    coupon: Coupon | None = None,
+    fees: Fees | None = None,
+) -> Price:
+    """What the lines cost: their prices, less the coupon, plus tax and fees on what is left.
+
+    Discount, tax and the fees' share are each reckoned once, on the booking, and rounded half up
+    to a whole minor unit; 1300 basis points are 13 %. The fee for each ticket is for those that
+    have a price. With nothing left to pay for there is no fee: a gift costs nothing.
+    """
+    fees = fees or Fees()
+    subtotal = subtotal_of(lines)
+    discount = discount_of(coupon, subtotal) if coupon else 0
+    left = subtotal - discount
+    tax = half_up(left * tax_basis_points, 10_000)
+    fee = 0
+    if left:
+        priced = sum(line.quantity for line in lines if line.price)
+        fee = half_up(left * fees.basis_points, 10_000) + priced * fees.per_ticket
+    return Price(subtotal, discount, tax, fee, left + tax + fee, currency)
+
+
+def discount_of(coupon: Coupon, subtotal: int) -> int:
+    """What the coupon takes off, minor units: never more than its cap, nor than there is."""
+    taken = coupon.value if coupon.kind == "FIXED" else half_up(subtotal * coupon.value, 100)
+    return min(taken, subtotal, subtotal if coupon.max_discount is None else coupon.max_discount)
+
+
+def check_usable(coupon: Coupon, subtotal: int, now: datetime, used_by_customer: int) -> None:
+    """Says why the coupon can't be used at `now` (the database's), if so.
+
+    Raises:
+        CouponNotValidError, CouponMinimumError, CouponUsedUpError.
+    """
+    if not coupon.active:
+        raise CouponNotValidError("The coupon is not valid.", coupon_code="was switched off")
+    if coupon.valid_from is not None and now < coupon.valid_from:
+        raise CouponNotValidError("The coupon is not valid yet.", coupon_code="is not valid yet")
+    if coupon.valid_to is not None and now >= coupon.valid_to:
+        raise CouponNotValidError("The coupon has expired.", coupon_code="has expired")
+    if coupon.min_total is not None and subtotal < coupon.min_total:
+        raise CouponMinimumError(
+            "The coupon is for larger bookings.",
+            coupon_code=f"needs prices of at least {coupon.min_total} in minor units",
+        )
+    if coupon.usage_limit is not None and coupon.used >= coupon.usage_limit:
+        raise CouponUsedUpError("The coupon has been used up.")
+    if coupon.per_customer_limit is not None and used_by_customer >= coupon.per_customer_limit:
+        raise CouponUsedUpError("You have used the coupon as often as one may.")
+
+
+def check_coupon(coupon: Coupon) -> Coupon:
+    """A new coupon, with its code in capitals.
+
+    Raises:
+        InvalidCouponError: names the fields.
+    """
+    coupon = replace(coupon, code=coupon.code.upper())
+    wrong: dict[str, str] = {}
+    if not _COUPON_CODE.fullmatch(coupon.code):
+        wrong["code"] = "must have 3-40 letters, digits and hyphens"
+    if coupon.kind not in {"PERCENT", "FIXED"}:
+        wrong["kind"] = "must be PERCENT or FIXED"
+    most = 100 if coupon.kind == "PERCENT" else _MOST_MONEY
+    if not 1 <= coupon.value <= most:
+        wrong["value"] = f"must be 1-{most}"
+    for field, limit, most in (
+        ("min_total", coupon.min_total, _MOST_MONEY),
+        ("max_discount", coupon.max_discount, _MOST_MONEY),
+        ("usage_limit", coupon.usage_limit, _MOST_USES),
+        ("per_customer_limit", coupon.per_customer_limit, _MOST_USES),
+    ):
+        if limit is not None and not 1 <= limit <= most:
+            wrong[field] = f"must be 1-{most}"
+    if coupon.valid_from and coupon.valid_to and coupon.valid_from >= coupon.valid_to:
+        wrong["valid_to"] = "must be after valid_from"
+    if wrong:
+        raise InvalidCouponError("This coupon can't be.", **wrong)
+    return coupon
+
+
+def check_coupon_change(change: CouponChange) -> None:
+    """Makes sure that limits are in range; 0 takes one away.
+
+    Raises:
+        InvalidCouponError: names the fields.
+    """
+    wrong = {
+        field: f"must be 0-{most}"
+        for field, limit, most in (
+            ("min_total", change.min_total, _MOST_MONEY),
+            ("max_discount", change.max_discount, _MOST_MONEY),
+            ("usage_limit", change.usage_limit, _MOST_USES),
+            ("per_customer_limit", change.per_customer_limit, _MOST_USES),
+        )
+        if limit is not None and not 0 <= limit <= most
+    }
+    if wrong:
+        raise InvalidCouponError("This coupon can't be.", **wrong)
+
+
+def check_gate(gate: str) -> None:
+    """Makes sure that a gate's name is short enough.
+
+    Raises:
+        InvalidTicketError: it has more than 50 characters.
+    """
+    if len(gate) > _GATE_LENGTH:
+        raise InvalidTicketError(
+            "The gate's name is too long.", gate=f"must have at most {_GATE_LENGTH} characters"
+        )
+
+
+def day_of(now: datetime, timezone: str) -> date:
+    """The day it is where the event is; where the zone is not known here, the day in UTC."""
+    try:
+        return now.astimezone(ZoneInfo(timezone)).date()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return now.astimezone(UTC).date()
+
+
+def ticket_sales(
+    event: Event, lines: Sequence[Line], day: date, sign: int, *, minted: bool
+) -> Sequence[Sale]:
+    """The figures of tickets that became good (`sign` 1) or are not any more (-1), by tier."""
+    tiers: dict[str, Sale] = {}
+    for line in lines:
+        known = tiers.get(line.tier_id) or Sale(event.id, day, line.tier_id, line.tier)
+        tiers[line.tier_id] = replace(
+            known,
+            tickets=known.tickets + sign * line.quantity,
+            sold=known.sold + (line.quantity if minted else 0),
+            amount=known.amount + sign * line.quantity * line.price,
+        )
+    return list(tiers.values())
+
+
+def refund_of(paid: int, policy: RefundPolicy, starts_at: datetime, now: datetime) -> int:
     """What goes back to a customer who cancels at `now` (the database's), minor units.
+
+    `paid` is what has not gone back already: the policy's share is of that.
 
     Raises:
         CancellationClosedError: it is too late.
@@ -314,7 +584,7 @@ def refund_of(total: int, policy: RefundPolicy, starts_at: datetime, now: dateti
         raise CancellationClosedError(
             f"Bookings can be cancelled until {policy.until_hours_before} hours before the start."
         )
-    return half_up(total * policy.percent, 100)
+    return half_up(paid * policy.percent, 100)
 
 
 def new_reference() -> str:
@@ -322,9 +592,9 @@ def new_reference() -> str:
     return "PT-" + "".join(secrets.choice(_CROCKFORD) for _ in range(8))
 
 
-def refund_id_of(payment_id: UUID) -> UUID:
-    """The id of the one refund a booking's cancellation makes, the same at every try."""
-    return uuid5(payment_id, "cancellation")
+def refund_id_of(payment_id: UUID, number: int) -> UUID:
+    """The id of the `number`th refund (from 1) the saga asks for, the same at every try."""
+    return uuid5(payment_id, "cancellation" if number <= 1 else f"cancellation {number}")
 
 
 def check_instrument(method: str, token: str, *, method_field: str) -> Instrument:
@@ -474,6 +744,7 @@ class RefundPayment:
 
     booking: Booking
     step: int
+    number: int  # which refund of the saga's, from 1
     amount: int  # minor units
     reason: str
 
@@ -487,3 +758,4 @@ class BookingEnded:
     reason: str
     amount: int  # paid, or given back; minor units
     lines: Sequence[Line]
+    version: int  # the saga's: an older ending never overwrites a newer one

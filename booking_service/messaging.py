@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,7 +11,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from booking_service import handlers
 from booking_service.domain import (
     AuthorizePayment,
     Booking,
@@ -26,9 +25,11 @@ from booking_service.domain import (
     VoidPayment,
     refund_id_of,
 )
+from booking_service.handlers import bookings, sagas
+from booking_service.handlers.sagas import Answer
 from booking_service.saga import Facts, Happening
 from booking_service.wakeups import Wakeups
-from chassis.consumer import Handlers
+from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
 
@@ -62,26 +63,38 @@ _PAYMENT_OUTCOMES: Mapping[int, Happening] = {
 def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
     """What each queue's messages do."""
 
-    async def on_seats_reply(session: Session, message: messages_pb2.SeatsReply) -> None:
-        happening = _SEATS_OUTCOMES[message.outcome]
-        facts = Facts(step=message.step, reason=message.reason)
-        await handlers.hear(session, wakeups, UUID(message.booking_id), happening, facts)
+    async def on_replies(session: Session, messages: Sequence[Message]) -> None:
+        await sagas.hear(session, wakeups, [_answer(message) for message in messages])
 
-    async def on_payment_reply(session: Session, message: messages_pb2.PaymentReply) -> None:
-        happening = _PAYMENT_OUTCOMES[message.outcome]
-        facts = Facts(step=message.step, reason=message.reason, action_url=message.action_url)
-        await handlers.hear(session, wakeups, UUID(message.booking_id), happening, facts)
-
+    together = Together(on_replies)
     return {
         "booking.replies": {
-            messages_pb2.SeatsReply: on_seats_reply,
-            messages_pb2.PaymentReply: on_payment_reply,
+            messages_pb2.SeatsReply: together,
+            messages_pb2.PaymentReply: together,
+            messages_pb2.PaymentRefunded: together,
         },
         "booking.events": {
             messages_pb2.EventPublished: on_event_published,
             messages_pb2.EventCancelled: on_event_cancelled,
         },
     }
+
+
+def _answer(message: Message) -> Answer:
+    match message:
+        case messages_pb2.SeatsReply():
+            happening = _SEATS_OUTCOMES[message.outcome]
+            facts = Facts(step=message.step, reason=message.reason)
+        case messages_pb2.PaymentReply():
+            happening = _PAYMENT_OUTCOMES[message.outcome]
+            facts = Facts(step=message.step, reason=message.reason, action_url=message.action_url)
+        case messages_pb2.PaymentRefunded():
+            happening = Happening.PAID_BACK
+            kept = message.captured_amount - message.refunded_amount
+            facts = Facts(kept=kept, detail=message.reason)
+        case _:
+            raise TypeError(f"{type(message).__name__} is no reply")
+    return Answer(UUID(message.booking_id), happening, facts)
 
 
 async def on_event_published(session: Session, message: messages_pb2.EventPublished) -> None:
@@ -98,13 +111,14 @@ async def on_event_published(session: Session, message: messages_pb2.EventPublis
         tax_basis_points=message.tax_basis_points,
         refund_policy=RefundPolicy(policy.until_hours_before, policy.percent),
         version=message.version,
+        ends_at=message.ends_at.ToDatetime(UTC) if message.HasField("ends_at") else None,
     )
-    await handlers.remember_event(session, event)
+    await bookings.remember_event(session, event)
 
 
 async def on_event_cancelled(session: Session, message: messages_pb2.EventCancelled) -> None:
     """An event was called off."""
-    await handlers.call_off(session, UUID(message.event_id), message.reason)
+    await bookings.call_off(session, UUID(message.event_id), message.reason)
 
 
 def encode(message: object) -> Outgoing:
@@ -132,11 +146,11 @@ def _written(message: object) -> Message:
             written = messages_pb2.VoidPayment(
                 payment_id=str(booking.payment_id), booking_id=str(booking.id), step=step
             )
-        case RefundPayment(booking, step, amount, reason):
+        case RefundPayment(booking, step, number, amount, reason):
             written = messages_pb2.RefundPayment(
                 payment_id=str(booking.payment_id),
                 booking_id=str(booking.id),
-                refund_id=str(refund_id_of(booking.payment_id)),
+                refund_id=str(refund_id_of(booking.payment_id, number)),
                 amount=amount,
                 reason=reason,
                 step=step,
@@ -198,6 +212,7 @@ def _ended(message: BookingEnded) -> messages_pb2.BookingEnded:
         reason=message.reason,
         amount=types_pb2.Money(amount=message.amount, currency=currency),
         lines=[line_message(line, currency) for line in message.lines],
+        version=message.version,
     )
 
 

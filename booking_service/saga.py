@@ -615,6 +615,21 @@ def states_of(status: str) -> Sequence[State]:
     return [state for state in State if customer_status(state) == status]
 
 
+def is_paid(saga: Saga) -> bool:
+    """Whether the booking was paid for, or was confirmed with nothing to pay, whatever came after.
+
+    A payment that is undone on the way back, before the booking was a sale, was none.
+    """
+    return saga.state in _CANCELLING | {State.CONFIRMED, State.CANCELLED}
+
+
+def came_to_nothing(saga: Saga) -> bool:
+    """Whether it ended with nothing bought: not paid, or all of the money went back."""
+    if saga.state is State.CANCELLED:
+        return saga.refunded == saga.amount
+    return saga.state in FINAL
+
+
 def needs_customer(saga: Saga) -> bool:
     """Whether it goes on only when the customer does something."""
     return saga.state is State.AWAITING_PAYMENT or bool(saga.action_url)

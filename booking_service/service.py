@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from booking_service import clockwork
+from booking_service.domain import Fees
 from booking_service.messaging import MESSAGES, encode, queues
 from booking_service.rpc import SERVICE, BookingServicer, Holds
 from booking_service.settings import Settings
@@ -30,6 +31,8 @@ async def booking_service(settings: Settings) -> AsyncIterator[None]:
             await chassis.consume(queue, handlers, database, MESSAGES)
         await chassis.run("deadlines", lambda: clockwork.keep_deadlines(database, wakeups))
         await chassis.run("cancelled-events", lambda: clockwork.keep_telling(database, wakeups))
+        await chassis.run("sales", lambda: clockwork.keep_folding(database))
         holds = Holds(chassis.client("inventory", settings.inventory_address))
-        await chassis.serve(SERVICE, BookingServicer(database, wakeups, holds.fetch, keys))
+        fees = Fees(settings.fee_basis_points, settings.fee_per_ticket)
+        await chassis.serve(SERVICE, BookingServicer(database, wakeups, holds.fetch, keys, fees))
         yield

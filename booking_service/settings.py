@@ -1,6 +1,6 @@
 """Settings of booking_service, from environment variables BOOKING_..."""
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings
@@ -17,3 +17,7 @@ class Settings(ServiceSettings):
     ticket_key: SecretStr
     # Public keys (32 bytes, base64url) of before, whose tickets are still good; JSON list.
     ticket_old_keys: tuple[str, ...] = ()
+    # What the house adds to a booking: hundredths of a percent of what is paid for the tickets, and
+    # so many minor units of the event's currency for each that has a price.
+    fee_basis_points: int = Field(default=0, ge=0, le=10_000)
+    fee_per_ticket: int = Field(default=0, ge=0, le=10**9)

@@ -17,13 +17,14 @@ from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from booking_service import clockwork, messaging, storage
-from booking_service.domain import Hold, HoldNotFoundError, Line, Ticket, UnknownBookingError
+from booking_service import clockwork, messaging
+from booking_service.domain import Fees, Hold, HoldNotFoundError, Line, Ticket, UnknownBookingError
 from booking_service.rpc import SERVICE, BookingServicer, Holds
+from booking_service.storage import events, tickets, underway
 from booking_service.tickets import TicketKeys
 from booking_service.wakeups import Wakeups
 from chassis.broker import Broker
-from chassis.consumer import Consumer, Received
+from chassis.consumer import Consumer, Received, Together
 from chassis.context import caller
 from chassis.database import Database, IntegrityError
 from chassis.errors import RemoteError
@@ -52,12 +53,13 @@ class Box:
         self.wakeups = Wakeups()
         self.holds: dict[UUID, Hold] = {}
         self.inventory_is_down = False
+        self.fees = Fees()
         self.event_id = uuid7()
         self.queues = messaging.queues(self.wakeups)
         self.caller: Caller
 
     async def open(self, serve: Serve) -> None:
-        servicer = BookingServicer(self.database, self.wakeups, self.fetch_hold, KEYS)
+        servicer = BookingServicer(self.database, self.wakeups, self.fetch_hold, KEYS, self.fees)
         self.caller = await serve("booking", SERVICE, servicer, booking_pb2_grpc.BookingServiceStub)
 
     async def fetch_hold(self, hold_id: UUID) -> Hold:
@@ -74,8 +76,11 @@ class Box:
         """Handles a message in a transaction of its own."""
         async with (database or self.database).transaction() as session:
             for handlers in self.queues.values():
-                if type(message) in handlers:
-                    await handlers[type(message)](session, message)
+                handle = handlers.get(type(message))
+                if isinstance(handle, Together):
+                    await handle.handle(session, [message])
+                elif handle is not None:
+                    await handle(session, message)
 
     async def publish(self, **changes: Any) -> None:
         facts = {
@@ -639,7 +644,7 @@ async def test_an_event_that_is_called_off_ends_every_booking_batch_by_batch(box
     await box.hears(messages_pb2.EventCancelled(event_id=str(box.event_id), reason="rain"))
     await box.paid(confirmed, Payment.OUTCOME_CAPTURED)
     async with box.database.transaction() as session:
-        assert len(await storage.lock_of_event(session, box.event_id, 2)) == 2
+        assert len(await underway.lock_of_event(session, box.event_id, 2)) == 2
     assert await clockwork.tell_once(box.database, box.wakeups) == 4
     assert await clockwork.tell_once(box.database, box.wakeups) == 0
 
@@ -660,13 +665,13 @@ async def test_an_event_that_is_called_off_ends_every_booking_batch_by_batch(box
         refunds = [body for type, body in await box.sent(booking) if type == "RefundPayment"]
         assert [body["amount"] for body in refunds] == ["135600"]
     async with box.database.transaction() as session:
-        assert await storage.unsettled_events(session, 10) == [box.event_id]
+        assert await events.unsettled(session, 10) == [box.event_id]
         await session.execute(
             "UPDATE cancelled_event SET cancelled_at = cancelled_at - interval '6 minutes'"
         )
     await clockwork.tell_once(box.database, box.wakeups)
     async with box.database.transaction() as session:
-        assert await storage.unsettled_events(session, 10) == []
+        assert await events.unsettled(session, 10) == []
 
 
 async def test_a_payment_after_the_event_was_called_off_goes_back(box: Box) -> None:
@@ -754,15 +759,15 @@ async def test_two_deadline_loops_never_take_the_same_saga(
 async def test_two_valid_tickets_for_a_seat_are_impossible(box: Box) -> None:
     booking = await box.to_confirmed()
     async with box.database.transaction() as session:
-        underway = await storage.lock_by_id(session, UUID(booking.id))
-    assert underway is not None
+        locked = await underway.lock_by_ids(session, [UUID(booking.id)])
+    [held] = locked.values()
     again = Ticket(uuid7(), 0, booking.lines[0].seat_id, "")
     with pytest.raises(IntegrityError):
         async with box.database.transaction() as session:
-            await storage.add_tickets(session, underway.booking, [again])
+            tickets.add(session, [(held.booking, [again])])
     await box.cancel(booking)
     async with box.database.transaction() as session:
-        await storage.add_tickets(session, underway.booking, [again])
+        tickets.add(session, [(held.booking, [again])])
 
 
 # --- seeing ----------------------------------------------------------------------------------

@@ -1,0 +1,225 @@
+"""Bookings, for those who buy them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from uuid import UUID
+
+from parterre.booking.v1 import booking_pb2
+
+from booking_service import saga
+from booking_service.domain import (
+    MAX_WAIT_SECONDS,
+    Attendee,
+    Hold,
+    HoldNotFoundError,
+    InvalidFilterError,
+    check_cancellation,
+    check_instrument,
+)
+from booking_service.handlers import bookings as handlers
+from booking_service.messaging import line_message
+from booking_service.rpc import shapes
+from booking_service.rpc.servicer import (
+    Call,
+    Servicer,
+    caller_id,
+    check_limit,
+    from_cursor,
+    is_admin,
+    states_of,
+    to_cursor,
+)
+from booking_service.storage import bookings, sagas
+from booking_service.storage.bookings import BookingView
+from chassis.context import seconds_left
+from chassis.database import Session
+from chassis.errors import RemoteError
+from chassis.idempotency import once
+from chassis.ids import parse_uuid
+
+_FIRST_POLL_SECONDS = 0.25
+_SLOWEST_POLL_SECONDS = 1.0
+# Kept back of the caller's deadline, so that a booking that did not move is still answered.
+_MARGIN_SECONDS = 0.5
+
+
+class Bookings(Servicer):
+    """Bookings."""
+
+    async def QuoteBooking(  # noqa: N802 - the proto's name
+        self,
+        request: booking_pb2.QuoteBookingRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> booking_pb2.QuoteBookingResponse:
+        hold = await self._fetch_hold(_hold_id(request.hold_id))
+        async with self._database.transaction() as session:
+            price = await handlers.quote(
+                session,
+                hold,
+                caller_id(),
+                coupon_code=request.coupon_code,
+                fees=self._fees,
+            )
+        lines = [line_message(line, hold.currency) for line in hold.lines]
+        return booking_pb2.QuoteBookingResponse(lines=lines, price=shapes.price(price))
+
+    async def CreateBooking(  # noqa: N802 - the proto's name
+        self, request: booking_pb2.CreateBookingRequest, context: Call
+    ) -> booking_pb2.CreateBookingResponse:
+        instrument = check_instrument(
+            request.payment_method, request.payment_token, method_field="payment_method"
+        )
+        attendees = [
+            Attendee(attendee.seat_id, attendee.name.strip(), attendee.email.strip())
+            for attendee in request.attendees
+        ]
+        # Asked before the transaction, but judged within it: a replay is answered as it was the
+        # first time, whatever has become of the hold and of inventory since.
+        hold: Hold | RemoteError | HoldNotFoundError
+        try:
+            hold = await self._fetch_hold(_hold_id(request.hold_id))
+        except (RemoteError, HoldNotFoundError) as error:
+            hold = error
+
+        async def work(session: Session) -> booking_pb2.CreateBookingResponse:
+            if isinstance(hold, Exception):
+                raise hold
+            made = await handlers.make(
+                session,
+                hold,
+                caller_id(),
+                instrument,
+                attendees,
+                coupon_code=request.coupon_code,
+                fees=self._fees,
+            )
+            return booking_pb2.CreateBookingResponse(booking=shapes.booking(made))
+
+        return await once(self._database, request, booking_pb2.CreateBookingResponse, work, context)
+
+    async def GetBooking(  # noqa: N802 - the proto's name
+        self,
+        request: booking_pb2.GetBookingRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> booking_pb2.GetBookingResponse:
+        view = await self._read(request.reference)
+        wait = min(request.wait_seconds, MAX_WAIT_SECONDS, (seconds_left() or 0) - _MARGIN_SECONDS)
+        if wait > 0 and _moves_by_itself(view):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    view = await self._await_rest(request.reference, view)
+        # Read once more where it ran out of time: cheaper than a stale answer.
+        if _moves_by_itself(view) and wait > 0:
+            view = await self._read(request.reference)
+        return booking_pb2.GetBookingResponse(booking=shapes.booking(view))
+
+    async def ListBookings(  # noqa: N802 - the proto's name
+        self,
+        request: booking_pb2.ListBookingsRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> booking_pb2.ListBookingsResponse:
+        limit = check_limit(request.limit)
+        states = states_of(request.status)
+        event_id = parse_uuid(request.event_id) if request.event_id else None
+        if request.event_id and event_id is None:
+            raise InvalidFilterError("No such event.", event_id="must be a UUID")
+        async with self._database.transaction() as session:
+            views = await bookings.of_customer(
+                session,
+                caller_id(),
+                states=states,
+                event_id=event_id,
+                before=from_cursor(request.cursor),
+                limit=limit + 1,
+            )
+        return booking_pb2.ListBookingsResponse(
+            bookings=[shapes.booking(view) for view in views[:limit]],
+            next_cursor=to_cursor(views[limit - 1].booking.id) if len(views) > limit else "",
+        )
+
+    async def CancelBooking(  # noqa: N802 - the proto's name
+        self, request: booking_pb2.CancelBookingRequest, context: Call
+    ) -> booking_pb2.CancelBookingResponse:
+        check_cancellation(request.reason)
+
+        async def work(session: Session) -> booking_pb2.CancelBookingResponse:
+            await handlers.cancel(
+                session,
+                self._wakeups,
+                request.reference,
+                caller_id(),
+                is_admin=is_admin(),
+                reason=request.reason,
+            )
+            view = await self._find(session, request.reference)
+            return booking_pb2.CancelBookingResponse(booking=shapes.booking(view))
+
+        return await once(self._database, request, booking_pb2.CancelBookingResponse, work, context)
+
+    async def AttemptPayment(  # noqa: N802 - the proto's name
+        self, request: booking_pb2.AttemptPaymentRequest, context: Call
+    ) -> booking_pb2.AttemptPaymentResponse:
+        instrument = check_instrument(request.method, request.payment_token, method_field="method")
+
+        async def work(session: Session) -> booking_pb2.AttemptPaymentResponse:
+            await handlers.new_attempt(
+                session, self._wakeups, request.reference, caller_id(), instrument
+            )
+            view = await self._find(session, request.reference)
+            return booking_pb2.AttemptPaymentResponse(booking=shapes.booking(view))
+
+        return await once(
+            self._database, request, booking_pb2.AttemptPaymentResponse, work, context
+        )
+
+    async def GetTimeline(  # noqa: N802 - the proto's name
+        self,
+        request: booking_pb2.GetTimelineRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> booking_pb2.GetTimelineResponse:
+        async with self._database.transaction() as session:
+            view = await self._find(session, request.reference)
+            rows = await sagas.timeline_of(session, view.booking.id)
+        reply = booking_pb2.GetTimelineResponse()
+        for row in rows:
+            entry = reply.entries.add(
+                state=row.state,
+                step=row.step,
+                outcome=row.outcome,
+                attempt=row.attempt,
+                detail=row.detail,
+            )
+            entry.at.FromDatetime(row.at)
+        return reply
+
+    async def _read(self, reference: str) -> BookingView:
+        async with self._database.transaction() as session:
+            return await self._find(session, reference)
+
+    async def _await_rest(self, reference: str, view: BookingView) -> BookingView:
+        """The booking once it has come to rest; no transaction is open while it moves."""
+        pause = _FIRST_POLL_SECONDS
+        with self._wakeups.of(view.booking.id) as moved:
+            while True:
+                moved.clear()
+                view = await self._read(reference)
+                if not _moves_by_itself(view):
+                    return view
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await moved.wait()
+                pause = min(pause * 2, _SLOWEST_POLL_SECONDS)
+
+
+def _moves_by_itself(view: BookingView) -> bool:
+    """Whether it has neither ended nor needs the customer."""
+    return view.saga.state not in saga.ENDINGS and not saga.needs_customer(view.saga)
+
+
+def _hold_id(text: str) -> UUID:
+    hold_id = parse_uuid(text)
+    if hold_id is None:
+        raise HoldNotFoundError("There is no such hold.")
+    return hold_id

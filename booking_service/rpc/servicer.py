@@ -1,0 +1,126 @@
+"""What every part of the servicer has."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from uuid import UUID
+
+import grpc
+from parterre.booking.v1 import booking_pb2_grpc
+
+from booking_service import saga
+from booking_service.domain import (
+    MAX_PAGE,
+    BookingNotFoundError,
+    EventNotFoundError,
+    Fees,
+    InvalidCursorError,
+    InvalidFilterError,
+)
+from booking_service.rpc.holds import FetchHold
+from booking_service.storage import bookings
+from booking_service.storage.bookings import BookingView
+from booking_service.tickets import TicketKeys
+from booking_service.wakeups import Wakeups
+from chassis.context import caller
+from chassis.database import Database, Session
+from chassis.identity import Role
+from chassis.ids import parse_uuid
+
+Call = grpc.aio.ServicerContext[Any, Any]
+
+
+class Servicer(booking_pb2_grpc.BookingServiceServicer):
+    """Holds what the RPCs need."""
+
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        fetch_hold: FetchHold,
+        keys: TicketKeys,
+        fees: Fees,
+    ) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._fetch_hold = fetch_hold
+        self._keys = keys
+        self._fees = fees
+
+    async def _find(self, session: Session, reference: str) -> BookingView:
+        """The booking, if the caller may see it.
+
+        Raises:
+            BookingNotFoundError: there is none for them.
+        """
+        view = await bookings.find(session, reference, caller_id=caller_id(), sees_all=is_admin())
+        if view is None:
+            raise BookingNotFoundError("There is no such booking.")
+        return view
+
+
+def caller_id() -> UUID:
+    """Who calls."""
+    return UUID(caller().subject)
+
+
+def is_admin() -> bool:
+    """Whether an admin calls."""
+    return caller().role is Role.ADMIN
+
+
+def event_id_of(text: str) -> UUID:
+    """An event's id.
+
+    Raises:
+        EventNotFoundError: it can't be one.
+    """
+    event_id = parse_uuid(text)
+    if event_id is None:
+        raise EventNotFoundError("There is no such event.")
+    return event_id
+
+
+def check_limit(limit: int) -> int:
+    """A page's size.
+
+    Raises:
+        InvalidFilterError: it is not 1-100.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidFilterError("No such page.", limit=f"must be 1-{MAX_PAGE}")
+    return limit
+
+
+def states_of(status: str) -> list[saga.State] | None:
+    """The states a public status stands for; None: any.
+
+    Raises:
+        InvalidFilterError: there is no such status.
+    """
+    if not status:
+        return None
+    states = list(saga.states_of(status))
+    if not states:
+        raise InvalidFilterError("No such status.", status="is not a booking's status")
+    return states
+
+
+def from_cursor(cursor: str) -> UUID | None:
+    """The id that a cursor stands for.
+
+    Raises:
+        InvalidCursorError: it is none of ours.
+    """
+    if not cursor:
+        return None
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError as error:
+        raise InvalidCursorError("Not a cursor of ours.", cursor="is not valid") from error
+
+
+def to_cursor(id: UUID) -> str:
+    """A cursor that stands for an id."""
+    return base64.urlsafe_b64encode(id.bytes).rstrip(b"=").decode()

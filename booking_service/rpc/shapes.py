@@ -1,0 +1,122 @@
+"""Domain values as the contract writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from parterre.booking.v1 import booking_pb2
+
+from booking_service import saga
+from booking_service.domain import Attendee, Coupon, Event, Price
+from booking_service.messaging import line_message, timestamp
+from booking_service.storage import events, tickets
+from booking_service.storage.bookings import BookingView
+from booking_service.tickets import Claims, TicketKeys
+from chassis.database import Row
+
+
+def price(it: Price) -> booking_pb2.Price:
+    """What a booking costs."""
+    return booking_pb2.Price(
+        subtotal=it.subtotal,
+        discount=it.discount,
+        tax=it.tax,
+        fees=it.fees,
+        total=it.total,
+        currency=it.currency,
+    )
+
+
+def booked_event(it: Event) -> booking_pb2.BookedEvent:
+    """The event as the booking knows it."""
+    shown = booking_pb2.BookedEvent(
+        id=str(it.id),
+        title=it.title,
+        place=it.place,
+        starts_at=timestamp(it.starts_at),
+        timezone=it.timezone,
+    )
+    if it.ends_at is not None:
+        shown.ends_at.CopyFrom(timestamp(it.ends_at))
+    return shown
+
+
+def booking(view: BookingView) -> booking_pb2.Booking:
+    """A booking."""
+    it, state = view.booking, view.saga
+    status = saga.customer_status(state.state)
+    shown = booking_pb2.Booking(
+        id=str(it.id),
+        reference=it.reference,
+        status=status,
+        reason=state.reason,
+        event=booked_event(it.event),
+        lines=[line_message(line, it.price.currency) for line in view.lines],
+        price=price(it.price),
+        created_at=timestamp(it.created_at),
+        hold_id=str(it.hold_id),
+        customer_id=str(it.customer_id),
+        attendees=_people(view.attendees),
+        coupon_code=it.coupon_code,
+        refunded_amount=state.refunded,
+    )
+    if status == "PENDING":
+        shown.expires_at.CopyFrom(timestamp(state.pay_by))
+    if state.amount:
+        shown.payment.CopyFrom(
+            booking_pb2.BookingPayment(
+                id=str(it.payment_id),
+                status=state.payment_status,
+                method=view.method,
+                action_url=state.action_url,
+                attempt=state.attempt,
+                refused_because=state.refused_because,
+            )
+        )
+    return shown
+
+
+def _people(attendees: Iterable[Attendee]) -> list[booking_pb2.Attendee]:
+    return [
+        booking_pb2.Attendee(seat_id=attendee.seat_id, name=attendee.name, email=attendee.email)
+        for attendee in attendees
+    ]
+
+
+def ticket(row: Row, keys: TicketKeys) -> booking_pb2.Ticket:
+    """A ticket with its token, signed."""
+    claims = Claims(row.ticket_id, row.event_id, row.seat_id, row.version)
+    shown = booking_pb2.Ticket(
+        id=str(row.ticket_id),
+        line=line_message(tickets.line_of(row), row.currency),
+        status=row.status,
+        token=keys.sign(claims),
+        attendee_name=row.attendee_name,
+        gate=row.gate,
+        event=booked_event(events.event_of(row)),
+        booking_reference=row.reference,
+    )
+    if row.admitted_at is not None:
+        shown.admitted_at.CopyFrom(timestamp(row.admitted_at))
+    return shown
+
+
+def coupon(it: Coupon) -> booking_pb2.Coupon:
+    """A coupon; what has no limit is absent."""
+    shown = booking_pb2.Coupon(
+        code=it.code,
+        kind=it.kind,
+        value=it.value,
+        min_total=it.min_total,
+        max_discount=it.max_discount,
+        usage_limit=it.usage_limit,
+        per_customer_limit=it.per_customer_limit,
+        active=it.active,
+        used=it.used,
+        created_at=timestamp(it.created_at),
+    )
+    if it.valid_from is not None:
+        shown.valid_from.CopyFrom(timestamp(it.valid_from))
+    if it.valid_to is not None:
+        shown.valid_to.CopyFrom(timestamp(it.valid_to))
+    return shown

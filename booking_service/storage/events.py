@@ -1,0 +1,108 @@
+"""Events as bookings know them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from uuid import UUID
+
+from booking_service.domain import Event, RefundPolicy
+from chassis.database import Row, Session
+
+# An older version that arrives late never overwrites a newer one.
+_SAVE = """
+INSERT INTO event (event_id, organizer_id, title, place, starts_at, ends_at, timezone, currency,
+                   tax_basis_points, until_hours_before, percent, version)
+VALUES (:event_id, :organizer_id, :title, :place, :starts_at, :ends_at, :timezone, :currency,
+        :tax_basis_points, :until_hours_before, :percent, :version)
+    ON CONFLICT (event_id) DO UPDATE
+   SET organizer_id = excluded.organizer_id, title = excluded.title, place = excluded.place,
+       starts_at = excluded.starts_at, ends_at = excluded.ends_at, timezone = excluded.timezone,
+       currency = excluded.currency, tax_basis_points = excluded.tax_basis_points,
+       percent = excluded.percent, until_hours_before = excluded.until_hours_before,
+       version = excluded.version
+ WHERE event.version < excluded.version
+"""
+_CANCEL = """
+INSERT INTO cancelled_event (event_id, reason) VALUES (:event_id, :reason) ON CONFLICT DO NOTHING
+"""
+COLUMNS = """
+       event.event_id, event.organizer_id, event.title, event.place, event.starts_at,
+       event.ends_at, event.timezone, event.currency AS event_currency, event.tax_basis_points,
+       event.version AS event_version, event.until_hours_before AS event_hours,
+       event.percent AS event_percent
+"""
+_FIND = f"""
+SELECT {COLUMNS}, cancelled_event.event_id IS NOT NULL AS off, clock_timestamp() AS now
+  FROM event LEFT JOIN cancelled_event USING (event_id) WHERE event_id = :event_id
+"""  # noqa: S608 - put together from constants
+_SOLD_BY = """
+SELECT currency, timezone FROM event
+ WHERE event_id = :event_id AND (organizer_id = :caller_id OR CAST(:sees_all AS boolean))
+"""
+_UNSETTLED = """
+SELECT event_id FROM cancelled_event WHERE settled_at IS NULL ORDER BY cancelled_at LIMIT :limit
+"""
+# Five minutes are far longer than any transaction that did not see the cancellation may live.
+_SETTLE = """
+UPDATE cancelled_event SET settled_at = clock_timestamp()
+ WHERE event_id = :event_id AND settled_at IS NULL
+   AND cancelled_at < clock_timestamp() - interval '5 minutes'
+   AND NOT EXISTS (SELECT FROM saga WHERE saga.event_id = :event_id AND NOT event_off
+                                      AND state NOT IN ('FAILED', 'EXPIRED', 'CANCELLED'))
+"""
+
+
+async def save(session: Session, event: Event) -> None:
+    """Remembers an event, unless something newer is known."""
+    policy = event.refund_policy
+    facts = asdict(event) | asdict(policy)
+    del facts["refund_policy"], facts["id"]
+    await session.execute(_SAVE, event_id=event.id, **facts)
+
+
+async def cancel(session: Session, event_id: UUID, reason: str) -> None:
+    """Notes that an event was called off."""
+    await session.execute(_CANCEL, event_id=event_id, reason=reason)
+
+
+async def find(session: Session, event_id: UUID) -> tuple[Event, bool, datetime] | None:
+    """The event, whether it was called off, and what time it is."""
+    row = await session.first(_FIND, event_id=event_id)
+    return (event_of(row), row.off, row.now) if row else None
+
+
+async def sold_by(
+    session: Session, event_id: UUID, caller_id: UUID, *, sees_all: bool
+) -> tuple[str, str] | None:
+    """Currency and time zone of an event the caller sells, or of any if they see all."""
+    row = await session.first(_SOLD_BY, event_id=event_id, caller_id=caller_id, sees_all=sees_all)
+    return (row.currency, row.timezone) if row else None
+
+
+async def unsettled(session: Session, limit: int) -> Sequence[UUID]:
+    """Events that were called off and may have bookings that were not told, oldest first."""
+    return [row.event_id for row in await session.all(_UNSETTLED, limit=limit)]
+
+
+async def settle(session: Session, event_id: UUID) -> None:
+    """Notes that no booking is left to be told, once that can't change any more."""
+    await session.execute(_SETTLE, event_id=event_id)
+
+
+def event_of(row: Row) -> Event:
+    """The event a row has among its columns."""
+    return Event(
+        row.event_id,
+        row.organizer_id,
+        row.title,
+        row.place,
+        row.starts_at,
+        row.timezone,
+        row.event_currency,
+        row.tax_basis_points,
+        RefundPolicy(row.event_hours, row.event_percent),
+        row.event_version,
+        row.ends_at,
+    )

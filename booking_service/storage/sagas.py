@@ -1,0 +1,114 @@
+"""Sagas and their timelines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from booking_service.domain import Instrument
+from booking_service.saga import Entry, Saga, State
+from chassis.database import Row, Session
+
+# Beyond so many lines a timeline keeps only what moved the saga, not what was repeated or ignored.
+_CHATTER_ENTRIES = 400
+_TIMELINE_ENTRIES = 500
+
+COLUMNS = """
+       saga.state, saga.amount, saga.pay_by, saga.deadline_at, saga.version, saga.step,
+       saga.attempt, saga.resends, saga.ending, saga.reason, saga.event_off, saga.paid_late,
+       saga.refund, saga.action_url, saga.payment_status, saga.refused_because, saga.refunds,
+       saga.refunded, saga.method, saga.token
+"""
+# The sagas are locked; the version is what they were when that was done.
+_SAVE = """
+UPDATE saga
+   SET state = new.state, deadline_at = new.deadline_at, version = new.version, step = new.step,
+       attempt = new.attempt, resends = new.resends, ending = new.ending, reason = new.reason,
+       event_off = new.event_off, paid_late = new.paid_late, refund = new.refund,
+       refunds = new.refunds, refunded = new.refunded, action_url = new.action_url,
+       payment_status = new.payment_status, refused_because = new.refused_because,
+       method = coalesce(new.method, saga.method),
+       token = CASE WHEN new.state = 'SECURING' THEN saga.token ELSE '' END
+  FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS new (
+           booking_id uuid, was integer, state text, deadline_at timestamptz, version integer,
+           step integer, attempt smallint, resends integer, ending text, reason text,
+           event_off boolean, paid_late boolean, refund bigint, refunds integer, refunded bigint,
+           action_url text, payment_status text, refused_because text, method text)
+ WHERE saga.booking_id = new.booking_id AND saga.version = new.was
+"""
+_ADD_ENTRIES = """
+INSERT INTO timeline (booking_id, entry_no, at, state, step, outcome, attempt, detail)
+SELECT booking_id, entry_no, clock_timestamp(), state, step, outcome, attempt, detail
+  FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS new (
+           booking_id uuid, entry_no integer, state text, step text, outcome text,
+           attempt smallint, detail text)
+"""
+_TIMELINE = """
+SELECT at, state, step, outcome, attempt, detail FROM timeline
+ WHERE booking_id = :booking_id ORDER BY entry_no LIMIT :limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A saga's new version, and the lines of its timeline that led there."""
+
+    booking_id: UUID
+    was: int  # the version it had when it was locked
+    saga: Saga
+    entries: Sequence[tuple[int, Entry]]  # each with the version it led to
+    instrument: Instrument | None  # of a new attempt
+
+
+async def save(session: Session, changes: Sequence[Change]) -> bool:
+    """Writes sagas and their timelines; False: one was changed by somebody else meanwhile."""
+    rows: list[dict[str, Any]] = [
+        asdict(change.saga)
+        | {
+            "booking_id": str(change.booking_id),
+            "was": change.was,
+            "method": change.instrument.method if change.instrument else None,
+        }
+        for change in changes
+    ]
+    entries = [
+        asdict(entry) | {"booking_id": str(change.booking_id), "entry_no": number}
+        for change in changes
+        for number, entry in change.entries
+        if entry.outcome in {"DONE", "REFUSED"} or number <= _CHATTER_ENTRIES
+    ]
+    session.defer(_ADD_ENTRIES, rows=json.dumps(entries))
+    result = await session.execute(_SAVE, rows=json.dumps(rows, default=str))
+    return result.rowcount == len(changes)
+
+
+async def timeline_of(session: Session, booking_id: UUID) -> Sequence[Row]:
+    """A booking's timeline, oldest first."""
+    return await session.all(_TIMELINE, booking_id=booking_id, limit=_TIMELINE_ENTRIES)
+
+
+def saga_of(row: Row) -> Saga:
+    """The saga a row has among its columns."""
+    return Saga(
+        State(row.state),
+        row.amount,
+        row.pay_by,
+        row.deadline_at,
+        row.version,
+        row.step,
+        row.attempt,
+        row.resends,
+        State(row.ending) if row.ending else None,
+        row.reason,
+        row.event_off,
+        row.paid_late,
+        row.refund,
+        row.action_url,
+        row.payment_status,
+        row.refused_because,
+        row.refunds,
+        row.refunded,
+    )
