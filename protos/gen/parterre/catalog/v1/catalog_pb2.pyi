@@ -174,7 +174,7 @@ Global___Section: _TypeAlias = Section  # noqa: Y015
 
 @_typing.final
 class Row(_message.Message):
-    """A row of seats."""
+    """A row of seats. In requests its places are named, or counted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -182,8 +182,18 @@ class Row(_message.Message):
     SEATS_FIELD_NUMBER: _builtins.int
     XS_FIELD_NUMBER: _builtins.int
     YS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    NUMBERING_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """Unique in the section."""
+    count: _builtins.int
+    """In requests, without `seats`: how many places."""
+    numbering: _builtins.str
+    """In requests, with `count`: FORWARD (also when empty), BACKWARD, ODD or EVEN."""
+    start: _builtins.int
+    """In requests, with `count`: the lowest number; absent: 1, or 2 where they are EVEN."""
     @_builtins.property
     def seats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """As printed, side by side; an empty one is a gap where no seat is."""
@@ -196,6 +206,10 @@ class Row(_message.Message):
     def ys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """In answers: y of each, gaps included."""
 
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In requests, with `count`: numbers that have no seat and leave a gap."""
+
     def __init__(
         self,
         *,
@@ -203,12 +217,18 @@ class Row(_message.Message):
         seats: _abc.Iterable[_builtins.str] | None = ...,
         xs: _abc.Iterable[_builtins.float] | None = ...,
         ys: _abc.Iterable[_builtins.float] | None = ...,
+        count: _builtins.int = ...,
+        numbering: _builtins.str = ...,
+        start: _builtins.int | None = ...,
+        missing: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "seats", b"seats", "xs", b"xs", "ys", b"ys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "count", b"count", "label", b"label", "missing", b"missing", "numbering", b"numbering", "seats", b"seats", "start", b"start", "xs", b"xs", "ys", b"ys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
+    _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start) -> _WhichOneofReturnType__start | None: ...
 
 Global___Row: _TypeAlias = Row  # noqa: Y015
 
