@@ -47,12 +47,16 @@ __all__ = [
     "Result",
     "Row",
     "Session",
+    "Statement",
     "is_lost",
     "is_overload",
     "is_transient",
 ]
 
 T = TypeVar("T")
+
+# SQL and its parameters, for `Session.together`.
+Statement = tuple[str, Mapping[str, Any]]
 
 # What the database refuses with; `sqlstate` says why, None that it could not be asked.
 DatabaseError = psycopg.Error
@@ -136,6 +140,7 @@ class Session:
         self._deferred: list[Command] = []
         self._savepoints = 0
         self.outgoing: list[object] = []
+        self.noted: list[object] = []
         self.after_commit: list[Callable[[], None]] = []
 
     async def execute(self, sql: str, /, **parameters: Any) -> Result:
@@ -146,6 +151,14 @@ class Session:
         """Runs a statement once for each of `rows`, in one round trip."""
         if rows:
             await self._run([command(sql, row) for row in rows])
+
+    async def together(self, *statements: Statement) -> Sequence[Result]:
+        """Runs statements in one round trip; gives what each of them gave.
+
+        After one that fails, those behind it do not run.
+        """
+        results = await self._run([command(sql, parameters) for sql, parameters in statements])
+        return results[len(results) - len(statements) :]
 
     async def all(self, sql: str, /, **parameters: Any) -> Sequence[Row]:
         """Every row of the result."""
@@ -212,6 +225,10 @@ class Session:
         """Sends a message of the domain when, and only if, the transaction commits."""
         self.outgoing.append(message)
 
+    def note(self, fact: object) -> None:
+        """Tells `Database.when_noted` of something, within the process, once it has committed."""
+        self.noted.append(fact)
+
     async def _run(self, commands: list[Command]) -> list[Result]:
         if self._ended:
             raise RuntimeError("the transaction has ended")
@@ -272,6 +289,8 @@ class Database:
         self.schema = schema
         self._encode = encode
         self.outbox_filled = asyncio.Event()
+        # Gets what transactions noted, after each commit.
+        self.when_noted: Callable[[Sequence[object]], None] | None = None
         self.failpoint = armed(schema)
         options = " ".join(
             f"-c {name}={value}"
@@ -320,6 +339,8 @@ class Database:
         if session.outgoing:
             self.failpoint(AFTER_COMMIT)
             self.outbox_filled.set()
+        if session.noted and self.when_noted is not None:
+            self.when_noted(session.noted)
         for callback in session.after_commit:
             callback()
 

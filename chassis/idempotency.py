@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from chassis.context import caller
-from chassis.database import Database, Session
+from chassis.database import Database, Result, Row, Session, Statement
 from chassis.errors import DomainError, ServiceError
 
 ReplyT = TypeVar("ReplyT", bound=Message)
@@ -33,6 +34,24 @@ _FIND_SQL = (
 _STORE_SQL = """
 INSERT INTO idempotency (subject, key, fingerprint, reply, refusal)
 VALUES (:subject, :key, :fingerprint, :reply, CAST(:refusal AS jsonb))
+"""
+
+
+# As the three above, for many requests at once.
+_LOCK_EACH_SQL = """
+SELECT pg_try_advisory_xact_lock(hashtextextended(scope, 0))
+  FROM unnest(CAST(:scopes AS text[])) WITH ORDINALITY AS each (scope, place) ORDER BY place
+"""
+_FIND_EACH_SQL = """
+SELECT subject, key, fingerprint, reply, refusal
+  FROM unnest(CAST(:subjects AS text[]), CAST(:keys AS text[])) AS each (subject, key)
+  JOIN idempotency USING (subject, key)
+"""
+_STORE_EACH_SQL = """
+INSERT INTO idempotency (subject, key, fingerprint, reply, refusal)
+SELECT * FROM unnest(CAST(:subjects AS text[]), CAST(:keys AS text[]),
+                     CAST(:fingerprints AS bytea[]), CAST(:replies AS bytea[]),
+                     CAST(:refusals AS jsonb[]))
 """
 
 
@@ -63,28 +82,15 @@ async def once(
 
     async def guarded(session: Session) -> ReplyT | StoredRefusalError | Exception:
         if not await session.scalar(_LOCK_SQL, scope=f"{database.schema}:{subject}:{key}"):
-            raise ServiceError(
-                "CONFLICT",
-                "IDEMPOTENCY_IN_PROGRESS",
-                "The first request with this key is still running.",
-            )
+            raise _in_progress()
         stored = await session.first(_FIND_SQL, subject=subject, key=key)
         if stored is not None:
-            if stored.fingerprint != fingerprint:
-                raise ServiceError(
-                    "INVALID",
-                    "IDEMPOTENCY_KEY_REUSED",
-                    "This key was used with another request before.",
-                )
+            known = _recalled(stored, fingerprint)
             call.set_trailing_metadata((REPLAYED,))
-            if stored.reply is not None:
-                return reply_type.FromString(stored.reply)
-            refusal = stored.refusal
-            return StoredRefusalError(
-                refusal["kind"], refusal["reason"], refusal["detail"], **refusal["metadata"]
-            )
+            return known if isinstance(known, StoredRefusalError) else reply_type.FromString(known)
         reply: ReplyT | None = None
         refused: Exception | None = None
+        refusal: str | None = None
         sent = len(session.outgoing)
         try:
             async with session.savepoint():
@@ -92,7 +98,7 @@ async def once(
         except Exception as error:
             if not isinstance(error, DomainError) or error.kind not in _STORED_KINDS:
                 raise
-            refused = error
+            refused, refusal = error, _refusal(error)
             del session.outgoing[sent:]
         session.defer(
             _STORE_SQL,
@@ -100,7 +106,7 @@ async def once(
             key=key,
             fingerprint=fingerprint,
             reply=None if reply is None else reply.SerializeToString(),
-            refusal=None if refused is None else _refusal(refused),
+            refusal=refusal,
         )
         return refused or reply  # type: ignore[return-value]  # one of them is set
 
@@ -108,6 +114,125 @@ async def once(
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request that came with a key."""
+
+    subject: str
+    key: str
+    fingerprint: bytes
+
+
+def claim(request: Message, subject: str) -> Claim | None:
+    """The person's claim on the key of the request; None where it has none."""
+    key: str = request.idempotency_key  # type: ignore[attr-defined]  # every such request has it
+    return Claim(subject, key, _fingerprint(request)) if key else None
+
+
+class Claims:
+    """What `once` does, for many requests that share a transaction.
+
+    Run `looks` in it first and hand the results to `read`; `store` comes last.
+    """
+
+    def __init__(self, schema: str, claims: Sequence[Claim | None]) -> None:
+        self._schema = schema
+        # Of the same key twice in one batch the first is the first.
+        self._places: dict[tuple[str, str], int] = {}
+        self._claims: dict[int, Claim] = {}
+        self.answers: dict[int, bytes | ServiceError] = {}
+        for place, each in enumerate(claims):
+            if each is None:
+                continue
+            if (each.subject, each.key) in self._places:
+                self.answers[place] = _in_progress()
+            else:
+                self._places[each.subject, each.key] = place
+                self._claims[place] = each
+
+    @property
+    def looks(self) -> Sequence[Statement]:
+        """What has to be run, in this order; nothing where no request came with a key."""
+        if not self._claims:
+            return ()
+        subjects = [each.subject for each in self._claims.values()]
+        keys = [each.key for each in self._claims.values()]
+        scopes = [f"{self._schema}:{subject}:{key}" for subject, key in self._places]
+        return (
+            (_LOCK_EACH_SQL, {"scopes": scopes}),
+            (_FIND_EACH_SQL, {"subjects": subjects, "keys": keys}),
+        )
+
+    def read(self, results: Sequence[Result]) -> None:
+        """Takes in what `looks` gave: `answers` are the requests' that are answered by it.
+
+        An answer is the reply that was stored, serialized; a StoredRefusalError; or a refusal of
+        the key: IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_REUSED.
+        """
+        if not results:
+            return
+        locked, found = results
+        for (place, _claim), (is_locked,) in zip(self._claims.items(), locked, strict=True):
+            if not is_locked:
+                self.answers[place] = _in_progress()
+        for row in found:
+            place = self._places[row.subject, row.key]
+            if place in self.answers:
+                continue
+            try:
+                self.answers[place] = _recalled(row, self._claims[place].fingerprint)
+            except ServiceError as error:
+                self.answers[place] = error
+
+    def store(self, outcomes: Mapping[int, bytes | DomainError]) -> Statement | None:
+        """Keeps replies, serialized, and refusals, by the requests' places."""
+        kept = {
+            place: outcome
+            for place, outcome in outcomes.items()
+            if place in self._claims
+            and place not in self.answers
+            and (isinstance(outcome, bytes) or outcome.kind in _STORED_KINDS)
+        }
+        if not kept:
+            return None
+        claims = [self._claims[place] for place in kept]
+        return _STORE_EACH_SQL, {
+            "subjects": [each.subject for each in claims],
+            "keys": [each.key for each in claims],
+            "fingerprints": [each.fingerprint for each in claims],
+            "replies": [each if isinstance(each, bytes) else None for each in kept.values()],
+            "refusals": [
+                None if isinstance(each, bytes) else _refusal(each) for each in kept.values()
+            ],
+        }
+
+
+def _in_progress() -> ServiceError:
+    return ServiceError(
+        "CONFLICT",
+        "IDEMPOTENCY_IN_PROGRESS",
+        "The first request with this key is still running.",
+    )
+
+
+def _recalled(stored: Row, fingerprint: bytes) -> bytes | StoredRefusalError:
+    """The reply, serialized, or the refusal that was stored.
+
+    Raises:
+        ServiceError: IDEMPOTENCY_KEY_REUSED.
+    """
+    if stored.fingerprint != fingerprint:
+        raise ServiceError(
+            "INVALID", "IDEMPOTENCY_KEY_REUSED", "This key was used with another request before."
+        )
+    if stored.reply is not None:
+        return bytes(stored.reply)
+    refusal = stored.refusal
+    return StoredRefusalError(
+        refusal["kind"], refusal["reason"], refusal["detail"], **refusal["metadata"]
+    )
 
 
 def _fingerprint(request: Message) -> bytes:
@@ -118,8 +243,7 @@ def _fingerprint(request: Message) -> bytes:
     return hashlib.sha256(request.DESCRIPTOR.full_name.encode() + b"\0" + body).digest()
 
 
-def _refusal(error: Exception) -> str:
-    assert isinstance(error, DomainError)  # noqa: S101 - narrows the type; checked by the caller
+def _refusal(error: DomainError) -> str:
     return json.dumps(
         {
             "kind": error.kind,
