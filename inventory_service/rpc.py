@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from binascii import Error as NotBase64
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -14,35 +15,37 @@ from cachetools import LRUCache
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from parterre.types.v1 import types_pb2
 
-from chassis.context import caller
-from chassis.database import Database, Session
-from chassis.idempotency import once
+from chassis.context import caller, seconds_left
+from chassis.database import Database
+from chassis.idempotency import REPLAYED, Claims, claim
 from chassis.ids import parse_uuid
+from inventory_service.coalescer import Coalescer, TryAgain
 from inventory_service.domain import (
     BestAvailable,
-    DueHoldsInTheWayError,
     Hold,
     HoldOrder,
     HoldTerms,
     InvalidCursorError,
-    InventoryError,
     Layout,
     TooManyEventsError,
     UnknownSectionError,
     invalid_hold,
     unknown_tier,
 )
-from inventory_service.handlers import events, expiring, making, owning
+from inventory_service.handlers import events, owning
+from inventory_service.handlers.expiring import expire_holds
+from inventory_service.handlers.making import Asked, Replayed, make_holds
 from inventory_service.storage import availability, holds
 from inventory_service.storage.events import Layouts
+from inventory_service.verdicts import Retried
 
 SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 _PAGE = 20
 _MAX_PAGE = 100
 _MAX_EVENTS = 100
 _MAPS_KEPT = 32
-# How often a hold is tried while due holds are in its way: each time up to a hundred are expired.
-_TRIES = 6
+# How long a hold waits for its turn, where the caller does not say.
+_SECONDS = 5.0
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
@@ -54,6 +57,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self._database = database
         self._terms = terms
         self._layouts = Layouts()
+        self._coalescer: Coalescer[Asked, Hold | Replayed] = Coalescer(self._make, self._expire)
         self._maps: LRUCache[UUID, inventory_pb2.SeatMap] = LRUCache(_MAPS_KEPT)
 
     async def GetSeatMap(  # noqa: N802 - the proto's name
@@ -124,24 +128,41 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self, request: inventory_pb2.CreateHoldRequest, context: Call
     ) -> inventory_pb2.CreateHoldResponse:
         order = _order(request)
+        asked = Asked(order, claim(request, str(order.customer_id)))
+        left = seconds_left()
+        answer = await self._coalescer.submit(
+            order.event_id, asked, seconds=_SECONDS if left is None else left
+        )
+        if isinstance(answer, Hold):
+            return inventory_pb2.CreateHoldResponse(hold=_hold(answer))
+        context.set_trailing_metadata((REPLAYED,))
+        if isinstance(answer.answer, Exception):
+            raise answer.answer
+        return inventory_pb2.CreateHoldResponse.FromString(answer.answer)
 
-        async def work(session: Session) -> inventory_pb2.CreateHoldResponse:
-            hold = await making.create_hold(session, self._layouts, self._terms, order)
-            return inventory_pb2.CreateHoldResponse(hold=_hold(hold))
+    async def _make(
+        self, event_id: UUID, asked: Sequence[Asked], *, alone: bool
+    ) -> Sequence[Hold | Replayed | TryAgain | Exception]:
+        """The coalescer's work."""
+        claims = Claims(self._database.schema, [each.claim for each in asked])
+        async with self._database.transaction() as session:
+            answers = await make_holds(
+                session,
+                self._layouts,
+                self._terms,
+                event_id,
+                asked,
+                claims=claims,
+                write=_written,
+                alone=alone,
+            )
+        return [
+            TryAgain(answer.refusal, answer.due) if isinstance(answer, Retried) else answer
+            for answer in answers
+        ]
 
-        refusal: InventoryError | None = None
-        for _ in range(_TRIES):
-            try:
-                return await once(
-                    self._database, request, inventory_pb2.CreateHoldResponse, work, context
-                )
-            except DueHoldsInTheWayError as error:
-                refusal = error.refusal
-                await self._database.run(
-                    partial(expiring.expire_holds, event_id=order.event_id, hold_ids=error.due)
-                )
-        assert refusal is not None  # noqa: S101 - narrows the type; the loop ends no other way
-        raise refusal
+    async def _expire(self, event_id: UUID, hold_ids: Sequence[UUID]) -> None:
+        await self._database.run(partial(expire_holds, event_id=event_id, hold_ids=hold_ids))
 
     async def GetHold(  # noqa: N802 - the proto's name
         self,
@@ -250,6 +271,10 @@ def _order(request: inventory_pb2.CreateHoldRequest) -> HoldOrder:
             raise unknown_tier(f"general.{index}.tier_id")
         general.append((tier_id, tickets.quantity))
     return HoldOrder(event_id, _person(), tuple(request.seat_ids), best, tuple(general))
+
+
+def _written(hold: Hold) -> bytes:
+    return inventory_pb2.CreateHoldResponse(hold=_hold(hold)).SerializeToString()
 
 
 def _hold(hold: Hold) -> inventory_pb2.Hold:

@@ -1,213 +1,353 @@
-"""Making a hold."""
+"""Making holds: those for one event that arrive together, in one transaction."""
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from chassis.database import Session
+from chassis.database import Result, Session, Statement
+from chassis.errors import DomainError, overloaded
+from chassis.idempotency import Claim, Claims, StoredRefusalError
 from chassis.ids import uuid7
+from inventory_service.changes import noted
 from inventory_service.domain import (
-    BestAvailable,
-    CustomerLimitError,
-    DueHoldsInTheWayError,
+    EventNotFoundError,
+    EventNotOnSaleError,
     Hold,
-    HoldLimitError,
     HoldOrder,
     HoldTerms,
+    InvalidHoldError,
+    InventoryError,
     Layout,
-    Line,
-    NoAdjacentSeatsError,
-    NotEnoughCapacityError,
     SalesClosedError,
-    SeatsUnavailableError,
-    Section,
-    spread,
 )
-from inventory_service.handlers.events import find_on_sale
-from inventory_service.seating import best_runs
-from inventory_service.storage import holds, limits, pools, seats
+from inventory_service.seating import choose, free_mask
+from inventory_service.storage import making
 from inventory_service.storage.events import Layouts
+from inventory_service.storage.making import Look, Made
+from inventory_service.verdicts import (
+    Granted,
+    Hindered,
+    Outrun,
+    Request,
+    Retried,
+    Truth,
+    Verdict,
+    judge,
+    reconsider,
+    understand,
+)
 
-# Best available: how often a run is tried that others may be at, and how often all is read anew.
-_RUNS = 20
-
-_READS = 3
+# How often seats are chosen anew in one transaction where another process was faster.
+_CHOICES = 4
 
 
-async def create_hold(
-    session: Session, layouts: Layouts, terms: HoldTerms, order: HoldOrder
-) -> Hold:
-    """Holds what was ordered, all or nothing.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An order, and the claim on its idempotency key where it came with one."""
+
+    order: HoldOrder
+    claim: Claim | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The answer that was given under the key before: a reply, serialized, or a refusal."""
+
+    answer: bytes | Exception
+
+
+Answer = Hold | Replayed | Retried | Exception
+
+
+async def make_holds(
+    session: Session,
+    layouts: Layouts,
+    terms: HoldTerms,
+    event_id: UUID,
+    asked: Sequence[Asked],
+    *,
+    claims: Claims,
+    write: Callable[[Hold], bytes],
+    alone: bool,
+) -> Sequence[Answer]:
+    """Holds what was ordered, each order all or nothing, and answers each in its place.
+
+    All orders are for one event, `claims` are theirs, and `write` serializes a reply. An answer is
+    the hold; what was answered before; the refusal (INVALID_HOLD, EVENT_NOT_FOUND,
+    EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION,
+    SEATS_UNAVAILABLE, NO_ADJACENT_SEATS, NOT_ENOUGH_CAPACITY, CUSTOMER_LIMIT, HOLD_LIMIT); or that
+    it is to be tried again, once the due holds it names are expired in another transaction.
 
     Raises:
-        InventoryError: INVALID_HOLD, EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED,
-            UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION, CUSTOMER_LIMIT, HOLD_LIMIT;
-            SEATS_UNAVAILABLE, NO_ADJACENT_SEATS, NOT_ENOUGH_CAPACITY where nothing due stands in
-            the way.
-        DueHoldsInTheWayError: expire those, in another transaction, and try again.
+        OvertakenError: all is to be undone and tried again.
     """
-    order.check()
-    sale, layout = await find_on_sale(session, layouts, order.event_id)
-    if not sale.selling:
-        raise SalesClosedError("Sales for this event are closed right now.")
-    general = {
-        tier_id: (quantity, layout.standing(tier_id, f"general.{index}.tier_id"))
-        for index, (tier_id, quantity) in enumerate(order.general)
-    }
-    seat_nos = layout.seat_nos(order.seat_ids)
-    sections = layout.seated(order.best.tier_id, order.best.section_id) if order.best else []
-    if order.quantity > layout.max_per_customer:
-        raise await _customer_limit(session, layout, order)
-
-    hold_id = uuid7()
-    expires_at = sale.now + terms.life
-    if order.best:
-        seat_nos = await _claim_best(session, layout, sections, order.best, hold_id)
-    elif seat_nos:
-        await _claim_seats(session, order.event_id, hold_id, seat_nos)
-    if not await limits.count_places(
-        session,
-        order.event_id,
-        order.customer_id,
-        order.quantity,
-        most=layout.max_per_customer,
-    ):
-        raise await _customer_limit(session, layout, order)
-    if not await limits.take_slot(session, order.customer_id, order.event_id, hold_id, expires_at):
-        raise HoldLimitError("You have two holds already: book or release one of them.")
-    pools = {
-        tier_id: (quantity, [section.id for section in standing])
-        for tier_id, (quantity, standing) in general.items()
-    }
-    taken = await _claim_tickets(session, order.event_id, pools) if pools else {}
-
-    lines = [_seat_line(layout, seat_no) for seat_no in seat_nos]
-    for section in layout.sections:
-        if section.id in taken:
-            price = layout.tiers[section.tier_id].price
-            lines.append(Line(None, section.id, section.tier_id, taken[section.id], price))
-    return await holds.add_hold(
-        session,
-        layout,
-        hold_id,
-        order.customer_id,
-        lines,
-        created_at=sale.now,
-        expires_at=expires_at,
-        extendable_until=sale.now + max(terms.life, terms.limit),
-    )
+    layout = await layouts.find(session, event_id, 0)
+    batch = _Batch(session, event_id, layout, asked)
+    await batch.choose_seats()
+    found, looked = await batch.look(claims.looks, briefly=not alone)
+    claims.read(looked)
+    if layout and found.sale and found.sale.terms_version > layout.terms_version:
+        layout = await layouts.find(session, event_id, found.sale.terms_version)
+    verdicts = await batch.judge(layout, claims.answers)
+    return await batch.write(layout, verdicts, claims, terms, write)
 
 
-def _seat_line(layout: Layout, seat_no: int) -> Line:
-    section, _row, _index = layout.locate(seat_no)
-    return Line(seat_no, section.id, section.tier_id, 1, layout.tiers[section.tier_id].price)
+class _Batch:
+    """Orders for one event on their way through a transaction."""
 
-
-async def _claim_seats(
-    session: Session, event_id: UUID, hold_id: UUID, seat_nos: Sequence[int]
-) -> None:
-    if await seats.claim_seats(session, event_id, hold_id, seat_nos):
-        return
-    taken = await seats.taken_seats(session, event_id, seat_nos)
-    lost = [seat_no for seat_no, due in taken.items() if due is None]
-    refusal = SeatsUnavailableError(
-        "Some of these seats are taken.",
-        seat_ids=json.dumps([str(seat_no) for seat_no in lost or taken or seat_nos]),
-    )
-    if lost:
-        raise refusal
-    raise DueHoldsInTheWayError([due for due in taken.values() if due], refusal)
-
-
-async def _claim_best(
-    session: Session,
-    layout: Layout,
-    sections: Sequence[Section],
-    best: BestAvailable,
-    hold_id: UUID,
-) -> list[int]:
-    """Takes the best run of free seats there is.
-
-    The best run is tried first, and one of the next few where somebody else is at it. Only when
-    others are at all that is left does it wait for them.
-    """
-    rows = [row for section in sections for row in section.rows]
-    refusal = NoAdjacentSeatsError(f"There are no {best.quantity} free seats side by side.")
-    for _ in range(_READS if sections else 0):
-        free, due = await seats.free_seats(session, layout.event_id, sections)
-        wanted = best_runs(rows, free, layout.focal, best.quantity)
-        if not wanted:
-            raise DueHoldsInTheWayError(due, refusal) if due else refusal
-        untouched = set(free)
-        for lost in range(_RUNS):
-            # Those who lost a run do not all run to the next one: they spread over the next few.
-            runs = best_runs(rows, untouched, layout.focal, best.quantity, 1 + 4 * lost)
-            if not runs:
-                break
-            run = random.choice(runs)  # noqa: S311 - spreads load, hides nothing
-            # The savepoint gives back the locks of a run that could not be had whole.
-            savepoint = session.savepoint()
-            locked = await seats.lock_free_seats(session, layout.event_id, run)
-            if len(locked) == best.quantity and await seats.claim_seats(
-                session, layout.event_id, hold_id, run
-            ):
-                savepoint.release()
-                return list(run)
-            savepoint.rollback()
-            untouched -= set(run) - locked
-        savepoint = session.savepoint()
-        if await seats.claim_seats(session, layout.event_id, hold_id, wanted[0]):
-            savepoint.release()
-            return list(wanted[0])
-        savepoint.rollback()
-    raise DueHoldsInTheWayError([], refusal) if sections else refusal
-
-
-async def _claim_tickets(
-    session: Session, event_id: UUID, wanted: dict[UUID, tuple[int, list[UUID]]]
-) -> dict[UUID, int]:
-    """Takes counted tickets: for each tier so many, of one of its pools, or of several.
-
-    One pool is claimed by its condition alone. Several are locked first, to see what to take of
-    which.
-    """
-    every = [pool for _quantity, tiers_pools in wanted.values() for pool in tiers_pools]
-    if len(every) == 1:
-        ((quantity, (pool,)),) = wanted.values()
-        taken = {pool: quantity}
-        refused = not await pools.claim_pools(session, event_id, taken)
-    else:
-        free = await pools.lock_pools(session, event_id, every)
-        parts = [
-            spread({pool: free[pool] for pool in tiers_pools}, quantity)
-            for quantity, tiers_pools in wanted.values()
+    def __init__(
+        self, session: Session, event_id: UUID, layout: Layout | None, asked: Sequence[Asked]
+    ) -> None:
+        self._session = session
+        self._event_id = event_id
+        self._asked = asked
+        self._requests = [_understood(layout, each.order) for each in asked]
+        self._understood = [
+            (place, request)
+            for place, request in enumerate(self._requests)
+            if isinstance(request, Request)
         ]
-        taken = {pool: count for part in parts if part for pool, count in part.items()}
-        refused = None in parts or not await pools.claim_pools(session, event_id, taken)
-    if not refused:
-        return taken
-    left, due = await pools.free_in_pools(session, event_id)
-    refusal = NotEnoughCapacityError("There are not so many tickets left.")
-    short = any(
-        sum(left[pool] for pool in tiers_pools) < quantity
-        for quantity, tiers_pools in wanted.values()
-    )
-    if short and not due:
-        raise refusal
-    raise DueHoldsInTheWayError(due, refusal)
+        self._layout = layout
+        # For those who want the best seats: what is free, and what was chosen of it.
+        self._mask = bytearray()
+        self._chosen: dict[int, range | None] = {}
+        self._found = Look(None, {}, {}, {}, {})
+
+    async def choose_seats(self) -> None:
+        """Chooses the best seats for those who want them, of what nobody before them named."""
+        wanted = {
+            section.id: section
+            for _place, request in self._understood
+            for section in request.sections
+        }
+        if self._layout is None or not wanted:
+            return
+        free = await making.find_free(self._session, self._event_id, list(wanted.values()))
+        self._mask = free_mask(self._layout, free)
+        for place, request in self._understood:
+            if request.order.best:
+                self._choose(self._layout, place, request)
+            for seat_no in request.seat_nos:
+                self._mask[seat_no] = 0
+
+    def _choose(self, layout: Layout, place: int, request: Request) -> None:
+        best = request.order.best
+        run = None
+        if best and request.sections:
+            run = choose(layout, self._mask, best.quantity, best.tier_id, best.section_id)
+        self._chosen[place] = run
+        for seat_no in run or ():
+            self._mask[seat_no] = 0
+
+    async def look(
+        self, first: Sequence[Statement], *, briefly: bool
+    ) -> tuple[Look, Sequence[Result]]:
+        """Locks and reads all that the verdicts depend on."""
+        seat_nos = {no for _place, request in self._understood for no in request.seat_nos}
+        seat_nos.update(no for run in self._chosen.values() for no in run or ())
+        self._found, results = await making.look(
+            self._session,
+            self._event_id,
+            first=first,
+            seat_nos=sorted(seat_nos),
+            people={each.order.customer_id for each in self._asked},
+            section_ids={
+                pool
+                for _place, request in self._understood
+                for _quantity, pools in request.pools
+                for pool in pools
+            },
+            briefly=briefly,
+        )
+        return self._found, results
+
+    async def judge(
+        self, layout: Layout | None, answered: Mapping[int, object]
+    ) -> Mapping[int, Granted | InventoryError | Retried]:
+        """The verdicts on those that are not `answered` already."""
+        waiting = [place for place in range(len(self._asked)) if place not in answered]
+        closed = _closed(self._found, layout)
+        if closed or layout is None:
+            refusal = closed or EventNotFoundError()
+            return {place: _first_of(self._requests[place], refusal) for place in waiting}
+        found = self._found
+        truth = Truth(
+            set(found.versions),
+            found.counts,
+            found.slots,
+            {section_id: pool.free for section_id, pool in found.pools.items()},
+        )
+        verdicts: dict[int, Verdict] = {}
+        for place in waiting:
+            request = self._requests[place]
+            if isinstance(request, Request):
+                verdicts[place] = judge(layout, truth, request, self._chosen.get(place))
+            elif request is not None:
+                verdicts[place] = request
+        for _ in range(_CHOICES):
+            outrun = [place for place, verdict in verdicts.items() if isinstance(verdict, Outrun)]
+            if not outrun:
+                break
+            await self._choose_again(layout, truth, outrun)
+            for place in outrun:
+                request = self._requests[place]
+                assert isinstance(request, Request)  # noqa: S101 - narrows the type
+                if self._chosen[place]:
+                    verdicts[place] = judge(layout, truth, request, self._chosen[place])
+        return await self._reconsider(verdicts)
+
+    async def _choose_again(self, layout: Layout, truth: Truth, outrun: Sequence[int]) -> None:
+        """Others are at some of what was chosen: chooses of the rest, and of what is locked."""
+        for place in outrun:
+            for seat_no in self._chosen[place] or ():
+                self._mask[seat_no] = seat_no in truth.free
+        for place in outrun:
+            request = self._requests[place]
+            assert isinstance(request, Request)  # noqa: S101 - narrows the type
+            self._choose(layout, place, request)
+        wanted = {no for place in outrun for no in self._chosen[place] or ()}
+        locked = await making.lock_chosen(
+            self._session, self._event_id, sorted(wanted - truth.free)
+        )
+        self._found.versions.update(locked)
+        truth.free.update(locked)
+
+    async def _reconsider(
+        self, verdicts: Mapping[int, Verdict]
+    ) -> Mapping[int, Granted | InventoryError | Retried]:
+        hindered = [verdict for verdict in verdicts.values() if isinstance(verdict, Hindered)]
+        reasons = None
+        if hindered:
+            reasons = await making.find_reasons(
+                self._session,
+                self._event_id,
+                seat_nos=sorted({no for each in hindered for no in each.seat_nos}),
+                people={each.person for each in hindered if each.person},
+                seats=any(each.seats for each in hindered),
+                tickets=any(each.tickets for each in hindered),
+            )
+        final: dict[int, Granted | InventoryError | Retried] = {}
+        spared = False  # seats that were meant for somebody who did not get them after all
+        for place, verdict in verdicts.items():
+            if isinstance(verdict, Outrun):
+                final[place] = Retried(overloaded())
+            elif isinstance(verdict, Hindered) and reasons:
+                again = verdict.seats and spared
+                final[place] = Retried(verdict.refusal) if again else reconsider(verdict, reasons)
+            elif isinstance(verdict, (Granted, InventoryError)):
+                final[place] = verdict
+            request = self._requests[place]
+            if not isinstance(verdict, Granted) and isinstance(request, Request):
+                spared = spared or bool(request.seat_nos or self._chosen.get(place))
+        return final
+
+    async def write(
+        self,
+        layout: Layout | None,
+        verdicts: Mapping[int, Granted | InventoryError | Retried],
+        claims: Claims,
+        terms: HoldTerms,
+        write: Callable[[Hold], bytes],
+    ) -> Sequence[Answer]:
+        """Writes down what was granted, and each answer under its key; gives the answers."""
+        answers: dict[int, Answer] = {}
+        made: list[Made] = []
+        kept: dict[int, bytes | DomainError] = {}
+        sale = self._found.sale
+        now = sale.now if sale else None
+        for place, verdict in verdicts.items():
+            if isinstance(verdict, Granted) and layout and now:
+                one = Made(
+                    uuid7(),
+                    self._asked[place].order.customer_id,
+                    verdict.slot,
+                    verdict.lines(layout),
+                )
+                made.append(one)
+                hold = Hold(
+                    one.hold_id,
+                    one.customer_id,
+                    "ACTIVE",
+                    1,
+                    now + terms.life,
+                    now + max(terms.life, terms.limit),
+                    layout,
+                    one.lines,
+                )
+                answers[place] = hold
+                if self._asked[place].claim:
+                    kept[place] = write(hold)
+            elif isinstance(verdict, InventoryError):
+                answers[place] = kept[place] = verdict
+            elif isinstance(verdict, Retried):
+                answers[place] = verdict
+        stored = claims.store(kept)
+        if layout and now:
+            await making.write(
+                self._session,
+                self._event_id,
+                made,
+                most=layout.max_per_customer,
+                created_at=now,
+                expires_at=now + terms.life,
+                extendable_until=now + max(terms.life, terms.limit),
+                last=[stored] if stored else [],
+            )
+            self._note(made)
+        elif stored:
+            await self._session.together(stored)
+        for place, answer in claims.answers.items():
+            if isinstance(answer, (bytes, StoredRefusalError)):
+                answers[place] = Replayed(answer)
+            else:
+                answers[place] = answer
+        return [answers[place] for place in range(len(self._asked))]
+
+    def _note(self, made: Sequence[Made]) -> None:
+        """Tells within the process what changed."""
+        taken: dict[UUID, int] = {}
+        for each in made:
+            for line in each.lines:
+                if line.seat_no is None:
+                    taken[line.section_id] = taken.get(line.section_id, 0) + line.quantity
+        noted(
+            self._session,
+            self._event_id,
+            [
+                (line.seat_no, "HELD", self._found.versions[line.seat_no] + 1)
+                for each in made
+                for line in each.lines
+                if line.seat_no is not None
+            ],
+            [
+                (section_id, pool.free - taken[section_id], pool.version + 1, pool.capacity)
+                for section_id, pool in self._found.pools.items()
+                if section_id in taken
+            ],
+        )
 
 
-async def _customer_limit(session: Session, layout: Layout, order: HoldOrder) -> Exception:
-    """The refusal of more than a person may have, or what may still be done about it."""
-    held, due = await limits.counted_places(session, order.event_id, order.customer_id)
-    limit = layout.max_per_customer
-    refusal = CustomerLimitError(
-        f"At most {limit} a person, bought ones included.", limit=str(limit), held=str(held)
-    )
-    changed = held + order.quantity <= limit  # since the refusal, by somebody's giving back
-    if order.quantity <= limit and (due or changed):
-        return DueHoldsInTheWayError(due, refusal)
-    return refusal
+def _understood(layout: Layout | None, order: HoldOrder) -> Request | InventoryError | None:
+    try:
+        order.check()
+        return understand(layout, order) if layout else None
+    except InventoryError as error:
+        return error
+
+
+def _closed(found: Look, layout: Layout | None) -> InventoryError | None:
+    """Why nothing of the event can be held now."""
+    if found.sale is None:
+        return EventNotFoundError()
+    if not found.sale.open or layout is None:
+        return EventNotOnSaleError("This event is not on sale.")
+    if not found.sale.selling:
+        return SalesClosedError("Sales for this event are closed right now.")
+    return None
+
+
+def _first_of(request: Request | InventoryError | None, closed: InventoryError) -> InventoryError:
+    """What can't be meant by anybody is said first, whether or not the event is on sale."""
+    return request if isinstance(request, InvalidHoldError) else closed
