@@ -68,6 +68,26 @@ class InvalidWebhookError(PaymentError):
     reason = "INVALID_WEBHOOK"
 
 
+class InvalidRefundError(PaymentError):
+    """A refund of nothing, or without a reason."""
+
+    reason = "INVALID_REFUND"
+
+
+class RefundTooLargeError(PaymentError):
+    """More than what is left of the capture."""
+
+    kind = "CONFLICT"
+    reason = "REFUND_TOO_LARGE"
+
+
+class PaymentNotCapturedError(PaymentError):
+    """There is no money to give back: none was taken, or not yet."""
+
+    kind = "CONFLICT"
+    reason = "PAYMENT_NOT_CAPTURED"
+
+
 class NothingCapturedError(Exception):
     """A refund was commanded of a payment that never took any money."""
 
@@ -145,6 +165,7 @@ PAYMENT_VOIDED = "PAYMENT_VOIDED"
 SUPERSEDED = "SUPERSEDED"
 NOT_AUTHORIZED = "NOT_AUTHORIZED"
 AUTHORIZATION_LOST = "AUTHORIZATION_LOST"
+MAX_REASON = 500  # characters
 
 
 # --- what a provider may answer ------------------------------------------------------------------
@@ -249,6 +270,7 @@ class Refund:
     reason: str
     automatic: bool  # nobody waits for a reply
     done: bool = False
+    requested_by: UUID | None = None  # who asked for it without the saga
     created_at: datetime | None = None  # set by the database
 
 
@@ -318,12 +340,24 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class PaidBack:
+    """What the booking is told of money that went back without its asking."""
+
+    booking_id: UUID
+    payment_id: UUID
+    captured: int  # minor units, over all attempts
+    refunded: int  # minor units, over all attempts
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The payment after something happened, whom to tell, and what to give back."""
 
     payment: Payment
     replies: tuple[Reply, ...] = ()
     refunds: tuple[Refund, ...] = ()
+    paid_back: PaidBack | None = None
 
 
 def provider_key(payment_id: UUID, attempt: int) -> str:
@@ -347,6 +381,68 @@ def refund_key(refund_id: UUID) -> str:
 
 
 # --- commands ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """Start an attempt of the payment, which is `offered` if there is none yet."""
+
+    offered: Payment
+    attempt: int
+    method: str
+    token: str | None = field(repr=False)
+
+    @property
+    def payment_id(self) -> UUID:
+        """Which payment."""
+        return self.offered.id
+
+    @property
+    def saga_step(self) -> int:
+        """The saga's step that asks."""
+        return self.offered.saga_step
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Take the authorized money."""
+
+    payment_id: UUID
+    saga_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Undo the payment; where it has not begun, a tombstone keeps it from ever beginning."""
+
+    payment_id: UUID
+    booking_id: UUID
+    saga_step: int
+
+    @property
+    def offered(self) -> Payment:
+        """The tombstone."""
+        return Payment(
+            self.payment_id,
+            self.booking_id,
+            void=True,
+            status=Status.VOIDED,
+            saga_step=self.saga_step,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Give captured money back."""
+
+    payment_id: UUID
+    refund_id: UUID
+    amount: int  # minor units
+    reason: str
+    saga_step: int
+
+
+Command = Authorize | Capture | Void | GiveBack
 
 
 def commanded(payment: Payment, saga_step: int) -> Payment | None:
@@ -429,6 +525,41 @@ def refund(
     return Step(payment.with_attempt(changed), refunds=(asked,))
 
 
+def check_refund(amount: int | None, reason: str) -> None:
+    """Refuses a refund that nobody could make sense of; `amount` in minor units.
+
+    Raises:
+        InvalidRefundError: of nothing, or without a reason.
+    """
+    if amount is not None and amount <= 0:
+        raise InvalidRefundError("Nothing would go back.", amount="At least 1.")
+    if not 0 < len(reason.strip()) <= MAX_REASON:
+        raise InvalidRefundError("Say why.", reason=f"1 to {MAX_REASON} characters.")
+
+
+def refund_by(
+    payment: Payment, refund_id: UUID, amount: int | None, reason: str, requested_by: UUID
+) -> Step:
+    """Gives money back at the wish of the organizer or an admin; no amount: all that is left.
+
+    Raises:
+        PaymentNotCapturedError: no money was taken.
+        RefundTooLargeError: there is not that much left.
+    """
+    last = payment.last
+    if last is None or not last.captured:
+        raise PaymentNotCapturedError("No money was taken by this payment.")
+    left = last.captured - last.refunding
+    amount = left if amount is None else amount
+    if not 0 < amount <= left:
+        raise RefundTooLargeError("That is more than what is left of the payment.", left=str(left))
+    asked = Refund(
+        refund_id, last.number, amount, reason, automatic=False, requested_by=requested_by
+    )
+    changed = replace(last, refunding=last.refunding + amount)
+    return Step(payment.with_attempt(changed), refunds=(asked,))
+
+
 # --- what providers tell -------------------------------------------------------------------------
 
 
@@ -497,8 +628,12 @@ def refunded(payment: Payment, done: Refund) -> Step:
     """What follows from a refund that the provider has made."""
     attempt = payment.attempt(done.attempt)
     changed = replace(attempt, refunded=attempt.refunded + done.amount)
+    after = payment.with_attempt(changed)
+    if done.requested_by is not None:
+        told = PaidBack(payment.booking_id, payment.id, *totals(after.attempts), done.reason)
+        return replace(_follow(payment, after), paid_back=told)
     replies = () if done.automatic else (_reply(payment, Outcome.REFUNDED),)
-    return _follow(payment, payment.with_attempt(changed), replies)
+    return _follow(payment, after, replies)
 
 
 def _observe_unwanted(payment: Payment, attempt: Attempt, known: Attempt) -> Step:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from parterre.messages.v1 import messages_pb2
 
-from chassis.consumer import Handle, Handlers
+from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
-from payment_service import handlers
-from payment_service.domain import Payment, Reply
+from payment_service.domain import (
+    Authorize,
+    Capture,
+    Command,
+    GiveBack,
+    PaidBack,
+    Payment,
+    Reply,
+    Void,
+)
+from payment_service.handlers import commands as handlers
+from payment_service.handlers.work import Lease, Todo
 
 MESSAGES = messages_pb2.DESCRIPTOR
 QUEUE = "payment.commands"
@@ -20,80 +31,83 @@ QUEUE = "payment.commands"
 
 def encode(message: object) -> Outgoing:
     """The outbox's form of what the domain sends."""
-    if not isinstance(message, Reply):
-        raise TypeError(f"{type(message).__name__} is not a message")
-    return encoded(
-        messages_pb2.PaymentReply(
-            booking_id=str(message.booking_id),
-            payment_id=str(message.payment_id),
-            attempt=message.attempt,
-            outcome=messages_pb2.PaymentReply.Outcome.Value(f"OUTCOME_{message.outcome}"),
-            reason=message.reason,
-            action_url=message.action_url,
-            step=message.saga_step,
-        )
+    match message:
+        case Reply():
+            return encoded(
+                messages_pb2.PaymentReply(
+                    booking_id=str(message.booking_id),
+                    payment_id=str(message.payment_id),
+                    attempt=message.attempt,
+                    outcome=messages_pb2.PaymentReply.Outcome.Value(f"OUTCOME_{message.outcome}"),
+                    reason=message.reason,
+                    action_url=message.action_url,
+                    step=message.saga_step,
+                )
+            )
+        case PaidBack():
+            return encoded(
+                messages_pb2.PaymentRefunded(
+                    booking_id=str(message.booking_id),
+                    payment_id=str(message.payment_id),
+                    refunded_amount=message.refunded,
+                    captured_amount=message.captured,
+                    reason=message.reason,
+                )
+            )
+    raise TypeError(f"{type(message).__name__} is not a message")
+
+
+def commands(provider: str, lease: Callable[[], Lease], start: Callable[[Todo], None]) -> Handlers:
+    """The handlers of `payment.commands`.
+
+    `lease` says what calls to the provider may be left to this process; `start` is given those,
+    once the commands have been committed.
+    """
+
+    async def take(session: Session, messages: Sequence[Any]) -> None:
+        asked = [_READ[type(message)](message) for message in messages]
+        todo = await handlers.take(session, asked, provider=provider, lease=lease())
+        session.when_committed(partial(start, todo))
+
+    together = Together(take)
+    return dict.fromkeys(_READ, together)
+
+
+def _authorize(message: messages_pb2.AuthorizePayment) -> Authorize:
+    offered = Payment(
+        id=UUID(message.payment_id),
+        booking_id=UUID(message.booking_id),
+        booking_reference=message.booking_reference,
+        customer_id=UUID(message.customer_id),
+        organizer_id=UUID(message.organizer_id),
+        amount=message.amount.amount,
+        currency=message.amount.currency,
+        saga_step=message.step,
+    )
+    return Authorize(offered, message.attempt, message.method, message.token or None)
+
+
+def _capture(message: messages_pb2.CapturePayment) -> Capture:
+    return Capture(UUID(message.payment_id), message.step)
+
+
+def _void(message: messages_pb2.VoidPayment) -> Void:
+    return Void(UUID(message.payment_id), UUID(message.booking_id), message.step)
+
+
+def _give_back(message: messages_pb2.RefundPayment) -> GiveBack:
+    return GiveBack(
+        UUID(message.payment_id),
+        UUID(message.refund_id),
+        message.amount,
+        message.reason,
+        message.step,
     )
 
 
-def commands(provider: str, wake: Callable[[], None]) -> Handlers:
-    """The handlers of `payment.commands`; `wake` is called when a command has been committed."""
-
-    async def on_authorize(session: Session, message: messages_pb2.AuthorizePayment) -> None:
-        offered = Payment(
-            id=UUID(message.payment_id),
-            booking_id=UUID(message.booking_id),
-            booking_reference=message.booking_reference,
-            customer_id=UUID(message.customer_id),
-            organizer_id=UUID(message.organizer_id),
-            amount=message.amount.amount,
-            currency=message.amount.currency,
-            saga_step=message.step,
-        )
-        await handlers.authorize(
-            session,
-            offered,
-            attempt=message.attempt,
-            method=message.method,
-            token=message.token or None,
-            provider=provider,
-        )
-
-    async def on_capture(session: Session, message: messages_pb2.CapturePayment) -> None:
-        await handlers.capture(
-            session, UUID(message.payment_id), saga_step=message.step, provider=provider
-        )
-
-    async def on_void(session: Session, message: messages_pb2.VoidPayment) -> None:
-        await handlers.void(
-            session,
-            UUID(message.payment_id),
-            UUID(message.booking_id),
-            saga_step=message.step,
-            provider=provider,
-        )
-
-    async def on_refund(session: Session, message: messages_pb2.RefundPayment) -> None:
-        await handlers.refund(
-            session,
-            UUID(message.payment_id),
-            UUID(message.refund_id),
-            message.amount,
-            message.reason,
-            saga_step=message.step,
-            provider=provider,
-        )
-
-    def waking(handle: Handle) -> Handle:
-        async def handled(session: Session, message: Any) -> None:
-            await handle(session, message)
-            session.when_committed(wake)
-
-        return handled
-
-    table: Mapping[type[Any], Handle] = {
-        messages_pb2.AuthorizePayment: on_authorize,
-        messages_pb2.CapturePayment: on_capture,
-        messages_pb2.VoidPayment: on_void,
-        messages_pb2.RefundPayment: on_refund,
-    }
-    return {kind: waking(handle) for kind, handle in table.items()}
+_READ: Mapping[type[Any], Callable[[Any], Command]] = {
+    messages_pb2.AuthorizePayment: _authorize,
+    messages_pb2.CapturePayment: _capture,
+    messages_pb2.VoidPayment: _void,
+    messages_pb2.RefundPayment: _give_back,
+}

@@ -14,11 +14,11 @@ from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
 from parterre.types.v1 import types_pb2
 
 from chassis.context import caller
-from chassis.database import Database
+from chassis.database import Database, Session
+from chassis.idempotency import once
 from chassis.identity import Role
 from chassis.ids import parse_uuid
 from chassis.logs import get_logger
-from payment_service import handlers
 from payment_service.domain import (
     InvalidSignatureError,
     Payment,
@@ -29,6 +29,7 @@ from payment_service.domain import (
     UnknownProviderError,
     totals,
 )
+from payment_service.handlers import people, webhooks
 from payment_service.worker import Worker
 
 SERVICE = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -81,13 +82,33 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         if event is not None:
             async with self._database.transaction() as session:
                 body = request.body.decode()
-                await handlers.receive_webhook(session, event, body, provider=provider.name)
-                session.when_committed(self._worker.wake)
+                if await webhooks.receive(session, event, body, provider=provider.name):
+                    session.when_committed(self._worker.wake)
         return payment_pb2.ReceiveWebhookResponse()
+
+    async def CreateRefund(  # noqa: N802 - the proto's name
+        self, request: payment_pb2.CreateRefundRequest, context: _Context
+    ) -> payment_pb2.CreateRefundResponse:
+        asking = caller()
+
+        async def work(session: Session) -> payment_pb2.CreateRefundResponse:
+            payment, refunds = await people.refund(
+                session,
+                _id(request.payment_id),
+                request.amount if request.HasField("amount") else None,
+                request.reason,
+                organizer=None if asking.role is Role.ADMIN else UUID(asking.subject),
+                requested_by=UUID(asking.subject),
+                provider=self._worker.provider.name,
+            )
+            session.when_committed(self._worker.wake)
+            return payment_pb2.CreateRefundResponse(payment=_message(payment, refunds))
+
+        return await once(self._database, request, payment_pb2.CreateRefundResponse, work, context)
 
     async def _get(self, id: UUID, owner: UUID | None) -> tuple[Payment, Sequence[Refund]]:
         async with self._database.transaction() as session:
-            return await handlers.get_payment(session, id, owner=owner)
+            return await people.get_payment(session, id, owner=owner)
 
 
 def _id(text: str) -> UUID:

@@ -44,6 +44,7 @@ async def payment_service(settings: Settings) -> AsyncIterator[None]:
         await chassis.run("provider-calls", worker.run)
         await chassis.run("webhook-housekeeping", worker.forget)
         await chassis.relay(database, MESSAGES)
-        await chassis.consume(QUEUE, commands(provider.name, worker.wake), database, MESSAGES)
+        handlers = commands(provider.name, worker.lease, worker.start)
+        await chassis.consume(QUEUE, handlers, database, MESSAGES)
         await chassis.serve(SERVICE, PaymentServicer(database, worker))
         yield

@@ -4,6 +4,9 @@ A call is claimed in one transaction (a lease, and a fencing token), made, and i
 in another. Between the two a crash is harmless: the lease runs out, the call is made again under
 the same key, and the provider answers with the same charge. Results that arrive together are
 recorded together.
+
+A call that follows from a command is leased to this process by the command's own transaction, as
+far as there is room, and made as soon as that is committed; the work list is asked for all else.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ from contextlib import suppress
 from uuid import UUID
 
 from chassis.database import Database
+from chassis.failpoints import AFTER_PROVIDER_ANSWER
 from chassis.logs import get_logger
-from payment_service import handlers
 from payment_service.domain import (
     FINAL,
     Charge,
@@ -29,7 +32,8 @@ from payment_service.domain import (
     provider_key,
     refund_key,
 )
-from payment_service.handlers import Call
+from payment_service.handlers import calls, webhooks
+from payment_service.handlers.work import NO_LEASE, Call, Lease, Todo
 from payment_service.providers import Provider
 from payment_service.providers.breaker import Breaker
 
@@ -61,35 +65,55 @@ class Worker:
         self._breaker = Breaker()
         self._awake = asyncio.Event()
         self._in_flight = 0
+        self._group: asyncio.TaskGroup | None = None  # while it runs
         self._results: asyncio.Queue[tuple[Call, Result]] = asyncio.Queue()
 
     def wake(self) -> None:
         """Says that there may be calls to make."""
         self._awake.set()
 
+    def lease(self) -> Lease:
+        """What a transaction may leave to this process."""
+        if self._group is None:
+            return NO_LEASE
+        return Lease(self._room(), self._lease_seconds)
+
+    def start(self, todo: Todo) -> None:
+        """Makes the calls that a committed transaction left to this process.
+
+        Where it has stopped meanwhile their leases run out, as if it had died.
+        """
+        if self._group is not None:
+            for call in todo.calls:
+                self._in_flight += 1
+                self._group.create_task(self._make(call))
+        if todo.due_in == 0:
+            self.wake()
+        elif todo.due_in is not None and todo.due_in < _POLL_SECONDS:
+            asyncio.get_running_loop().call_later(todo.due_in, self.wake)
+
     async def run(self) -> None:
         """Calls until cancelled; what is in flight then is made again when its lease runs out."""
         self._in_flight, self._results = 0, asyncio.Queue()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._record())
-            while True:
-                self._awake.clear()
-                room = self._breaker.room(_now(), self._in_flight, self._concurrency)
-                calls = await self.claim(room) if room else []
-                for call in calls:
-                    self._in_flight += 1
-                    group.create_task(self._make(call))
-                if not room or len(calls) < room:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_POLL_SECONDS):
-                            await self._awake.wait()
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self._group.create_task(self._record())
+                while True:
+                    self._awake.clear()
+                    room = self._room()
+                    claimed = await self.claim(room) if room else []
+                    self.start(Todo(claimed))
+                    if not room or len(claimed) < room:
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(_POLL_SECONDS):
+                                await self._awake.wait()
+        finally:
+            self._group = None
 
     async def claim(self, limit: int) -> Sequence[Call]:
         """Leases up to `limit` due calls."""
         async with self._database.transaction() as session:
-            return await handlers.claim_calls(
-                session, limit=limit, lease_seconds=self._lease_seconds
-            )
+            return await calls.claim(session, limit=limit, lease_seconds=self._lease_seconds)
 
     async def make(self, call: Call) -> Result:
         """Calls the provider."""
@@ -103,13 +127,12 @@ class Worker:
 
     async def record(self, results: Sequence[tuple[Call, Result]]) -> None:
         """Writes down, in one transaction, what came of calls."""
-
-        await self._database.run(
-            lambda session: handlers.record(
+        todo = await self._database.run(
+            lambda session: calls.record(
                 session, results, provider=self.provider.name, max_tries=self._max_tries
             )
         )
-        self.wake()
+        self.start(todo)
 
     async def verify(self, payment: Payment) -> None:
         """Asks the provider now about the payment's last attempt, and settles by it.
@@ -137,25 +160,31 @@ class Worker:
             more = True
             while more:
                 async with self._database.transaction() as session:
-                    more = await handlers.forget_webhooks(session)
+                    more = await webhooks.forget(session)
             await asyncio.sleep(_FORGET_SECONDS)
 
     async def _observe(self, payment_id: UUID, attempt: int, charge: Charge) -> None:
-        await self._database.run(
-            lambda session: handlers.observe(
+        todo = await self._database.run(
+            lambda session: calls.observe(
                 session, payment_id, attempt, charge, provider=self.provider.name
             )
         )
-        self.wake()
+        self.start(todo)
+
+    def _room(self) -> int:
+        return self._breaker.room(_now(), self._in_flight, self._concurrency)
 
     async def _make(self, call: Call) -> None:
-        self._results.put_nowait((call, await self.make(call)))
+        result = await self.make(call)
+        self._database.failpoint(AFTER_PROVIDER_ANSWER)
+        self._results.put_nowait((call, result))
 
     async def _record(self) -> None:
         while True:
             batch = [await self._results.get()]
             while len(batch) < _RECORD_BATCH and not self._results.empty():
                 batch.append(self._results.get_nowait())
+            was_full = not self._room()
             try:
                 await self.record(batch)
             except Exception as error:  # noqa: BLE001 - one by one tells whose fault it is
@@ -163,7 +192,8 @@ class Worker:
                 for each in batch:
                     await self._record_alone(each)
             self._in_flight -= len(batch)
-            self.wake()
+            if was_full:  # there may be calls that waited for room
+                self.wake()
 
     async def _record_alone(self, result: tuple[Call, Result]) -> None:
         try:

@@ -67,13 +67,13 @@ class Desk:
     database: Database
     worker: Worker
     sandbox: Sandbox
-    handlers: Mapping[type[Any], Callable[..., Awaitable[None]]]
+    handlers: Mapping[type[Any], Any]
 
     async def send(self, *commands: Message) -> None:
         for command in commands:
 
             async def work(session: Any, command: Message = command) -> None:
-                await self.handlers[type(command)](session, command)
+                await self.handlers[type(command)].handle(session, [command])
 
             await self.database.run(work)
 
@@ -216,7 +216,9 @@ def open_desk(make_database: MakeDatabase, sandbox: Sandbox) -> OpenDesk:
             worker = Worker(
                 database, chosen, concurrency=32, max_tries=3, lease_seconds=lease_seconds
             )
-            desk = Desk(database, worker, at, messaging.commands("sandbox", worker.wake))
+            desk = Desk(
+                database, worker, at, messaging.commands("sandbox", worker.lease, worker.start)
+            )
             if not working:
                 yield desk
                 return

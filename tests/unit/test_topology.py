@@ -12,6 +12,7 @@ from chassis.topology import COMMANDS, EVENTS, Address, Topology, queue_argument
 from inventory_service import messaging as inventory
 from notification_service import messaging as notification
 from payment_service import messaging as payment
+from payment_service.handlers.work import Lease
 
 TOPOLOGY = Topology.of(messages_pb2.DESCRIPTOR)
 CONSUMERS: dict[str, Handlers] = {
@@ -19,7 +20,7 @@ CONSUMERS: dict[str, Handlers] = {
     **catalog.QUEUES,
     **inventory.QUEUES,
     **notification.QUEUES,
-    payment.QUEUE: payment.commands("sandbox", lambda: None),
+    payment.QUEUE: payment.commands("sandbox", Lease, lambda _todo: None),
 }
 
 

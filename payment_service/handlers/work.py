@@ -1,0 +1,172 @@
+"""One transaction on payments: they are read at once, changed in memory, and written at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from chassis.database import Session
+from chassis.ids import uuid7
+from payment_service import domain, ledger
+from payment_service.domain import Kind, Payment, PaymentNotFoundError, Refund, Step
+from payment_service.ledger import Entry
+from payment_service.storage import calls, payments, postings, refunds
+from payment_service.storage.calls import Claimed, Due, PutOff
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call to be made to a provider, and what it is made with."""
+
+    kind: Kind
+    claimed: Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How many calls this process can make at once by itself, and how long each is its own."""
+
+    room: int = 0
+    seconds: float = 0.0
+
+
+NO_LEASE = Lease()
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What is to be done once a transaction is committed."""
+
+    calls: Sequence[Call] = ()  # by this process, at once
+    due_in: float | None = None  # seconds until the work list has something due; None: nothing new
+
+
+@dataclass(slots=True)
+class Work:
+    """The payments of one transaction, locked: as they were read, and as they are now."""
+
+    provider: str
+    read: Mapping[UUID, Payment]
+    now: dict[UUID, Payment] = field(init=False)
+    refunds: dict[UUID, tuple[UUID, Refund]] = field(default_factory=dict)
+    finished: list[UUID] = field(default_factory=list)
+    dropped: list[UUID] = field(default_factory=list)
+    later: list[PutOff] = field(default_factory=list)
+    _messages: list[object] = field(default_factory=list)
+    _entries: list[Entry] = field(default_factory=list)
+    # Charges that the provider may have to be called about, in the order in which that came up.
+    _due: dict[tuple[UUID, int], None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.now = dict(self.read)
+
+    def find(self, id: UUID) -> Payment:
+        """The payment as it is now.
+
+        Raises:
+            PaymentNotFoundError: there is none.
+        """
+        payment = self.now.get(id)
+        if payment is None:
+            raise PaymentNotFoundError("There is no such payment.")
+        return payment
+
+    def apply(self, step: Step, *, but: int | None = None) -> None:
+        """Takes a step: state, ledger, refunds, replies, and calls, but for the attempt `but`."""
+        after = step.payment
+        before = self.now[after.id]
+        for attempt in after.attempts:
+            known = before.find(attempt.number)
+            if attempt.captured and (known is None or not known.captured):
+                self._entries.append(
+                    ledger.captured(
+                        after.id,
+                        attempt.number,
+                        provider=self.provider,
+                        organizer_id=_organizer(after),
+                        amount=attempt.captured,
+                        currency=after.currency,
+                    )
+                )
+            if attempt.number != but and (known != attempt or before.void != after.void):
+                self.call_for(after.id, attempt.number)
+        self.refunds |= {refund.id: (after.id, refund) for refund in step.refunds}
+        self._messages += [replace(reply, saga_step=after.saga_step) for reply in step.replies]
+        if step.paid_back is not None:
+            self._messages.append(step.paid_back)
+        self.now[after.id] = after
+
+    def give_back(self, payment: Payment, refund: Refund) -> None:
+        """Notes that a refund was made."""
+        self.finished.append(refund.id)
+        self._entries.append(
+            ledger.refunded(
+                payment.id,
+                refund.attempt,
+                refund.id,
+                provider=self.provider,
+                organizer_id=_organizer(payment),
+                amount=refund.amount,
+                currency=payment.currency,
+            )
+        )
+        self.apply(domain.refunded(payment, refund))
+
+    def call_for(self, payment_id: UUID, attempt: int) -> None:
+        """Has the provider called about a charge, if there is something to call for in the end."""
+        self._due[payment_id, attempt] = None
+
+    def write(self, session: Session, lease: Lease = NO_LEASE) -> Todo:
+        """Writes it all down."""
+        mine = list(self._calls_of_mine(lease.room))
+        ids = {(call.claimed.payment.id, call.claimed.attempt.number): call for call in mine}
+        payments.save(session, self.read, self.now)
+        refunds.add(session, self.refunds.values())
+        refunds.finish(session, self.finished)
+        postings.post(session, self._entries)
+        calls.drop(session, self.dropped)
+        calls.put_off(session, self.later)
+        due = [
+            Due(call.claimed.id, *charge, kind=call.kind)
+            if (call := ids.get(charge)) is not None
+            else Due(uuid7(), *charge)
+            for charge in self._charges_due()
+        ]
+        calls.schedule(session, due, lease_seconds=lease.seconds)
+        calls.schedule_refunds(
+            session, [(uuid7(), payment_id, refund) for payment_id, refund in self.refunds.values()]
+        )
+        for message in self._messages:
+            session.send(message)
+        if self.refunds or len(due) > len(mine):
+            return Todo(mine, 0.0)
+        return Todo(mine, min((each.pause_seconds for each in self.later), default=None))
+
+    def _charges_due(self) -> Iterator[tuple[UUID, int]]:
+        for id, number in self._due:
+            payment = self.now[id]
+            if domain.next_call(payment, payment.attempt(number)) is not None:
+                yield id, number
+
+    def _calls_of_mine(self, room: int) -> Iterator[Call]:
+        """Calls that need not go by way of the work list, for they can't be on it yet.
+
+        Where one is on it after all, by a webhook, both are made, under one key; this one's result
+        is refused and the other's counts.
+        """
+        for id, number in self._charges_due():
+            payment, before = self.now[id], self.read[id]
+            attempt, known = payment.attempt(number), before.find(number)
+            kind = domain.next_call(payment, attempt)
+            at_rest = known is None or domain.next_call(before, known) is None
+            if room > 0 and kind is not None and at_rest:
+                room -= 1
+                yield Call(
+                    kind, Claimed(uuid7(), 1, payment, attempt, None, look_up=False, tries=1)
+                )
+
+
+def _organizer(payment: Payment) -> UUID:
+    assert payment.organizer_id is not None  # noqa: S101 - only tombstones have none
+    return payment.organizer_id
