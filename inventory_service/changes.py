@@ -1,20 +1,20 @@
 """What a transaction changed of the places, told within the process once it has committed.
 
 Nothing is written for it and nothing waits for it: the way of a hold stays as short as it was.
-What is lost with the process is mended by comparing versions (ADR 0017).
+What is lost with the process is mended by comparing versions (ADR 0020).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from chassis.database import Session
 
 
-@dataclass(frozen=True, slots=True)
-class SeatChange:
+class SeatChange(NamedTuple):
     """A seat as one commit left it."""
 
     seat_no: int
@@ -22,8 +22,7 @@ class SeatChange:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class PoolChange:
+class PoolChange(NamedTuple):
     """A pool as one commit left it."""
 
     section_id: UUID
@@ -39,9 +38,6 @@ class PlacesChange:
     event_id: UUID
     seats: Sequence[SeatChange]
     pools: Sequence[PoolChange]
-
-
-_takers: list[Callable[[PlacesChange], None]] = []
 
 
 def noted(
@@ -60,10 +56,5 @@ def noted(
         [SeatChange(*seat) for seat in seats],
         [PoolChange(*pool) for pool in pools],
     )
-
-    def hand_over() -> None:
-        for take in _takers:
-            take(change)
-
     if change.seats or change.pools:
-        session.when_committed(hand_over)
+        session.note(change)

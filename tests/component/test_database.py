@@ -254,3 +254,18 @@ async def test_many_at_once_with_one_key_run_once(make_database: MakeDatabase) -
     assert (work.runs, await mails(database)) == (1, 1)
     assert reasons <= {"IDEMPOTENCY_IN_PROGRESS"}
     assert {reply.booking.reference for reply in replies} == {"PT-1"}
+
+
+async def test_what_was_noted_is_told_once_it_has_committed(make_database: MakeDatabase) -> None:
+    database = await make_database("notification")
+    told: list[object] = []
+    database.when_noted = told.extend
+    async with database.transaction() as session:
+        await session.scalar("SELECT 1")
+        session.note("kept")
+        assert told == []
+    with pytest.raises(RuntimeError):
+        async with database.transaction() as session:
+            session.note("lost")
+            raise RuntimeError
+    assert told == ["kept"]
