@@ -358,9 +358,11 @@ class Bucket:
             self.kept[key] = body
             return Response(headers={"ETag": '"1"'})
         if request.method == "POST":  # DeleteObjects
-            for name in re.findall("<Key>(.*?)</Key>", body.decode()):
+            names = re.findall("<Key>(.*?)</Key>", body.decode())
+            for name in names:
                 self.kept.pop(f"{key}/{name}", None)
-            return Response("<DeleteResult></DeleteResult>", media_type="application/xml")
+            told = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in names)
+            return Response(f"<DeleteResult>{told}</DeleteResult>", media_type="application/xml")
         if key not in self.kept:
             return Response(status_code=404)
         headers = {"ETag": '"1"', "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}
