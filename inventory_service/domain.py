@@ -687,6 +687,41 @@ class HoldState:
     booking_id: UUID | None  # whose commands it has seen
     saga_step: int  # the newest of them; 0: none
 
+    def moves(self, to: HoldStatus) -> Move:
+        """Its going to another status."""
+        return Move(
+            self.event_id,
+            self.hold_id,
+            self.customer_id,
+            self.seats,
+            self.tickets,
+            self.status,
+            to,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A hold goes from one status to another, and what it has goes along."""
+
+    event_id: UUID
+    hold_id: UUID
+    customer_id: UUID | None  # None: a tombstone
+    seats: int
+    tickets: int
+    was: HoldStatus
+    to: HoldStatus
+
+    @property
+    def changes_places(self) -> bool:
+        """Whether its places are something else afterwards."""
+        return SEATS_OF[self.was] != SEATS_OF[self.to]
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether its places are free afterwards, and were not before."""
+        return self.changes_places and SEATS_OF[self.to] == "AVAILABLE"
+
 
 def step(order: SeatsOrder, hold: HoldState, *, event_open: bool) -> Step | None:
     """What the command does to the hold; None, no answer even, where a newer one came before.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any, Protocol
 from uuid import UUID
 
 from parterre.messages.v1 import messages_pb2
 
-from chassis.consumer import Handlers
+from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
 from inventory_service.domain import (
@@ -99,40 +99,43 @@ async def on_event_cancelled(session: Session, message: messages_pb2.EventCancel
     await close_event(session, UUID(message.event_id))
 
 
-async def on_reserve_seats(session: Session, message: messages_pb2.ReserveSeats) -> None:
-    """A booking wants the hold's seats kept for it."""
-    await carry_out(
-        session,
-        SeatsOrder(
+async def on_commands(session: Session, messages: Sequence[_SeatsMessage]) -> None:
+    """Bookings' sagas ask for something."""
+    await carry_out(session, [_order(message) for message in messages])
+
+
+def _order(message: _SeatsMessage) -> SeatsOrder:
+    seats = message.seats
+    ids = UUID(seats.booking_id), UUID(seats.event_id), UUID(seats.hold_id)
+    if isinstance(message, messages_pb2.ReserveSeats):
+        return SeatsOrder(
             Command.RESERVE,
-            UUID(message.seats.booking_id),
-            UUID(message.seats.event_id),
-            UUID(message.seats.hold_id),
-            message.seats.step,
+            *ids,
+            seats.step,
             message.hold_version,
             message.expires_at.ToDatetime(UTC),
-        ),
-    )
+        )
+    return SeatsOrder(_COMMANDS[type(message)], *ids, seats.step)
 
 
-def _on(command: Command) -> Callable[[Session, Any], Awaitable[None]]:
-    async def handle(session: Session, message: _SeatsMessage) -> None:
-        seats = message.seats
-        ids = UUID(seats.booking_id), UUID(seats.event_id), UUID(seats.hold_id)
-        await carry_out(session, SeatsOrder(command, *ids, seats.step))
-
-    return handle
-
+_COMMANDS: Mapping[type[Any], Command] = {
+    messages_pb2.SellSeats: Command.SELL,
+    messages_pb2.UnsellSeats: Command.UNSELL,
+    messages_pb2.ReleaseSeats: Command.RELEASE,
+    messages_pb2.RestockSeats: Command.RESTOCK,
+    messages_pb2.ReclaimSeats: Command.RECLAIM,
+}
+_TOGETHER = Together(on_commands)
 
 QUEUES: Mapping[str, Handlers] = {
     "inventory.commands": {
         messages_pb2.OpenEvent: on_open_event,
-        messages_pb2.ReserveSeats: on_reserve_seats,
-        messages_pb2.SellSeats: _on(Command.SELL),
-        messages_pb2.UnsellSeats: _on(Command.UNSELL),
-        messages_pb2.ReleaseSeats: _on(Command.RELEASE),
-        messages_pb2.RestockSeats: _on(Command.RESTOCK),
-        messages_pb2.ReclaimSeats: _on(Command.RECLAIM),
+        messages_pb2.ReserveSeats: _TOGETHER,
+        messages_pb2.SellSeats: _TOGETHER,
+        messages_pb2.UnsellSeats: _TOGETHER,
+        messages_pb2.ReleaseSeats: _TOGETHER,
+        messages_pb2.RestockSeats: _TOGETHER,
+        messages_pb2.ReclaimSeats: _TOGETHER,
     },
     "inventory.events": {
         messages_pb2.EventPublished: on_event_published,

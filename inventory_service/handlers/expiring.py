@@ -7,10 +7,9 @@ from uuid import UUID
 
 from chassis.database import Row as Record
 from chassis.database import Session
-from inventory_service.domain import (
-    HoldStatus,
-)
-from inventory_service.storage import holds, limits, pools, seats
+from inventory_service.domain import HoldStatus, Move
+from inventory_service.handlers.moving import move_places
+from inventory_service.storage import holds
 
 
 async def expire_holds(session: Session, event_id: UUID, hold_ids: Sequence[UUID]) -> None:
@@ -26,11 +25,12 @@ async def expire_due(session: Session, *, limit: int) -> int:
     return len(expired)
 
 
-async def _give_back_expired(session: Session, holds: Sequence[Record]) -> None:
-    # Their slots among the live holds became free when their time was over.
+async def _give_back_expired(session: Session, expired: Sequence[Record]) -> None:
     was, to = HoldStatus.ACTIVE, HoldStatus.EXPIRED
-    await seats.move_seats(session, holds, was, to)
-    await limits.uncount_places(
-        session, [(hold.event_id, hold.customer_id, hold.seats + hold.tickets) for hold in holds]
+    await move_places(
+        session,
+        [
+            Move(hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.tickets, was, to)
+            for hold in expired
+        ],
     )
-    await pools.move_tickets(session, holds, was, to)

@@ -1,28 +1,66 @@
-"""Moving a hold on, and all that it has along."""
+"""Moving what holds have along with them, and telling of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from chassis.database import Row as Record
 from chassis.database import Session
-from inventory_service.domain import (
-    SEATS_OF,
-    HoldState,
-    HoldStatus,
-)
+from inventory_service.changes import noted
+from inventory_service.domain import HoldState, HoldStatus, Move
 from inventory_service.storage import holds, limits, pools, seats
 
 
 async def move(session: Session, hold: HoldState, to: HoldStatus) -> None:
     """Moves a locked hold on, and all that it has along."""
     await holds.move_hold(session, hold, to)
-    await move_places(session, hold, to)
+    await move_places(session, [hold.moves(to)])
 
 
-async def move_places(session: Session, hold: HoldState, to: HoldStatus) -> None:
-    await seats.move_seats(session, [hold], hold.status, to)
-    if SEATS_OF[to] == "AVAILABLE" != SEATS_OF[hold.status]:
-        await limits.uncount_places(
-            session, [(hold.event_id, hold.customer_id, hold.seats + hold.tickets)]
+async def move_places(session: Session, moves: Sequence[Move]) -> None:
+    """Moves all that locked holds have along, in the order in which everybody locks."""
+    moved = await seats.move_seats(session, moves)
+    limits.uncount_places(
+        session,
+        [
+            (move.event_id, move.customer_id, move.seats + move.tickets)
+            for move in moves
+            if move.gives_back
+        ],
+    )
+    limits.free_slots(
+        session,
+        [
+            (move.customer_id, move.hold_id)
+            for move in moves
+            # The slot of one whose time is over is free by itself.
+            if move.was is HoldStatus.ACTIVE
+            and move.to is not HoldStatus.EXPIRED
+            and move.customer_id
+        ],
+    )
+    note_changes(session, moved, await pools.move_tickets(session, moves))
+
+
+async def give_back_seats(session: Session, hold: HoldState, seat_nos: Sequence[int]) -> None:
+    """Gives back some seats of a locked, active hold."""
+    released = hold.moves(HoldStatus.RELEASED)
+    moved = await seats.move_seats(session, [released], only=seat_nos)
+    await holds.shrink_hold(session, hold, seat_nos)
+    limits.uncount_places(session, [(hold.event_id, hold.customer_id, len(seat_nos))])
+    note_changes(session, moved, ())
+
+
+def note_changes(session: Session, seats: Sequence[Record], pools: Sequence[Record]) -> None:
+    """Lets those who show places live know how these are now."""
+    event_id = attrgetter("event_id")
+    for event, rows in groupby(sorted(seats, key=event_id), event_id):
+        noted(session, event, [(row.seat_no, row.status, row.version) for row in rows])
+    for event, rows in groupby(sorted(pools, key=event_id), event_id):
+        noted(
+            session,
+            event,
+            pools=[(row.section_id, row.free, row.version, row.capacity) for row in rows],
         )
-    if hold.status is HoldStatus.ACTIVE and hold.customer_id:
-        await limits.free_slot(session, hold.customer_id, hold.hold_id)
-    await pools.move_tickets(session, [hold], hold.status, to)

@@ -17,8 +17,8 @@ from inventory_service.domain import (
     HoldStatus,
     unknown_seats,
 )
-from inventory_service.handlers.moving import move
-from inventory_service.storage import holds, limits, seats
+from inventory_service.handlers.moving import give_back_seats, move
+from inventory_service.storage import holds
 from inventory_service.storage.events import Layouts
 
 
@@ -102,9 +102,7 @@ async def release_hold(
         raise unknown_seats(unknown)
     part = sorted({held[seat_id] for seat_id in seat_ids})
     if part and len(part) < hold.seats + hold.tickets:
-        await seats.move_seats(session, [hold], HoldStatus.ACTIVE, HoldStatus.RELEASED, only=part)
-        await holds.shrink_hold(session, hold, part)
-        await limits.uncount_places(session, [(hold.event_id, customer_id, len(part))])
+        await give_back_seats(session, hold, part)
     else:
         await move(session, hold, HoldStatus.RELEASED)
     return await get_hold(session, layouts, customer_id, hold_id)

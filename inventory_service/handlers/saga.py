@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from uuid import UUID
 
+from chassis.database import Row as Record
 from chassis.database import Session
 from chassis.logs import get_logger
+from inventory_service.changes import noted
 from inventory_service.domain import (
     SEATS_OF,
     Command,
     HoldState,
+    HoldStatus,
     Outcome,
     SeatsAnswer,
     SeatsOrder,
@@ -18,21 +24,59 @@ from inventory_service.domain import (
     step,
 )
 from inventory_service.handlers.expiring import expire_holds
-from inventory_service.handlers.moving import move, move_places
+from inventory_service.handlers.moving import move_places
 from inventory_service.storage import events, holds, limits, pools, saga, seats
 
 log = get_logger(__name__)
 
 
-async def carry_out(session: Session, order: SeatsOrder) -> None:
-    """Does what the booking's saga asks for and answers it; a second time it only answers.
+async def carry_out(session: Session, orders: Sequence[SeatsOrder]) -> None:
+    """Does what bookings' sagas ask for and answers each, as if they came one after the other.
 
-    A command older than one that was seen before has no effect and no answer.
+    A second time it only answers. A command older than one that was seen before has no effect and
+    no answer.
     """
-    hold = await saga.lock_or_bury(session, order.event_id, order.hold_id)
-    reserves = order.command is Command.RESERVE
-    sale = await events.find_sale(session, order.event_id) if reserves else None
-    planned = step(order, hold, event_open=sale is not None and sale.open)
+    states = await saga.lock_or_bury(session, map(_key, orders))
+    reserved = {order.event_id for order in orders if order.command is Command.RESERVE}
+    open_events = await events.find_open(session, reserved) if reserved else frozenset[UUID]()
+    for wave in _waves(orders):
+        plans = [
+            (order, states[_key(order)], planned)
+            for order in wave
+            if (planned := _planned(order, states[_key(order)], open_events))
+        ]
+        done = await _carry_out(session, plans)
+        for order, hold, planned in plans:
+            to, outcome, reason = done.get(_key(order), planned)
+            if hold.booking_id in (None, order.booking_id):
+                states[_key(order)] = replace(
+                    hold,
+                    booking_id=order.booking_id,
+                    saga_step=order.saga_step,
+                    status=to or hold.status,
+                )
+            session.send(SeatsAnswer(order.booking_id, order.saga_step, outcome, reason))
+
+
+def _key(order: SeatsOrder) -> saga.Key:
+    return order.event_id, order.hold_id
+
+
+def _waves(orders: Sequence[SeatsOrder]) -> Iterable[Sequence[SeatsOrder]]:
+    """The orders in as few parts as can be, in none of which a hold has two."""
+    waves: list[list[SeatsOrder]] = []
+    count: Counter[saga.Key] = Counter()
+    for order in orders:
+        nth = count[_key(order)]
+        count[_key(order)] += 1
+        if nth == len(waves):
+            waves.append([])
+        waves[nth].append(order)
+    return waves
+
+
+def _planned(order: SeatsOrder, hold: HoldState, open_events: AbstractSet[UUID]) -> Step | None:
+    planned = step(order, hold, event_open=order.event_id in open_events)
     if planned is None:
         log.info(
             "command older than the newest seen",
@@ -42,25 +86,41 @@ async def carry_out(session: Session, order: SeatsOrder) -> None:
             hold_id=hold.hold_id,
             booking_id=order.booking_id,
         )
-        return
-    await saga.note_step(session, hold, order)
-    done = planned if planned.to is None else await _advance(session, order, hold, planned)
-    session.send(SeatsAnswer(order.booking_id, order.saga_step, done.outcome, done.reason))
-
-
-async def _advance(session: Session, order: SeatsOrder, hold: HoldState, planned: Step) -> Step:
-    assert planned.to is not None  # noqa: S101 - narrows the type; checked by the caller
-    if order.command is Command.RESERVE:
-        if not await saga.reserve_hold(session, hold, order.expires_at):
-            return Step(None, Outcome.RESERVE_REFUSED, "HOLD_EXPIRED")
-        await move_places(session, hold, planned.to)
-    elif order.command is Command.RECLAIM and SEATS_OF[hold.status] == "AVAILABLE":
-        if not await _take_back(session, hold):
-            return Step(None, Outcome.RECLAIM_REFUSED, "SEATS_UNAVAILABLE")
-        await holds.move_hold(session, hold, planned.to)
-    else:
-        await move(session, hold, planned.to)
     return planned
+
+
+async def _carry_out(
+    session: Session, plans: Sequence[tuple[SeatsOrder, HoldState, Step]]
+) -> Mapping[saga.Key, Step]:
+    """Does what is planned, at most one step of each hold; returns what came of it otherwise."""
+    otherwise: dict[saga.Key, Step] = {}
+    carried: list[tuple[SeatsOrder, HoldState, HoldStatus]] = []
+    late: list[tuple[SeatsOrder, HoldState, HoldStatus]] = []
+    for order, hold, planned in plans:
+        if hold.booking_id not in (None, order.booking_id) or (
+            planned.to is None and order.saga_step == hold.saga_step
+        ):
+            continue  # there is nothing to write
+        takes_back = planned.to is HoldStatus.SOLD and SEATS_OF[hold.status] == "AVAILABLE"
+        (late if takes_back else carried).append((order, hold, planned.to or hold.status))
+    statuses = await saga.carry(session, carried)
+    for order, _hold, to in carried:
+        if statuses[_key(order)] is not to:
+            otherwise[_key(order)] = Step(None, Outcome.RESERVE_REFUSED, "HOLD_EXPIRED")
+    await move_places(
+        session,
+        [
+            hold.moves(to)
+            for order, hold, to in carried
+            if to is not hold.status and _key(order) not in otherwise
+        ],
+    )
+    for order, hold, to in late:
+        taken = await _take_back(session, hold)
+        if not taken:
+            otherwise[_key(order)] = Step(None, Outcome.RECLAIM_REFUSED, "SEATS_UNAVAILABLE")
+        await saga.carry(session, [(order, hold, to if taken else hold.status)])
+    return otherwise
 
 
 async def _take_back(session: Session, hold: HoldState) -> bool:
@@ -77,18 +137,32 @@ async def _take_back(session: Session, hold: HoldState) -> bool:
     due = {due for due in (await _due_for(session, hold, seat_nos, tickets)) if due}
     await expire_holds(session, hold.event_id, sorted(due))
     savepoint = session.savepoint()
-    taken = not seat_nos or await seats.claim_seats(
-        session, hold.event_id, hold.hold_id, seat_nos, "SOLD"
-    )
+    seats_taken: Sequence[Record] = ()
+    pools_taken: Sequence[Record] = ()
+    if seat_nos:
+        seats_taken = await seats.claim_seats(
+            session, hold.event_id, hold.hold_id, seat_nos, "SOLD"
+        )
+    taken = len(seats_taken) == len(seat_nos)
     if taken:
         await limits.count_places(
             session, hold.event_id, hold.customer_id, hold.seats + hold.tickets, most=None
         )
-        if tickets:
-            await pools.lock_pools(session, hold.event_id, tickets)
-            taken = await pools.claim_pools(session, hold.event_id, tickets, status="SOLD")
-    savepoint.release() if taken else savepoint.rollback()
-    return taken
+    if taken and tickets:
+        await pools.lock_pools(session, hold.event_id, tickets)
+        pools_taken = await pools.claim_pools(session, hold.event_id, tickets, status="SOLD")
+        taken = len(pools_taken) == len(tickets)
+    if not taken:
+        savepoint.rollback()
+        return False
+    savepoint.release()
+    noted(
+        session,
+        hold.event_id,
+        [(row.seat_no, "SOLD", row.version) for row in seats_taken],
+        [(row.section_id, row.free, row.version, row.capacity) for row in pools_taken],
+    )
+    return True
 
 
 async def _due_for(

@@ -108,6 +108,8 @@ SELECT section_id, row_label, min(seat_no) AS first, array_agg(number ORDER BY s
  GROUP BY section_id, row_no, row_label ORDER BY first
 """
 
+_OPEN = "SELECT event_id FROM event WHERE event_id = ANY(:event_ids) AND status = 'OPEN'"
+
 FIND_SALE = """
 SELECT status = 'OPEN' AS open, clock_timestamp() AS now, terms_version,
        coalesce(sales_from, '-infinity') <= clock_timestamp()
@@ -190,6 +192,12 @@ def _places(sections: Iterable[Section]) -> Mapping[str, list[Any]]:
 async def close_event(session: Session, event_id: UUID) -> None:
     """Takes an event off sale; one that was never opened can't be opened any more."""
     await session.execute(_CLOSE_EVENT, event_id=event_id)
+
+
+async def find_open(session: Session, event_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Those of the events that have not been called off."""
+    rows = await session.all(_OPEN, event_ids=list(event_ids))
+    return frozenset(row.event_id for row in rows)
 
 
 async def find_sale(session: Session, event_id: UUID) -> Record | None:

@@ -49,7 +49,18 @@ VALUES (:customer_id, :slot, :event_id, :hold_id, :expires_at)
  WHERE live_hold.expires_at <= clock_timestamp()
 """
 
-_FREE_SLOT = "DELETE FROM live_hold WHERE customer_id = :customer_id AND hold_id = :hold_id"
+_FREE_SLOTS = """
+WITH ended AS MATERIALIZED (
+    SELECT customer_id, slot, hold_id
+      FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:hold_ids AS uuid[]))
+           AS each (customer_id, hold_id)
+      JOIN live_hold USING (customer_id, hold_id)
+     ORDER BY customer_id, slot FOR UPDATE OF live_hold
+)
+DELETE FROM live_hold USING ended
+ WHERE live_hold.customer_id = ended.customer_id AND live_hold.slot = ended.slot
+   AND live_hold.hold_id = ended.hold_id
+"""
 
 _EXTEND_SLOT = """
 UPDATE live_hold SET expires_at = :expires_at
@@ -82,12 +93,10 @@ async def counted_places(
     return row.counted, row.due
 
 
-async def uncount_places(
-    session: Session, given_back: Sequence[tuple[UUID, UUID | None, int]]
-) -> None:
+def uncount_places(session: Session, given_back: Sequence[tuple[UUID, UUID | None, int]]) -> None:
     """Gives back places counted for people: event, person, how many."""
     if given_back:
-        await session.execute(
+        session.defer(
             _UNCOUNT,
             event_ids=[event_id for event_id, _customer_id, _count in given_back],
             customer_ids=[customer_id for _event_id, customer_id, _count in given_back],
@@ -113,9 +122,14 @@ async def take_slot(
     return False
 
 
-async def free_slot(session: Session, customer_id: UUID, hold_id: UUID) -> None:
-    """The hold is no longer a live one."""
-    await session.execute(_FREE_SLOT, customer_id=customer_id, hold_id=hold_id)
+def free_slots(session: Session, live: Sequence[tuple[UUID, UUID]]) -> None:
+    """Holds are no longer live ones: person, hold."""
+    if live:
+        session.defer(
+            _FREE_SLOTS,
+            customer_ids=[customer_id for customer_id, _hold_id in live],
+            hold_ids=[hold_id for _customer_id, hold_id in live],
+        )
 
 
 async def extend_slot(

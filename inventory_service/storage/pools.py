@@ -9,8 +9,7 @@ from chassis.database import Row as Record
 from chassis.database import Session
 from inventory_service.domain import (
     SEATS_OF,
-    HoldState,
-    HoldStatus,
+    Move,
 )
 from inventory_service.storage.seats import DUE_LIMIT
 
@@ -28,6 +27,7 @@ UPDATE pool SET held = held + taken.n * CAST(:to_held AS integer),
   FROM unnest(CAST(:section_ids AS uuid[]), CAST(:counts AS integer[])) AS taken (section_id, n)
  WHERE pool.event_id = :event_id AND pool.section_id = taken.section_id
    AND held + reserved + sold + taken.n <= capacity
+RETURNING pool.section_id, capacity - held - reserved - sold AS free, version, capacity
 """
 
 # In one snapshot, as with the seats.
@@ -51,19 +51,19 @@ async def lock_pools(
 
 async def claim_pools(
     session: Session, event_id: UUID, taken: Mapping[UUID, int], *, status: str = "HELD"
-) -> bool:
-    """Takes so many of each pool; False where one of them had too few.
+) -> Sequence[Record]:
+    """Takes so many of each pool; returns them as they are now, none where one had too few.
 
-    With more than one pool the caller has locked them, or undoes what it did on a False.
+    With more than one pool the caller has locked them, or undoes what it did where it gets none.
     """
-    claimed = await session.execute(
+    claimed = await session.all(
         _CLAIM_POOLS,
         event_id=event_id,
         section_ids=list(taken),
         counts=list(taken.values()),
         to_held=int(status == "HELD"),
     )
-    return claimed.rowcount == len(taken)
+    return claimed if len(claimed) == len(taken) else ()
 
 
 async def free_in_pools(session: Session, event_id: UUID) -> tuple[dict[UUID, int], list[UUID]]:
@@ -75,35 +75,40 @@ async def free_in_pools(session: Session, event_id: UUID) -> tuple[dict[UUID, in
 # Counts are added to the row as it is once its lock is had; the table's CHECKs keep them sane.
 _MOVE_TICKETS = """
 WITH moved AS MATERIALIZED (
-    SELECT pool.event_id, pool.section_id, line.n
-      FROM (SELECT event_id, section_id, sum(quantity)::integer AS n
-              FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]))
-                   AS each (event_id, hold_id)
+    SELECT pool.event_id, pool.section_id, line.held, line.reserved, line.sold
+      FROM (SELECT event_id, section_id, sum(quantity * each.held)::integer AS held,
+                   sum(quantity * each.reserved)::integer AS reserved,
+                   sum(quantity * each.sold)::integer AS sold
+              FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]),
+                          CAST(:held AS integer[]), CAST(:reserved AS integer[]),
+                          CAST(:sold AS integer[]))
+                   AS each (event_id, hold_id, held, reserved, sold)
               JOIN hold_line USING (event_id, hold_id)
              WHERE seat_no IS NULL GROUP BY event_id, section_id) AS line
       JOIN pool USING (event_id, section_id)
      ORDER BY pool.event_id, pool.section_id FOR UPDATE OF pool
 )
-UPDATE pool SET held = held + n * CAST(:held AS integer),
-                reserved = reserved + n * CAST(:reserved AS integer),
-                sold = sold + n * CAST(:sold AS integer), version = version + 1
+UPDATE pool SET held = pool.held + moved.held, reserved = pool.reserved + moved.reserved,
+                sold = pool.sold + moved.sold, version = version + 1
   FROM moved WHERE pool.event_id = moved.event_id AND pool.section_id = moved.section_id
+RETURNING pool.event_id, pool.section_id, capacity - pool.held - pool.reserved - pool.sold AS free,
+          version, capacity
 """
 
 
-async def move_tickets(
-    session: Session, holds: Sequence[HoldState | Record], was: HoldStatus, to: HoldStatus
-) -> None:
-    """Moves the counted tickets of locked holds along, as `move_seats` does the seats."""
-    counted = [hold for hold in holds if hold.tickets]
-    if not counted or SEATS_OF[was] == SEATS_OF[to]:
-        return
-    await session.execute(
+async def move_tickets(session: Session, moves: Sequence[Move]) -> Sequence[Record]:
+    """Moves the counted tickets of locked holds along; returns their pools as they are now."""
+    moves = [move for move in moves if move.tickets and move.changes_places]
+    if not moves:
+        return ()
+    return await session.all(
         _MOVE_TICKETS,
-        event_ids=[hold.event_id for hold in counted],
-        hold_ids=[hold.hold_id for hold in counted],
+        event_ids=[move.event_id for move in moves],
+        hold_ids=[move.hold_id for move in moves],
         **{
-            column.lower(): (column == SEATS_OF[to]) - (column == SEATS_OF[was])
+            column.lower(): [
+                (column == SEATS_OF[move.to]) - (column == SEATS_OF[move.was]) for move in moves
+            ]
             for column in ("HELD", "RESERVED", "SOLD")
         },
     )

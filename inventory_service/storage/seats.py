@@ -9,8 +9,7 @@ from chassis.database import Row as Record
 from chassis.database import Session
 from inventory_service.domain import (
     SEATS_OF,
-    HoldState,
-    HoldStatus,
+    Move,
     Section,
 )
 
@@ -35,6 +34,7 @@ WITH free AS MATERIALIZED (
 )
 INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status, hold_id)
 SELECT :event_id, seat_no, version, 'AVAILABLE', :status, :hold_id FROM taken
+RETURNING seat_no, version
 """
 
 # Free seats that nobody is claiming at this moment; never waits.
@@ -74,10 +74,17 @@ DUE_LIMIT = 100
 
 
 async def claim_seats(
-    session: Session, event_id: UUID, hold_id: UUID, seat_nos: Sequence[int], status: str = "HELD"
-) -> bool:
-    """Takes free seats for a hold, all or none; waits for whoever is at them now."""
-    claimed = await session.execute(
+    session: Session,
+    event_id: UUID,
+    hold_id: UUID | None,
+    seat_nos: Sequence[int],
+    status: str = "HELD",
+) -> Sequence[Record]:
+    """Takes free seats for a hold, or to be BLOCKED, all or none; returns those it took.
+
+    Waits for whoever is at them now.
+    """
+    claimed = await session.all(
         _CLAIM,
         event_id=event_id,
         hold_id=hold_id,
@@ -85,7 +92,7 @@ async def claim_seats(
         count=len(seat_nos),
         status=status,
     )
-    return claimed.rowcount == len(seat_nos)
+    return claimed if len(claimed) == len(seat_nos) else ()
 
 
 async def lock_free_seats(session: Session, event_id: UUID, seat_nos: Sequence[int]) -> set[int]:
@@ -120,24 +127,26 @@ async def free_seats(
 # here stays as it is. `hold_id` fences all the same.
 _MOVE_SEATS = """
 WITH found AS MATERIALIZED (
-    SELECT seat.event_id, seat.seat_no, seat.hold_id
-      FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[])) AS each (event_id, hold_id)
+    SELECT seat.event_id, seat.seat_no, seat.hold_id, each.was, each.status
+      FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]), CAST(:was AS text[]),
+                  CAST(:statuses AS text[])) AS each (event_id, hold_id, was, status)
       JOIN hold_line USING (event_id, hold_id)
       JOIN seat ON seat.event_id = hold_line.event_id AND seat.seat_no = hold_line.seat_no
                AND seat.hold_id = hold_line.hold_id
-     WHERE seat.status = :was
+     WHERE seat.status = each.was
        AND (CAST(:only AS integer[]) IS NULL OR seat.seat_no = ANY(CAST(:only AS integer[])))
      ORDER BY seat.event_id, seat.seat_no FOR UPDATE OF seat
 ), moved AS (
-    UPDATE seat SET status = :status, version = seat.version + 1,
-                    hold_id = CASE WHEN :status <> 'AVAILABLE' THEN seat.hold_id END
+    UPDATE seat SET status = found.status, version = seat.version + 1,
+                    hold_id = CASE WHEN found.status <> 'AVAILABLE' THEN seat.hold_id END
       FROM found
      WHERE seat.event_id = found.event_id AND seat.seat_no = found.seat_no
-       AND seat.hold_id = found.hold_id AND seat.status = :was
-    RETURNING seat.event_id, seat.seat_no, seat.version, found.hold_id
+       AND seat.hold_id = found.hold_id AND seat.status = found.was
+    RETURNING seat.event_id, seat.seat_no, seat.version, found.was, found.status, found.hold_id
 )
 INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status, hold_id)
-SELECT event_id, seat_no, version, :was, :status, hold_id FROM moved
+SELECT event_id, seat_no, version, was, status, hold_id FROM moved
+RETURNING event_id, seat_no, to_status AS status, version
 """
 
 
@@ -146,28 +155,25 @@ class PlacesLostError(Exception):
 
 
 async def move_seats(
-    session: Session,
-    holds: Sequence[HoldState | Record],
-    was: HoldStatus,
-    to: HoldStatus,
-    *,
-    only: Sequence[int] | None = None,
-) -> None:
-    """Moves the seats of locked holds along as the holds go from one status to another.
+    session: Session, moves: Sequence[Move], *, only: Sequence[int] | None = None
+) -> Sequence[Record]:
+    """Moves the seats of locked holds along; returns them as they are now.
 
     Raises:
         PlacesLostError: there were not as many as there should be.
     """
-    count = len(only) if only is not None else sum(hold.seats for hold in holds)
-    if not count or SEATS_OF[was] == SEATS_OF[to]:
-        return
-    moved = await session.execute(
+    moves = [move for move in moves if move.seats and move.changes_places]
+    if not moves:
+        return ()
+    moved = await session.all(
         _MOVE_SEATS,
-        event_ids=[hold.event_id for hold in holds],
-        hold_ids=[hold.hold_id for hold in holds],
-        was=SEATS_OF[was],
-        status=SEATS_OF[to],
+        event_ids=[move.event_id for move in moves],
+        hold_ids=[move.hold_id for move in moves],
+        was=[SEATS_OF[move.was] for move in moves],
+        statuses=[SEATS_OF[move.to] for move in moves],
         only=only,
     )
-    if moved.rowcount != count:
-        raise PlacesLostError(f"{moved.rowcount} of {count} seats {was} -> {to}")
+    count = sum(move.seats for move in moves) if only is None else len(only)
+    if len(moved) != count:
+        raise PlacesLostError(f"{len(moved)} of {count} seats of {len(moves)} holds")
+    return moved

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from uuid import UUID
 
 import pytest
 from parterre.inventory.v1 import inventory_pb2
@@ -226,6 +227,58 @@ async def test_commands_in_any_order_and_number_leave_a_legal_history(box: Box) 
 
     await asyncio.gather(*(harass(saga) for saga in sagas), buyer(), buyer(), expire())
     await box.check()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_batch_does_what_its_messages_do_one_by_one(box: Box, seed: int) -> None:
+    pick = random.Random(seed)
+    names = ("Reserve", "Sell", "Unsell", "Release", "Restock", "Reclaim")
+    plan = [
+        (pick.randrange(6), pick.choice(names), pick.choice((None, None, 1, 2, 3)))
+        for _ in range(60)
+    ]
+    ends = []
+    for together in (False, True):
+        event = await box.opened(rows=1, seats=12, pools=(9, 9), most=4)
+        sagas = [
+            await Saga.begun(box, event, str(uuid7()), seats=[2 * n, 2 * n + 1], tickets=n % 3)
+            for n in range(5)
+        ]
+        sagas.append(Saga(box, event, inventory_pb2.Hold(id=str(uuid7())), str(uuid7())))
+        messages = [sagas[who].message(name, step=step) for who, name, step in plan]
+        if together:
+            await box.tell_together(*messages)
+        else:
+            await box.tell(*messages)
+        rows = await box.sql(
+            "SELECT seat_no, version, from_status, to_status FROM seat_journal"
+            " WHERE event_id = :id ORDER BY seat_no, version",
+            id=UUID(event.event_id),
+        )
+        kept = await box.sql(
+            "SELECT status, booking_id IS NULL, saga_step FROM hold WHERE event_id = :id"
+            " ORDER BY hold_id",
+            id=UUID(event.event_id),
+        )
+        answers = Counter(await box.answers())
+        ends.append(([*map(tuple, rows)], [*map(tuple, kept)], await box.pool(event), answers))
+        await box.check()
+    assert ends[0] == ends[1]
+
+
+async def test_batches_of_two_processes_over_the_same_holds_never_stand_in_each_others_way(
+    box: Box,
+) -> None:
+    event = await box.opened(rows=2, seats=20, most=4)
+    sagas = [
+        await Saga.begun(box, event, str(uuid7()), seats=[n, 39 - n], tickets=1) for n in range(20)
+    ]
+    for name in ("Reserve", "Sell", "Restock"):
+        messages = [saga.message(name) for saga in sagas]
+        await asyncio.gather(box.tell_together(*messages), box.tell_together(*reversed(messages)))
+        assert len(set(await box.answers())) == 1
+    assert await box.statuses(event) == {}
+    assert await box.pool(event) == (0, 0, 0)
 
 
 async def test_the_journal_can_only_grow(box: Box) -> None:
