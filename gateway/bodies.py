@@ -118,6 +118,7 @@ def _reason_not_found(reason: str, pattern: re.Pattern[str]) -> Any:
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _REFERENCE = re.compile(r"PT-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
+_COUPON = re.compile(r"[A-Za-z0-9-]{3,40}", re.ASCII)
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 
 Name = Annotated[
@@ -134,6 +135,9 @@ Words = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(_lines),
+]
+ReviewText = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=2000), AfterValidator(_lines)
 ]
 Prose = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_lines)]
 Email = Annotated[
@@ -171,6 +175,8 @@ Password = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=100)]
 MinorUnits = Annotated[int, Field(strict=True, ge=0, le=10**12, description="Minor units")]
+CouponAmount = Annotated[int, Field(strict=True, ge=1, le=10**12)]
+CouponUses = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Coordinate = Annotated[float, Field(strict=True, ge=-100_000, le=100_000, allow_inf_nan=False)]
 Spacing = Annotated[float, Field(strict=True, gt=0, le=1_000, allow_inf_nan=False)]
 Percent = Annotated[
@@ -202,10 +208,12 @@ UserId = Annotated[str, _reason_not_found("USER_NOT_FOUND", _UUID)]
 SessionId = Annotated[str, _reason_not_found("SESSION_NOT_FOUND", _UUID)]
 EventId = Annotated[str, _reason_not_found("EVENT_NOT_FOUND", _UUID)]
 VenueId = Annotated[str, _reason_not_found("VENUE_NOT_FOUND", _UUID)]
+ImageId = Annotated[str, _reason_not_found("IMAGE_NOT_FOUND", _UUID)]
 HoldId = Annotated[str, _reason_not_found("HOLD_NOT_FOUND", _UUID)]
 TicketId = Annotated[str, _reason_not_found("TICKET_NOT_FOUND", _UUID)]
 PaymentId = Annotated[str, _reason_not_found("PAYMENT_NOT_FOUND", _UUID)]
 Reference = Annotated[str, _reason_not_found("BOOKING_NOT_FOUND", _REFERENCE)]
+CouponCode = Annotated[str, _reason_not_found("COUPON_NOT_FOUND", _COUPON)]
 Provider = Annotated[str, _reason_not_found("UNKNOWN_PROVIDER", _PROVIDER)]
 
 
@@ -384,6 +392,13 @@ class Cancellation(Input):
     reason: Words
 
 
+class NewReview(Input):
+    """What somebody who was there says."""
+
+    rating: Annotated[int, Field(strict=True, ge=1, le=5, examples=[5])]
+    text: ReviewText = Field(default="", examples=["The second act alone was worth it."])
+
+
 # --- seats and holds ---------------------------------------------------------------------------
 
 
@@ -464,12 +479,64 @@ class BookingCancellation(Input):
     reason: Words | None = None
 
 
+class NewCoupon(Input):
+    """A coupon; what is absent is not limited."""
+
+    code: str = Field(pattern=r"^[A-Za-z0-9-]{3,40}$", examples=["EARLY-BIRD"])
+    kind: Literal["PERCENT", "FIXED"]
+    value: CouponAmount = Field(
+        description="Whole percent, or minor units of the event's currency", examples=[15]
+    )
+    min_total: CouponAmount | None = Field(default=None, description="Of the prices; minor units")
+    max_discount: CouponAmount | None = Field(default=None, description="Minor units")
+    usage_limit: CouponUses | None = None
+    per_customer_limit: CouponUses | None = None
+    valid_from: Time | None = None
+    valid_to: Time | None = None
+
+
+class CouponChange(Input):
+    """What to change of a coupon; what is absent stays, and a limit of null is taken away."""
+
+    active: bool | None = Field(default=None, strict=True)
+    min_total: CouponAmount | None = None
+    max_discount: CouponAmount | None = None
+    usage_limit: CouponUses | None = None
+    per_customer_limit: CouponUses | None = None
+    valid_from: Time | None = None
+    valid_to: Time | None = None
+
+
+class Scan(Input):
+    """What a gate read."""
+
+    token: str = Field(min_length=1, max_length=300, description="What the QR code says")
+    gate: Annotated[Short, StringConstraints(max_length=50)] | None = Field(
+        default=None, examples=["North"]
+    )
+
+
 class NewPayment(Input):
     """Another attempt to pay a booking."""
 
     booking_reference: str = Field(pattern=r"^PT-[0-9A-HJKMNP-TV-Z]{8}$", examples=["PT-7K2M9QXA"])
     method: Method
     payment_token: PaymentToken | None = Field(default=None, repr=False, examples=["tok_ok"])
+
+
+class NewRefund(Input):
+    """Money to give back."""
+
+    # What is too little is refused with a reason of its own, by the service.
+    amount: int | None = Field(
+        default=None,
+        strict=True,
+        ge=-(10**12),
+        le=10**12,
+        description="Minor units; left out: all that is left",
+        examples=[50000],
+    )
+    reason: Words
 
 
 # --- queries -----------------------------------------------------------------------------------
@@ -531,6 +598,28 @@ class BookingQuery(PageQuery):
         Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
     ) = None
     event_id: Id | None = None
+
+
+class AttendeeQuery(PageQuery):
+    """Which bookings of an event."""
+
+    status: (
+        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
+    ) = None
+
+
+class ExportQuery(Input):
+    """Which bookings of an event, all of them at once."""
+
+    status: (
+        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
+    ) = None
+
+
+class ImageQuery(Input):
+    """How wide a picture is wanted."""
+
+    w: int = Field(default=0, ge=0, le=10_000, description="Pixels; 0 asks for the widest")
 
 
 class WaitQuery(Input):

@@ -8,10 +8,11 @@ from parterre.payment.v1 import payment_pb2
 from starlette.responses import Response
 
 from gateway import views
-from gateway.bodies import NewPayment, Nothing, PaymentId, Provider
+from gateway.bodies import NewPayment, NewRefund, Nothing, PaymentId, Provider
 from gateway.routing import (
     CUSTOMER,
     OPEN,
+    ORGANIZER,
     PREFIX,
     Behind,
     IdempotencyKey,
@@ -90,6 +91,34 @@ async def verify_payment(
         _VERIFY_SECONDS,
     )
     return Json(views.payment(reply.payment))
+
+
+@PAYMENTS.route(
+    "POST",
+    "/payments/{payment_id}/refunds",
+    ORGANIZER,
+    answers=views.Payment,
+    status=202,
+    refuses=[
+        "PAYMENT_NOT_FOUND",
+        "INVALID_REFUND",
+        "PAYMENT_NOT_CAPTURED",
+        "REFUND_TOO_LARGE",
+        "IDEMPOTENCY_KEY_REUSED",
+        "IDEMPOTENCY_IN_PROGRESS",
+    ],
+)
+async def create_refund(
+    payment_id: PaymentId, body: NewRefund, services: Behind, key: IdempotencyKey = ""
+) -> Response:
+    """Give a customer of one's own event money back, some or all; all of it cancels the booking."""
+    message = payment_pb2.CreateRefundRequest(
+        payment_id=payment_id, reason=body.reason, idempotency_key=key
+    )
+    if body.amount is not None:
+        message.amount = body.amount
+    reply, replayed = await services.payment.replayable(services.payment.rpc.CreateRefund, message)
+    return Json(views.payment(reply.payment), 202, replay_header(replayed))
 
 
 @PAYMENTS.route(

@@ -9,6 +9,7 @@ from parterre.booking.v1 import booking_pb2
 from parterre.notification.v1 import notification_pb2
 from parterre.payment.v1 import payment_pb2
 
+from chassis.identity import Role
 from tests.contract import samples
 from tests.contract.conftest import Edge, RefusalError
 
@@ -158,6 +159,57 @@ async def test_a_payment_is_shown_and_verified(edge: Edge) -> None:
     verified = await edge.post(f"/payments/{samples.PAYMENT}/verify")
     assert shown.json() == verified.json()
     assert shown.json()["refunds"][0]["amount"] == {"amount": 100, "currency": "NPR"}
+
+
+@pytest.mark.parametrize("amount", [None, 100, 0, -1])
+async def test_money_is_given_back(edge: Edge, amount: int | None) -> None:
+    edge.payment.answers["CreateRefund"] = payment_pb2.CreateRefundResponse(
+        payment=samples.payment()
+    )
+    body = {"reason": "Goodwill"} | ({} if amount is None else {"amount": amount})
+    answer = await edge.post(
+        f"/payments/{samples.PAYMENT}/refunds",
+        body,
+        role=Role.ORGANIZER,
+        headers={"Idempotency-Key": "k"},
+    )
+    assert (answer.status_code, answer.json()["refunds"][0]["reason"]) == (202, "Goodwill")
+    asked = edge.payment.asked
+    assert (asked.payment_id, asked.reason, asked.idempotency_key) == (
+        samples.PAYMENT,
+        "Goodwill",
+        "k",
+    )
+    assert (asked.amount if asked.HasField("amount") else None) == amount
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "status"),
+    [
+        ("INVALID", "INVALID_REFUND", 422),
+        ("CONFLICT", "REFUND_TOO_LARGE", 409),
+        ("CONFLICT", "PAYMENT_NOT_CAPTURED", 409),
+        ("NOT_FOUND", "PAYMENT_NOT_FOUND", 404),
+    ],
+)
+async def test_a_refund_is_refused_for_a_reason(
+    edge: Edge, refusal: type[RefusalError], kind: str, reason: str, status: int
+) -> None:
+    edge.payment.answers["CreateRefund"] = refusal(kind, reason)
+    path = f"/payments/{samples.PAYMENT}/refunds"
+    answer = await edge.post(path, {"amount": 1, "reason": "x"}, role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": " "}, {"reason": "x", "amount": 1.5}, {"reason": "x", "amount": "1"}]
+)
+async def test_a_refund_that_makes_no_sense_reaches_no_service(
+    edge: Edge, body: dict[str, object]
+) -> None:
+    answer = await edge.post(f"/payments/{samples.PAYMENT}/refunds", body, role=Role.ORGANIZER)
+    assert answer.status_code == 422
+    assert edge.payment.calls == []
 
 
 async def test_a_webhook_is_passed_on_as_it_came(edge: Edge) -> None:

@@ -199,6 +199,10 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ),
     ("GET /api/v1/payments/{payment_id}", Row("1 4 + 4 4 +")),
     ("POST /api/v1/payments/{payment_id}/verify", Row("1 4 + 4 4 4")),
+    (
+        "POST /api/v1/payments/{payment_id}/refunds",
+        Row("1 3 3 4 + +", {"amount": 1, "reason": "Goodwill."}),
+    ),
     ("POST /api/v1/webhooks/payments/{provider}", Row("! ! ! ! ! !", {})),
     # The ends of all this.
     ("POST /api/v1/bookings/{reference}/cancel", Row("1 4 + 4 ~ ~")),
@@ -312,6 +316,10 @@ RPCS: Sequence[tuple[str, Row]] = (
     ),
     ("payment.GetPayment", Row("1 4 + 4 4 + 3", {"payment_id": "{payment_id}"})),
     ("payment.VerifyPayment", Row("1 4 + 4 4 4 3", {"payment_id": "{payment_id}"})),
+    (
+        "payment.CreateRefund",
+        Row("1 3 3 4 + + 3", {"payment_id": "{payment_id}", "amount": 1, "reason": "Goodwill."}),
+    ),
     ("payment.ReceiveWebhook", Row("1 3 3 3 3 3 !", {"provider": "sandbox"})),
     ("notification.ListMailbox", Row("1 3 3 3 3 3 +", {"limit": 1})),
     ("booking.CancelBooking", Row("1 4 + 4 ~ ~ 3", {"reference": "{reference}"})),
