@@ -96,12 +96,12 @@ async def update_user(
 async def _audit_change(session: Session, admin_id: UUID, before: Account, after: Account) -> None:
     if after.role != before.role:
         changed = {"before": before.role, "after": after.role}
-        await storage.audit(session, "ROLE_CHANGED", after.id, admin_id, **changed)
+        storage.audit(session, "ROLE_CHANGED", after.id, admin_id, **changed)
     elif after.organizer_requested != before.organizer_requested:
-        await storage.audit(session, "ORGANIZER_DECLINED", after.id, admin_id)
+        storage.audit(session, "ORGANIZER_DECLINED", after.id, admin_id)
     if after.disabled != before.disabled:
         action = "DISABLED" if after.disabled else "ENABLED"
-        await storage.audit(session, action, after.id, admin_id)
+        storage.audit(session, action, after.id, admin_id)
 
 
 async def list_audit(

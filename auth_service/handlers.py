@@ -58,6 +58,7 @@ from auth_service.domain import (
 )
 from auth_service.keys import KeyRing
 from auth_service.passwords import COMMON, Hashing, HashingPool
+from auth_service.storage import LogIn
 from chassis.database import Database, Session
 from chassis.identity import LEEWAY_SECONDS
 from chassis.ids import uuid7
@@ -159,7 +160,7 @@ async def register(
         if account is None:
             return EmailTakenError("This address has an account; log in.")
         tell(session, account)
-        await storage.audit(session, "REGISTERED", account.id, account.id, role=account.role)
+        storage.audit(session, "REGISTERED", account.id, account.id, role=account.role)
         return account
 
     return _unless_refused(await auth.database.run(work))
@@ -185,25 +186,29 @@ async def log_in(auth: Auth, *, email: str, password: str, address: str, user_ag
 async def _log_in(
     auth: Auth, hashing: Hashing, email: str, password: str, client: dict[str, str]
 ) -> Tokens:
-    async def claim(session: Session) -> Credentials | None:
-        await _count_password_from(session, auth, client["address"])
-        await _claim_log_in(session, auth, email)
-        return await storage.find_credentials(session, email)
+    by = throttled_by(client["address"])
 
-    known = await auth.database.run(claim)
+    async def begin(session: Session) -> LogIn:
+        return await storage.begin_log_in(session, email, by, auth.limits)
+
+    begun = await auth.database.run(begin)
+    if not (begun.address_may and begun.account_may):
+        raise await _log_in_refusal(auth, email, by, begun)
+    known = begun.known
     good = await hashing.verify(known.password_hash if known else None, password)
     if good and known and hashing.outdated(known.password_hash):
         password_hash = await hashing.hash(password)
         async with auth.database.transaction() as session:
             await storage.replace_hash(session, known, password_hash)
+    if known is None or not good:
+        await _note(auth, "LOG_IN_FAILED", known, email=email, **client)
+        raise InvalidCredentialsError
     session_id, refresh_token = uuid7(), secrets.token_urlsafe(32)
 
-    async def settle(session: Session) -> tuple[Account, datetime] | AuthError:
-        account_id = known.account.id if known else None
-        if known is None or not good:
-            await storage.audit(session, "LOG_IN_FAILED", account_id, None, email=email, **client)
-            return InvalidCredentialsError()
-        opened_at = await storage.open_session(
+    async def open_session(session: Session) -> datetime | None:
+        if begun.open_sessions >= auth.limits.sessions:
+            await _make_room(session, auth, known.account.id)
+        return await storage.open_session(
             session,
             session_id,
             known,
@@ -211,13 +216,24 @@ async def _log_in(
             limits=auth.limits,
             client=client,
         )
-        if opened_at is None:
-            await storage.audit(session, "LOG_IN_REFUSED", account_id, None, **client)
-            return AccountDisabledError() if known.account.disabled else InvalidCredentialsError()
-        return known.account, opened_at
 
-    account, opened_at = _unless_refused(await auth.database.run(settle))
-    return _tokens(auth, account, session_id, opened_at, refresh_token)
+    opened_at = await auth.database.run(open_session)
+    if opened_at is None:
+        await _note(auth, "LOG_IN_REFUSED", known, **client)
+        raise AccountDisabledError if known.account.disabled else InvalidCredentialsError
+    return _tokens(auth, known.account, session_id, opened_at, refresh_token)
+
+
+async def _note(auth: Auth, action: str, known: Credentials | None, **detail: str) -> None:
+    async with auth.database.transaction() as session:
+        storage.audit(session, action, known.account.id if known else None, None, **detail)
+
+
+async def _make_room(session: Session, auth: Auth, account_id: UUID) -> None:
+    ended = await storage.end_oldest_sessions(
+        session, account_id, keep=auth.limits.sessions - 1, token_seconds=auth.token_seconds
+    )
+    _tell_ended(session, ended)
 
 
 async def refresh(auth: Auth, *, refresh_token: str) -> Tokens:
@@ -238,14 +254,14 @@ async def refresh(auth: Auth, *, refresh_token: str) -> Tokens:
         if not await storage.rotate(session, digest, auth.limits):
             if await storage.was_rotated(session, digest):
                 await _end_session(session, family.id, family.account_id)
-                await storage.audit(
+                storage.audit(
                     session, "REFRESH_REUSED", family.account_id, None, session_id=str(family.id)
                 )
             return InvalidRefreshTokenError()
         account = await storage.find_account(session, family.account_id)
         if account is None or account.disabled:
             return InvalidRefreshTokenError()
-        await storage.add_refresh_token(session, family.id, token_digest(fresh), auth.limits)
+        storage.add_refresh_token(session, family.id, token_digest(fresh), auth.limits)
         return account, family.id, await storage.touch_session(session, family.id)
 
     account, session_id, used_at = _unless_refused(await auth.database.run(work))
@@ -257,7 +273,7 @@ async def log_out(auth: Auth, *, account_id: UUID, session_id: UUID) -> None:
 
     async def work(session: Session) -> None:
         if await _end_session(session, session_id, account_id):
-            await _audit_own(session, "LOGGED_OUT", account_id, session_id=str(session_id))
+            _audit_own(session, "LOGGED_OUT", account_id, session_id=str(session_id))
 
     await auth.database.run(work)
 
@@ -278,7 +294,7 @@ async def revoke_session(auth: Auth, *, account_id: UUID, session_id: UUID) -> N
     async def work(session: Session) -> None:
         if not await _end_session(session, session_id, account_id):
             raise SessionNotFoundError
-        await _audit_own(session, "SESSION_REVOKED", account_id, session_id=str(session_id))
+        _audit_own(session, "SESSION_REVOKED", account_id, session_id=str(session_id))
 
     await auth.database.run(work)
 
@@ -316,12 +332,12 @@ async def update_profile(
         await storage.save_account(session, after)
         if after.version != before.version:
             tell(session, after)
-        await _audit_own(session, "PROFILE_CHANGED", account_id)
+        _audit_own(session, "PROFILE_CHANGED", account_id)
         if after.role != before.role:
             changed = {"before": before.role, "after": after.role}
-            await _audit_own(session, "ROLE_CHANGED", account_id, **changed)
+            _audit_own(session, "ROLE_CHANGED", account_id, **changed)
         elif after.organizer_requested and not before.organizer_requested:
-            await _audit_own(session, "ORGANIZER_REQUESTED", account_id)
+            _audit_own(session, "ORGANIZER_REQUESTED", account_id)
         return after
 
     return await auth.database.run(work)
@@ -351,13 +367,13 @@ async def change_password(
 
     async def settle(session: Session) -> AuthError | None:
         if known is None or not good:
-            await _audit_own(session, "PASSWORD_CHANGE_FAILED", account_id)
+            _audit_own(session, "PASSWORD_CHANGE_FAILED", account_id)
             return WrongPasswordError()
         if not await storage.change_password(session, known, password_hash):
             return WrongPasswordError()
         await end_sessions(session, auth, account_id, keep=session_id)
         await storage.forgive_log_ins(session, account.email)
-        await _audit_own(session, "PASSWORD_CHANGED", account_id)
+        _audit_own(session, "PASSWORD_CHANGED", account_id)
         return None
 
     with auth.passwords.place() as hashing:
@@ -395,7 +411,7 @@ async def reset_password(
             return InvalidCodeError()
         await end_sessions(session, auth, account_id)
         await storage.forgive_log_ins(session, email)
-        await _audit_own(session, "PASSWORD_RESET", account_id)
+        _audit_own(session, "PASSWORD_RESET", account_id)
         return None
 
     _unless_refused(await auth.database.run(work))
@@ -439,7 +455,7 @@ async def bootstrap_admin(auth: Auth, *, email: str, password: str) -> None:
         account = await storage.add_account(session, admin, password_hash)
         if account is not None:  # else another replica was faster
             tell(session, account)
-            await storage.audit(session, "REGISTERED", account.id, None, role=account.role)
+            storage.audit(session, "REGISTERED", account.id, None, role=account.role)
 
     await auth.database.run(work)
 
@@ -459,6 +475,10 @@ async def end_sessions(
     ended = await storage.end_sessions(
         session, account_id, keep=keep, token_seconds=auth.token_seconds
     )
+    _tell_ended(session, ended)
+
+
+def _tell_ended(session: Session, ended: Sequence[UUID]) -> None:
     for first in range(0, len(ended), _MAX_REVOKED):
         session.send(SessionsRevoked(tuple(ended[first : first + _MAX_REVOKED])))
 
@@ -470,16 +490,35 @@ async def _end_session(session: Session, id: UUID, account_id: UUID) -> bool:
     return ended
 
 
-async def _audit_own(session: Session, action: str, account_id: UUID, **detail: str) -> None:
-    await storage.audit(session, action, account_id, account_id, **detail)
+def _audit_own(session: Session, action: str, account_id: UUID, **detail: str) -> None:
+    storage.audit(session, action, account_id, account_id, **detail)
+
+
+async def _log_in_refusal(auth: Auth, email: str, by: str, begun: LogIn) -> AuthError:
+    limits = auth.limits
+    async with auth.database.transaction() as session:
+        if begun.address_may:
+            return _log_in_throttled(await storage.next_log_in_in(session, email))
+        wait = await storage.next_from_address_in(
+            session,
+            by,
+            "PASSWORD",
+            at_once=limits.address_passwords,
+            seconds=limits.address_password_seconds,
+        )
+    return _address_throttled(wait)
+
+
+def _log_in_throttled(wait: int) -> LoginThrottledError:
+    return LoginThrottledError(
+        f"Too many failed log-ins; try again in {wait} seconds.", retry_after=str(wait)
+    )
 
 
 async def _claim_log_in(session: Session, auth: Auth, email: str) -> None:
     wait = await storage.claim_log_in(session, email, auth.limits)
     if wait:
-        raise LoginThrottledError(
-            f"Too many failed log-ins; try again in {wait} seconds.", retry_after=str(wait)
-        )
+        raise _log_in_throttled(wait)
 
 
 async def _count_password_from(session: Session, auth: Auth, address: str) -> None:
@@ -502,10 +541,13 @@ async def _count_from(
         return  # a caller within the system, for nobody
     wait = await storage.count_address(session, by, kind, at_once=at_once, seconds=seconds)
     if wait:
-        raise AddressThrottledError(
-            f"Too many tries from your address; try again in {wait} seconds.",
-            retry_after=str(wait),
-        )
+        raise _address_throttled(wait)
+
+
+def _address_throttled(wait: int) -> AddressThrottledError:
+    return AddressThrottledError(
+        f"Too many tries from your address; try again in {wait} seconds.", retry_after=str(wait)
+    )
 
 
 def _tokens(

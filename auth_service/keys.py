@@ -131,7 +131,7 @@ async def rotate(database: Database) -> Rotation:
         await _make_missing(session)
         live = [str(row.kid) for row in await storage.list_keys(session) if row.live]
         made = Rotation(str(retired), live[0], live[-1])
-        await storage.audit(
+        storage.audit(
             session,
             "KEYS_ROTATED",
             None,

@@ -4,6 +4,7 @@ room for."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,10 +14,13 @@ from typing import Self, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+from prometheus_client import Counter
 
 from chassis.errors import overloaded
 
 T = TypeVar("T")
+
+HASHING_CPU_SECONDS = Counter("password_hashing_cpu_seconds", "CPU used to hash passwords, seconds")
 
 # Case-folded passwords of eight characters and more; shorter ones are refused for their length.
 COMMON = frozenset(
@@ -94,4 +98,11 @@ class Hashing:
         return self._hasher.check_needs_rehash(password_hash)
 
     async def _apart(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        def timed() -> T:
+            began = time.thread_time()
+            try:
+                return work()
+            finally:
+                HASHING_CPU_SECONDS.inc(time.thread_time() - began)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, timed)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from auth_service.domain import (
@@ -34,11 +35,6 @@ _FIND_ACCOUNT = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
        disabled_at IS NOT NULL AS disabled, version
   FROM account WHERE id = :id
-"""
-_FIND_CREDENTIALS = """
-SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, password_hash, password_version
-  FROM account WHERE email = :email
 """
 _FIND_CREDENTIALS_OF = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
@@ -157,6 +153,40 @@ VALUES (:email, 1, clock_timestamp())
                       :longest * interval '1 second') END
  WHERE throttle.next_at <= clock_timestamp()
 """
+# Both throttles and the look-up in one statement and one commit, so that no connection is held and
+# no lock waits between them. The address comes first: from one that has had its share nothing is
+# counted against anybody's account. A known and an unknown account are the same work.
+_BEGIN_LOG_IN = """
+WITH counted AS (
+    INSERT INTO address_throttle AS throttle (address, kind, drained_at)
+    SELECT :address, 'PASSWORD', clock_timestamp() + :seconds * interval '1 second'
+     WHERE :address <> ''
+        ON CONFLICT (address, kind) DO UPDATE
+       SET drained_at = greatest(throttle.drained_at, clock_timestamp())
+                      + :seconds * interval '1 second'
+     WHERE throttle.drained_at
+           <= clock_timestamp() + (:at_once - 1) * :seconds * interval '1 second'
+    RETURNING 1
+), claimed AS (
+    INSERT INTO login_throttle AS throttle (email, failures, next_at)
+    SELECT :email, 1, clock_timestamp() WHERE :address = '' OR EXISTS (SELECT FROM counted)
+        ON CONFLICT (email) DO UPDATE
+       SET failures = least(throttle.failures + 1, 1000),
+           next_at = clock_timestamp() + CASE WHEN throttle.failures + 1 < :free THEN interval '0'
+               ELSE least(interval '1 second' * 2 ^ least(throttle.failures + 1 - :free, 20),
+                          :longest * interval '1 second') END
+     WHERE throttle.next_at <= clock_timestamp()
+    RETURNING 1
+)
+SELECT :address = '' OR EXISTS (SELECT FROM counted) AS address_counted,
+       EXISTS (SELECT FROM claimed) AS claimed,
+       (SELECT count(*) FROM (
+           SELECT FROM session WHERE account_id = account.id AND ended_at IS NULL
+            LIMIT :most_sessions) AS open) AS open_sessions,
+       id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version, password_hash, password_version
+  FROM (VALUES (1)) AS always LEFT JOIN account ON account.email = :email
+"""
 _NEXT_LOG_IN_IN = """
 SELECT ceil(extract(epoch FROM next_at - clock_timestamp())) FROM login_throttle
  WHERE email = :email
@@ -213,6 +243,14 @@ UPDATE session SET ended_at = clock_timestamp()
 _END_SESSIONS = """
 UPDATE session SET ended_at = clock_timestamp()
  WHERE account_id = :account_id AND ended_at IS NULL AND id IS DISTINCT FROM :keep
+RETURNING id, last_used_at > clock_timestamp() - :seconds * interval '1 second' AS has_token
+"""
+# All but the `keep` that were used last.
+_END_OLDEST_SESSIONS = """
+UPDATE session SET ended_at = clock_timestamp()
+ WHERE id IN (SELECT id FROM session WHERE account_id = :account_id AND ended_at IS NULL
+               ORDER BY last_used_at DESC, id DESC OFFSET :keep)
+   AND ended_at IS NULL
 RETURNING id, last_used_at > clock_timestamp() - :seconds * interval '1 second' AS has_token
 """
 # A statement of its own, to see what such a refresh has left.
@@ -317,11 +355,6 @@ async def find_account(session: Session, id: UUID) -> Account | None:
     return Account(**row._asdict()) if row else None
 
 
-async def find_credentials(session: Session, email: str) -> Credentials | None:
-    """What a log-in with this address is checked against."""
-    return _credentials(await session.first(_FIND_CREDENTIALS, email=email))
-
-
 async def find_credentials_of(session: Session, id: UUID) -> Credentials | None:
     """What the account's own password is checked against."""
     return _credentials(await session.first(_FIND_CREDENTIALS_OF, id=id))
@@ -396,9 +429,22 @@ async def count_address(
     session: Session, address: str, kind: str, *, at_once: int, seconds: float
 ) -> int:
     """Counts one more thing done from a client's address: 0, or the seconds until it may be."""
-    bucket = {"address": address, "kind": kind, "at_once": at_once, "seconds": seconds}
+    bucket: dict[str, Any] = {
+        "address": address,
+        "kind": kind,
+        "at_once": at_once,
+        "seconds": seconds,
+    }
     if (await session.execute(_COUNT_ADDRESS, **bucket)).rowcount:
         return 0
+    return await next_from_address_in(session, **bucket)
+
+
+async def next_from_address_in(
+    session: Session, address: str, kind: str, *, at_once: int, seconds: float
+) -> int:
+    """Seconds until the client's address may have one more of these done."""
+    bucket = {"address": address, "kind": kind, "at_once": at_once, "seconds": seconds}
     return max(1, int(await session.scalar(_NEXT_FROM_ADDRESS_IN, **bucket) or 1))
 
 
@@ -445,12 +491,49 @@ async def try_code(session: Session, email: str, purpose: str, digest: bytes) ->
     return bool(await session.scalar(_TRY_CODE, email=email, purpose=purpose, digest=digest))
 
 
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """What a log-in begins with: whether it may go on, and what it is checked against."""
+
+    address_may: bool  # the client's
+    account_may: bool
+    known: Credentials | None
+    open_sessions: int  # of the account; counted up to the limit
+
+
+async def begin_log_in(session: Session, email: str, address: str, limits: Limits) -> LogIn:
+    """Counts a try for both addresses, as failed, and looks the account up; commits.
+
+    `address` is the client's, as it is throttled; empty for a caller within the system.
+    """
+    found = await session.finish(
+        _BEGIN_LOG_IN,
+        email=email,
+        address=address,
+        at_once=limits.address_passwords,
+        seconds=limits.address_password_seconds,
+        free=limits.free_log_in_failures,
+        longest=limits.longest_log_in_wait_seconds,
+        most_sessions=limits.sessions,
+    )
+    address_may, account_may, open_sessions, *account, password_hash, password_version = found.one()
+    known = (
+        Credentials(Account(*account), password_hash, password_version)
+        if password_hash is not None
+        else None
+    )
+    return LogIn(address_may, account_may, known, open_sessions)
+
+
 async def claim_log_in(session: Session, email: str, limits: Limits) -> int:
     """Counts a try as failed: 0, or the seconds until the address may try again."""
     free, longest = limits.free_log_in_failures, limits.longest_log_in_wait_seconds
     claimed = await session.execute(_CLAIM_LOG_IN, email=email, free=free, longest=longest)
-    if claimed.rowcount:
-        return 0
+    return 0 if claimed.rowcount else await next_log_in_in(session, email)
+
+
+async def next_log_in_in(session: Session, email: str) -> int:
+    """Seconds until the address may try to log in again."""
     return max(1, int(await session.scalar(_NEXT_LOG_IN_IN, email=email) or 1))
 
 
@@ -468,11 +551,11 @@ async def open_session(
     limits: Limits,
     client: Mapping[str, str],
 ) -> datetime | None:
-    """Opens a session with its first token, forgives the failures before it, and notes it.
+    """Opens a session with its first token, forgives the failures before it, notes it; commits.
 
     Since when it is open; None, and nothing done, if the credentials are no longer good.
     """
-    opened_at: datetime | None = await session.scalar(
+    opened = await session.finish(
         _OPEN_SESSION,
         id=id,
         account_id=credentials.account.id,
@@ -484,15 +567,14 @@ async def open_session(
         detail=json.dumps({"session_id": str(id), **client}),
         **client,
     )
+    opened_at: datetime | None = opened.scalar()
     return opened_at
 
 
-async def add_refresh_token(
-    session: Session, session_id: UUID, digest: bytes, limits: Limits
-) -> None:
+def add_refresh_token(session: Session, session_id: UUID, digest: bytes, limits: Limits) -> None:
     """Adds a token to a session."""
     seconds = limits.refresh_seconds
-    await session.execute(_ADD_REFRESH_TOKEN, session_id=session_id, digest=digest, seconds=seconds)
+    session.defer(_ADD_REFRESH_TOKEN, session_id=session_id, digest=digest, seconds=seconds)
 
 
 async def lock_session(session: Session, digest: bytes) -> Row | None:
@@ -535,6 +617,17 @@ async def end_sessions(
     return [row.id for row in rows if row.has_token]
 
 
+async def end_oldest_sessions(
+    session: Session, account_id: UUID, *, keep: int, token_seconds: int
+) -> Sequence[UUID]:
+    """Ends all but `keep` of the account's sessions: those whose access token may still be good."""
+    rows = await session.all(
+        _END_OLDEST_SESSIONS, account_id=account_id, keep=keep, seconds=token_seconds
+    )
+    session.defer(_DELETE_REFRESH_TOKENS, session_ids=[row.id for row in rows])
+    return [row.id for row in rows if row.has_token]
+
+
 async def list_sessions(
     session: Session, account_id: UUID, limits: Limits
 ) -> Sequence[OpenSession]:
@@ -570,7 +663,7 @@ async def list_keys(session: Session) -> Sequence[Row]:
     return await session.all(_LIST_KEYS)
 
 
-async def audit(
+def audit(
     session: Session,
     action: str,
     account_id: UUID | None,
@@ -579,7 +672,7 @@ async def audit(
     **detail: str,
 ) -> None:
     """Appends to the audit trail: to whom it was done, and by whom."""
-    await session.execute(
+    session.defer(
         _AUDIT,
         id=uuid7(),
         action=action,

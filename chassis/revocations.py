@@ -44,11 +44,22 @@ class Revocations:
 
     def __init__(self) -> None:
         self._ended: TTLCache[str, None] = TTLCache(_MOST_SESSIONS, _KEPT_SECONDS)
+        self._is_complete = False
 
     def add(self, session_ids: Iterable[str]) -> None:
         """Refuses these from now on."""
         for id in session_ids:
             self._ended[id] = None
+
+    def complete(self, session_ids: Iterable[str]) -> None:
+        """Refuses these, which are all that auth_service knows of."""
+        self.add(session_ids)
+        self._is_complete = True
+
+    async def check(self) -> None:
+        """Raises until the whole list was had once: before, an ended session would pass."""
+        if not self._is_complete:
+            raise LookupError("the ended sessions are not known yet")
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self._ended
@@ -65,7 +76,7 @@ async def followed(fetch: Fetch, broker: Broker | None) -> AsyncIterator[Revocat
     follower = _Follower(ended, fetch, broker)
     with suppress(Exception):
         async with asyncio.timeout(_FIRST_FETCH_SECONDS):
-            ended.add(await fetch())
+            ended.complete(await fetch())
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background("revocations-fetch", follower.fetch))
         if broker is not None:
@@ -85,7 +96,7 @@ class _Follower:
         """Asks for the list, for ever; a failure raises, to be tried again soon."""
         while True:
             self._heard_anew.clear()
-            self._ended.add(await self._fetch())
+            self._ended.complete(await self._fetch())
             with suppress(TimeoutError):
                 async with asyncio.timeout(
                     _FETCH_SECONDS if self._hears else _FETCH_SECONDS_UNHEARD

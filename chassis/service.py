@@ -91,6 +91,10 @@ class Chassis:
         await self.run(f"consumer-{queue}", consumer.run)
         return consumer
 
+    def broker(self, messages: FileDescriptor) -> Broker:
+        """The service's one connection to the broker, for what neither relay nor consumer does."""
+        return self._the_broker(Topology.of(messages))
+
     def _the_broker(self, topology: Topology) -> Broker:
         if self._broker is None:
             url = self._settings.amqp_url.get_secret_value()
@@ -128,6 +132,7 @@ class Chassis:
                 self._the_broker(Topology({}, {}, {})),
             )
         )
+        self.health.add("revocations", ended.check)
         verifier = TokenVerifier(
             self.name, keys or Jwks(settings.jwks_url), settings.service_peers, ended
         )

@@ -472,7 +472,7 @@ async def test_a_hash_of_weaker_parameters_is_replaced_at_the_next_log_in(
 async def test_a_session_is_not_opened_with_a_password_replaced_meanwhile(box: Box) -> None:
     await box.person()
     async with box.database.transaction() as session:
-        known = await storage.find_credentials(session, EMAIL)
+        known = (await storage.begin_log_in(session, EMAIL, "", Limits())).known
     assert known is not None
     await box.execute("UPDATE account SET password_version = password_version + 1")
     async with box.database.transaction() as session:
@@ -488,6 +488,44 @@ async def test_a_session_is_not_opened_with_a_password_replaced_meanwhile(box: B
 
 
 # --- sessions ------------------------------------------------------------------------------------
+
+
+async def test_a_log_in_beyond_the_most_sessions_ends_the_one_used_longest_ago(
+    make_box: MakeBox,
+) -> None:
+    box = await make_box(limits=Limits(sessions=3))
+    await box.person()
+    first, second, third = [await box.log_in() for _ in range(3)]
+    first = await box.refresh(first)
+    await box.log_in()
+
+    assert await box.scalar("SELECT count(*) FROM session WHERE ended_at IS NULL") == 3
+    assert (await refusal(box.refresh(second))).reason == "INVALID_REFRESH_TOKEN"
+    assert await box.sent("SessionsRevoked") == [{"session_ids": [claims_of(second)["sid"]]}]
+    for tokens in (first, third):
+        await box.refresh(tokens)
+
+
+async def test_a_guess_at_a_throttled_account_counts_for_the_clients_address(
+    make_box: MakeBox,
+) -> None:
+    limits = Limits(
+        free_log_in_failures=1,
+        longest_log_in_wait_seconds=900,
+        address_passwords=3,
+        address_password_seconds=60,
+    )
+    box = await make_box(limits=limits)
+    reasons = [(await refusal(box.log_in(EMAIL, "guess-1"))).reason for _ in range(4)]
+    assert reasons == [
+        "INVALID_CREDENTIALS",
+        "INVALID_CREDENTIALS",
+        "LOGIN_THROTTLED",
+        "ADDRESS_THROTTLED",
+    ]
+    # The address that has had its share counts nothing against anybody's account.
+    await refusal(box.log_in("other@example.org", "guess-1"))
+    assert await box.scalar("SELECT array_agg(email) FROM login_throttle") == [EMAIL]
 
 
 async def test_a_refresh_rotates_the_token_and_reads_the_role_again(box: Box) -> None:
@@ -594,7 +632,7 @@ async def test_a_log_out_during_a_refresh_ends_the_fresh_token_too(box: Box, unt
 
         await until(waiting_or_through)
         assert await storage.rotate(session, digest, Limits())
-        await storage.add_refresh_token(session, family.id, token_digest("fresh"), Limits())
+        storage.add_refresh_token(session, family.id, token_digest("fresh"), Limits())
     await leaving
 
     assert await box.scalar("SELECT count(*) FROM refresh_token") == 0

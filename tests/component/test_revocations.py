@@ -141,8 +141,11 @@ async def test_without_a_broker_the_list_is_asked_for_until_it_answers(until: Un
     list_.sessions = [session_id]
     async with followed(list_.fetch, None) as ended:
         assert session_id not in ended
+        with pytest.raises(LookupError):
+            await ended.check()  # not ready: who has ended is not known
         list_.is_away = False
         await until(told(ended, session_id))
+        await ended.check()
 
 
 async def test_an_unreadable_message_does_not_stop_the_next_one(
