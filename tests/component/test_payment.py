@@ -29,6 +29,7 @@ from chassis.errors import RemoteError
 from chassis.identity import Role, encode_key
 from chassis.ids import uuid7
 from chassis.lifecycle import background
+from chassis.outbox import encoded
 from chassis.topology import COMMANDS, Topology
 from deploy.processes import free_port
 from payment_service import messaging
@@ -88,7 +89,8 @@ class Desk:
     async def _replies(self, payment: Purchase) -> list[tuple[str, str, int]]:
         async with self.database.transaction() as session:
             rows = await session.all(
-                "SELECT body FROM outbox WHERE body::jsonb->>'payment_id' = :id ORDER BY id",
+                "SELECT body FROM outbox WHERE type LIKE '%PaymentReply'"
+                " AND body::jsonb->>'payment_id' = :id ORDER BY id",
                 id=payment.id,
             )
         return [
@@ -118,7 +120,7 @@ class Desk:
 
         async def empty() -> bool:
             async with self.database.transaction() as session:
-                return await session.scalar("SELECT count(*) FROM provider_call") == 0
+                return bool(await session.scalar("SELECT count(*) FROM provider_call") == 0)
 
         await self.eventually(empty)
 
@@ -384,6 +386,62 @@ async def test_void_and_authorize_at_once_end_voided(open_desk: OpenDesk) -> Non
         for payment in payments:
             charges = await one.sandbox.by_key(f"charge:{payment.id}:1")
             assert [charge["status"] for charge in charges] in ([], ["VOIDED"])
+
+
+async def test_payments_that_are_written_twice_at_once_are_written_once(
+    open_desk: OpenDesk,
+) -> None:
+    async with (
+        open_desk(working=False) as one,
+        open_desk(like=one, working=False) as two,
+        open_desk(like=one, working=False) as three,
+    ):
+        payments = [Purchase() for _ in range(400)]
+        commands = [payment.authorize("tok_ok") for payment in payments]
+
+        async def insert(desk: Desk) -> None:
+            for command in commands:
+                await desk.send(command)
+
+        # Each insert meets another one's, at both of the table's keys.
+        await asyncio.gather(*(insert(desk) for desk in (one, two, three)))
+        assert await one.scalar("SELECT count(*) FROM payment") == len(payments)
+        assert await one.scalar("SELECT count(*) FROM provider_call") == len(payments)
+
+
+async def test_a_card_takes_an_open_wallet_pages_place_and_a_late_approval_goes_back(
+    desk: Desk,
+) -> None:
+    payment = await waiting_wallet(desk)
+    await desk.send(payment.authorize("tok_ok", attempt=2))
+    await desk.until(payment, "AUTHORIZED")
+    await approve(desk, payment)  # the page was still open
+    await desk.send(payment.capture())
+    await desk.until(payment, "CAPTURED")
+    await desk.eventually(lambda: _is_refunded(desk, payment))
+
+    assert (await desk.charge(payment, 2))["status"] == "CAPTURED"
+    assert await desk.outcomes(payment) == ["ACTION_REQUIRED", "AUTHORIZED", "CAPTURED"]
+
+
+async def test_a_page_approved_before_the_card_arrives_is_the_payment(desk: Desk) -> None:
+    payment = await waiting_wallet(desk)
+    await approve(desk, payment)
+    await desk.until(payment, "AUTHORIZED")
+    await desk.send(payment.authorize("tok_ok", attempt=2), payment.capture())
+    await desk.until(payment, "CAPTURED")
+
+    assert await desk.sandbox.by_key(f"charge:{payment.id}:2") == []
+    assert await desk.steps(payment) == [
+        ("ACTION_REQUIRED", 2),
+        ("AUTHORIZED", 2),
+        ("AUTHORIZED", 3),
+        ("CAPTURED", 10),
+    ]
+
+
+async def _is_refunded(desk: Desk, payment: Purchase) -> bool:
+    return bool((await desk.charge(payment))["refunded_amount"])
 
 
 async def test_void_in_flight_waits_for_the_charge_and_voids_it(desk: Desk) -> None:
@@ -684,6 +742,142 @@ async def test_the_ledger_refuses_what_does_not_balance_and_what_rewrites_it(des
             await session.execute("UPDATE attempt SET refunding = captured + 1")
 
 
+# --- refunds that organizers and admins ask for --------------------------------------------------
+
+
+ORGANIZER = str(UUID(int=7))
+
+
+async def give_back(
+    caller: Caller,
+    payment: Purchase,
+    amount: int | None,
+    *,
+    key: str = "",
+    who: str = ORGANIZER,
+    role: Role = Role.ORGANIZER,
+    reason: str = "Goodwill",
+) -> str:
+    """Asks for a refund; what came of it."""
+    request = payment_pb2.CreateRefundRequest(
+        payment_id=payment.id, amount=amount, reason=reason, idempotency_key=key
+    )
+    try:
+        reply = await caller.as_person(who, "CreateRefund", request, role)
+    except RemoteError as error:
+        return error.reason
+    return str(reply.payment.refunds[-1].status)
+
+
+async def paid_back(desk: Desk, payment: Purchase) -> list[tuple[int, int]]:
+    """What the booking was told of money that went back without its asking: so much, of so much."""
+    async with desk.database.transaction() as session:
+        rows = await session.all(
+            "SELECT body::jsonb AS body FROM outbox WHERE type LIKE '%PaymentRefunded'"
+            " AND body::jsonb->>'payment_id' = :id ORDER BY id",
+            id=payment.id,
+        )
+    return [(int(row.body["refunded_amount"]), int(row.body["captured_amount"])) for row in rows]
+
+
+async def test_five_refunds_at_once_never_give_more_than_was_taken(
+    open_desk: OpenDesk, serve: Serve
+) -> None:
+    async with open_desk() as one, open_desk(like=one) as other:
+        payment = await captured(one, amount=1000)
+        callers = [await served(serve, desk) for desk in (one, other)]
+        outcomes = await asyncio.gather(
+            *(give_back(callers[number % 2], payment, 300) for number in range(5))
+        )
+        await one.idle()
+
+        assert sorted(outcomes) == ["PENDING"] * 3 + ["REFUND_TOO_LARGE"] * 2
+        assert (await one.charge(payment))["refunded_amount"] == 900
+        assert sorted(await paid_back(one, payment)) == [(300, 1000), (600, 1000), (900, 1000)]
+
+
+async def test_one_key_is_one_refund_however_often_it_is_sent(
+    open_desk: OpenDesk, serve: Serve
+) -> None:
+    async with open_desk() as one, open_desk(like=one) as other:
+        payment = await captured(one, amount=1000)
+        callers = [await served(serve, desk) for desk in (one, other)]
+        outcomes = await asyncio.gather(
+            *(give_back(callers[number % 2], payment, 300, key="k") for number in range(6))
+        )
+        await one.idle()
+
+        assert set(outcomes) <= {"PENDING", "IDEMPOTENCY_IN_PROGRESS"}
+        assert await give_back(callers[0], payment, 300, key="k") == "PENDING"
+        assert await give_back(callers[0], payment, 301, key="k") == "IDEMPOTENCY_KEY_REUSED"
+        assert (await one.charge(payment))["refunded_amount"] == 300
+
+
+async def test_a_refund_that_can_not_be_is_refused_and_changes_nothing(
+    desk: Desk, serve: Serve
+) -> None:
+    caller = await served(serve, desk)
+    payment, open_ = await captured(desk, amount=1000), Purchase()
+    await desk.send(open_.authorize("tok_ok"))
+    await desk.until(open_, "AUTHORIZED")
+    before = await desk.charge(payment)
+    stranger = str(uuid7())
+
+    assert [
+        await give_back(caller, payment, 0),
+        await give_back(caller, payment, -1),
+        await give_back(caller, payment, 1, reason=" "),
+        await give_back(caller, payment, 1, reason="x" * 501),
+        await give_back(caller, payment, 1001),
+        await give_back(caller, open_, 1),
+        await give_back(caller, Purchase(), 1),
+        await give_back(caller, payment, 1, who=stranger),
+        await give_back(caller, payment, 1, who=payment.customer_id, role=Role.CUSTOMER),
+    ] == [
+        *["INVALID_REFUND"] * 4,
+        "REFUND_TOO_LARGE",
+        "PAYMENT_NOT_CAPTURED",
+        *["PAYMENT_NOT_FOUND"] * 2,
+        "FORBIDDEN",
+    ]
+    assert await desk.charge(payment) == before
+    assert await desk.scalar("SELECT count(*) FROM refund") == 0
+    assert await desk.scalar("SELECT sum(refunding) FROM attempt") == 0
+
+
+async def test_an_admin_gives_back_all_that_is_left_and_the_booking_is_told(
+    desk: Desk, serve: Serve
+) -> None:
+    caller = await served(serve, desk)
+    payment, admin = await captured(desk, amount=1000), str(uuid7())
+    assert await give_back(caller, payment, 400) == "PENDING"
+    assert await give_back(caller, payment, None, who=admin, role=Role.ADMIN) == "PENDING"
+    await desk.idle()
+
+    assert await give_back(caller, payment, None) == "REFUND_TOO_LARGE"
+    assert await paid_back(desk, payment) == [(400, 1000), (1000, 1000)]
+    assert (await desk.outcomes(payment)).count("REFUNDED") == 0  # the saga did not ask
+    seen = await shown(caller, payment)
+    assert (seen.status, seen.refunded_amount) == ("REFUNDED", 1000)
+    assert await desk.scalar("SELECT requested_by FROM refund WHERE amount = 600") == UUID(admin)
+
+
+@pytest.mark.parametrize("undone_by", ["refund", "void"])
+async def test_the_saga_gives_back_what_an_organizer_has_left(
+    desk: Desk, serve: Serve, undone_by: str
+) -> None:
+    caller = await served(serve, desk)
+    payment = await captured(desk, amount=1000)
+    await give_back(caller, payment, 400)
+    await desk.send(payment.refund(1000) if undone_by == "refund" else payment.void())
+    await desk.until(payment, "REFUNDED" if undone_by == "refund" else "VOIDED")
+    await desk.idle()
+
+    assert (await desk.charge(payment))["refunded_amount"] == 1000
+    amounts = await desk.scalar("SELECT array_agg(amount ORDER BY amount) FROM refund WHERE done")
+    assert amounts == [400, 600]
+
+
 # --- webhooks ------------------------------------------------------------------------------------
 
 
@@ -795,7 +989,7 @@ async def test_a_webhook_settles_a_late_charge_without_waiting_for_the_poll(
         await desk.send(payment.authorize("tok_webhook_late"))
 
         async def pending() -> bool:
-            return await desk.scalar("SELECT charge FROM attempt") == "PENDING"
+            return bool(await desk.scalar("SELECT charge FROM attempt") == "PENDING")
 
         await desk.eventually(pending)
         await receiver.until(lambda: len(receiver.received) >= 2)
@@ -921,7 +1115,7 @@ async def test_the_service_takes_commands_from_the_broker_and_answers_there(
         replies = await channel.get_queue("booking.replies")
 
         async def publish(command: Message) -> None:
-            written = messaging.encoded(command)
+            written = encoded(command)
             message = aio_pika.Message(
                 written.body.encode(), message_id=str(uuid7()), type=written.type
             )
