@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import time
 from collections.abc import Sequence
 
@@ -26,8 +27,18 @@ HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 RAW_BODIES_BELOW = "/api/v1/webhooks/"
 # Where `Guarded` leaves the refusal of a token that is not good, for the route's access to decide.
 TOKEN_REFUSAL = "parterre.token_refusal"  # noqa: S105 - a name
+# Where it leaves what a stream calls when it has begun: it is no request in progress any more.
+STREAM_BEGINS = "parterre.stream_begins"
+# There, and true, where the body of the answer is left out.
+BODILESS = "parterre.bodiless"
+
+# What a route of this form takes in by itself, once it has let the caller in.
+_UPLOADS = re.compile(r"/api/v1/events/[^/]+/images", re.ASCII)
 
 _MAX_BODY_BYTES = 64 * 1024
+# A picture of 5 MiB and the form around it.
+_MAX_UPLOAD_BYTES = 5 * 1024 * 1024 + _MAX_BODY_BYTES
+_UPLOAD_SECONDS = 20.0
 # So much of a body that is too large is still read, and dropped: a client that is cut off while it
 # sends does not see why.
 _MAX_DROPPED_BYTES = 1024 * 1024
@@ -90,7 +101,7 @@ class Observed:
         method = scope["method"]
         if method == "HEAD":
             # A copy: the server reads its own, and leaves the body of the answer out.
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", BODILESS: True}
         with context.request(id=id, seconds=_REQUEST_SECONDS):
             try:
                 await self._app(scope, receive, answer)
@@ -141,10 +152,18 @@ class Guarded:
         if self._running >= self._max_concurrent:
             raise ProblemError("OVERLOADED", "Try again in a moment.")
         self._running += 1
+        counted = True
+
+        def release() -> None:
+            nonlocal counted
+            self._running -= counted
+            counted = False
+
+        scope[STREAM_BEGINS] = release
         try:
             await self._guarded(scope, receive, send)
         finally:
-            self._running -= 1
+            release()
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity = await self._identify(scope)
@@ -216,6 +235,8 @@ async def _taken_in(scope: Scope, receive: Receive) -> Receive:
     length = header(scope, b"content-length")
     if length is None and header(scope, b"transfer-encoding") is None:
         return receive
+    if scope["method"] == "POST" and _UPLOADS.fullmatch(scope["path"]):
+        return _bounded(receive, int(length or 0))
     if length is not None and int(length) > _MAX_DROPPED_BYTES:
         raise _too_large()
     chunks: list[bytes] = []
@@ -254,9 +275,39 @@ async def _taken_in(scope: Scope, receive: Receive) -> Receive:
     return replay
 
 
-def _too_large() -> ProblemError:
+def _bounded(receive: Receive, length: int) -> Receive:
+    """`receive` for an upload; what it gives raises a ProblemError when it is too much or too slow.
+
+    Raises:
+        ProblemError: the body says that it is far too large.
+    """
+    most_dropped = 4 * _MAX_UPLOAD_BYTES
+    if length > most_dropped:
+        raise _too_large(_MAX_UPLOAD_BYTES)
+    size = 0
+    deadline = time.monotonic() + _UPLOAD_SECONDS
+
+    async def part() -> Message:
+        nonlocal size
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                message = await receive()
+                size += len(message.get("body", b""))
+                if size <= _MAX_UPLOAD_BYTES:
+                    return message
+                while message.get("more_body", False) and size <= most_dropped:
+                    message = await receive()
+                    size += len(message.get("body", b""))
+        except TimeoutError as error:
+            raise ProblemError("REQUEST_TIMEOUT") from error
+        raise _too_large(_MAX_UPLOAD_BYTES)
+
+    return part
+
+
+def _too_large(most: int = _MAX_BODY_BYTES) -> ProblemError:
     return ProblemError(
         "BODY_TOO_LARGE",
-        f"A body has at most {_MAX_BODY_BYTES} bytes.",
+        f"A body has at most {most} bytes.",
         headers={"Connection": "close"},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -71,6 +71,8 @@ class Route:
     status: int
     media_type: str
     refuses: Sequence[str]
+    takes: Mapping[str, Any] | None = None  # OpenAPI's requestBody, where it is no JSON
+    also: int | None = None  # another good status, with the same answer
 
 
 @dataclass
@@ -91,6 +93,8 @@ class Routes:
         status: int = 200,
         media_type: str = "application/json",
         refuses: Sequence[str] = (),
+        takes: Mapping[str, Any] | None = None,
+        also: int | None = None,
     ) -> Callable[[EndpointT], EndpointT]:
         """Declares the decorated coroutine a route; `refuses` are its own reasons."""
 
@@ -105,6 +109,8 @@ class Routes:
                     status,
                     media_type,
                     (*refuses, *_usual(method, access)),
+                    takes,
+                    also,
                 )
             )
             return endpoint
@@ -130,8 +136,15 @@ class Routes:
                 summary=(route.endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
                 operation_id=_operation_id(route),
                 dependencies=[Depends(route.access)],
-                responses=_problem_responses(route.refuses),
-                openapi_extra={"security": security, "x-access": route.access.name},
+                responses={
+                    **_problem_responses(route.refuses),
+                    **({route.also: {"model": route.answers}} if route.also else {}),
+                },
+                openapi_extra={
+                    "security": security,
+                    "x-access": route.access.name,
+                    **({"requestBody": route.takes} if route.takes else {}),
+                },
             )
 
 
@@ -148,8 +161,50 @@ class Png(Response):
     media_type = "image/png"
 
 
+class WebP(Response):
+    """A photograph."""
+
+    media_type = "image/webp"
+
+
+class Svg(Response):
+    """A drawing of our own; nothing in it runs or loads anything."""
+
+    media_type = "image/svg+xml"
+
+
+class Pdf(Response):
+    """A document to print."""
+
+    media_type = "application/pdf"
+
+
+class Calendar(Response):
+    """A date for a calendar (RFC 5545)."""
+
+    media_type = "text/calendar"
+
+
+class Csv(Response):
+    """A table (RFC 4180)."""
+
+    media_type = "text/csv"
+
+
+class EventStream(Response):
+    """An answer that goes on."""
+
+    media_type = "text/event-stream"
+
+
 _CLASSES: dict[str, type[Response]] = {
+    "application/pdf": Pdf,
     "image/png": Png,
+    "image/webp": WebP,
+    "image/svg+xml": Svg,
+    "text/calendar": Calendar,
+    "text/csv": Csv,
+    "text/event-stream": EventStream,
     "text/html": HTMLResponse,
     "text/plain": PlainTextResponse,
 }

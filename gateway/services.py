@@ -58,6 +58,19 @@ class Remote(Generic[StubT]):
         """
         return await self._client.call(method, request, seconds=seconds)
 
+    async def in_parts(
+        self,
+        method: grpc.aio.StreamUnaryMultiCallable[RequestT, ReplyT],
+        parts: AsyncIterator[RequestT],
+        seconds: float,
+    ) -> ReplyT:
+        """Calls an RPC that takes its request in parts.
+
+        Raises:
+            RemoteError: the service refused, failed, or did not answer in time.
+        """
+        return await self._client.call_in_parts(method, parts, seconds=seconds)
+
     async def as_gateway(
         self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT], request: RequestT
     ) -> ReplyT:

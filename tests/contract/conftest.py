@@ -81,6 +81,8 @@ class Fake:
             raise AttributeError(name)
 
         async def answer(request: Any, context: Any) -> Message:
+            if method.client_streaming:
+                request = [part async for part in request]
             self.calls.append(Call(name, request, caller()))
             await self.may_answer.wait()
             if self.trailers:

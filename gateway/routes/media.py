@@ -1,0 +1,176 @@
+"""Pictures of events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
+
+from fastapi import Header, Query, Request
+from parterre.catalog.v1 import catalog_pb2
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import EventId, ImageId, ImageQuery
+from gateway.problems import ProblemError
+from gateway.routing import ANYONE, ORGANIZER, Behind, Json, Routes, WebP
+
+MEDIA = Routes("Pictures")
+
+_ROLES = ("BANNER", "GALLERY")
+# Decoding may have to wait for its turn.
+_UPLOAD_SECONDS = 20.0
+_PART_BYTES = 256 * 1024
+_FORM: Mapping[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file", "role"],
+                "additionalProperties": False,
+                "properties": {
+                    "file": {
+                        "type": "string",
+                        "contentMediaType": "application/octet-stream",
+                        "description": "A PNG, JPEG or WebP of at most 5 MiB and 25 million pixels",
+                    },
+                    "role": {"type": "string", "enum": list(_ROLES)},
+                },
+            }
+        }
+    },
+}
+# A picture's content never changes. Any page may show it.
+_FOR_EVER = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
+class _InMemory(MultiPartParser):
+    """A form's file stays off the disk; the edge bounds its size."""
+
+    spool_max_size = 16 * 1024 * 1024
+
+
+def upload_places() -> asyncio.Semaphore:
+    """As many as may send a picture at once, each 5 MiB of memory; the next is refused."""
+    return asyncio.Semaphore(16)
+
+
+@MEDIA.route(
+    "POST",
+    "/events/{event_id}/images",
+    ORGANIZER,
+    answers=views.Image,
+    status=201,
+    takes=_FORM,
+    refuses=[
+        "EVENT_NOT_FOUND",
+        "TOO_MANY_IMAGES",
+        "IMAGE_TOO_LARGE",
+        "INVALID_IMAGE",
+        "DEADLINE_EXCEEDED",
+    ],
+)
+async def add_image(event_id: EventId, request: Request, services: Behind) -> Response:
+    """Add a picture to an own event; a new banner takes the old one's place.
+
+    It is encoded anew as WebP, in up to three widths and never wider than it came, without what a
+    camera or a program wrote into it. A gallery has five.
+    """
+    places: asyncio.Semaphore = request.app.state.upload_places
+    if places.locked():
+        raise ProblemError("OVERLOADED", "Too many pictures are being sent.")
+    async with places:
+        form = await _form(request)
+        try:
+            role, file = _fields(form)
+
+            async def parts() -> AsyncIterator[catalog_pb2.AddImageRequest]:
+                yield catalog_pb2.AddImageRequest(event_id=event_id, role=role)
+                while chunk := await file.read(_PART_BYTES):
+                    yield catalog_pb2.AddImageRequest(chunk=chunk)
+
+            reply = await services.catalog.in_parts(
+                services.catalog.rpc.AddImage, parts(), _UPLOAD_SECONDS
+            )
+        finally:
+            await form.close()
+    picture = views.image(reply.image)
+    return Json(picture, 201, {"Location": picture["url"]})
+
+
+async def _form(request: Request) -> FormData:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not media_type:
+        raise _invalid("file", "Field required")
+    if media_type != "multipart/form-data":
+        raise ProblemError("UNSUPPORTED_MEDIA_TYPE", "Send multipart/form-data.")
+    stream = request.stream()
+    try:
+        return await _InMemory(
+            request.headers, stream, max_files=1, max_fields=1, max_part_size=100
+        ).parse()
+    except MultiPartException as error:
+        raise _invalid("file", f"The form can't be read: {error.message}") from error
+    except ClientDisconnect as error:
+        raise ProblemError("REQUEST_TIMEOUT", "The client went away.") from error
+
+
+def _fields(form: FormData) -> tuple[str, UploadFile]:
+    unknown = set(form) - {"file", "role"}
+    if unknown:
+        raise _invalid(min(unknown)[:100], "Extra inputs are not permitted")
+    role, file = form.get("role"), form.get("file")
+    if role not in _ROLES:
+        raise _invalid("role", f"Must be one of {', '.join(_ROLES)}")
+    if not isinstance(file, UploadFile):
+        raise _invalid("file", "Must be a file with a name")
+    return str(role), file
+
+
+def _invalid(field: str, message: str) -> ProblemError:
+    return ProblemError("VALIDATION_FAILED", errors=[{"field": field, "message": message}])
+
+
+@MEDIA.route(
+    "DELETE",
+    "/events/{event_id}/images/{image_id}",
+    ORGANIZER,
+    status=204,
+    refuses=["EVENT_NOT_FOUND", "IMAGE_NOT_FOUND"],
+)
+async def delete_image(event_id: EventId, image_id: ImageId, services: Behind) -> Response:
+    """Delete a picture of an own event."""
+    await services.catalog(
+        services.catalog.rpc.DeleteImage,
+        catalog_pb2.DeleteImageRequest(event_id=event_id, image_id=image_id),
+    )
+    return Response(status_code=204)
+
+
+@MEDIA.route(
+    "GET", "/media/{image_id}", ANYONE, media_type="image/webp", refuses=["IMAGE_NOT_FOUND"]
+)
+async def get_image(
+    image_id: ImageId,
+    query: Annotated[ImageQuery, Query()],
+    services: Behind,
+    if_none_match: Annotated[str, Header(max_length=1000)] = "",
+) -> Response:
+    """A picture, as wide as the narrowest kept that is at least `w` wide, else the widest."""
+    tag = f'"{image_id.lower()}.{query.w}"'
+    headers = {"ETag": tag, **_FOR_EVER}
+    # Whoever knows the tag has the content, and it has not changed.
+    if tag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    reply = await services.catalog(
+        services.catalog.rpc.GetImage,
+        catalog_pb2.GetImageRequest(image_id=image_id, width=query.w),
+    )
+    return WebP(reply.content, headers=headers)

@@ -1,0 +1,61 @@
+"""What people who were there say of an event."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from parterre.auth.v1 import auth_pb2
+from parterre.catalog.v1 import catalog_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import EventId, NewReview, PageQuery
+from gateway.routing import ANYONE, CUSTOMER, Behind, Json, Routes
+
+REVIEWS = Routes("Reviews")
+
+
+@REVIEWS.route(
+    "POST",
+    "/events/{event_id}/reviews",
+    CUSTOMER,
+    answers=views.Review,
+    status=201,
+    also=200,
+    refuses=["EVENT_NOT_FOUND", "NOT_AN_ATTENDEE", "EVENT_NOT_BEGUN", "INVALID_REVIEW"],
+)
+async def write_review(event_id: EventId, body: NewReview, services: Behind) -> Response:
+    """Say how it was; a second time (200) takes the place of the first.
+
+    For people with a confirmed booking, once the event has begun.
+    """
+    # The name that is shown is the account's, whatever the client would like it to be.
+    me = await services.auth(services.auth.rpc.GetMe, auth_pb2.GetMeRequest())
+    reply = await services.catalog(
+        services.catalog.rpc.WriteReview,
+        catalog_pb2.WriteReviewRequest(
+            event_id=event_id, rating=body.rating, text=body.text, author=me.user.name
+        ),
+    )
+    return Json(views.review(reply.review), 201 if reply.created else 200)
+
+
+@REVIEWS.route(
+    "GET",
+    "/events/{event_id}/reviews",
+    ANYONE,
+    answers=views.Page[views.Review],
+    refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
+)
+async def list_reviews(
+    event_id: EventId, query: Annotated[PageQuery, Query()], services: Behind
+) -> Response:
+    """Page through what was said, newest first."""
+    reply = await services.catalog(
+        services.catalog.rpc.ListReviews,
+        catalog_pb2.ListReviewsRequest(
+            event_id=event_id, limit=query.limit, cursor=query.cursor or ""
+        ),
+    )
+    return Json(views.page(map(views.review, reply.reviews), reply.next_cursor))
