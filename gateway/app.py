@@ -25,8 +25,10 @@ from gateway.routes.administration import ADMINISTRATION
 from gateway.routes.bookings import BOOKINGS
 from gateway.routes.catalog import CATALOG
 from gateway.routes.identity import IDENTITY, WELL_KNOWN
+from gateway.routes.media import MEDIA, upload_places
 from gateway.routes.operations import DOCS, HEALTH, MAILBOX
 from gateway.routes.payments import PAYMENTS
+from gateway.routes.reviews import REVIEWS
 from gateway.routes.seats import SEATS, no_snapshots
 from gateway.routing import Routes
 from gateway.services import Services
@@ -88,6 +90,8 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         IDENTITY,
         ADMINISTRATION,
         CATALOG,
+        MEDIA,
+        REVIEWS,
         SEATS,
         BOOKINGS,
         PAYMENTS,
@@ -147,6 +151,7 @@ def api(settings: Settings, services: Services, jwks: Jwks, health: Health) -> F
     app.state.services = services
     app.state.jwks = jwks
     app.state.health = health
+    app.state.upload_places = upload_places()
     app.state.snapshots = no_snapshots()
     for routes in routes_of(settings):
         routes.add_to(app)

@@ -263,6 +263,29 @@ class Rating(TypedDict):
     count: int
 
 
+class Image(TypedDict):
+    """A picture of an event; `url` takes `?w=` for one of the widths."""
+
+    id: str
+    role: str
+    url: str
+    widths: list[int]
+    width: int
+    height: int
+
+
+class Review(TypedDict):
+    """What somebody who was there says."""
+
+    id: str
+    event_id: str
+    author: str
+    rating: int
+    text: str | None
+    created_at: str
+    updated_at: str
+
+
 class Event(TypedDict):
     """An event; `sales.open` and `availability` are null while nobody can tell."""
 
@@ -287,7 +310,7 @@ class Event(TypedDict):
     tax_percent: float
     terms: str
     cancel_reason: str | None
-    images: list[str]
+    images: list[Image]
     rating: Rating | None
     created_at: str
 
@@ -336,6 +359,31 @@ def venue(hall: catalog_pb2.Venue) -> Venue:
     }
 
 
+def image(picture: catalog_pb2.Image) -> Image:
+    """A picture of an event."""
+    return {
+        "id": picture.id,
+        "role": picture.role,
+        "url": f"/api/v1/media/{picture.id}",
+        "widths": list(picture.widths),
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def review(it: catalog_pb2.Review) -> Review:
+    """What somebody who was there says."""
+    return {
+        "id": it.id,
+        "event_id": it.event_id,
+        "author": it.author,
+        "rating": it.rating,
+        "text": it.text or None,
+        "created_at": time(it.created_at),
+        "updated_at": time(it.updated_at),
+    }
+
+
 def event(it: catalog_pb2.Event, available: Availabilities | None) -> Event:
     """An event with what inventory knows of it; `available` is None where it did not answer."""
     draft = it.draft
@@ -378,7 +426,7 @@ def event(it: catalog_pb2.Event, available: Availabilities | None) -> Event:
         "tax_percent": draft.tax_basis_points / 100,
         "terms": draft.terms,
         "cancel_reason": it.cancel_reason or None,
-        "images": [],
+        "images": [image(picture) for picture in it.images],
         "rating": None,
         "created_at": time(it.created_at),
     }

@@ -20,6 +20,7 @@ PAYMENT = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f07"
 TICKET = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f08"
 PERSON = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f09"
 SESSION = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f0a"
+IMAGE = "5f0c9c1e-7a5b-4d7e-9a55-0f1f3a0f6f0b"
 REFERENCE = "PT-7K2M9QXA"
 
 
@@ -122,6 +123,22 @@ def event() -> catalog_pb2.Event:
         capacity=2,
         version=7,
         created_at=at(),
+    )
+
+
+def image(role: str = "BANNER") -> catalog_pb2.Image:
+    return catalog_pb2.Image(id=IMAGE, role=role, widths=[320, 960], width=960, height=540)
+
+
+def review(text: str = "Grand.") -> catalog_pb2.Review:
+    return catalog_pb2.Review(
+        id=BOOKING,
+        event_id=EVENT,
+        author="Asha",
+        rating=5,
+        text=text,
+        created_at=at(),
+        updated_at=at("2026-11-20T10:05:00Z"),
     )
 
 

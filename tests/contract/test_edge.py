@@ -32,6 +32,7 @@ ROUTES = [route for routes in routes_of(LOCAL) for route in routes.declared]
 IDS = {
     "event_id": samples.EVENT,
     "venue_id": samples.VENUE,
+    "image_id": samples.IMAGE,
     "hold_id": samples.HOLD,
     "reference": samples.REFERENCE,
     "ticket_id": samples.TICKET,
@@ -82,6 +83,11 @@ ORGANIZER POST /api/v1/events
 ANYONE GET /api/v1/events/{event_id}
 ORGANIZER POST /api/v1/events/{event_id}/publish
 ORGANIZER POST /api/v1/events/{event_id}/cancel
+ORGANIZER POST /api/v1/events/{event_id}/images
+ORGANIZER DELETE /api/v1/events/{event_id}/images/{image_id}
+ANYONE GET /api/v1/media/{image_id}
+CUSTOMER POST /api/v1/events/{event_id}/reviews
+ANYONE GET /api/v1/events/{event_id}/reviews
 ANYONE GET /api/v1/events/{event_id}/seats
 ANYONE GET /api/v1/events/{event_id}/seats/stream
 CUSTOMER POST /api/v1/holds
