@@ -50,6 +50,11 @@ class InventoryServiceStub:
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldRequest.SerializeToString,
                 response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldResponse.FromString,
                 _registered_method=True)
+        self.CreateHolds = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/CreateHolds',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsResponse.FromString,
+                _registered_method=True)
         self.GetHold = channel.unary_unary(
                 '/parterre.inventory.v1.InventoryService/GetHold',
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetHoldRequest.SerializeToString,
@@ -127,6 +132,15 @@ class InventoryServiceServicer:
         Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
         UNKNOWN_SECTION, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
         INVALID_HOLD, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateHolds(self, request, context):
+        """CreateHold for several people whose requests the gateway has at the same moment: one call for
+        what would be many. Each is refused or served by itself, on its own token.
+        Reasons: INVALID_HOLD; those of CreateHold are in the results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -229,6 +243,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.CreateHold,
                     request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldRequest.FromString,
                     response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldResponse.SerializeToString,
+            ),
+            'CreateHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateHolds,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsResponse.SerializeToString,
             ),
             'GetHold': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHold,
@@ -363,6 +382,33 @@ class InventoryService:
             '/parterre.inventory.v1.InventoryService/CreateHold',
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldRequest.SerializeToString,
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/CreateHolds',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsResponse.FromString,
             options,
             channel_credentials,
             insecure,

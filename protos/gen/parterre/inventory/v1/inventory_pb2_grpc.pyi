@@ -30,6 +30,11 @@ class InventoryServiceStub:
     UNKNOWN_SECTION, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
     INVALID_HOLD, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
+    CreateHolds: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateHoldsRequest, _inventory_pb2.CreateHoldsResponse]
+    """CreateHold for several people whose requests the gateway has at the same moment: one call for
+    what would be many. Each is refused or served by itself, on its own token.
+    Reasons: INVALID_HOLD; those of CreateHold are in the results.
+    """
     GetHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetHoldRequest, _inventory_pb2.GetHoldResponse]
     """Gives one of the caller's holds.
     Reasons: HOLD_NOT_FOUND.
@@ -104,6 +109,17 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
         UNKNOWN_SECTION, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, NO_ADJACENT_SEATS, CUSTOMER_LIMIT, HOLD_LIMIT,
         INVALID_HOLD, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateHolds(
+        self,
+        request: _inventory_pb2.CreateHoldsRequest,
+        context: _aio.ServicerContext[_inventory_pb2.CreateHoldsRequest, _abc.Awaitable[_inventory_pb2.CreateHoldsResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.CreateHoldsResponse]:
+        """CreateHold for several people whose requests the gateway has at the same moment: one call for
+        what would be many. Each is refused or served by itself, on its own token.
+        Reasons: INVALID_HOLD; those of CreateHold are in the results.
         """
 
     @_abc_1.abstractmethod
