@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from catalog_service.handlers import events
+from catalog_service.handlers import events, projections
 from catalog_service.opening import Announcement, Cancellation, Opening
 from chassis.consumer import Handlers
 from chassis.database import Session
@@ -24,8 +24,39 @@ async def on_event_opened(session: Session, message: messages_pb2.EventOpened) -
     await events.event_opened(session, UUID(message.event_id), message.capacity)
 
 
+async def on_availability_changed(
+    session: Session, message: messages_pb2.AvailabilityChanged
+) -> None:
+    """Inventory tells how much is left."""
+    await projections.availability_changed(
+        session,
+        UUID(message.event_id),
+        available=message.available,
+        capacity=message.capacity,
+        sold=message.sold,
+        version=message.version,
+    )
+
+
+async def on_booking_ended(session: Session, message: messages_pb2.BookingEnded) -> None:
+    """Somebody has tickets, or has them no more."""
+    await projections.booking_ended(
+        session,
+        UUID(message.booking_id),
+        event_id=UUID(message.event_id),
+        customer_id=UUID(message.customer_id),
+        status=message.status,
+        tickets=sum(line.quantity for line in message.lines),
+        version=message.version,
+    )
+
+
 QUEUES: Mapping[str, Handlers] = {
     "catalog.replies": {messages_pb2.EventOpened: on_event_opened},
+    "catalog.events": {
+        messages_pb2.AvailabilityChanged: on_availability_changed,
+        messages_pb2.BookingEnded: on_booking_ended,
+    },
 }
 
 
@@ -57,8 +88,8 @@ def _open_event(opening: Opening) -> messages_pb2.OpenEvent:
         starts_at=_stamp(draft.starts_at),
         sales_from=_stamp(draft.sales_from),
         sales_to=_stamp(draft.sales_to),
-        focal_x=opening.focal_x,
-        focal_y=opening.focal_y,
+        focal_x=opening.focal.x,
+        focal_y=opening.focal.y,
     )
     for tier in event.tiers:
         command.tiers.add(tier_id=str(tier.id), name=tier.name, price=tier.price)
@@ -70,7 +101,7 @@ def _open_event(opening: Opening) -> messages_pb2.OpenEvent:
             capacity=section.capacity,
         )
         for row in section.rows:
-            places.rows.add(label=row.label, numbers=row.numbers, xs=row.xs, ys=row.ys)
+            places.rows.add(label=row.label, numbers=row.seats, xs=row.xs, ys=row.ys)
     return command
 
 
@@ -91,6 +122,13 @@ def _event_published(announcement: Announcement) -> messages_pb2.EventPublished:
             percent=draft.refund_policy.percent,
         ),
         version=event.version,
+        tiers=[
+            messages_pb2.OpenEvent.Tier(tier_id=str(tier.id), name=tier.name, price=tier.price)
+            for tier in event.tiers
+        ],
+        sales_from=_stamp(draft.sales_from),
+        sales_to=_stamp(draft.sales_to),
+        max_per_customer=draft.max_per_customer,
     )
 
 

@@ -1,22 +1,12 @@
-"""What others are told of an event: what is put on sale, where every seat stands, how it ends."""
+"""What others are told of an event: what is put on sale, what it costs, how it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from catalog_service.domain import Event, Layout, Row, Section
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedRow:
-    """A row with the place of each seat."""
-
-    label: str
-    numbers: Sequence[str]
-    xs: Sequence[float]
-    ys: Sequence[float]
+from catalog_service.domain import Event, Point, Row, Section, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +16,7 @@ class OpenSection:
     id: UUID
     name: str
     tier_id: UUID
-    rows: Sequence[PlacedRow]
+    rows: Sequence[Row]  # of seats alone: a gap shows by how far apart its neighbours stand
     capacity: int  # 0 with rows
 
 
@@ -36,13 +26,12 @@ class Opening:
 
     event: Event
     sections: Sequence[OpenSection]
-    focal_x: float
-    focal_y: float
+    focal: Point
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Told to everybody: the event is on sale."""
+    """Told to everybody: the event is on sale, and what it is by now."""
 
     event: Event
     place: str
@@ -65,7 +54,7 @@ def opening(event: Event, sections: Sequence[Section]) -> Opening:
         counted = [
             OpenSection(tier.id, tier.name, tier.id, (), tier.capacity) for tier in event.tiers
         ]
-        return Opening(event, counted, 0.0, 0.0)
+        return Opening(event, counted, Point(0.0, 0.0))
     tier_of = {section_id: tier.id for tier in event.tiers for section_id in tier.section_ids}
     sold = [section for section in sections if section.id in tier_of]
     opened = [
@@ -73,43 +62,22 @@ def opening(event: Event, sections: Sequence[Section]) -> Opening:
             section.id,
             section.name,
             tier_of[section.id],
-            placed(section.rows, section.layout),
+            [_seats(row) for row in section.rows],
             0 if section.rows else section.capacity,
         )
         for section in sold
     ]
-    return Opening(event, opened, *stage([section.layout for section in sold if section.rows]))
+    said = event.venue.draft.focal if event.venue else None
+    return Opening(
+        event, opened, said or stage([section.layout for section in sold if section.rows])
+    )
 
 
-def placed(rows: Sequence[Row], layout: Layout) -> Sequence[PlacedRow]:
-    """Where each seat stands: rows one behind the other, each centred, its ends bent forward.
+def _seats(row: Row) -> Row:
+    def of_seats(values: Sequence[float]) -> Iterator[float]:
+        return (value for seat, value in zip(row.seats, values, strict=True) if seat)
 
-    A row bends as a parabola: by nothing in its middle and by `curve` at its ends. Coordinates are
-    rounded to thousandths of a unit.
-    """
-    result = []
-    for depth, row in enumerate(rows):
-        middle = (len(row.seats) - 1) / 2
-        offsets = [number - middle for number in range(len(row.seats))]
-        y = layout.origin_y + depth * layout.row_spacing
-        result.append(
-            PlacedRow(
-                row.label,
-                row.seats,
-                [round(layout.origin_x + offset * layout.seat_spacing, 3) for offset in offsets],
-                [round(y - layout.curve * (offset / (middle or 1)) ** 2, 3) for offset in offsets],
-            )
-        )
-    return result
-
-
-def stage(layouts: Sequence[Layout]) -> tuple[float, float]:
-    """The focal point (x, y): the mean of the origins' x, one row before the very first row."""
-    if not layouts:
-        return 0.0, 0.0
-    front = min(layouts, key=lambda layout: layout.origin_y)
-    x = sum(layout.origin_x for layout in layouts) / len(layouts)
-    return round(x, 3), round(front.origin_y - front.row_spacing, 3)
+    return replace(row, seats=row.numbers, xs=[*of_seats(row.xs)], ys=[*of_seats(row.ys)])
 
 
 def announcement(event: Event) -> Announcement:

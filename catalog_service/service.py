@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from catalog_service import reopener
+from catalog_service import caretaker
 from catalog_service.media import open_media
 from catalog_service.messaging import MESSAGES, QUEUES, encode
 from catalog_service.rpc import SERVICE, CatalogServicer
+from catalog_service.rpc.inventory import Inventory
 from catalog_service.settings import Settings
 from catalog_service.uploads import Uploads
 from chassis.service import Chassis
@@ -22,8 +23,9 @@ async def catalog_service(settings: Settings) -> AsyncIterator[None]:
         await chassis.relay(database, MESSAGES)
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
-        await chassis.run("reopener", lambda: reopener.run(database))
+        await chassis.run("caretaker", lambda: caretaker.run(database))
         uploads = Uploads(database, open_media(settings))
         await chassis.run("media", uploads.keep_tidy)
-        await chassis.serve(SERVICE, CatalogServicer(database, uploads))
+        inventory = Inventory(chassis.client("inventory", settings.inventory_address))
+        await chassis.serve(SERVICE, CatalogServicer(database, uploads, inventory))
         yield

@@ -11,6 +11,8 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="CATALOG_")
 
+    # host:port of inventory_service's RPCs.
+    inventory_address: str
     # Where pictures are kept: file:///folder, or s3://bucket/prefix.
     media_url: str
     # Of an S3 that is not Amazon's; keys that are not given are looked for as AWS tools do.

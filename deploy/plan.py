@@ -151,6 +151,7 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
         "AUTH_BOOTSTRAP_ADMIN_PASSWORD": secret.password(f"account.{admin_email}"),
     }
     made["catalog"] |= {"CATALOG_MEDIA_URL": (home / "media").absolute().as_uri()}
+    made["catalog"]["CATALOG_INVENTORY_ADDRESS"] = f"{HOST}:{ports.rpc['inventory']}"
     made["booking"] |= {
         "BOOKING_TICKET_KEY": secret.get("booking.ticket_key"),
         "BOOKING_INVENTORY_ADDRESS": f"{HOST}:{ports.rpc['inventory']}",

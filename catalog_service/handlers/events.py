@@ -1,4 +1,4 @@
-"""Events, from draft to cancellation."""
+"""Events, from draft to cancellation or end."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from uuid import UUID
 
 from catalog_service import domain, opening
 from catalog_service.domain import (
+    EditedEvent,
     Event,
+    EventChange,
     EventDraft,
     EventNotFoundError,
     EventStateError,
+    ForbiddenError,
     Person,
+    StaleVersionError,
     TierDraft,
     VenueNotFoundError,
 )
-from catalog_service.storage import clock, events, venues
+from catalog_service.storage import availability, clock, events, venues
 from chassis.database import Session
+
+# How many events a transaction of the caretaker's takes.
+_BATCH = 100
 
 
 async def create_event(
@@ -29,15 +36,95 @@ async def create_event(
         InvalidEventError, VenueNotFoundError, SectionNotFoundError
     """
     domain.check_event(draft, tiers, await clock.now(session))
-    timezone = draft.timezone or "UTC"
-    if draft.venue_id is not None:
-        venue = await venues.find_venue(session, draft.venue_id)
-        if venue is None or not (person.is_admin or venue.owner_id == person.id):
-            raise VenueNotFoundError
-        domain.check_sections(tiers, venue.sections)
-        timezone = draft.timezone or venue.draft.timezone
-    id = await events.add_event(session, person.id, replace(draft, timezone=timezone), tiers)
-    return await get_event(session, person, id)
+    draft = await _at_venue(session, person, draft, tiers)
+    return await get_event(
+        session, person, await events.add_event(session, person.id, draft, tiers)
+    )
+
+
+async def _at_venue(
+    session: Session, person: Person, draft: EventDraft, tiers: Sequence[TierDraft]
+) -> EventDraft:
+    """The draft with the time zone of where it is, if that is a venue of the person's."""
+    if draft.venue_id is None:
+        return replace(draft, timezone=draft.timezone or "UTC")
+    venues.keep_venue(session, draft.venue_id)
+    venue = await venues.find_venue(session, draft.venue_id)
+    if venue is None or not person.runs(venue.owner_id):
+        raise VenueNotFoundError
+    domain.check_sections(tiers, venue.sections)
+    return replace(draft, timezone=draft.timezone or venue.draft.timezone)
+
+
+async def plan_edit(
+    session: Session, person: Person, event_id: UUID, change: EventChange
+) -> tuple[Event, EditedEvent]:
+    """The event, and as the change would have it; changes nothing.
+
+    Raises:
+        EventNotFoundError: there is none, or it is another's.
+        StaleVersionError, EventStateError, InvalidEventError
+    """
+    event = await events.find_event(session, event_id)
+    if event is None or not event.is_run_by(person):
+        raise EventNotFoundError
+    return event, domain.edited(event, change, await clock.now(session))
+
+
+async def edit_event(
+    session: Session,
+    person: Person,
+    event_id: UUID,
+    change: EventChange,
+    made_room: int | None = None,
+) -> Event:
+    """Changes an own event (an admin: any); everybody is told of one on sale.
+
+    `made_room` is what inventory has in all once it made the room that the plan says; None where
+    there was nothing to make room for.
+
+    Raises:
+        EventNotFoundError, StaleVersionError, EventStateError, InvalidEventError,
+        VenueNotFoundError, SectionNotFoundError
+    """
+    venues.keep_venue_of_event(session, event_id)
+    events.lock_event(session, event_id)
+    event, edited = await plan_edit(session, person, event_id, change)
+    if edited.capacities and made_room is None:
+        # Between plan and edit somebody else changed what room there is to be.
+        raise StaleVersionError(event.version)
+    draft, tiers = edited.draft, edited.tiers
+    if event.status == "DRAFT":
+        draft = await _at_venue(session, person, draft, tiers)
+    if (draft, tiers) == (event.draft, [tier.draft for tier in event.tiers]):
+        return event
+    if event.status == "DRAFT":
+        await events.update_draft(session, event_id, draft, tiers)
+        return await get_event(session, person, event_id)
+    await events.update_on_sale(session, event_id, draft, tiers, made_room)
+    changed = await get_event(session, person, event_id)
+    session.send(opening.announcement(changed))
+    return changed
+
+
+async def delete_event(session: Session, person: Person, event_id: UUID, expected: int) -> None:
+    """Deletes an own draft (an admin: any) with its tiers and pictures.
+
+    Raises:
+        EventNotFoundError: there is none, or it is another's.
+        StaleVersionError: it is not the version `expected` (0: whichever).
+        EventStateError: it is no draft.
+    """
+    events.lock_event(session, event_id)
+    event = await events.find_event(session, event_id)
+    if event is None or not event.is_run_by(person):
+        raise EventNotFoundError
+    domain.check_version(event.version, expected)
+    if event.status != "DRAFT":
+        raise EventStateError(
+            "Only a draft can be deleted; what is on sale can be called off.", status=event.status
+        )
+    await events.drop_draft(session, event_id)
 
 
 async def publish_event(session: Session, person: Person, event_id: UUID) -> Event:
@@ -47,6 +134,7 @@ async def publish_event(session: Session, person: Person, event_id: UUID) -> Eve
         EventNotFoundError, EventNotPublishableError
         EventStateError: it was called off.
     """
+    venues.keep_venue_of_event(session, event_id)
     claimed = await events.start_publishing(session, event_id, person)
     event = await events.find_event(session, event_id)
     if event is None or event.organizer_id != person.id:
@@ -59,18 +147,10 @@ async def publish_event(session: Session, person: Person, event_id: UUID) -> Eve
     return event
 
 
-async def ask_again(session: Session) -> UUID | None:
-    """Sends inventory's command once more for an event it has not answered for; gives its id."""
-    event_id = await events.take_unopened(session)
-    event = event_id and await events.find_event(session, event_id)
-    if not event:
-        return None
-    await _ask_to_open(session, event, is_new=False)
-    return event_id
-
-
 async def _ask_to_open(session: Session, event: Event, *, is_new: bool) -> None:
     venue_id = event.draft.venue_id
+    if venue_id:
+        venues.keep_venue(session, venue_id)
     sections = await venues.list_sections(session, venue_id, with_rows=True) if venue_id else ()
     if is_new:
         domain.check_publishable(event, sections, await clock.now(session))
@@ -80,6 +160,7 @@ async def _ask_to_open(session: Session, event: Event, *, is_new: bool) -> None:
 async def event_opened(session: Session, event_id: UUID, capacity: int) -> None:
     """The event's places are on sale, so it is published; unless it was called off meanwhile."""
     if await events.finish_publishing(session, event_id, capacity):
+        availability.open_all(session, event_id, capacity)
         event = await events.find_event(session, event_id)
         assert event is not None  # noqa: S101 - narrows the type: its row is locked
         session.send(opening.announcement(event))
@@ -115,3 +196,41 @@ async def get_event(session: Session, viewer: Person | None, event_id: UUID) -> 
     if event is None or not event.is_seen_by(viewer):
         raise EventNotFoundError
     return event
+
+
+async def count_events(session: Session, person: Person, *, own_only: bool) -> tuple[int, int]:
+    """How many of one's own events are on sale and how many there are; an admin: of all.
+
+    Raises:
+        ForbiddenError: all of them are for admins.
+    """
+    if not (own_only or person.is_admin):
+        raise ForbiddenError("Only an admin counts everybody's events.")
+    return await events.count_events(session, person.id if own_only else None)
+
+
+# --- what the caretaker does -------------------------------------------------------------------
+
+
+async def ask_again(session: Session) -> UUID | None:
+    """Sends inventory's command once more for an event it has not answered for; gives its id."""
+    event_id = await events.take_unopened(session)
+    event = event_id and await events.find_event(session, event_id)
+    if not event:
+        return None
+    await _ask_to_open(session, event, is_new=False)
+    return event_id
+
+
+async def complete_events(session: Session) -> bool:
+    """Writes of some events that are over that they are; says whether more may be."""
+    return await events.complete_events(session, _BATCH) == _BATCH
+
+
+async def follow_venues(session: Session) -> bool:
+    """Tells again of some events whose venue has another name; says whether more may have."""
+    followed = await events.follow_venues(session, _BATCH)
+    on_sale = [event_id for event_id, status in followed.items() if status == "PUBLISHED"]
+    for event in await events.find_events(session, on_sale) if on_sale else ():
+        session.send(opening.announcement(event))
+    return len(followed) == _BATCH

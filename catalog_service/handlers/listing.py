@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from catalog_service import domain
-from catalog_service.domain import (
-    Event,
-    EventSearch,
-)
+from catalog_service.domain import Event, EventSearch
 from catalog_service.storage import listing
 from chassis.database import Session
 
@@ -24,6 +21,7 @@ async def list_events(
     domain.check_filter(search)
     limit = domain.page_size(limit)
     after = domain.position_of(cursor, search.sort)
-    events = await listing.list_events(session, search, after, limit + 1)
-    page = [event.summary() for event in events[:limit]]
-    return page, domain.position_after(page[-1], search.sort) if len(events) > limit else ""
+    found = await listing.list_events(session, search, after, limit + 1)
+    page = [listed.event.summary() for listed in found[:limit]]
+    last = found[limit - 1] if len(found) > limit else None
+    return page, domain.position_after(last, search.sort) if last else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from catalog_service import domain
@@ -11,6 +13,7 @@ from catalog_service.domain import (
     Section,
     SectionDraft,
     SectionNameTakenError,
+    SectionNotFoundError,
     Venue,
     VenueDraft,
     VenueFullError,
@@ -30,6 +33,21 @@ async def create_venue(session: Session, person: Person, draft: VenueDraft) -> V
     return await get_venue(session, await venues.add_venue(session, person.id, draft))
 
 
+async def update_venue(
+    session: Session, person: Person, venue_id: UUID, change: Mapping[str, Any], *, expected: int
+) -> Venue:
+    """Changes fields of a venue that was read at the version `expected` (0: whichever).
+
+    Raises:
+        VenueNotFoundError, StaleVersionError, InvalidVenueError
+    """
+    venue = await _locked(session, person, venue_id, expected)
+    draft = domain.changed_venue(venue.draft, change)
+    if draft != venue.draft:
+        await venues.update_venue(session, venue, draft)
+    return await get_venue(session, venue_id)
+
+
 async def add_section(
     session: Session, person: Person, venue_id: UUID, draft: SectionDraft
 ) -> Section:
@@ -39,17 +57,51 @@ async def add_section(
         InvalidSectionError, VenueNotFoundError, VenueFullError, SectionNameTakenError
     """
     domain.check_section(draft)
+    draft = replace(draft, rows=domain.placed(draft.rows, draft.layout))
     if not await venues.make_room(session, venue_id, person, draft):
         venue = await venues.find_venue(session, venue_id)
-        if venue is None or not (person.is_admin or venue.owner_id == person.id):
+        if venue is None or not person.runs(venue.owner_id):
             raise VenueNotFoundError
-        raise VenueFullError(
-            f"A venue has at most {domain.MAX_SECTIONS} sections and {domain.MAX_SEATS:,} seats."
-        )
+        raise _full()
     section = await venues.add_section(session, venue_id, draft)
     if section is None:
-        raise SectionNameTakenError("The venue has a section of that name.")
+        raise _name_taken()
     return section
+
+
+async def update_section(
+    session: Session,
+    person: Person,
+    venue_id: UUID,
+    section_id: UUID,
+    change: Mapping[str, Any],
+    *,
+    expected: int,
+) -> tuple[Section, int]:
+    """Changes fields of a section of a venue that was read at the version `expected`.
+
+    Gives it and the venue's new version.
+
+    Raises:
+        VenueNotFoundError, StaleVersionError, SectionNotFoundError, InvalidSectionError,
+        SectionInUseError, VenueFullError, SectionNameTakenError
+    """
+    venue = await _locked(session, person, venue_id, expected)
+    found = [section for section in venue.sections if section.id == section_id]
+    if not found:
+        raise SectionNotFoundError("The venue has no such section.")
+    before = found[0].draft
+    draft = domain.changed_section(before, change)
+    if draft == before:
+        return found[0], venue.version
+    if await venues.is_sold(session, section_id):
+        domain.check_nothing_is_lost(before, draft)
+    if not await venues.make_room(session, venue_id, person, draft, before):
+        raise _full()
+    section = await venues.update_section(session, section_id, draft)
+    if section is None:
+        raise _name_taken()
+    return section, venue.version + 1
 
 
 async def get_venue(session: Session, venue_id: UUID) -> Venue:
@@ -74,3 +126,23 @@ async def list_venues(session: Session, limit: int, cursor: str) -> tuple[Sequen
     found = await venues.list_venues(session, domain.venue_of(cursor), limit + 1)
     page = found[:limit]
     return page, domain.venue_after(page[-1]) if len(found) > limit else ""
+
+
+async def _locked(session: Session, person: Person, venue_id: UUID, expected: int) -> Venue:
+    """The venue, whole, which nobody else changes from now on."""
+    venues.lock_venue(session, venue_id)
+    venue = await venues.find_venue(session, venue_id, with_rows=True)
+    if venue is None or not person.runs(venue.owner_id):
+        raise VenueNotFoundError
+    domain.check_version(venue.version, expected)
+    return venue
+
+
+def _full() -> VenueFullError:
+    return VenueFullError(
+        f"A venue has at most {domain.MAX_SECTIONS} sections and {domain.MAX_SEATS:,} seats."
+    )
+
+
+def _name_taken() -> SectionNameTakenError:
+    return SectionNameTakenError("The venue has a section of that name.")

@@ -15,6 +15,7 @@ from catalog_service.domain import (
     Person,
     VenueNotFoundError,
 )
+from catalog_service.rpc.inventory import Inventory
 from catalog_service.uploads import Uploads
 from chassis.context import caller
 from chassis.database import Database
@@ -27,9 +28,10 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class Rpcs:
     """Some RPCs of the catalog; `CatalogServicer` has all of them."""
 
-    def __init__(self, database: Database, uploads: Uploads) -> None:
+    def __init__(self, database: Database, uploads: Uploads, inventory: Inventory) -> None:
         self._database = database
         self._uploads = uploads
+        self._inventory = inventory
 
 
 def who_asks() -> Person:

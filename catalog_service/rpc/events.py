@@ -1,15 +1,21 @@
-"""Events, from draft to cancellation."""
+"""Events, from draft to cancellation or end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from parterre.catalog.v1 import catalog_pb2
 from parterre.types.v1 import types_pb2
 
 from catalog_service import domain
 from catalog_service.domain import (
+    CatalogError,
+    EventChange,
     InvalidEventError,
+    Person,
     RefundPolicy,
     TierDraft,
 )
@@ -42,6 +48,63 @@ class EventRpcs(Rpcs):
         )
         return catalog_pb2.CreateEventResponse(event=event_message(event))
 
+    async def UpdateEvent(  # noqa: N802
+        self, request: catalog_pb2.UpdateEventRequest, _context: Call
+    ) -> catalog_pb2.UpdateEventResponse:
+        person, event_id = who_asks(), event_id_of(request.event_id)
+        change = _event_change(request)
+        if change.tiers is None:
+            event = await self._database.run(
+                lambda session: handlers.edit_event(session, person, event_id, change)
+            )
+        else:
+            event = await self._edit_with_tiers(person, event_id, change)
+        return catalog_pb2.UpdateEventResponse(event=event_message(event))
+
+    async def _edit_with_tiers(
+        self, person: Person, event_id: UUID, change: EventChange
+    ) -> domain.Event:
+        """Edits an event once inventory has made the room that the edit needs."""
+        before, plan = await self._database.run(
+            lambda session: handlers.plan_edit(session, person, event_id, change)
+        )
+        made_room = None
+        if plan.capacities:
+            made_room = await self._inventory.make_room(before, plan.capacities)
+        try:
+            return await self._database.run(
+                lambda session: handlers.edit_event(session, person, event_id, change, made_room)
+            )
+        except CatalogError:
+            if made_room is not None:
+                # Somebody else was faster: what they said is what there shall be room for.
+                now = await self._database.run(
+                    lambda session: handlers.get_event(session, person, event_id)
+                )
+                said = {tier.id: tier.capacity for tier in now.tiers if tier.id in plan.capacities}
+                await self._inventory.make_room(before, said)
+            raise
+
+    async def DeleteEvent(  # noqa: N802
+        self, request: catalog_pb2.DeleteEventRequest, _context: Call
+    ) -> catalog_pb2.DeleteEventResponse:
+        person, event_id = who_asks(), event_id_of(request.event_id)
+        await self._database.run(
+            lambda session: handlers.delete_event(
+                session, person, event_id, request.expected_version
+            )
+        )
+        return catalog_pb2.DeleteEventResponse()
+
+    async def CountEvents(  # noqa: N802
+        self, request: catalog_pb2.CountEventsRequest, _context: Call
+    ) -> catalog_pb2.CountEventsResponse:
+        person = who_asks()
+        active, total = await self._database.run(
+            lambda session: handlers.count_events(session, person, own_only=request.own_only)
+        )
+        return catalog_pb2.CountEventsResponse(active=active, total=total)
+
     async def PublishEvent(  # noqa: N802
         self, request: catalog_pb2.PublishEventRequest, _context: Call
     ) -> catalog_pb2.PublishEventResponse:
@@ -71,44 +134,95 @@ class EventRpcs(Rpcs):
         return catalog_pb2.GetEventResponse(event=event_message(event))
 
 
-def _tier_draft(tier: catalog_pb2.Tier, number: int) -> TierDraft:
+def _tier_draft(tier: catalog_pb2.Tier, number: int, *, may_exist: bool = False) -> TierDraft:
     section_ids = []
     for text in tier.section_ids:
         id = parse_uuid(text)
         if id is None:
             raise domain.unknown_section(number)
         section_ids.append(id)
-    return TierDraft(tier.name.strip(), tier.price, section_ids, tier.capacity)
+    tier_id = parse_uuid(tier.id) if may_exist else None
+    if may_exist and tier.id and tier_id is None:
+        raise InvalidEventError("A tier has no such id.", **{f"tiers.{number}.id": "is no id"})
+    return TierDraft(tier.name.strip(), tier.price, section_ids, tier.capacity, tier_id)
+
+
+def _text(draft: catalog_pb2.EventDraft, field: str) -> str:
+    return str(getattr(draft, field)).strip()
+
+
+def _code(draft: catalog_pb2.EventDraft, field: str) -> str:
+    return str(getattr(draft, field))
+
+
+def _number(draft: catalog_pb2.EventDraft, field: str) -> int:
+    return int(getattr(draft, field))
+
+
+def _maybe_time(draft: catalog_pb2.EventDraft, field: str) -> datetime | None:
+    if not draft.HasField(field):  # type: ignore[arg-type] # the callers' are times
+        return None
+    return instant(getattr(draft, field), field, InvalidEventError)
+
+
+def _time(draft: catalog_pb2.EventDraft, field: str) -> datetime:
+    moment = _maybe_time(draft, field)
+    if moment is None:
+        raise InvalidEventError(f"{field} is missing.", **{field: "is missing"})
+    return moment
+
+
+def _venue(draft: catalog_pb2.EventDraft, field: str) -> UUID | None:
+    return venue_id_of(getattr(draft, field)) if getattr(draft, field) else None
+
+
+def _limit(draft: catalog_pb2.EventDraft, field: str) -> int:
+    return _number(draft, field) or domain.DEFAULT_MAX_PER_CUSTOMER
+
+
+def _policy(draft: catalog_pb2.EventDraft, field: str) -> RefundPolicy:
+    if not draft.HasField(field):  # type: ignore[arg-type] # the caller's is a policy
+        return RefundPolicy()
+    return RefundPolicy(draft.refund_policy.until_hours_before, draft.refund_policy.percent)
+
+
+# What an organizer says of an event, and how each field of it is read.
+_FIELDS: Mapping[str, Callable[[catalog_pb2.EventDraft, str], Any]] = {
+    "title": _text,
+    "description": _text,
+    "category": _code,
+    "venue_id": _venue,
+    "location": _text,
+    "starts_at": _time,
+    "ends_at": _time,
+    "doors_at": _maybe_time,
+    "timezone": _code,
+    "currency": _code,
+    "max_per_customer": _limit,
+    "sales_from": _maybe_time,
+    "sales_to": _maybe_time,
+    "refund_policy": _policy,
+    "tax_basis_points": _number,
+    "terms": _text,
+}
 
 
 def _event_draft(draft: catalog_pb2.EventDraft) -> domain.EventDraft:
-    times: dict[str, datetime] = {}
-    for field in ("starts_at", "ends_at", "doors_at", "sales_from", "sales_to"):
-        if draft.HasField(field):
-            times[field] = instant(getattr(draft, field), field, InvalidEventError)
-    for field in ("starts_at", "ends_at"):
-        if field not in times:
-            raise InvalidEventError(f"{field} is missing.", **{field: "is missing"})
-    policy = draft.refund_policy
-    return domain.EventDraft(
-        title=draft.title.strip(),
-        description=draft.description.strip(),
-        category=draft.category,
-        venue_id=venue_id_of(draft.venue_id) if draft.venue_id else None,
-        location=draft.location.strip(),
-        starts_at=times["starts_at"],
-        ends_at=times["ends_at"],
-        doors_at=times.get("doors_at"),
-        timezone=draft.timezone,
-        currency=draft.currency,
-        max_per_customer=draft.max_per_customer or domain.DEFAULT_MAX_PER_CUSTOMER,
-        sales_from=times.get("sales_from"),
-        sales_to=times.get("sales_to"),
-        refund_policy=RefundPolicy(policy.until_hours_before, policy.percent)
-        if draft.HasField("refund_policy")
-        else RefundPolicy(),
-        tax_basis_points=draft.tax_basis_points,
-        terms=draft.terms.strip(),
+    return domain.EventDraft(**{field: read(draft, field) for field, read in _FIELDS.items()})
+
+
+def _event_change(request: catalog_pb2.UpdateEventRequest) -> EventChange:
+    fields = set(request.fields)
+    unknown = fields - {*_FIELDS, "tiers"}
+    if unknown:
+        raise InvalidEventError(
+            "There is no such field.", **dict.fromkeys(sorted(unknown)[:20], "is no field")
+        )
+    tiers = [_tier_draft(tier, number, may_exist=True) for number, tier in enumerate(request.tiers)]
+    return EventChange(
+        {field: read(request.draft, field) for field, read in _FIELDS.items() if field in fields},
+        tiers if "tiers" in fields else None,
+        request.expected_version,
     )
 
 
@@ -154,5 +268,17 @@ def event_message(event: domain.Event) -> catalog_pb2.Event:
         cancel_reason=event.cancel_reason,
         version=event.version,
         created_at=stamp(event.created_at),
+        availability=catalog_pb2.Event.Availability(
+            available=event.availability.available,
+            capacity=event.availability.capacity,
+            sales_open=event.availability.sales_open,
+        )
+        if event.availability
+        else None,
+        rating=catalog_pb2.Event.Rating(
+            average_hundredths=event.rating.hundredths, count=event.rating.count
+        )
+        if event.rating
+        else None,
         images=map(image_message, event.images),
     )

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
 from parterre.catalog.v1 import catalog_pb2
 
 from catalog_service import domain
 from catalog_service.domain import (
     Layout,
+    Point,
     Row,
+    RowDraft,
     SectionDraft,
+    SectionNotFoundError,
     VenueDraft,
+    expanded,
 )
 from catalog_service.handlers import venues as handlers
 from catalog_service.rpc.calls import (
@@ -19,6 +27,7 @@ from catalog_service.rpc.calls import (
     venue_id_of,
     who_asks,
 )
+from chassis.ids import parse_uuid
 
 
 class VenueRpcs(Rpcs):
@@ -42,6 +51,32 @@ class VenueRpcs(Rpcs):
             lambda session: handlers.add_section(session, person, venue_id, draft)
         )
         return catalog_pb2.AddSectionResponse(section=section_message(section))
+
+    async def UpdateVenue(  # noqa: N802
+        self, request: catalog_pb2.UpdateVenueRequest, _context: Call
+    ) -> catalog_pb2.UpdateVenueResponse:
+        person, venue_id = who_asks(), venue_id_of(request.venue_id)
+        change = _venue_change(request)
+        venue = await self._database.run(
+            lambda session: handlers.update_venue(
+                session, person, venue_id, change, expected=request.expected_version
+            )
+        )
+        return catalog_pb2.UpdateVenueResponse(venue=venue_message(venue))
+
+    async def UpdateSection(  # noqa: N802
+        self, request: catalog_pb2.UpdateSectionRequest, _context: Call
+    ) -> catalog_pb2.UpdateSectionResponse:
+        person, venue_id = who_asks(), venue_id_of(request.venue_id)
+        section_id, change = _section_id(request.section_id), _section_change(request)
+        section, version = await self._database.run(
+            lambda session: handlers.update_section(
+                session, person, venue_id, section_id, change, expected=request.expected_version
+            )
+        )
+        return catalog_pb2.UpdateSectionResponse(
+            section=section_message(section), venue_version=version
+        )
 
     async def GetVenue(  # noqa: N802
         self, request: catalog_pb2.GetVenueRequest, _context: Call
@@ -70,25 +105,79 @@ def _venue_draft(venue: catalog_pb2.Venue) -> VenueDraft:
         timezone=venue.timezone,
         capacity=venue.capacity if venue.HasField("capacity") else None,
         amenities=[amenity.strip() for amenity in venue.amenities],
+        focal=Point(venue.focal.x, venue.focal.y) if venue.HasField("focal") else None,
     )
 
 
+def _venue_change(request: catalog_pb2.UpdateVenueRequest) -> dict[str, Any]:
+    change: dict[str, Any] = {
+        field: getattr(request, field).strip()
+        for field in ("name", "address", "city", "country", "timezone")
+        if request.HasField(field)
+    }
+    if request.HasField("capacity"):
+        change["capacity"] = request.capacity or None
+    if request.HasField("amenities"):
+        change["amenities"] = [amenity.strip() for amenity in request.amenities.words]
+    if request.HasField("focal"):
+        change["focal"] = Point(request.focal.x, request.focal.y)
+    return change
+
+
+def _section_id(text: str) -> UUID:
+    id = parse_uuid(text)
+    if id is None:
+        raise SectionNotFoundError("The venue has no such section.")
+    return id
+
+
+def _section_change(request: catalog_pb2.UpdateSectionRequest) -> dict[str, Any]:
+    change: dict[str, Any] = {}
+    if request.HasField("name"):
+        change["name"] = request.name.strip()
+    if request.rows:
+        change["rows"] = _rows(request.rows)
+    if request.HasField("layout"):
+        change["layout"] = _layout(request.layout)
+    if request.HasField("capacity"):
+        change["capacity"] = request.capacity
+    return change
+
+
 def _section_draft(section: catalog_pb2.Section) -> SectionDraft:
-    layout, default = section.layout, Layout()
     return SectionDraft(
         name=section.name.strip(),
         kind=section.kind,
-        rows=[Row(row.label.strip(), [seat.strip() for seat in row.seats]) for row in section.rows],
+        rows=_rows(section.rows),
         capacity=section.capacity,
-        layout=Layout(
-            layout.origin_x,
-            layout.origin_y,
-            layout.row_spacing or default.row_spacing,
-            layout.seat_spacing or default.seat_spacing,
-            layout.curve,
-        )
-        if section.rows
-        else default,
+        layout=_layout(section.layout) if section.rows else Layout(),
+    )
+
+
+def _rows(rows: Iterable[catalog_pb2.Row]) -> Sequence[Row]:
+    return expanded(
+        [
+            RowDraft(
+                label=row.label.strip(),
+                seats=[seat.strip() for seat in row.seats],
+                count=row.count,
+                numbering=row.numbering,
+                start=row.start if row.HasField("start") else None,
+                missing=row.missing,
+            )
+            for row in rows
+        ]
+    )
+
+
+def _layout(layout: catalog_pb2.SectionLayout) -> Layout:
+    default = Layout()
+    return Layout(
+        layout.origin_x,
+        layout.origin_y,
+        layout.row_spacing or default.row_spacing,
+        layout.seat_spacing or default.seat_spacing,
+        layout.curve,
     )
 
 
@@ -107,6 +196,7 @@ def venue_message(venue: domain.Venue) -> catalog_pb2.Venue:
         sections=[section_message(section) for section in venue.sections],
         version=venue.version,
         created_at=stamp(venue.created_at),
+        focal=catalog_pb2.Point(x=draft.focal.x, y=draft.focal.y) if draft.focal else None,
     )
 
 
@@ -116,7 +206,10 @@ def section_message(section: domain.Section) -> catalog_pb2.Section:
         id=str(section.id),
         name=section.name,
         kind=section.kind,
-        rows=[catalog_pb2.Row(label=row.label, seats=row.seats) for row in section.rows],
+        rows=[
+            catalog_pb2.Row(label=row.label, seats=row.seats, xs=row.xs, ys=row.ys)
+            for row in section.rows
+        ],
         capacity=section.capacity,
         layout=catalog_pb2.SectionLayout(
             origin_x=layout.origin_x,

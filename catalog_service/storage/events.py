@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from catalog_service.domain import (
+    Availability,
     Event,
     EventDraft,
     Image,
     Person,
+    Rating,
     RefundPolicy,
     Tier,
     TierDraft,
     Venue,
     lowest_price,
 )
-from catalog_service.storage.venues import find_venue
+from catalog_service.storage.venues import FIND_VENUES, find_venue, venue_of_row
 from chassis.database import Row as DatabaseRow
 from chassis.database import Session
 from chassis.ids import uuid7
@@ -30,6 +33,25 @@ VALUES (:id, :organizer_id, :title, :description, :category, :venue_id, :locatio
         :ends_at, :doors_at, :timezone, :currency, :max_per_customer, :sales_from, :sales_to,
         :refund_until_hours, :refund_percent, :tax_basis_points, :terms, :min_price)
 """
+# `capacity` is null where it stays: what inventory says once it made room.
+_UPDATE_EVENT = """
+UPDATE event SET title = :title, description = :description, category = :category,
+       venue_id = :venue_id, location = :location, starts_at = :starts_at, ends_at = :ends_at,
+       doors_at = :doors_at, timezone = :timezone, currency = :currency,
+       max_per_customer = :max_per_customer, sales_from = :sales_from, sales_to = :sales_to,
+       refund_until_hours = :refund_until_hours, refund_percent = :refund_percent,
+       tax_basis_points = :tax_basis_points, terms = :terms, min_price = :min_price,
+       capacity = coalesce(CAST(:capacity AS integer), capacity), version = version + 1
+ WHERE id = :id
+"""
+# What it is found by; in a statement of its own, as it says the venue's name and city too.
+_SET_WORDS = """
+UPDATE event SET city = plain_words(coalesce(hall.city, '')), venue_changed = false,
+       search = event_words(event.title, concat_ws(' ', event.location, hall.name, hall.city),
+                            event.description)
+  FROM event AS same LEFT JOIN venue AS hall ON hall.id = same.venue_id
+ WHERE event.id = :id AND same.id = event.id
+"""
 _ADD_AVAILABILITY = "INSERT INTO availability (event_id, status) VALUES (:id, 'DRAFT')"
 _ADD_TIER = """
 INSERT INTO tier (id, event_id, position, name, price, capacity)
@@ -39,15 +61,24 @@ _ADD_TIER_SECTION = """
 INSERT INTO tier_section (event_id, section_id, tier_id, venue_id)
 VALUES (:event_id, :section_id, :tier_id, :venue_id)
 """
-SHOWN_STATUS = """
-CASE WHEN event.status = 'PUBLISHED' AND event.ends_at <= now() THEN 'COMPLETED'
-     ELSE event.status END
+_DROP_TIER_SECTIONS = "DELETE FROM tier_section WHERE event_id = :id"
+_DROP_TIERS = "DELETE FROM tier WHERE event_id = :id"
+_UPDATE_TIER = """
+UPDATE tier SET price = :price, capacity = :capacity WHERE id = :id AND event_id = :event_id
 """
-# Tiers come with the event in one statement, so that they are of the version it says.
-EVENT = (
-    "SELECT event.*, "  # noqa: S608 - of constants alone
-    + SHOWN_STATUS
-    + """ AS shown_status,
+# Tiers come with the event in one statement, so that they are of the version it says. What is over
+# shows as that at once, though the loop that writes it comes by a moment later.
+EVENT = """
+SELECT event.id, event.organizer_id, event.title, event.description, event.category,
+       event.venue_id, event.location, event.starts_at, event.ends_at, event.doors_at,
+       event.timezone, event.currency, event.max_per_customer, event.sales_from, event.sales_to,
+       event.refund_until_hours, event.refund_percent, event.tax_basis_points, event.terms,
+       event.capacity, event.cancel_reason, event.version, event.created_at, event.rating_sum,
+       event.rating_count, availability.available, availability.capacity AS places,
+       event.status = 'PUBLISHED' AND now() >= coalesce(event.sales_from, '-infinity')
+           AND now() < coalesce(event.sales_to, event.starts_at) AS sales_open,
+       CASE WHEN event.status = 'PUBLISHED' AND event.ends_at <= now() THEN 'COMPLETED'
+            ELSE event.status END AS shown_status,
        (SELECT json_agg(json_build_object(
                    'id', tier.id, 'name', tier.name, 'price', tier.price,
                    'capacity', tier.capacity,
@@ -62,10 +93,12 @@ EVENT = (
                    'width', image.width, 'height', image.height)
                    ORDER BY image.role, image.slot)
           FROM image WHERE image.event_id = event.id AND image.state = 'STORED') AS images
-  FROM event LEFT JOIN venue ON venue.id = event.venue_id
 """
+_FIND_EVENT = EVENT + " FROM event JOIN availability ON event_id = event.id WHERE event.id = :id"
+_FIND_EVENTS = (
+    EVENT + " FROM event JOIN availability ON event_id = event.id WHERE event.id = ANY(:ids)"
 )
-_FIND_EVENT = EVENT + " WHERE event.id = :id"
+_LOCK_EVENT = "SELECT version FROM event WHERE id = :id FOR UPDATE"
 # Of any number who publish at once, one finds a draft; the others wait for it and find none.
 _START_PUBLISHING = """
 UPDATE event SET status = 'PUBLISHING', version = version + 1, open_tries = 1,
@@ -93,6 +126,29 @@ UPDATE event SET status = 'CANCELLED', version = version + 1, open_due_at = NULL
  WHERE id = :id AND (organizer_id = :person OR :is_admin)
    AND (status = 'PUBLISHING' OR (status = 'PUBLISHED' AND ends_at > clock_timestamp()))
 """
+_COMPLETE_EVENTS = """
+UPDATE event SET status = 'COMPLETED', version = version + 1
+ WHERE id IN (SELECT id FROM event WHERE status = 'PUBLISHED' AND ends_at <= clock_timestamp()
+               ORDER BY ends_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+"""
+_FOLLOW_VENUES = """
+UPDATE event SET city = plain_words(venue.city), venue_changed = false, version = version + 1,
+       search = event_words(title, concat_ws(' ', venue.name, venue.city), description)
+  FROM venue
+ WHERE venue.id = event.venue_id
+   AND event.id IN (SELECT id FROM event WHERE venue_changed
+                     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING event.id, event.status
+"""
+_DROP_IMAGES = """
+UPDATE image SET state = 'DELETED', slot = NULL, event_id = NULL WHERE event_id = :id
+"""
+_DROP_EVENT = "DELETE FROM event WHERE id = :id"  # and what is told of it, by its key
+_COUNT_EVENTS = """
+SELECT count(*) AS total,
+       count(*) FILTER (WHERE status = 'PUBLISHED' AND ends_at > now()) AS active
+  FROM event WHERE organizer_id = coalesce(CAST(:organizer_id AS uuid), organizer_id)
+"""
 
 
 async def add_event(
@@ -100,25 +156,76 @@ async def add_event(
 ) -> UUID:
     """Stores a draft with its tiers; gives its id."""
     id = uuid7()
+    await session.execute(_ADD_EVENT, id=id, organizer_id=organizer_id, **_facts(draft, tiers))
+    session.defer(_SET_WORDS, id=id)
+    session.defer(_ADD_AVAILABILITY, id=id)
+    await _add_tiers(session, id, draft.venue_id, tiers)
+    return id
+
+
+def lock_event(session: Session, id: UUID) -> None:
+    """Lets nobody else change the event until the transaction ends."""
+    session.defer(_LOCK_EVENT, id=id)
+
+
+async def update_draft(
+    session: Session, id: UUID, draft: EventDraft, tiers: Sequence[TierDraft]
+) -> None:
+    """Stores a locked draft as it shall be; tiers that were there keep their ids."""
+    session.defer(_DROP_TIER_SECTIONS, id=id)
+    session.defer(_DROP_TIERS, id=id)
+    await session.execute(_UPDATE_EVENT, id=id, capacity=None, **_facts(draft, tiers))
+    session.defer(_SET_WORDS, id=id)
+    await _add_tiers(session, id, draft.venue_id, tiers)
+
+
+async def update_on_sale(
+    session: Session,
+    id: UUID,
+    draft: EventDraft,
+    tiers: Sequence[TierDraft],
+    capacity: int | None,
+) -> None:
+    """Stores a locked event on sale as it shall be; `capacity` in all, None: as it was."""
+    await session.execute(_UPDATE_EVENT, id=id, capacity=capacity, **_facts(draft, tiers))
+    session.defer(_SET_WORDS, id=id)
+    await session.execute_many(
+        _UPDATE_TIER,
+        [
+            {"id": tier.id, "event_id": id, "price": tier.price, "capacity": tier.capacity}
+            for tier in tiers
+        ],
+    )
+
+
+async def drop_draft(session: Session, id: UUID) -> None:
+    """Deletes a locked draft and what belongs to it; its pictures wait for their files to go."""
+    for statement in (_DROP_TIER_SECTIONS, _DROP_TIERS, _DROP_IMAGES):
+        session.defer(statement, id=id)
+    await session.execute(_DROP_EVENT, id=id)
+
+
+def _facts(draft: EventDraft, tiers: Sequence[TierDraft]) -> Mapping[str, Any]:
     facts = asdict(draft)
     policy = facts.pop("refund_policy")
-    await session.execute(
-        _ADD_EVENT,
-        id=id,
-        organizer_id=organizer_id,
-        refund_until_hours=policy["until_hours_before"],
-        refund_percent=policy["percent"],
-        min_price=lowest_price(tiers),
+    return {
         **facts,
-    )
-    session.defer(_ADD_AVAILABILITY, id=id)
-    stored = [(uuid7(), tier) for tier in tiers]
+        "refund_until_hours": policy["until_hours_before"],
+        "refund_percent": policy["percent"],
+        "min_price": lowest_price(tiers),
+    }
+
+
+async def _add_tiers(
+    session: Session, event_id: UUID, venue_id: UUID | None, tiers: Sequence[TierDraft]
+) -> None:
+    stored = [(tier.id or uuid7(), tier) for tier in tiers]
     await session.execute_many(
         _ADD_TIER,
         [
             {
                 "id": tier_id,
-                "event_id": id,
+                "event_id": event_id,
                 "position": position,
                 "name": tier.name,
                 "price": tier.price,
@@ -131,16 +238,15 @@ async def add_event(
         _ADD_TIER_SECTION,
         [
             {
-                "event_id": id,
+                "event_id": event_id,
                 "section_id": section_id,
                 "tier_id": tier_id,
-                "venue_id": draft.venue_id,
+                "venue_id": venue_id,
             }
             for tier_id, tier in stored
             for section_id in tier.section_ids
         ],
     )
-    return id
 
 
 async def find_event(session: Session, id: UUID) -> Event | None:
@@ -149,6 +255,19 @@ async def find_event(session: Session, id: UUID) -> Event | None:
     if row is None:
         return None
     return event_of_row(row, row.venue_id and await find_venue(session, row.venue_id))
+
+
+async def find_events(session: Session, ids: Sequence[UUID]) -> Sequence[Event]:
+    """Those events, in any order; their venues without sections."""
+    return await with_venues(session, await session.all(_FIND_EVENTS, ids=ids))
+
+
+async def with_venues(session: Session, rows: Sequence[DatabaseRow]) -> Sequence[Event]:
+    """The events of rows of `EVENT`, their venues without sections."""
+    venue_ids = list({row.venue_id for row in rows if row.venue_id})
+    found = await session.all(FIND_VENUES, ids=venue_ids) if venue_ids else ()
+    venues = {row.id: venue_of_row(row, ()) for row in found}
+    return [event_of_row(row, venues.get(row.venue_id)) for row in rows]
 
 
 async def start_publishing(session: Session, id: UUID, person: Person) -> bool:
@@ -177,7 +296,25 @@ async def cancel_event(session: Session, id: UUID, person: Person, reason: str) 
     return result.rowcount == 1
 
 
+async def complete_events(session: Session, limit: int) -> int:
+    """Writes of events that are over that they are, at most `limit`; gives how many."""
+    return (await session.execute(_COMPLETE_EVENTS, limit=limit)).rowcount
+
+
+async def follow_venues(session: Session, limit: int) -> Mapping[UUID, str]:
+    """Lets events be found by their venue's new name, at most `limit`; gives each one's status."""
+    rows = await session.all(_FOLLOW_VENUES, limit=limit)
+    return {row.id: row.status for row in rows}
+
+
+async def count_events(session: Session, organizer_id: UUID | None) -> tuple[int, int]:
+    """How many are on sale and not over, and how many there are; of one person, or of all."""
+    row = await session.one(_COUNT_EVENTS, organizer_id=organizer_id)
+    return row.active, row.total
+
+
 def event_of_row(row: DatabaseRow, venue: Venue | None) -> Event:
+    """The event that a row of `EVENT` tells of."""
     draft = EventDraft(
         title=row.title,
         description=row.description,
@@ -206,6 +343,7 @@ def event_of_row(row: DatabaseRow, venue: Venue | None) -> Event:
         )
         for tier in row.tiers or ()
     ]
+    was_opened = row.capacity > 0
     return Event(
         id=row.id,
         organizer_id=row.organizer_id,
@@ -217,5 +355,9 @@ def event_of_row(row: DatabaseRow, venue: Venue | None) -> Event:
         cancel_reason=row.cancel_reason,
         version=row.version,
         created_at=row.created_at,
+        availability=Availability(row.available, row.places, row.sales_open)
+        if was_opened
+        else None,
+        rating=Rating(row.rating_sum, row.rating_count) if row.rating_count else None,
         images=[Image(**{**image, "id": UUID(image["id"])}) for image in row.images or ()],
     )

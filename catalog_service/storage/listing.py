@@ -4,77 +4,123 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from catalog_service.domain import Event, EventSearch, Position
-from catalog_service.storage.events import EVENT, SHOWN_STATUS, event_of_row
-from catalog_service.storage.venues import FIND_VENUES, venue_of_row
+from catalog_service.domain import EventSearch, Listed, Position
+from catalog_service.storage.events import EVENT, with_venues
 from chassis.database import Session
 
-# Lists: one constant statement for each scope and sort, so that a prepared plan walks the index of
-# its sort from the cursor on.
+# A plan for what is asked this time: which index is best depends on the words and the filters, and
+# those that are not used fall out of the plan.
+_PLAN_FOR_THIS = "SET LOCAL plan_cache_mode = force_custom_plan"
+
+# One constant statement for each scope and sort. The page is found first, by what its rows are
+# narrow for, and then read whole.
 _SCOPES: Mapping[str, str] = {
-    # No event is longer than 366 days: the walk does not begin in the years before.
-    "PUBLISHED": "event.status = 'PUBLISHED' AND event.ends_at > now()"
-    " AND event.starts_at > now() - interval '8784 hours'",
-    "COMPLETED": "event.status = 'PUBLISHED' AND event.ends_at <= now()",
+    "PUBLISHED": "event.status = 'PUBLISHED' AND event.ends_at > now()",
+    "COMPLETED": "event.status = 'COMPLETED'",
     "CANCELLED": "event.status = 'CANCELLED'",
-    "OWN": "event.organizer_id = :owner_id AND :status IN ('', " + SHOWN_STATUS + ")",
+    "OWN": "event.organizer_id = :owner_id AND :status IN ('', CASE WHEN event.status = 'PUBLISHED'"
+    " AND event.ends_at <= now() THEN 'COMPLETED' ELSE event.status END)",
 }
 _NARROWED = """
    AND (CAST(:category AS text) = '' OR event.category = :category)
-   AND (CAST(:city AS text) = '' OR lower(venue.city) = lower(:city))
+   AND (CAST(:city AS text) = '' OR event.city = plain_words(:city))
    AND event.starts_at >= coalesce(CAST(:starts_from AS timestamptz), '-infinity')
    AND event.starts_at < coalesce(CAST(:starts_before AS timestamptz), 'infinity')
    AND event.min_price >= coalesce(CAST(:min_price AS bigint), 0)
    AND event.min_price <= coalesce(CAST(:max_price AS bigint), 9223372036854775807)
    AND (CAST(:organizer_id AS uuid) IS NULL OR event.organizer_id = :organizer_id)
-   AND concat_ws(' ', event.title, event.description, event.location, venue.name, venue.city)
-       ILIKE ALL (CAST(:patterns AS text[]))
+   AND (CAST(:words AS text[]) = '{}' OR event.search @@ event_query(:words))
 """
-_ORDERS: Mapping[str, str] = {
-    "starts_at": "AND (event.starts_at, event.id) > (CAST(:key AS timestamptz), :id)"
-    " ORDER BY event.starts_at, event.id",
-    "-starts_at": "AND (event.starts_at, event.id) < (CAST(:key AS timestamptz), :id)"
-    " ORDER BY event.starts_at DESC, event.id DESC",
-    "price": "AND (event.min_price, event.id) > (CAST(:key AS bigint), :id)"
-    " ORDER BY event.min_price, event.id",
-    "-price": "AND (event.min_price, event.id) < (CAST(:key AS bigint), :id)"
-    " ORDER BY event.min_price DESC, event.id DESC",
+# Of each sort: its keys, where the page begins, and its order.
+_SORTS: Mapping[str, tuple[str, str, str]] = {
+    "starts_at": (
+        "event.starts_at AS key",
+        "(event.starts_at, event.id) > (CAST(:key AS timestamptz), :id)",
+        "event.starts_at, event.id",
+    ),
+    "-starts_at": (
+        "event.starts_at AS key",
+        "(event.starts_at, event.id) < (CAST(:key AS timestamptz), :id)",
+        "event.starts_at DESC, event.id DESC",
+    ),
+    "price": (
+        "event.min_price AS key",
+        "(event.min_price, event.id) > (CAST(:key AS bigint), :id)",
+        "event.min_price, event.id",
+    ),
+    "-price": (
+        "event.min_price AS key",
+        "(event.min_price, event.id) < (CAST(:key AS bigint), :id)",
+        "event.min_price DESC, event.id DESC",
+    ),
+    "popularity": (
+        "ranked.sold AS key",
+        "(ranked.sold, ranked.event_id) < (CAST(:key AS integer), :id)",
+        "ranked.sold DESC, ranked.event_id DESC",
+    ),
+    "relevance": (
+        "-CAST(ts_rank(event.search, event_query(:words)) AS float8) AS key,"
+        " event.starts_at AS then_key",
+        "(-CAST(ts_rank(event.search, event_query(:words)) AS float8), event.starts_at, event.id)"
+        " > (CAST(:key AS float8), CAST(:then_key AS timestamptz), :id)",
+        "-CAST(ts_rank(event.search, event_query(:words)) AS float8), event.starts_at, event.id",
+    ),
 }
-_PAGES: Mapping[tuple[str, str], str] = {
-    (scope, sort): f"{EVENT} WHERE {condition} {_NARROWED} {order} LIMIT :limit"
-    for scope, condition in _SCOPES.items()
-    for sort, order in _ORDERS.items()
+
+
+def _page(scope: str, sort: str) -> str:
+    keys, beyond, order = _SORTS[sort]
+    of_popular = ""
+    if sort == "popularity":
+        # Its status is the event's own: saying so again finds the popular ones side by side.
+        of_status = "" if scope == "OWN" else f" AND ranked.status = '{scope}'"
+        of_popular = f"JOIN availability AS ranked ON ranked.event_id = event.id{of_status}"
+    found = (
+        f"SELECT event.id, {keys} FROM event {of_popular}"  # noqa: S608 - of constants alone
+        f" WHERE {_SCOPES[scope]} {_NARROWED} AND {beyond} ORDER BY {order} LIMIT :limit"
+    )
+    then = ", page.then_key" if "then_key" in keys else ""
+    down = " DESC" if order.endswith("DESC") else ""
+    return (
+        f"WITH page AS ({found}) {EVENT}, page.key{then}"
+        " FROM page JOIN event USING (id) JOIN availability ON availability.event_id = id"
+        f" ORDER BY page.key{down}{then}, id{down}"
+    )
+
+
+PAGES: Mapping[tuple[str, str], str] = {
+    (scope, sort): _page(scope, sort) for scope in _SCOPES for sort in _SORTS
 }
 
 
 async def list_events(
     session: Session, search: EventSearch, after: Position, limit: int
-) -> Sequence[Event]:
+) -> Sequence[Listed]:
     """The events after a position, in the search's order; their venues without sections."""
     scope = "OWN" if search.owner_id else search.status or "PUBLISHED"
-    rows = await session.all(
-        _PAGES[scope, search.sort],
-        owner_id=search.owner_id,
-        status=search.status,
-        category=search.category,
-        city=search.city,
-        starts_from=search.starts_from,
-        starts_before=search.starts_before,
-        min_price=search.min_price,
-        max_price=search.max_price,
-        organizer_id=search.organizer_id,
-        patterns=[f"%{_escaped(word)}%" for word in search.words],
-        key=after.key,
-        id=after.id,
-        limit=limit,
-    )
-    venue_ids = list({row.venue_id for row in rows if row.venue_id})
-    venues = {
-        row.id: venue_of_row(row, ()) for row in await session.all(FIND_VENUES, ids=venue_ids)
+    session.defer(_PLAN_FOR_THIS)
+    rows = await session.all(PAGES[scope, search.sort], **parameters(search, after), limit=limit)
+    has_two = search.sort == "relevance"
+    return [
+        Listed(event, [row.key, row.then_key] if has_two else [row.key])
+        for event, row in zip(await with_venues(session, rows), rows, strict=True)
+    ]
+
+
+def parameters(search: EventSearch, after: Position) -> Mapping[str, object]:
+    """What a page's statement is told, but how many."""
+    return {
+        "owner_id": search.owner_id,
+        "status": search.status,
+        "category": search.category,
+        "city": search.city,
+        "starts_from": search.starts_from,
+        "starts_before": search.starts_before,
+        "min_price": search.min_price,
+        "max_price": search.max_price,
+        "organizer_id": search.organizer_id,
+        "words": list(search.words),
+        "key": after.keys[0],
+        "then_key": after.keys[-1],
+        "id": after.id,
     }
-    return [event_of_row(row, venues.get(row.venue_id)) for row in rows]
-
-
-def _escaped(word: str) -> str:
-    """A word without LIKE's wildcards, as its default escape character has it."""
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from catalog_service.domain import (
@@ -12,34 +13,52 @@ from catalog_service.domain import (
     MAX_SECTIONS,
     Layout,
     Person,
+    Point,
     Row,
     Section,
     SectionDraft,
     Venue,
     VenueDraft,
 )
-from catalog_service.opening import placed
 from chassis.database import Row as DatabaseRow
 from chassis.database import Session
 from chassis.ids import uuid7
 
 _ADD_VENUE = """
-INSERT INTO venue (id, owner_id, name, address, city, country, timezone, said_capacity, amenities)
-VALUES (:id, :owner_id, :name, :address, :city, :country, :timezone, :capacity, :amenities)
+INSERT INTO venue (id, owner_id, name, address, city, country, timezone, said_capacity, amenities,
+                   focal_x, focal_y)
+VALUES (:id, :owner_id, :name, :address, :city, :country, :timezone, :capacity, :amenities,
+        :focal_x, :focal_y)
 """
 _VENUE = """
 SELECT id, owner_id, name, address, city, country, timezone, said_capacity, amenities,
-       coalesce(said_capacity, seats + standing) AS capacity, version, created_at
+       coalesce(said_capacity, seats + standing) AS capacity, focal_x, focal_y, version, created_at
   FROM venue
 """
 FIND_VENUES = _VENUE + " WHERE id = ANY(:ids)"
 _LIST_VENUES = _VENUE + " WHERE id < :before ORDER BY id DESC LIMIT :limit"
+# Whoever changes a venue or its sections takes this lock first, so that what they then read stays.
+_LOCK_VENUE = "SELECT version FROM venue WHERE id = :id FOR UPDATE"
+# Whoever makes, edits or publishes an event there takes this one, before the event's own lock: name
+# and sections do not change under them.
+_KEEP_VENUE = "SELECT version FROM venue WHERE id = :id FOR SHARE"
+_KEEP_VENUE_OF_EVENT = """
+SELECT version FROM venue WHERE id = (SELECT venue_id FROM event WHERE id = :id) FOR SHARE
+"""
+_UPDATE_VENUE = """
+UPDATE venue SET name = :name, address = :address, city = :city, country = :country,
+       timezone = :timezone, said_capacity = :capacity, amenities = :amenities,
+       focal_x = :focal_x, focal_y = :focal_y, version = version + 1
+ WHERE id = :id
+"""
+# Its events are found by its name and city, and say them: a loop goes through them afterwards.
+_MARK_EVENTS = "UPDATE event SET venue_changed = true WHERE venue_id = :id"
 # The row's lock lets one section in at a time, and the conditions count what is there by then.
 _MAKE_ROOM = """
-UPDATE venue SET sections = sections + 1, seats = seats + :seats, standing = standing + :standing,
-       version = version + 1
+UPDATE venue SET sections = sections + :sections, seats = seats + :seats,
+       standing = standing + :standing, version = version + 1
  WHERE id = :id AND (owner_id = :person OR :is_admin)
-   AND sections < :max_sections AND seats + :seats <= :max_seats
+   AND sections + :sections <= :max_sections AND seats + :seats <= :max_seats
 """
 _ADD_SECTION = """
 INSERT INTO section (id, venue_id, name, kind, rows, capacity,
@@ -50,17 +69,34 @@ VALUES (:id, :venue_id, :name, :kind, CAST(:rows AS jsonb), :capacity,
 """
 # A section's id is a UUIDv7, so that this is the order in which they were added.
 _LIST_SECTIONS = """
-SELECT id, name, kind, CASE WHEN :with_rows THEN rows ELSE '[]' END AS rows, capacity,
-       origin_x, origin_y, row_spacing, seat_spacing, curve
+SELECT id, name, kind, capacity, origin_x, origin_y, row_spacing, seat_spacing, curve,
+       CASE WHEN :with_rows THEN rows ELSE '[]' END AS rows,
+       CASE WHEN :with_rows THEN xs ELSE '{}' END AS xs,
+       CASE WHEN :with_rows THEN ys ELSE '{}' END AS ys
   FROM section WHERE venue_id = :venue_id ORDER BY id
+"""
+# With the venue's lock in hand nobody else takes the name between the question and the answer.
+_UPDATE_SECTION = """
+UPDATE section SET name = :name, rows = CAST(:rows AS jsonb), capacity = :capacity,
+       origin_x = :origin_x, origin_y = :origin_y, row_spacing = :row_spacing,
+       seat_spacing = :seat_spacing, curve = :curve, xs = :xs, ys = :ys
+ WHERE id = :id
+   AND NOT EXISTS (SELECT FROM section AS other
+                    WHERE other.venue_id = section.venue_id AND other.id <> section.id
+                      AND lower(other.name) = lower(:name))
+"""
+_IS_SOLD = """
+SELECT EXISTS (SELECT FROM tier_section JOIN event ON event.id = tier_section.event_id
+                WHERE tier_section.section_id = :id
+                  AND (event.status = 'PUBLISHING'
+                       OR (event.status = 'PUBLISHED' AND event.ends_at > clock_timestamp())))
 """
 
 
 async def add_venue(session: Session, owner_id: UUID, draft: VenueDraft) -> UUID:
     """Stores a venue; gives its id."""
     id = uuid7()
-    facts = asdict(draft) | {"amenities": list(draft.amenities)}
-    await session.execute(_ADD_VENUE, id=id, owner_id=owner_id, **facts)
+    await session.execute(_ADD_VENUE, id=id, owner_id=owner_id, **_facts(draft))
     return id
 
 
@@ -72,21 +108,53 @@ async def find_venue(session: Session, id: UUID, *, with_rows: bool = False) -> 
     return venue_of_row(row, await list_sections(session, id, with_rows=with_rows))
 
 
+def lock_venue(session: Session, id: UUID) -> None:
+    """Lets nobody else change the venue or its sections until the transaction ends."""
+    session.defer(_LOCK_VENUE, id=id)
+
+
+def keep_venue(session: Session, id: UUID) -> None:
+    """Lets nobody change the venue or its sections until the transaction ends."""
+    session.defer(_KEEP_VENUE, id=id)
+
+
+def keep_venue_of_event(session: Session, event_id: UUID) -> None:
+    """Lets nobody change the event's venue or its sections until the transaction ends."""
+    session.defer(_KEEP_VENUE_OF_EVENT, id=event_id)
+
+
+async def update_venue(session: Session, before: Venue, draft: VenueDraft) -> None:
+    """Stores a locked venue as it shall be; its events follow."""
+    await session.execute(_UPDATE_VENUE, id=before.id, **_facts(draft))
+    if (draft.name, draft.city) != (before.draft.name, before.draft.city):
+        await session.execute(_MARK_EVENTS, id=before.id)
+
+
 async def list_venues(session: Session, before: UUID, limit: int) -> Sequence[Venue]:
     """Venues older than `before`, newest first, without their sections."""
     rows = await session.all(_LIST_VENUES, before=before, limit=limit)
     return [venue_of_row(row, ()) for row in rows]
 
 
-async def make_room(session: Session, venue_id: UUID, person: Person, draft: SectionDraft) -> bool:
-    """Counts another section into a venue; False where the person may not, or there is no room."""
+async def make_room(
+    session: Session,
+    venue_id: UUID,
+    person: Person,
+    draft: SectionDraft,
+    instead_of: SectionDraft | None = None,
+) -> bool:
+    """Counts a section into a venue, instead of another or on top.
+
+    False where the person may not, or there is no room.
+    """
     result = await session.execute(
         _MAKE_ROOM,
         id=venue_id,
         person=person.id,
         is_admin=person.is_admin,
-        seats=draft.places if draft.rows else 0,
-        standing=0 if draft.rows else draft.places,
+        sections=0 if instead_of else 1,
+        seats=draft.seats - (instead_of.seats if instead_of else 0),
+        standing=draft.capacity - (instead_of.capacity if instead_of else 0),
         max_sections=MAX_SECTIONS,
         max_seats=MAX_SEATS,
     )
@@ -95,21 +163,22 @@ async def make_room(session: Session, venue_id: UUID, person: Person, draft: Sec
 
 async def add_section(session: Session, venue_id: UUID, draft: SectionDraft) -> Section | None:
     """Stores a section; None where the venue has one of that name."""
-    section = Section(uuid7(), draft.name, draft.kind, draft.rows, draft.places, draft.layout)
-    places = placed(section.rows, section.layout)
+    id = uuid7()
     result = await session.execute(
-        _ADD_SECTION,
-        id=section.id,
-        venue_id=venue_id,
-        name=section.name,
-        kind=section.kind,
-        rows=json.dumps([{"label": row.label, "seats": list(row.seats)} for row in section.rows]),
-        capacity=section.capacity,
-        xs=[x for row in places for x in row.xs],
-        ys=[y for row in places for y in row.ys],
-        **asdict(section.layout),
+        _ADD_SECTION, id=id, venue_id=venue_id, kind=draft.kind, **_section_facts(draft)
     )
-    return section if result.rowcount == 1 else None
+    return _section(id, draft) if result.rowcount == 1 else None
+
+
+async def update_section(session: Session, id: UUID, draft: SectionDraft) -> Section | None:
+    """Stores a section of a locked venue as it shall be; None where another has its name."""
+    result = await session.execute(_UPDATE_SECTION, id=id, **_section_facts(draft))
+    return _section(id, draft) if result.rowcount == 1 else None
+
+
+async def is_sold(session: Session, section_id: UUID) -> bool:
+    """Whether an event that is on sale, or about to be, and not over sells the section."""
+    return bool(await session.scalar(_IS_SOLD, id=section_id))
 
 
 async def list_sections(
@@ -122,7 +191,7 @@ async def list_sections(
             row.id,
             row.name,
             row.kind,
-            [Row(part["label"], part["seats"]) for part in row.rows],
+            list(_rows(row)),
             row.capacity,
             Layout(row.origin_x, row.origin_y, row.row_spacing, row.seat_spacing, row.curve),
         )
@@ -130,7 +199,37 @@ async def list_sections(
     ]
 
 
+def _facts(draft: VenueDraft) -> dict[str, Any]:
+    facts = asdict(draft) | {"amenities": list(draft.amenities)}
+    focal = facts.pop("focal") or {"x": None, "y": None}
+    return {**facts, "focal_x": focal["x"], "focal_y": focal["y"]}
+
+
+def _section_facts(draft: SectionDraft) -> dict[str, Any]:
+    return {
+        "name": draft.name,
+        "rows": json.dumps([{"label": row.label, "seats": list(row.seats)} for row in draft.rows]),
+        "capacity": draft.places,
+        "xs": [x for row in draft.rows for x in row.xs],
+        "ys": [y for row in draft.rows for y in row.ys],
+        **asdict(draft.layout),
+    }
+
+
+def _section(id: UUID, draft: SectionDraft) -> Section:
+    return Section(id, draft.name, draft.kind, draft.rows, draft.places, draft.layout)
+
+
+def _rows(row: DatabaseRow) -> Iterator[Row]:
+    begin = 0
+    for part in row.rows:
+        end = begin + len(part["seats"])
+        yield Row(part["label"], part["seats"], row.xs[begin:end], row.ys[begin:end])
+        begin = end
+
+
 def venue_of_row(row: DatabaseRow, sections: Sequence[Section]) -> Venue:
+    """The venue that a row of `FIND_VENUES` tells of."""
     draft = VenueDraft(
         row.name,
         row.address,
@@ -139,5 +238,6 @@ def venue_of_row(row: DatabaseRow, sections: Sequence[Section]) -> Venue:
         row.timezone,
         row.said_capacity,
         row.amenities,
+        None if row.focal_x is None else Point(row.focal_x, row.focal_y),
     )
     return Venue(row.id, row.owner_id, draft, row.capacity, sections, row.version, row.created_at)

@@ -152,18 +152,25 @@ class Caller:
             return await self.client.call(getattr(self.stub, method), message, seconds=30)
 
 
-Serve = Callable[[str, ServiceDescriptor, object, type[Any]], Awaitable[Caller]]
+Serve = Callable[..., Awaitable[Caller]]
 
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Serves a servicer over real gRPC: `await serve("inventory", rpc.SERVICE, servicer, Stub)`."""
+    """Serves a servicer over real gRPC: `await serve("inventory", rpc.SERVICE, servicer, Stub)`.
+
+    With the `keys` of another's caller it knows the same people.
+    """
     async with AsyncExitStack() as stack:
 
         async def start(
-            name: str, descriptor: ServiceDescriptor, servicer: object, stub: type[Any]
+            name: str,
+            descriptor: ServiceDescriptor,
+            servicer: object,
+            stub: type[Any],
+            keys: TestKeys | None = None,
         ) -> Caller:
-            keys = TestKeys()
+            keys = keys or TestKeys()
             gateway = Ed25519PrivateKey.generate()
             verifier = TokenVerifier(
                 name, keys, {"gateway": encode_key(gateway.public_key().public_bytes_raw())}

@@ -123,7 +123,7 @@ ServePictures = Callable[[Media], Any]
 async def pictures(make_database: MakeDatabase, serve: Serve, tmp_path: Path) -> Pictures:
     database = await make_database("catalog", encode=messaging.encode)
     held = Uploads(database, ObjectMedia(LocalStore(tmp_path)))
-    servicer = CatalogServicer(database, held)
+    servicer = CatalogServicer(database, held, None)  # no room is made
     caller = await serve("catalog", SERVICE, servicer, catalog_pb2_grpc.CatalogServiceStub)
     return Pictures(caller, database, held, tmp_path)
 
@@ -378,6 +378,7 @@ def settings(**changes: Any) -> Settings:
         "service_key": "",
         "database_url": "",
         "amqp_url": "",
+        "inventory_address": "",
     }
     return Settings(**{**facts, **changes})
 

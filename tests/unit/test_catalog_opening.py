@@ -8,8 +8,19 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_service.domain import Event, EventDraft, Layout, RefundPolicy, Row, Section, Tier
-from catalog_service.opening import opening, placed, stage
+from catalog_service.domain import (
+    Event,
+    EventDraft,
+    Layout,
+    Point,
+    RefundPolicy,
+    Row,
+    Section,
+    Tier,
+    placed,
+    stage,
+)
+from catalog_service.opening import opening
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -37,8 +48,8 @@ def event(tiers: list[Tier], venue_id: UUID | None) -> Event:
 
 
 def seated(number: int, layout: Layout, seats: int = 2) -> Section:
-    row = Row("A", [str(seat + 1) for seat in range(seats)])
-    return Section(UUID(int=number), f"Section {number}", "SEATED", [row], seats, layout)
+    rows = placed([Row("A", [str(seat + 1) for seat in range(seats)])], layout)
+    return Section(UUID(int=number), f"Section {number}", "SEATED", rows, seats, layout)
 
 
 def test_rows_stand_one_behind_the_other_and_centred() -> None:
@@ -68,8 +79,8 @@ def test_a_row_is_the_same_seen_from_either_side(
 
 
 def test_the_stage_is_before_the_first_row_amid_the_sections() -> None:
-    assert stage([Layout(-4, 0), Layout(4, 0), Layout(3, 12, row_spacing=2)]) == (1.0, -1.0)
-    assert stage([]) == (0.0, 0.0)
+    assert stage([Layout(-4, 0), Layout(4, 0), Layout(3, 12, row_spacing=2)]) == Point(1.0, -1.0)
+    assert stage([]) == Point(0.0, 0.0)
 
 
 def test_counted_tiers_open_as_standing_room_of_their_own() -> None:
@@ -97,4 +108,4 @@ def test_only_sections_with_a_tier_open_each_with_its_own() -> None:
         ("Section 2", 12, 0),
         ("Floor", 11, 80),
     ]
-    assert (told.focal_x, told.focal_y) == (0.0, 2.0)
+    assert told.focal == Point(0.0, 2.0)

@@ -1,0 +1,35 @@
+"""What nobody asks for: openings asked for again, events over, venues renamed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from catalog_service.handlers import events
+from chassis.database import Database
+from chassis.logs import get_logger
+from chassis.telemetry import ALERTS
+
+_POLL_SECONDS = 5.0
+
+log = get_logger(__name__)
+
+
+async def run(database: Database) -> None:
+    """Takes care until cancelled, a bounded batch a transaction; any number may."""
+    while True:
+        await ask_again(database)
+        while await database.run(events.complete_events):
+            pass
+        while await database.run(events.follow_venues):
+            pass
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def ask_again(database: Database) -> None:
+    """Asks inventory for what it has not answered: the broker may have lost it.
+
+    One event a transaction, as one may have 100,000 seats.
+    """
+    while event_id := await database.run(events.ask_again):
+        ALERTS.labels("event_not_opened").inc()
+        log.warning("event still not open, asked again", event_id=event_id)

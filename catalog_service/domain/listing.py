@@ -1,0 +1,212 @@
+"""Lists: what they are narrowed and sorted by, and where a page begins."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from catalog_service.domain.errors import InvalidCursorError, InvalidFilterError
+from catalog_service.domain.events import CATEGORIES, PUBLIC_STATUSES, STATUSES, Event
+from catalog_service.domain.findings import Findings
+from catalog_service.domain.venues import Venue
+
+DEFAULT_PAGE = 20
+MAX_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EventSearch:
+    """What a list of events is narrowed by; None or empty does not narrow."""
+
+    query: str = ""
+    category: str = ""
+    city: str = ""
+    starts_from: datetime | None = None
+    starts_before: datetime | None = None
+    min_price: int | None = None
+    max_price: int | None = None
+    status: str = ""
+    organizer_id: UUID | None = None
+    sort: str = "starts_at"
+    # The person whose own events are listed, in any status; None: everybody's, in public.
+    owner_id: UUID | None = None
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The words that title, place or description must have, each, at least as a beginning."""
+        return self.query.split()
+
+
+def check_filter(search: EventSearch) -> None:
+    """Holds a search to what can be searched by.
+
+    Raises:
+        InvalidFilterError: what is wrong, by query parameter.
+    """
+    wrong = Findings()
+    wrong.text("q", search.query, 0, 200)
+    wrong.add("q", "has more than 10 words", when=len(search.words) > 10)
+    wrong.text("city", search.city, 0, 100)
+    unknown = bool(search.category) and search.category not in CATEGORIES
+    wrong.add("category", f"must be one of {', '.join(CATEGORIES)}", when=unknown)
+    statuses = PUBLIC_STATUSES if search.owner_id is None else STATUSES
+    unknown = bool(search.status) and search.status not in statuses
+    wrong.add("status", f"must be one of {', '.join(statuses)}", when=unknown)
+    wrong.add("sort", f"must be one of {', '.join(SORTS)}", when=search.sort not in SORTS)
+    wrong.add(
+        "sort",
+        "needs words (q) to be relevant to",
+        when=search.sort == "relevance" and not search.words,
+    )
+    wrong.refuse(InvalidFilterError, "There is nothing to search by that")
+
+
+def page_size(limit: int) -> int:
+    """How many to give when `limit` were asked for; 0 asks for the default.
+
+    Raises:
+        InvalidFilterError: it is not 1-100.
+    """
+    wrong = Findings()
+    wrong.within("limit", limit or DEFAULT_PAGE, 1, MAX_PAGE)
+    wrong.refuse(InvalidFilterError, "A page can't have that size")
+    return limit or DEFAULT_PAGE
+
+
+# --- cursors -----------------------------------------------------------------------------------
+
+
+def to_cursor(*key: str) -> str:
+    """The opaque form of the last key of a page."""
+    return base64.urlsafe_b64encode(" ".join(key).encode()).rstrip(b"=").decode()
+
+
+def from_cursor(cursor: str) -> Sequence[str]:
+    """The key that `to_cursor` was given.
+
+    Raises:
+        InvalidCursorError: it was given none such.
+    """
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return raw.decode("ascii").split(" ")
+    except (binascii.Error, ValueError):
+        raise InvalidCursorError from None
+
+
+# What an event is sorted by, before its id.
+Key = datetime | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An event of a list, and what it is sorted by there."""
+
+    event: Event
+    keys: Sequence[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where in a sorted list the next page begins: after these keys, as text, and this id."""
+
+    keys: Sequence[str]
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Sort:
+    beginning: Position  # before the first
+    keys: Sequence[Callable[[str], str]]  # read each, from text that may be anything
+
+
+def _integer(most: int) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        value = int(text)
+        if not 0 <= value <= most:
+            raise ValueError("no such number")
+        return str(value)
+
+    return read
+
+
+def _rank(text: str) -> str:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("no rank")
+    return repr(value)
+
+
+def _time(text: str) -> str:
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise ValueError("no zone")
+    return value.isoformat()
+
+
+_FIRST = UUID(int=0)
+_LAST = UUID(int=2**128 - 1)
+_MOST_SOLD = 2**31 - 1
+_DEAREST = 2**63 - 1
+_SORTS: Mapping[str, _Sort] = {
+    "starts_at": _Sort(Position(["-infinity"], _FIRST), [_time]),
+    "-starts_at": _Sort(Position(["infinity"], _LAST), [_time]),
+    "price": _Sort(Position(["-1"], _FIRST), [_integer(_DEAREST)]),
+    "-price": _Sort(Position([str(_DEAREST)], _LAST), [_integer(_DEAREST)]),
+    # Most sold first.
+    "popularity": _Sort(Position([str(_MOST_SOLD)], _LAST), [_integer(_MOST_SOLD)]),
+    # Best first: the rank below zero, and among equals the soonest.
+    "relevance": _Sort(Position(["-infinity", "-infinity"], _FIRST), [_rank, _time]),
+}
+SORTS = tuple(_SORTS)
+
+
+def position_after(listed: Listed, sort: str) -> str:
+    """The cursor of a page that ends with `listed`."""
+    keys = [key.isoformat() if isinstance(key, datetime) else repr(key) for key in listed.keys]
+    return to_cursor(sort, *keys, str(listed.event.id))
+
+
+def position_of(cursor: str, sort: str) -> Position:
+    """Where the page of `cursor` (empty: the first) begins in a list sorted by `sort`.
+
+    Raises:
+        InvalidCursorError: it is not a cursor of such a list.
+    """
+    if not cursor:
+        return _SORTS[sort].beginning
+    readers = _SORTS[sort].keys
+    try:
+        cursor_sort, *keys, id = from_cursor(cursor)
+        if cursor_sort != sort or len(keys) != len(readers):
+            raise InvalidCursorError
+        return Position([read(key) for read, key in zip(readers, keys, strict=True)], UUID(id))
+    except (ValueError, OverflowError):
+        raise InvalidCursorError from None
+
+
+def venue_after(venue: Venue) -> str:
+    """The cursor of a page of venues that ends with `venue`."""
+    return to_cursor("venues", str(venue.id))
+
+
+def venue_of(cursor: str) -> UUID:
+    """The id that the venues of the page of `cursor` (empty: the first) come before.
+
+    Raises:
+        InvalidCursorError: it is not a cursor of the venues.
+    """
+    if not cursor:
+        return _LAST
+    try:
+        what, id = from_cursor(cursor)
+        if what != "venues":
+            raise InvalidCursorError
+        return UUID(id)
+    except ValueError:
+        raise InvalidCursorError from None

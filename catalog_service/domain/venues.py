@@ -1,0 +1,345 @@
+"""Venues and their sections: what is sound, and where every seat stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from catalog_service.codes import COUNTRIES
+from catalog_service.domain.errors import (
+    InvalidSectionError,
+    InvalidVenueError,
+    SectionInUseError,
+)
+from catalog_service.domain.findings import CONTROL, Findings
+
+MAX_SEATS = 100_000  # of a venue
+MAX_SECTIONS = 200  # of a venue; also in the table's constraint
+_MAX_ROWS = 500
+_MAX_IN_ROW = 500
+# A plan is mostly seats: half as many gaps, so that a venue always fits a message.
+_FREE_GAPS = 50
+NUMBERINGS = ("FORWARD", "BACKWARD", "ODD", "EVEN")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place in the organizer's own units; the stage is towards y = -∞."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class VenueDraft:
+    """What an organizer says of a hall."""
+
+    name: str
+    address: str
+    city: str
+    country: str  # ISO 3166-1 alpha-2
+    timezone: str  # IANA name
+    capacity: int | None  # what the organizer says it holds
+    amenities: Sequence[str]
+    focal: Point | None = None  # the stage; None: in front of the first row
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a seated section is drawn, in the organizer's own units; the stage is towards y = -∞."""
+
+    origin_x: float = 0.0  # the middle of the first row
+    origin_y: float = 0.0
+    row_spacing: float = 1.0
+    seat_spacing: float = 0.6
+    curve: float = 0.0  # how far a row's ends bend towards the stage
+
+
+@dataclass(frozen=True, slots=True)
+class RowDraft:
+    """A row as an organizer says it: each place by name, or so many of them and how they count."""
+
+    label: str
+    seats: Sequence[str] = ()  # side by side; an empty one is a gap
+    count: int = 0  # places, where `seats` does not say them
+    numbering: str = ""  # one of NUMBERINGS; empty: FORWARD
+    start: int | None = None  # the lowest number; None: 1, or 2 where they are EVEN
+    missing: Sequence[str] = ()  # numbers without a seat: gaps
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of places, side by side; an empty number is a gap where no seat is."""
+
+    label: str
+    seats: Sequence[str]
+    xs: Sequence[float] = ()  # of each place, gaps included
+    ys: Sequence[float] = ()
+
+    @property
+    def numbers(self) -> Sequence[str]:
+        """Its seats, without the gaps."""
+        return [seat for seat in self.seats if seat]
+
+
+@dataclass(frozen=True, slots=True)
+class SectionDraft:
+    """What an organizer says of a part of a hall."""
+
+    name: str
+    kind: str  # SEATED or STANDING
+    rows: Sequence[Row]  # front to back; none where people stand
+    capacity: int  # how many may stand; 0 where they sit
+    layout: Layout
+
+    @property
+    def seats(self) -> int:
+        """How many can sit."""
+        return sum(len(row.numbers) for row in self.rows)
+
+    @property
+    def places(self) -> int:
+        """Seats, or how many may stand."""
+        return self.seats or self.capacity
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a hall. Where it was read without them, a seated one has no rows."""
+
+    id: UUID
+    name: str
+    kind: str
+    rows: Sequence[Row]
+    capacity: int
+    layout: Layout
+
+    @property
+    def draft(self) -> SectionDraft:
+        """What the organizer said of it, where it was read with its rows."""
+        capacity = 0 if self.rows else self.capacity
+        return SectionDraft(self.name, self.kind, self.rows, capacity, self.layout)
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """A hall."""
+
+    id: UUID
+    owner_id: UUID
+    draft: VenueDraft
+    capacity: int  # as said, else what its sections add up to
+    sections: Sequence[Section]
+    version: int
+    created_at: datetime
+
+
+# --- rows --------------------------------------------------------------------------------------
+
+
+def expanded(rows: Sequence[RowDraft]) -> Sequence[Row]:
+    """The places of rows as they were said.
+
+    FORWARD counts 1, 2, 3 from the left, BACKWARD the same numbers from the right, ODD 1, 3, 5 and
+    EVEN 2, 4, 6 from the left; each from `start`. A number that is missing leaves a gap.
+
+    Raises:
+        InvalidSectionError: what is wrong, by field.
+    """
+    wrong = Findings()
+    wrong.add("rows", f"must be from 1 to {_MAX_ROWS}", when=len(rows) > _MAX_ROWS)
+    result = [
+        _expanded(wrong, f"rows.{number}", row) for number, row in enumerate(rows[:_MAX_ROWS])
+    ]
+    wrong.refuse(InvalidSectionError, "This section can't be")
+    return result
+
+
+def _expanded(wrong: Findings, field: str, row: RowDraft) -> Row:
+    if row.seats:
+        counted = bool(row.count or row.numbering or row.start is not None or row.missing)
+        wrong.add(f"{field}.seats", "are named already, so nothing is to be counted", when=counted)
+        return Row(row.label, row.seats)
+    if not 1 <= row.count <= _MAX_IN_ROW:
+        wrong.add(f"{field}.seats", f"must be from 1 to {_MAX_IN_ROW}", when=True)
+        return Row(row.label, ())
+    numbering = row.numbering or "FORWARD"
+    known = numbering in NUMBERINGS
+    wrong.add(f"{field}.numbering", f"must be one of {', '.join(NUMBERINGS)}", when=not known)
+    step = 2 if numbering in {"ODD", "EVEN"} else 1
+    start = row.start if row.start is not None else 2 if numbering == "EVEN" else 1
+    wrong.within(f"{field}.start", start, 0, 10_000)
+    parity = {"ODD": 1, "EVEN": 0}.get(numbering, start % 2)
+    wrong.add(f"{field}.start", f"must be {numbering.lower()}", when=start % 2 != parity)
+    numbers = [str(start + step * place) for place in range(row.count)]
+    if numbering == "BACKWARD":
+        numbers.reverse()
+    missing = set(row.missing)
+    stray = not missing.issubset(numbers)
+    wrong.add(f"{field}.missing", "has a number that the row has not", when=stray)
+    return Row(row.label, ["" if number in missing else number for number in numbers])
+
+
+def placed(rows: Sequence[Row], layout: Layout) -> Sequence[Row]:
+    """Where each place is: rows one behind the other, each centred, its ends bent forward.
+
+    A row bends as a parabola: by nothing in its middle and by `curve` at its ends. Coordinates are
+    rounded to thousandths of a unit.
+    """
+    result = []
+    for depth, row in enumerate(rows):
+        middle = (len(row.seats) - 1) / 2
+        offsets = [number - middle for number in range(len(row.seats))]
+        y = layout.origin_y + depth * layout.row_spacing
+        result.append(
+            replace(
+                row,
+                xs=[round(layout.origin_x + offset * layout.seat_spacing, 3) for offset in offsets],
+                ys=[
+                    round(y - layout.curve * (offset / (middle or 1)) ** 2, 3) for offset in offsets
+                ],
+            )
+        )
+    return result
+
+
+def stage(layouts: Sequence[Layout]) -> Point:
+    """Where the stage is taken to be: the mean of the origins' x, one row before the very first."""
+    if not layouts:
+        return Point(0.0, 0.0)
+    front = min(layouts, key=lambda layout: layout.origin_y)
+    x = sum(layout.origin_x for layout in layouts) / len(layouts)
+    return Point(round(x, 3), round(front.origin_y - front.row_spacing, 3))
+
+
+# --- what is sound -----------------------------------------------------------------------------
+
+
+def check_venue(draft: VenueDraft) -> None:
+    """Holds a venue to the rules.
+
+    Raises:
+        InvalidVenueError: what is wrong, by field.
+    """
+    wrong = Findings()
+    wrong.text("name", draft.name, 1, 200)
+    wrong.text("address", draft.address, 1, 300)
+    wrong.text("city", draft.city, 1, 100)
+    wrong.add("country", "is not an ISO 3166-1 code", when=draft.country not in COUNTRIES)
+    wrong.zone("timezone", draft.timezone)
+    if draft.capacity is not None:
+        wrong.within("capacity", draft.capacity, 1, 10_000_000)
+    wrong.add("amenities", "has more than 30", when=len(draft.amenities) > 30)
+    for number, amenity in enumerate(draft.amenities[:30]):
+        wrong.text(f"amenities.{number}", amenity, 1, 40)
+    if draft.focal:
+        wrong.within("focal.x", draft.focal.x, -10_000, 10_000)
+        wrong.within("focal.y", draft.focal.y, -10_000, 10_000)
+    wrong.refuse(InvalidVenueError, "This venue can't be")
+
+
+def check_section(draft: SectionDraft) -> None:
+    """Holds a section to the rules.
+
+    Raises:
+        InvalidSectionError: what is wrong, by field.
+    """
+    wrong = Findings()
+    wrong.text("name", draft.name, 1, 60)
+    if draft.kind == "SEATED":
+        wrong.add("capacity", "is what the rows add up to", when=draft.capacity != 0)
+        _check_rows(wrong, draft)
+        _check_layout(wrong, draft.layout)
+    elif draft.kind == "STANDING":
+        wrong.add("rows", "are for seats", when=bool(draft.rows))
+        wrong.within("capacity", draft.capacity, 1, 200_000)
+    else:
+        wrong.add("kind", "must be SEATED or STANDING", when=True)
+    wrong.refuse(InvalidSectionError, "This section can't be")
+
+
+def _check_rows(wrong: Findings, draft: SectionDraft) -> None:
+    wrong.add("rows", f"must be from 1 to {_MAX_ROWS}", when=not 1 <= len(draft.rows) <= _MAX_ROWS)
+    wrong.add("rows", f"have more than {MAX_SEATS:,} seats", when=draft.seats > MAX_SEATS)
+    gaps = sum(len(row.seats) for row in draft.rows) - draft.seats
+    most = max(_FREE_GAPS, draft.seats // 2)
+    wrong.add("rows", "have more gaps than half as many as seats", when=gaps > most)
+    labels: set[str] = set()
+    for number, row in enumerate(draft.rows[:_MAX_ROWS]):
+        field = f"rows.{number}"
+        wrong.text(f"{field}.label", row.label, 1, 10)
+        wrong.add(f"{field}.label", "is another row's", when=row.label in labels)
+        labels.add(row.label)
+        seats, numbers = f"{field}.seats", row.numbers
+        fits = 1 <= len(row.seats) <= _MAX_IN_ROW
+        wrong.add(seats, f"must be from 1 to {_MAX_IN_ROW}", when=not fits)
+        wrong.add(seats, "has no seat, only gaps", when=not numbers)
+        wrong.add(seats, "has a number twice", when=len(set(numbers)) < len(numbers))
+        unsound = any(len(seat) > 8 or CONTROL.search(seat) for seat in numbers)
+        wrong.add(seats, "needs numbers of 1 to 8 characters", when=unsound)
+
+
+def _check_layout(wrong: Findings, layout: Layout) -> None:
+    wrong.within("origin.x", layout.origin_x, -10_000, 10_000)
+    wrong.within("origin.y", layout.origin_y, -10_000, 10_000)
+    wrong.within("row_spacing", layout.row_spacing, 0.1, 100)
+    wrong.within("seat_spacing", layout.seat_spacing, 0.1, 100)
+    wrong.within("curve", layout.curve, -1_000, 1_000)
+
+
+# --- changes -----------------------------------------------------------------------------------
+
+
+def changed_venue(draft: VenueDraft, change: Mapping[str, Any]) -> VenueDraft:
+    """The venue with some fields changed.
+
+    Raises:
+        InvalidVenueError: it can't be like that.
+    """
+    result = replace(draft, **change)
+    check_venue(result)
+    return result
+
+
+def changed_section(draft: SectionDraft, change: Mapping[str, Any]) -> SectionDraft:
+    """The section with some fields changed, every place where it then is.
+
+    Raises:
+        InvalidSectionError: it can't be like that.
+    """
+    if draft.kind == "STANDING":
+        wrong = Findings()
+        wrong.add("layout", "is for seats", when="layout" in change)
+        wrong.refuse(InvalidSectionError, "This section can't be")
+    result = replace(draft, **change)
+    check_section(result)
+    return replace(result, rows=placed(result.rows, result.layout))
+
+
+def check_nothing_is_lost(before: SectionDraft, after: SectionDraft) -> None:
+    """Holds a section that an event on sale sells to what was opened: seats and room only grow.
+
+    Raises:
+        SectionInUseError: what would be lost.
+    """
+    kept = set(_seats(after))
+    lost = [seat for seat in _seats(before) if seat not in kept]
+    if lost:
+        row, number = lost[0]
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise SectionInUseError(
+            f"An event on sale sells seat {number} of row {row}{more}: it can't go.",
+            lost=str(len(lost)),
+        )
+    if after.capacity < before.capacity:
+        raise SectionInUseError(
+            f"An event on sale sells room for {before.capacity:,}: it can't become less.",
+            lost=str(before.capacity - after.capacity),
+        )
+
+
+def _seats(draft: SectionDraft) -> Iterator[tuple[str, str]]:
+    return ((row.label, number) for row in draft.rows for number in row.numbers)
