@@ -19,17 +19,22 @@ from chassis.identity import Jwks, TokenVerifier
 from chassis.telemetry import Health
 from gateway.bodies import UNKNOWN_OBJECT
 from gateway.edge import Guarded, Observed
+from gateway.press import Press
 from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.rates import RateLimiter
 from gateway.routes.administration import ADMINISTRATION
 from gateway.routes.bookings import BOOKINGS
 from gateway.routes.catalog import CATALOG
+from gateway.routes.checkin import CHECKIN
+from gateway.routes.coupons import COUPONS
 from gateway.routes.identity import IDENTITY, WELL_KNOWN
 from gateway.routes.media import MEDIA, upload_places
 from gateway.routes.operations import DOCS, HEALTH, MAILBOX
 from gateway.routes.payments import PAYMENTS
 from gateway.routes.reviews import REVIEWS
+from gateway.routes.sales import SALES
 from gateway.routes.seats import SEATS, no_snapshots
+from gateway.routes.tickets import TICKETS
 from gateway.routing import Routes
 from gateway.services import Services
 from gateway.settings import Settings
@@ -93,6 +98,10 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         MEDIA,
         REVIEWS,
         SEATS,
+        TICKETS,
+        COUPONS,
+        SALES,
+        CHECKIN,
         BOOKINGS,
         PAYMENTS,
     ]
@@ -157,6 +166,7 @@ def api(settings: Settings, services: Services, jwks: Jwks, health: Health) -> F
         routes.add_to(app)
     describe = app.openapi
 
+    app.state.press = Press()
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             components = describe().setdefault("components", {})

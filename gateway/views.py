@@ -590,6 +590,7 @@ class Quote(Price):
     """What a hold would cost."""
 
     lines: list[Line]
+    ends_at: str | None
 
 
 class BookedEvent(TypedDict):
@@ -629,7 +630,9 @@ class Attendee(TypedDict):
 
 
 class Booking(TypedDict):
+    coupon_code: str | None
     """A booking; `payment` is null where there is nothing to pay."""
+    refunded: Money
 
     id: str
     reference: str
@@ -651,16 +654,25 @@ class TimelineEntry(TypedDict):
     at: str
     state: str
     step: str
+    booking_reference: str
     outcome: str
     attempt: int
     detail: str | None
 
 
-class Ticket(TypedDict):
-    """A ticket; `token` is what its QR code says."""
+class AdmittedTicket(TypedDict):
+    """A ticket, as the gate sees it."""
 
     id: str
     seat_id: str | None
+    admitted_at: str | None
+    gate: str | None
+
+
+class Ticket(AdmittedTicket):
+    """A ticket; `token` is what its QR code says."""
+
+    token: str
     section_id: str
     section: str
     row: str | None
@@ -669,7 +681,6 @@ class Ticket(TypedDict):
     tier: str
     price: Money
     status: str
-    token: str
     attendee_name: str | None
     qr_url: str
 
@@ -703,6 +714,18 @@ def price(costs: booking_pb2.Price) -> Price:
 
 
 def quote(reply: booking_pb2.QuoteBookingResponse) -> Quote:
+def booked_event(it: booking_pb2.BookedEvent) -> BookedEvent:
+    """The event as the booking knows it."""
+    return {
+        "id": it.id,
+        "title": it.title,
+        "place": it.place,
+        "starts_at": time(it.starts_at),
+        "ends_at": time(it.ends_at) if it.HasField("ends_at") else None,
+        "timezone": it.timezone,
+    }
+
+
     """What a hold would cost."""
     return {"lines": [line(each) for each in reply.lines], **price(reply.price)}
 
@@ -714,22 +737,18 @@ def action(url: str) -> Action | None:
 
 def booking(it: booking_pb2.Booking) -> Booking:
     """A booking."""
+        "coupon_code": it.coupon_code or None,
     payment = it.payment
     return {
         "id": it.id,
         "reference": it.reference,
         "status": it.status,
         "reason": it.reason or None,
-        "event": {
-            "id": it.event.id,
-            "title": it.event.title,
-            "place": it.event.place,
-            "starts_at": time(it.event.starts_at),
-            "timezone": it.event.timezone,
-        },
+        "event": booked_event(it.event),
         "lines": [line(each) for each in it.lines],
         "price": price(it.price),
         "payment": {
+        "refunded": money(it.refunded_amount, it.price.currency),
             "id": payment.id,
             "status": payment.status,
             "method": payment.method,
@@ -753,10 +772,16 @@ def timeline_entry(entry: booking_pb2.TimelineEntry) -> TimelineEntry:
     """One step of the saga."""
     return {
         "at": time(entry.at),
+    """A ticket, with what its holder needs."""
+    return {**admitted_ticket(it), "token": it.token, "qr_url": qr_url}
+
+
+def admitted_ticket(it: booking_pb2.Ticket) -> AdmittedTicket:
         "state": entry.state,
         "step": entry.step,
         "outcome": entry.outcome,
         "attempt": entry.attempt,
+        "booking_reference": it.booking_reference,
         "detail": entry.detail or None,
     }
 
@@ -775,9 +800,9 @@ def ticket(it: booking_pb2.Ticket, qr_url: str) -> Ticket:
         "tier": place["tier"],
         "price": place["price"],
         "status": it.status,
-        "token": it.token,
         "attendee_name": it.attendee_name or None,
-        "qr_url": qr_url,
+        "admitted_at": time(it.admitted_at) if it.HasField("admitted_at") else None,
+        "gate": it.gate or None,
     }
 
 
@@ -789,6 +814,189 @@ def key_set(keys: Iterable[booking_pb2.ListTicketKeysResponse.TicketKey]) -> Key
                 "kty": "OKP",
                 "crv": "Ed25519",
                 "kid": key.key_id,
+# --- coupons, figures and the gate -------------------------------------------------------------
+
+
+class Coupon(TypedDict):
+    """A coupon; amounts are minor units, and null is no limit."""
+
+    code: str
+    kind: str
+    value: int
+    min_total: int | None
+    max_discount: int | None
+    usage_limit: int | None
+    per_customer_limit: int | None
+    valid_from: str | None
+    valid_to: str | None
+    active: bool
+    used: int
+    created_at: str
+
+
+class CheckIn(TypedDict):
+    """What came of a scan; `admitted_at` and `gate` are of the first admission."""
+
+    result: str
+    ticket: AdmittedTicket | None
+    admitted_at: str | None
+    gate: str | None
+
+
+class Revenue(TypedDict):
+    """What was paid, what went back, and what is left."""
+
+    gross: Money
+    refunded: Money
+    net: Money
+
+
+class TierSales(TypedDict):
+    """A tier's tickets that are good now, and their prices before discount and tax."""
+
+    tier_id: str
+    tier: str
+    tickets: int
+    amount: Money
+
+
+class DaySales(TypedDict):
+    """A day in the event's time zone: tickets sold that day, paid, given back."""
+
+    date: str
+    tickets: int
+    gross: Money
+    refunded: Money
+
+
+class EventSales(TypedDict):
+    """What an event has sold."""
+
+    event_id: str
+    revenue: Revenue
+    discounts: Money
+    tax: Money
+    bookings: int
+    tickets: int
+    check_ins: int
+    by_tier: list[TierSales]
+    by_day: list[DaySales]
+
+
+class EventCount(TypedDict):
+    """How many events there are."""
+
+    active: int
+    total: int
+
+
+class HoldCount(TypedDict):
+    """How many holds there are now, and places in them."""
+
+    holds: int
+    places: int
+
+
+class Dashboard(TypedDict):
+    """Figures over events; null is what could not be had just now."""
+
+    revenue: list[Revenue] | None
+    tickets: int | None
+    bookings: dict[str, int] | None
+    events: EventCount | None
+    holds: HoldCount | None
+
+
+class AdminDashboard(Dashboard):
+    """Figures over all events; `sagas` counts bookings by the state they are in."""
+
+    sagas: dict[str, int] | None
+
+
+def coupon(it: booking_pb2.Coupon) -> Coupon:
+    """A coupon."""
+    return {
+        "code": it.code,
+        "kind": it.kind,
+        "value": it.value,
+        "min_total": it.min_total if it.HasField("min_total") else None,
+        "max_discount": it.max_discount if it.HasField("max_discount") else None,
+        "usage_limit": it.usage_limit if it.HasField("usage_limit") else None,
+        "per_customer_limit": it.per_customer_limit if it.HasField("per_customer_limit") else None,
+        "valid_from": time(it.valid_from) if it.HasField("valid_from") else None,
+        "valid_to": time(it.valid_to) if it.HasField("valid_to") else None,
+        "active": it.active,
+        "used": it.used,
+        "created_at": time(it.created_at),
+    }
+
+
+def check_in(it: booking_pb2.CheckInResponse) -> CheckIn:
+    """What came of a scan."""
+    return {
+        "result": it.result,
+        "ticket": admitted_ticket(it.ticket) if it.HasField("ticket") else None,
+        "admitted_at": time(it.admitted_at) if it.HasField("admitted_at") else None,
+        "gate": it.gate or None,
+    }
+
+
+def _revenue(gross: int, refunded: int, currency: str) -> Revenue:
+    return {
+        "gross": money(gross, currency),
+        "refunded": money(refunded, currency),
+        "net": money(gross - refunded, currency),
+    }
+
+
+def event_sales(event_id: str, it: booking_pb2.GetSalesResponse) -> EventSales:
+    """What an event has sold."""
+    currency = it.currency
+    return {
+        "event_id": event_id,
+        "revenue": _revenue(it.gross, it.refunded, currency),
+        "discounts": money(it.discounts, currency),
+        "tax": money(it.tax, currency),
+        "bookings": it.bookings,
+        "tickets": it.tickets,
+        "check_ins": it.admitted,
+        "by_tier": [
+            {
+                "tier_id": tier.tier_id,
+                "tier": tier.name,
+                "tickets": tier.tickets,
+                "amount": money(tier.amount, currency),
+            }
+            for tier in it.tiers
+        ],
+        "by_day": [
+            {
+                "date": day.date,
+                "tickets": day.tickets,
+                "gross": money(day.gross, currency),
+                "refunded": money(day.refunded, currency),
+            }
+            for day in it.days
+        ],
+    }
+
+
+def dashboard(
+    sold: booking_pb2.GetDashboardResponse | None,
+    events: catalog_pb2.CountEventsResponse | None,
+    held: inventory_pb2.CountHoldsResponse | None,
+) -> Dashboard:
+    """Figures over events, of the parts that answered."""
+    return {
+        "revenue": sold
+        and [_revenue(each.gross, each.refunded, each.currency) for each in sold.revenue],
+        "tickets": sold and sold.tickets,
+        "bookings": sold and dict(sold.bookings),
+        "events": events and {"active": events.active, "total": events.total},
+        "holds": held and {"holds": held.holds, "places": held.places},
+    }
+
+
                 "x": base64.urlsafe_b64encode(key.public_key).rstrip(b"=").decode(),
                 "alg": "EdDSA",
                 "use": "sig",

@@ -1,12 +1,9 @@
-"""Bookings and tickets."""
+"""Bookings."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 from typing import Annotated
 
-import segno
 from fastapi import Query
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
@@ -18,17 +15,14 @@ from gateway.bodies import (
     NewBooking,
     Quotation,
     Reference,
-    TicketId,
     WaitQuery,
 )
 from gateway.routing import (
-    ANYONE,
     CUSTOMER,
     PREFIX,
     Behind,
     IdempotencyKey,
     Json,
-    Png,
     Routes,
     replay_header,
 )
@@ -39,10 +33,12 @@ BOOKINGS = Routes("Bookings and tickets")
 # What the service needs on top of the waiting that was asked for.
 _SECONDS = 5.0
 
+_COUPON_REFUSES = ["COUPON_UNKNOWN", "COUPON_NOT_VALID", "COUPON_MINIMUM", "COUPON_USED_UP"]
 _CANCEL_REFUSES = [
     "BOOKING_NOT_FOUND",
     "INVALID_CANCELLATION",
     "CANCELLATION_CLOSED",
+    "TICKET_ADMITTED",
     "BOOKING_STATE",
     "BOOKING_BUSY",
     "IDEMPOTENCY_KEY_REUSED",
@@ -59,7 +55,7 @@ _CANCEL_REFUSES = [
         "HOLD_NOT_FOUND",
         "HOLD_EXPIRED",
         "HOLD_NOT_ACTIVE",
-        "COUPON_UNKNOWN",
+        *_COUPON_REFUSES,
         "EVENT_NOT_READY",
     ],
 )
@@ -83,7 +79,7 @@ async def quote_booking(body: Quotation, services: Behind) -> Response:
         "HOLD_EXPIRED",
         "HOLD_NOT_ACTIVE",
         "HOLD_ALREADY_BOOKED",
-        "COUPON_UNKNOWN",
+        *_COUPON_REFUSES,
         "INVALID_PAYMENT_METHOD",
         "INVALID_ATTENDEES",
         "EVENT_NOT_READY",
@@ -198,54 +194,6 @@ async def get_timeline(reference: Reference, services: Behind) -> Response:
         services.booking.rpc.GetTimeline, booking_pb2.GetTimelineRequest(reference=reference)
     )
     return Json(views.page(map(views.timeline_entry, reply.entries)))
-
-
-@BOOKINGS.route(
-    "GET",
-    "/bookings/{reference}/tickets",
-    CUSTOMER,
-    answers=list[views.Ticket],
-    refuses=["BOOKING_NOT_FOUND"],
-)
-async def list_tickets(reference: Reference, services: Behind) -> Response:
-    """The tickets of a booking; none until it is CONFIRMED."""
-    reply = await services.booking(
-        services.booking.rpc.ListTickets, booking_pb2.ListTicketsRequest(reference=reference)
-    )
-    return Json(
-        [views.ticket(ticket, f"{PREFIX}/tickets/{ticket.id}/qr.png") for ticket in reply.tickets]
-    )
-
-
-@BOOKINGS.route("GET", "/tickets/keys.json", ANYONE, answers=views.KeySet)
-async def ticket_keys(services: Behind) -> Response:
-    """The keys that verify tickets without asking anybody."""
-    reply = await services.booking(
-        services.booking.rpc.ListTicketKeys, booking_pb2.ListTicketKeysRequest()
-    )
-    return Json(views.key_set(reply.keys), headers={"Cache-Control": "public, max-age=300"})
-
-
-@BOOKINGS.route(
-    "GET",
-    "/tickets/{ticket_id}/qr.png",
-    CUSTOMER,
-    media_type="image/png",
-    refuses=["TICKET_NOT_FOUND"],
-)
-async def ticket_qr(ticket_id: TicketId, services: Behind) -> Response:
-    """The QR code of a ticket."""
-    reply = await services.booking(
-        services.booking.rpc.GetTicket, booking_pb2.GetTicketRequest(ticket_id=ticket_id)
-    )
-    return Png(await asyncio.to_thread(qr_png, reply.ticket.token))
-
-
-def qr_png(text: str) -> bytes:
-    """A QR code (ISO/IEC 18004) of `text`, with error correction M, as a PNG."""
-    picture = io.BytesIO()
-    segno.make_qr(text, error="m").save(picture, kind="png", scale=6, border=4)
-    return picture.getvalue()
 
 
 async def _cancel(services: Services, reference: str, reason: str, key: str) -> Response:

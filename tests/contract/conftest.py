@@ -64,12 +64,16 @@ class Call:
     identity: Identity
 
 
+# What a fake answers a call with, or how it is made of the request.
+Answer = Message | Exception | Callable[[Any], Message | Exception]
+
+
 class Fake:
     """A service that answers what a test has prepared, and remembers what it was asked."""
 
     def __init__(self, descriptor: ServiceDescriptor) -> None:
         self._methods = {method.name: method for method in descriptor.methods}
-        self.answers: dict[str, Message | Exception] = {}
+        self.answers: dict[str, Answer] = {}
         self.trailers: tuple[tuple[str, str], ...] = ()
         self.calls: list[Call] = []
         self.may_answer = asyncio.Event()
@@ -88,6 +92,8 @@ class Fake:
             if self.trailers:
                 context.set_trailing_metadata(self.trailers)
             prepared = self.answers.get(name)
+            if callable(prepared):
+                prepared = prepared(request)
             if isinstance(prepared, Exception):
                 raise prepared
             return prepared or GetMessageClass(method.output_type)()

@@ -240,8 +240,29 @@ def booking(status: str = "PENDING", action_url: str = "") -> booking_pb2.Bookin
     )
 
 
-def ticket() -> booking_pb2.Ticket:
-    return booking_pb2.Ticket(id=TICKET, line=lines()[0], status="VALID", token="signed." * 20)
+def ticket(status: str = "VALID") -> booking_pb2.Ticket:
+    return booking_pb2.Ticket(
+        id=TICKET,
+        line=lines()[0],
+        status=status,
+        token="signed." * 20,
+        attendee_name="प्रकाश श्रेष्ठ",
+        event=booking().event,
+        booking_reference=REFERENCE,
+    )
+
+
+def coupon() -> booking_pb2.Coupon:
+    return booking_pb2.Coupon(
+        code="EARLY-BIRD",
+        kind="PERCENT",
+        value=15,
+        usage_limit=100,
+        valid_to=at(),
+        active=True,
+        used=3,
+        created_at=at(),
+    )
 
 
 def payment() -> payment_pb2.Payment:

@@ -118,27 +118,6 @@ async def test_a_timeline_tells_every_step(edge: Edge) -> None:
     assert (step["state"], step["detail"]) == ("SECURING", None)
 
 
-async def test_tickets_link_to_their_pictures(edge: Edge) -> None:
-    edge.booking.answers["ListTickets"] = booking_pb2.ListTicketsResponse(
-        tickets=[samples.ticket()]
-    )
-    edge.booking.answers["GetTicket"] = booking_pb2.GetTicketResponse(ticket=samples.ticket())
-    [ticket] = (await edge.get(f"{PATH}/tickets")).json()
-    picture = await edge.get(ticket["qr_url"].removeprefix("/api/v1"))
-    assert (ticket["row"], ticket["number"]) == ("A", "1")
-    assert picture.headers["content-type"] == "image/png"
-    assert picture.content.startswith(b"\x89PNG")
-    assert picture.headers["cache-control"] == "no-store"
-
-
-async def test_ticket_keys_are_public(edge: Edge) -> None:
-    key = booking_pb2.ListTicketKeysResponse.TicketKey(key_id="k1", public_key=bytes(32))
-    edge.booking.answers["ListTicketKeys"] = booking_pb2.ListTicketKeysResponse(keys=[key])
-    [shown] = (await edge.get("/tickets/keys.json", role=None)).json()["keys"]
-    assert (shown["kid"], shown["x"]) == ("k1", "A" * 43)
-    assert edge.booking.calls[0].identity.subject == "gateway"
-
-
 async def test_another_card_is_tried(edge: Edge) -> None:
     edge.booking.answers["AttemptPayment"] = booking_pb2.AttemptPaymentResponse(
         booking=samples.booking()

@@ -19,6 +19,7 @@ Whoever is refused comes first, and must have changed nothing; then the others, 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
@@ -55,6 +56,7 @@ class Row:
     outcomes: str
     sent: Mapping[str, Any] | None = None
     names: Mapping[str, str] = field(default_factory=dict)  # other objects than the usual ones
+    is_form: bool = False  # what is sent goes as a form, `file` as a file in base64
 
     def expected(self, actors: Sequence[str]) -> dict[str, str]:
         return dict(zip(actors, self.outcomes.split(), strict=True))
@@ -81,6 +83,12 @@ DRAFT = {"event_id": "{draft_id}"}
 SPARE = {"hold_id": "{spare_id}"}
 CODE = "000000"
 NEW_PASSWORD = "staple of another horse"
+# A PNG of one pixel.
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+PICTURE = {"role": "GALLERY", "file": PIXEL}
 
 ROUTES: Sequence[tuple[str, Row]] = (
     #                                                     nobody
@@ -165,6 +173,13 @@ ROUTES: Sequence[tuple[str, Row]] = (
             },
         ),
     ),
+    ("POST /api/v1/events/{event_id}/images", Row("1 3 3 4 + +", PICTURE, is_form=True)),
+    ("GET /api/v1/media/{image_id}", Row("+ + + + + +")),
+    ("DELETE /api/v1/events/{event_id}/images/{image_id}", Row("1 3 3 4 + 4")),
+    ("POST /api/v1/events/{event_id}/reviews", Row("1 4 4 4 4 4", {"rating": 5}, DRAFT)),
+    ("POST /api/v1/events/{event_id}/reviews", Row("1 ~ ~ ~ ~ ~", {"rating": 5})),
+    ("GET /api/v1/events/{event_id}/reviews", Row("4 4 4 4 + +", names=DRAFT)),
+    ("GET /api/v1/events/{event_id}/reviews", Row("+ + + + + +")),
     ("GET /api/v1/events/{event_id}/seats", Row("4 4 4 4 4 4", names=DRAFT)),
     ("GET /api/v1/events/{event_id}/seats", Row("+ + + + + +")),
     ("POST /api/v1/events/{event_id}/publish", Row("1 3 3 4 + 4", names=DRAFT)),
@@ -188,7 +203,29 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ("GET /api/v1/bookings/{reference}", Row("1 4 + 4 + +")),
     ("GET /api/v1/bookings/{reference}/timeline", Row("1 4 + 4 + +")),
     ("GET /api/v1/bookings/{reference}/tickets", Row("1 4 + 4 4 4")),
+    ("GET /api/v1/bookings/{reference}/tickets.pdf", Row("1 4 + 4 4 4")),
+    ("GET /api/v1/bookings/{reference}/calendar.ics", Row("1 4 + 4 + +")),
     ("GET /api/v1/tickets/{ticket_id}/qr.png", Row("1 4 + 4 4 4")),
+    ("GET /api/v1/tickets/{ticket_id}/qr.svg", Row("1 4 + 4 4 4")),
+    # What organizers make and see of bookings.
+    (
+        "POST /api/v1/events/{event_id}/coupons",
+        Row("1 3 3 4 + +", {"code": "OF-{actor}", "kind": "FIXED", "value": 5}),
+    ),
+    ("GET /api/v1/events/{event_id}/coupons", Row("1 3 3 4 + +")),
+    (
+        "PATCH /api/v1/events/{event_id}/coupons/{code}",
+        Row("1 3 3 4 + +", {"active": False}, {"code": "OF-owner"}),
+    ),
+    ("GET /api/v1/organizer/events/{event_id}/bookings", Row("1 3 3 4 + +")),
+    ("GET /api/v1/organizer/events/{event_id}/bookings.csv", Row("1 3 3 4 + +")),
+    ("GET /api/v1/organizer/events/{event_id}/sales", Row("1 3 3 4 + +")),
+    ("GET /api/v1/organizer/dashboard", Row("1 3 3 + + +")),
+    ("GET /api/v1/admin/dashboard", Row("1 3 3 3 3 +")),
+    (
+        "POST /api/v1/events/{event_id}/check-ins",
+        Row("1 3 3 4 ? ?", {"token": "not.one", "gate": "North"}),
+    ),
     ("GET /api/v1/tickets/keys.json", Row("+ + + + + +")),
     (
         "POST /api/v1/payments",
@@ -285,6 +322,21 @@ RPCS: Sequence[tuple[str, Row]] = (
             },
         ),
     ),
+    (
+        "catalog.AddImage",
+        Row("1 3 3 4 + + 3", {"event_id": "{event_id}", "role": "GALLERY", "chunk": PIXEL}),
+    ),
+    ("catalog.GetImage", Row("1 + + + + + +", {"image_id": "{image_id}"})),
+    (
+        "catalog.DeleteImage",
+        Row("1 3 3 4 + 4 3", {"event_id": "{event_id}", "image_id": "{image_id}"}),
+    ),
+    (
+        "catalog.WriteReview",
+        Row("1 ~ ~ ~ ~ ~ 3", {"event_id": "{event_id}", "rating": 5, "author": "x"}),
+    ),
+    ("catalog.ListReviews", Row("1 4 4 4 + + 4", {"event_id": "{draft_id}"})),
+    ("catalog.ListReviews", Row("1 + + + + + +", {"event_id": "{event_id}"})),
     ("catalog.PublishEvent", Row("1 3 3 4 + 4 3", {"event_id": "{draft_id}"})),
     ("inventory.GetSeatMap", Row("1 + + + + + +", {"event_id": "{event_id}"})),
     ("inventory.GetAvailability", Row("1 + + + + + +", {"event_ids": ["{event_id}"]})),
@@ -307,6 +359,26 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("booking.ListTickets", Row("1 4 + 4 4 4 3", {"reference": "{reference}"})),
     ("booking.GetTicket", Row("1 4 + 4 4 4 3", {"ticket_id": "{ticket_id}"})),
     ("booking.ListTicketKeys", Row("1 + + + + + +")),
+    (
+        "booking.CreateCoupon",
+        Row(
+            "1 3 3 4 + + 3",
+            {
+                "event_id": "{event_id}",
+                "coupon": {"code": "OF-{actor}", "kind": "FIXED", "value": 5},
+            },
+        ),
+    ),
+    ("booking.ListCoupons", Row("1 3 3 4 + + 3", {"event_id": "{event_id}", "limit": 1})),
+    (
+        "booking.UpdateCoupon",
+        Row("1 3 3 4 + + 3", {"event_id": "{event_id}", "code": "OF-owner", "active": False}),
+    ),
+    ("booking.ListEventBookings", Row("1 3 3 4 + + 3", {"event_id": "{event_id}", "limit": 1})),
+    ("booking.GetSales", Row("1 3 3 4 + + 3", {"event_id": "{event_id}"})),
+    ("booking.GetDashboard", Row("1 3 3 + + + 3", {"own_only": True})),
+    ("booking.GetDashboard", Row("1 3 3 3 3 + 3")),
+    ("booking.CheckIn", Row("1 3 3 4 ? ? 3", {"event_id": "{event_id}", "token": "not.one"})),
     (
         "booking.AttemptPayment",
         Row(
@@ -366,8 +438,8 @@ class Person:
     def get(self, path: str) -> Any:
         return self.http.get(f"/api/v1{path}").raise_for_status().json()
 
-    def post(self, path: str, body: Any = None) -> Any:
-        return self.http.post(f"/api/v1{path}", json=body).raise_for_status().json()
+    def post(self, path: str, body: Any = None, **options: Any) -> Any:
+        return self.http.post(f"/api/v1{path}", json=body, **options).raise_for_status().json()
 
 
 @dataclass
@@ -451,7 +523,9 @@ def things_of_the_owner(owner: Person, visitor: Client) -> dict[str, str]:
     draft = owner.post("/events", {**EVENT, "title": "Not yet", "tiers": counted})["id"]
     owner.post(f"/events/{on_sale}/publish")
     visitor.wait_for(f"/events/{on_sale}", lambda body: body["status"] == "PUBLISHED", seconds=30)
+    image = owner.post(f"/events/{on_sale}/images", **as_form({**PICTURE, "role": "BANNER"}))
     return {
+        "image_id": image["id"],
         "venue_id": venue["id"],
         "section_id": section["id"],
         "event_id": on_sale,
@@ -504,6 +578,12 @@ def outcome(status: int, reason: str) -> str:
     return marks.get((status, reason), f"{status} {reason}")
 
 
+def as_form(sent: Mapping[str, str]) -> dict[str, Any]:
+    """What httpx sends as a form."""
+    fields = {name: value for name, value in sent.items() if name != "file"}
+    return {"data": fields, "files": {"file": ("it.png", base64.b64decode(sent["file"]))}}
+
+
 @pytest.fixture
 def call_route(world: World) -> Call:
     """Calls a route as somebody; gives the mark of the answer."""
@@ -511,8 +591,9 @@ def call_route(world: World) -> Call:
     def call(operation: str, row: Row, actor: str) -> str:
         method, path = operation.split(" ")
         names = world.of(row, actor)
+        sent = world.fill(row.sent, names)
         answer = world.people[actor].http.request(
-            method, world.fill(path, names), json=world.fill(row.sent, names)
+            method, world.fill(path, names), **(as_form(sent) if row.is_form else {"json": sent})
         )
         return outcome(answer.status_code, answer.json()["reason"] if answer.is_error else "")
 

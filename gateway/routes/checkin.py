@@ -1,0 +1,28 @@
+"""The gate."""
+
+from __future__ import annotations
+
+from parterre.booking.v1 import booking_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import EventId, Scan
+from gateway.routing import ORGANIZER, Behind, Json, Routes
+
+CHECKIN = Routes("Check-in")
+
+
+@CHECKIN.route(
+    "POST",
+    "/events/{event_id}/check-ins",
+    ORGANIZER,
+    answers=views.CheckIn,
+    refuses=["EVENT_NOT_FOUND", "INVALID_TICKET"],
+)
+async def check_in(event_id: EventId, body: Scan, services: Behind) -> Response:
+    """Admit a ticket, once, however many gates scan it at the same moment."""
+    reply = await services.booking(
+        services.booking.rpc.CheckIn,
+        booking_pb2.CheckInRequest(event_id=event_id, token=body.token, gate=body.gate or ""),
+    )
+    return Json(views.check_in(reply))

@@ -1,0 +1,101 @@
+"""Coupons of an organizer's events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query
+from google.protobuf.timestamp_pb2 import Timestamp
+from parterre.booking.v1 import booking_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import CouponChange, CouponCode, EventId, NewCoupon, PageQuery
+from gateway.routing import ORGANIZER, PREFIX, Behind, Json, Routes
+
+COUPONS = Routes("Coupons")
+
+_LIMITS = ("min_total", "max_discount", "usage_limit", "per_customer_limit")
+
+
+@COUPONS.route(
+    "POST",
+    "/events/{event_id}/coupons",
+    ORGANIZER,
+    answers=views.Coupon,
+    status=201,
+    refuses=["EVENT_NOT_FOUND", "INVALID_COUPON", "COUPON_EXISTS"],
+)
+async def create_coupon(event_id: EventId, body: NewCoupon, services: Behind) -> Response:
+    """Make a coupon for an event that has been published."""
+    coupon = booking_pb2.Coupon(
+        code=body.code,
+        kind=body.kind,
+        value=body.value,
+        min_total=body.min_total,
+        max_discount=body.max_discount,
+        usage_limit=body.usage_limit,
+        per_customer_limit=body.per_customer_limit,
+        valid_from=_timestamp(body.valid_from),
+        valid_to=_timestamp(body.valid_to),
+    )
+    reply = await services.booking(
+        services.booking.rpc.CreateCoupon,
+        booking_pb2.CreateCouponRequest(event_id=event_id, coupon=coupon),
+    )
+    location = f"{PREFIX}/events/{event_id}/coupons"
+    return Json(views.coupon(reply.coupon), 201, {"Location": location})
+
+
+@COUPONS.route(
+    "GET",
+    "/events/{event_id}/coupons",
+    ORGANIZER,
+    answers=views.Page[views.Coupon],
+    refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
+)
+async def list_coupons(
+    event_id: EventId, query: Annotated[PageQuery, Query()], services: Behind
+) -> Response:
+    """An event's coupons by code, and how often each is used."""
+    reply = await services.booking(
+        services.booking.rpc.ListCoupons,
+        booking_pb2.ListCouponsRequest(
+            event_id=event_id, limit=query.limit, cursor=query.cursor or ""
+        ),
+    )
+    return Json(views.page(map(views.coupon, reply.coupons), reply.next_cursor))
+
+
+@COUPONS.route(
+    "PATCH",
+    "/events/{event_id}/coupons/{code}",
+    ORGANIZER,
+    answers=views.Coupon,
+    refuses=["EVENT_NOT_FOUND", "COUPON_NOT_FOUND", "INVALID_COUPON"],
+)
+async def change_coupon(
+    event_id: EventId, code: CouponCode, body: CouponChange, services: Behind
+) -> Response:
+    """Switch a coupon on or off, or change its limits; bookings that were made keep their price."""
+    request = booking_pb2.UpdateCouponRequest(
+        event_id=event_id,
+        code=code,
+        active=body.active,
+        valid_from=_timestamp(body.valid_from),
+        valid_to=_timestamp(body.valid_to),
+    )
+    for limit in _LIMITS:
+        if limit in body.model_fields_set:
+            setattr(request, limit, getattr(body, limit) or 0)
+    reply = await services.booking(services.booking.rpc.UpdateCoupon, request)
+    return Json(views.coupon(reply.coupon))
+
+
+def _timestamp(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    written = Timestamp()
+    written.FromDatetime(moment)
+    return written

@@ -1,0 +1,237 @@
+"""What organizers and admins see of bookings: attendees, figures."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import Annotated, TypeVar
+
+import grpc
+from fastapi import Query
+from parterre.booking.v1 import booking_pb2
+from parterre.catalog.v1 import catalog_pb2
+from parterre.inventory.v1 import inventory_pb2
+from starlette.responses import Response, StreamingResponse
+
+from chassis.errors import RemoteError
+from chassis.logs import get_logger
+from gateway import paper, views
+from gateway.bodies import AttendeeQuery, EventId, ExportQuery
+from gateway.routing import ADMIN, ORGANIZER, Behind, Json, Routes
+from gateway.services import Services
+
+SALES = Routes("Sales")
+
+_EXPORT_PAGE = 100
+# A dashboard is not worth waiting for a part that is slow.
+_PART_SECONDS = 2.0
+# A part that fails like this is shown as missing; a refusal is still a refusal.
+_MISSING = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+_COLUMNS = (
+    "reference",
+    "status",
+    "booked_at",
+    "section",
+    "row",
+    "number",
+    "quantity",
+    "tier",
+    "attendee",
+    "attendee_email",
+    "coupon_code",
+    "booking_total",
+    "booking_refunded",
+    "currency",
+)
+# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+T = TypeVar("T")
+
+log = get_logger(__name__)
+
+
+@SALES.route(
+    "GET",
+    "/organizer/events/{event_id}/bookings",
+    ORGANIZER,
+    answers=views.Page[views.Booking],
+    refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR", "INVALID_FILTER"],
+)
+async def list_event_bookings(
+    event_id: EventId, query: Annotated[AttendeeQuery, Query()], services: Behind
+) -> Response:
+    """The bookings of one's own event, newest first, with who goes."""
+    reply = await _page(services, event_id, query.status, query.limit, query.cursor or "")
+    return Json(views.page(map(views.booking, reply.bookings), reply.next_cursor))
+
+
+@SALES.route(
+    "GET",
+    "/organizer/events/{event_id}/bookings.csv",
+    ORGANIZER,
+    media_type="text/csv",
+    refuses=["EVENT_NOT_FOUND", "INVALID_FILTER"],
+)
+async def export_event_bookings(
+    event_id: EventId, query: Annotated[ExportQuery, Query()], services: Behind
+) -> Response:
+    """The bookings of one's own event as a table, a row for each place; newest first."""
+    # The first page before the answer begins: a refusal is a problem, not half a table.
+    first = await _page(services, event_id, query.status, _EXPORT_PAGE, "")
+    return StreamingResponse(
+        _table(services, event_id, query.status, first),
+        media_type="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="bookings-{event_id}.csv"'},
+    )
+
+
+@SALES.route(
+    "GET",
+    "/organizer/events/{event_id}/sales",
+    ORGANIZER,
+    answers=views.EventSales,
+    refuses=["EVENT_NOT_FOUND"],
+)
+async def get_sales(event_id: EventId, services: Behind) -> Response:
+    """What one's own event has sold: revenue, by tier, by day, refunds, check-ins."""
+    reply = await services.booking(
+        services.booking.rpc.GetSales, booking_pb2.GetSalesRequest(event_id=event_id)
+    )
+    return Json(views.event_sales(event_id, reply))
+
+
+@SALES.route("GET", "/organizer/dashboard", ORGANIZER, answers=views.Dashboard)
+async def organizer_dashboard(services: Behind) -> Response:
+    """Figures over one's own events; null is what could not be had just now."""
+    parts = await _parts(services, own_only=True)
+    return Json(views.dashboard(*parts))
+
+
+@SALES.route("GET", "/admin/dashboard", ADMIN, answers=views.AdminDashboard)
+async def admin_dashboard(services: Behind) -> Response:
+    """Figures over all events; null is what could not be had just now."""
+    parts = await _parts(services, own_only=False)
+    sold = parts[0]
+    return Json({**views.dashboard(*parts), "sagas": dict(sold.sagas) if sold else None})
+
+
+async def _page(
+    services: Services, event_id: str, status: str | None, limit: int, cursor: str
+) -> booking_pb2.ListEventBookingsResponse:
+    return await services.booking(
+        services.booking.rpc.ListEventBookings,
+        booking_pb2.ListEventBookingsRequest(
+            event_id=event_id, status=status or "", limit=limit, cursor=cursor
+        ),
+    )
+
+
+async def _table(
+    services: Services,
+    event_id: str,
+    status: str | None,
+    page: booking_pb2.ListEventBookingsResponse,
+) -> AsyncIterator[bytes]:
+    """The table page by page; where a page can't be had it breaks off, so as not to look whole."""
+    yield _rows([_COLUMNS])
+    while True:
+        yield _rows([row for booking in page.bookings for row in _places(booking)])
+        if not page.next_cursor:
+            return
+        page = await _page(services, event_id, status, _EXPORT_PAGE, page.next_cursor)
+
+
+def _places(booking: booking_pb2.Booking) -> list[Sequence[str]]:
+    seated = {who.seat_id: who for who in booking.attendees if who.seat_id}
+    standing = [who for who in booking.attendees if not who.seat_id]
+    currency = booking.price.currency
+    rows: list[Sequence[str]] = []
+    for line in booking.lines:
+        people = [seated[line.seat_id]] if line.seat_id in seated else []
+        if not line.seat_id:
+            people, standing = standing[: line.quantity], standing[line.quantity :]
+        rows.append(
+            (
+                booking.reference,
+                booking.status,
+                booking.created_at.ToJsonString(),
+                line.section,
+                line.row,
+                line.number,
+                str(line.quantity),
+                line.tier,
+                "; ".join(who.name for who in people),
+                "; ".join(who.email for who in people if who.email),
+                booking.coupon_code,
+                paper.major_units(booking.price.total, currency),
+                paper.major_units(booking.refunded_amount, currency),
+                currency,
+            )
+        )
+    return rows
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerows([[_harmless(cell) for cell in row] for row in rows])
+    return text.getvalue().encode()
+
+
+def _harmless(cell: str) -> str:
+    """The cell as no spreadsheet takes it for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+async def _parts(
+    services: Services, *, own_only: bool
+) -> tuple[
+    booking_pb2.GetDashboardResponse | None,
+    catalog_pb2.CountEventsResponse | None,
+    inventory_pb2.CountHoldsResponse | None,
+]:
+    return await asyncio.gather(
+        _if_there(
+            services.booking(
+                services.booking.rpc.GetDashboard,
+                booking_pb2.GetDashboardRequest(own_only=own_only),
+                _PART_SECONDS,
+            )
+        ),
+        _if_there(
+            services.catalog(
+                services.catalog.rpc.CountEvents,
+                catalog_pb2.CountEventsRequest(own_only=own_only),
+                _PART_SECONDS,
+            )
+        ),
+        _if_there(
+            services.inventory(
+                services.inventory.rpc.CountHolds,
+                inventory_pb2.CountHoldsRequest(own_only=own_only),
+                _PART_SECONDS,
+            )
+        ),
+    )
+
+
+async def _if_there(part: Awaitable[T]) -> T | None:
+    try:
+        return await part
+    except RemoteError as error:
+        if error.code not in _MISSING:
+            raise
+        log.warning("a part of the dashboard is missing", error=str(error))
+        return None

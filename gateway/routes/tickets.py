@@ -1,0 +1,136 @@
+"""Tickets in the forms people keep them in."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import Depends, Request
+from parterre.booking.v1 import booking_pb2
+from starlette.responses import Response
+
+from gateway import paper, views
+from gateway.bodies import Reference, TicketId
+from gateway.press import Press
+from gateway.problems import ProblemError
+from gateway.routing import (
+    ANYONE,
+    CUSTOMER,
+    PREFIX,
+    Behind,
+    Calendar,
+    Json,
+    Pdf,
+    Png,
+    Routes,
+    Svg,
+)
+from gateway.services import Services
+
+TICKETS = Routes("Bookings and tickets")
+
+
+async def _press(request: Request) -> Press:
+    press: Press = request.app.state.press
+    return press
+
+
+Printing = Annotated[Press, Depends(_press)]
+
+
+@TICKETS.route(
+    "GET",
+    "/bookings/{reference}/tickets",
+    CUSTOMER,
+    answers=list[views.Ticket],
+    refuses=["BOOKING_NOT_FOUND"],
+)
+async def list_tickets(reference: Reference, services: Behind) -> Response:
+    """The tickets of a booking; none until it is CONFIRMED."""
+    tickets = await _tickets(services, reference)
+    return Json([views.ticket(each, f"{PREFIX}/tickets/{each.id}/qr.png") for each in tickets])
+
+
+@TICKETS.route(
+    "GET",
+    "/bookings/{reference}/tickets.pdf",
+    CUSTOMER,
+    media_type="application/pdf",
+    refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
+)
+async def print_tickets(reference: Reference, services: Behind, press: Printing) -> Response:
+    """The tickets of a booking to print, a page each; revoked ones are left out."""
+    good = [each for each in await _tickets(services, reference) if each.status != "REVOKED"]
+    if not good:
+        raise ProblemError("BOOKING_STATE", "The booking has no tickets that are good.")
+    return Pdf(
+        await press.make(partial(paper.tickets_pdf, good)),
+        headers={"Content-Disposition": f'inline; filename="{reference}.pdf"'},
+    )
+
+
+@TICKETS.route(
+    "GET",
+    "/bookings/{reference}/calendar.ics",
+    CUSTOMER,
+    media_type="text/calendar",
+    refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
+)
+async def save_the_date(reference: Reference, services: Behind) -> Response:
+    """The event as a date for a calendar (RFC 5545)."""
+    reply = await services.booking(
+        services.booking.rpc.GetBooking, booking_pb2.GetBookingRequest(reference=reference)
+    )
+    if not paper.has_date(reply.booking):
+        raise ProblemError("BOOKING_STATE", "The booking is not confirmed.")
+    return Calendar(
+        paper.calendar_file(reply.booking),
+        headers={"Content-Disposition": f'attachment; filename="{reference}.ics"'},
+    )
+
+
+@TICKETS.route("GET", "/tickets/keys.json", ANYONE, answers=views.KeySet)
+async def ticket_keys(services: Behind) -> Response:
+    """The keys that verify tickets without asking anybody."""
+    reply = await services.booking(
+        services.booking.rpc.ListTicketKeys, booking_pb2.ListTicketKeysRequest()
+    )
+    return Json(views.key_set(reply.keys), headers={"Cache-Control": "public, max-age=300"})
+
+
+@TICKETS.route(
+    "GET",
+    "/tickets/{ticket_id}/qr.png",
+    CUSTOMER,
+    media_type="image/png",
+    refuses=["TICKET_NOT_FOUND"],
+)
+async def ticket_qr_png(ticket_id: TicketId, services: Behind, press: Printing) -> Response:
+    """The QR code of a ticket, as a picture."""
+    return Png(await press.make(partial(paper.qr_png, await _token(services, ticket_id))))
+
+
+@TICKETS.route(
+    "GET",
+    "/tickets/{ticket_id}/qr.svg",
+    CUSTOMER,
+    media_type="image/svg+xml",
+    refuses=["TICKET_NOT_FOUND"],
+)
+async def ticket_qr_svg(ticket_id: TicketId, services: Behind, press: Printing) -> Response:
+    """The QR code of a ticket, as a drawing."""
+    return Svg(await press.make(partial(paper.qr_svg, await _token(services, ticket_id))))
+
+
+async def _tickets(services: Services, reference: str) -> list[booking_pb2.Ticket]:
+    reply = await services.booking(
+        services.booking.rpc.ListTickets, booking_pb2.ListTicketsRequest(reference=reference)
+    )
+    return list(reply.tickets)
+
+
+async def _token(services: Services, ticket_id: str) -> str:
+    reply = await services.booking(
+        services.booking.rpc.GetTicket, booking_pb2.GetTicketRequest(ticket_id=ticket_id)
+    )
+    return reply.ticket.token

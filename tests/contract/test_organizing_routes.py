@@ -1,0 +1,223 @@
+"""Coupons, attendees, figures and the gate, as organizers see them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import httpx
+import pytest
+from parterre.booking.v1 import booking_pb2
+from parterre.catalog.v1 import catalog_pb2
+from parterre.inventory.v1 import inventory_pb2
+
+from chassis.identity import Role
+from tests.contract import samples
+from tests.contract.conftest import Edge, RefusalError
+
+COUPONS = f"/events/{samples.EVENT}/coupons"
+OF_EVENT = f"/organizer/events/{samples.EVENT}"
+Sales = booking_pb2.GetSalesResponse
+
+
+async def test_a_coupon_is_made_and_its_limits_passed_on(edge: Edge) -> None:
+    edge.booking.answers["CreateCoupon"] = booking_pb2.CreateCouponResponse(coupon=samples.coupon())
+    body = {
+        "code": "early-bird",
+        "kind": "PERCENT",
+        "value": 15,
+        "usage_limit": 100,
+        "valid_to": "2026-11-20T15:45:00+05:45",
+    }
+    answer = await edge.post(COUPONS, body, role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["used"]) == (201, 3)
+    assert answer.json()["max_discount"] is None
+    asked = edge.booking.asked.coupon
+    assert (asked.code, asked.value, asked.usage_limit) == ("early-bird", 15, 100)
+    assert not asked.HasField("per_customer_limit")
+    assert asked.valid_to == samples.at()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code": "x"},
+        {"code": "no spaces"},
+        {"kind": "GIFT"},
+        {"value": 0},
+        {"value": 1.5},
+        {"usage_limit": 0},
+        {"used": 0},
+    ],
+)
+async def test_a_coupon_that_can_not_be_is_refused_at_the_door(
+    edge: Edge, change: dict[str, Any]
+) -> None:
+    body = {"code": "EARLY-BIRD", "kind": "FIXED", "value": 5, **change}
+    answer = await edge.post(COUPONS, body, role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "VALIDATION_FAILED")
+    assert not edge.booking.calls
+
+
+async def test_what_a_change_does_not_name_stays_and_null_takes_a_limit_away(edge: Edge) -> None:
+    edge.booking.answers["UpdateCoupon"] = booking_pb2.UpdateCouponResponse(coupon=samples.coupon())
+    body = {"active": False, "usage_limit": None, "max_discount": 500}
+    await edge.call("PATCH", f"{COUPONS}/EARLY-BIRD", json=body, role=Role.ORGANIZER)
+    asked = edge.booking.asked
+    assert (asked.code, asked.active) == ("EARLY-BIRD", False)
+    assert asked.HasField("usage_limit")
+    assert (asked.usage_limit, asked.max_discount) == (0, 500)
+    assert not asked.HasField("min_total")
+
+
+async def test_a_code_that_can_not_be_one_is_a_coupon_that_is_not_there(edge: Edge) -> None:
+    answer = await edge.call("PATCH", f"{COUPONS}/x", json={}, role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["reason"]) == (404, "COUPON_NOT_FOUND")
+
+
+async def test_coupons_are_listed(edge: Edge) -> None:
+    edge.booking.answers["ListCoupons"] = booking_pb2.ListCouponsResponse(
+        coupons=[samples.coupon()], next_cursor="EARLY-BIRD"
+    )
+    body = (await edge.get(f"{COUPONS}?limit=1", role=Role.ORGANIZER)).json()
+    assert (body["items"][0]["code"], body["next_cursor"]) == ("EARLY-BIRD", "EARLY-BIRD")
+
+
+async def test_attendees_are_listed_by_status(edge: Edge) -> None:
+    edge.booking.answers["ListEventBookings"] = booking_pb2.ListEventBookingsResponse(
+        bookings=[samples.booking("CONFIRMED")]
+    )
+    answer = await edge.get(f"{OF_EVENT}/bookings?status=CONFIRMED", role=Role.ORGANIZER)
+    assert answer.json()["items"][0]["attendees"][0]["name"] == "Asha"
+    assert (edge.booking.asked.status, edge.booking.asked.limit) == ("CONFIRMED", 20)
+
+
+async def test_the_table_of_attendees_is_harmless_to_spreadsheets(edge: Edge) -> None:
+    dangerous = samples.booking("CONFIRMED")
+    dangerous.attendees[0].name = '=HYPERLINK("http://evil.example";"Prize")'
+    dangerous.attendees[0].email = "+4420@example.test"
+    dangerous.attendees.add(name="प्रकाश, श्रेष्ठ")
+    edge.booking.answers["ListEventBookings"] = booking_pb2.ListEventBookingsResponse(
+        bookings=[dangerous]
+    )
+    answer = await edge.get(f"{OF_EVENT}/bookings.csv", role=Role.ORGANIZER)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    seat, standing = csv.DictReader(io.StringIO(answer.content.decode(), newline=""))
+    assert seat["attendee"].startswith("'=HYPERLINK")
+    assert seat["attendee_email"] == "'+4420@example.test"
+    assert (seat["row"], seat["number"], seat["booking_total"]) == ("A", "1", "5096.25")
+    assert (standing["attendee"], standing["quantity"]) == ("प्रकाश, श्रेष्ठ", "2")
+
+
+async def test_a_table_goes_on_page_by_page(edge: Edge) -> None:
+    pages = {
+        "": booking_pb2.ListEventBookingsResponse(
+            bookings=[samples.booking()], next_cursor="second"
+        ),
+        "second": booking_pb2.ListEventBookingsResponse(bookings=[samples.booking()]),
+    }
+    edge.booking.answers["ListEventBookings"] = lambda request: pages[request.cursor]
+    answer = await edge.get(f"{OF_EVENT}/bookings.csv", role=Role.ORGANIZER)
+    assert [call.request.cursor for call in edge.booking.calls] == ["", "second"]
+    assert len(answer.text.splitlines()) == 1 + 2 * 2
+
+
+async def test_a_table_that_can_not_be_finished_does_not_look_whole(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    def page(request: Any) -> Any:
+        if request.cursor:
+            return refusal("UNAVAILABLE", "OVERLOADED")
+        return booking_pb2.ListEventBookingsResponse(next_cursor="second")
+
+    edge.booking.answers["ListEventBookings"] = page
+    with pytest.raises(httpx.RemoteProtocolError):
+        await edge.get(f"{OF_EVENT}/bookings.csv", role=Role.ORGANIZER)
+
+
+async def test_a_refused_table_is_a_problem(edge: Edge, refusal: type[RefusalError]) -> None:
+    edge.booking.answers["ListEventBookings"] = refusal("NOT_FOUND", "EVENT_NOT_FOUND")
+    answer = await edge.get(f"{OF_EVENT}/bookings.csv", role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["reason"]) == (404, "EVENT_NOT_FOUND")
+
+
+async def test_sales_add_up(edge: Edge) -> None:
+    edge.booking.answers["GetSales"] = Sales(
+        currency="NPR",
+        bookings=2,
+        gross=1000,
+        refunded=300,
+        tickets=3,
+        admitted=1,
+        tiers=[Sales.Tier(tier_id=samples.TIER, name="Stalls", tickets=3, amount=900)],
+        days=[Sales.Day(date="2026-11-21", tickets=4, gross=1000, refunded=300)],
+    )
+    body = (await edge.get(f"{OF_EVENT}/sales", role=Role.ORGANIZER)).json()
+    assert body["revenue"]["net"] == {"amount": 700, "currency": "NPR"}
+    assert (body["tickets"], body["check_ins"]) == (3, 1)
+    assert body["by_tier"][0]["tier"] == "Stalls"
+    assert body["by_day"][0]["date"] == "2026-11-21"
+
+
+async def test_a_dashboard_is_composed_of_three_services(edge: Edge) -> None:
+    edge.booking.answers["GetDashboard"] = booking_pb2.GetDashboardResponse(
+        revenue=[booking_pb2.GetDashboardResponse.Revenue(currency="NPR", gross=9, refunded=2)],
+        tickets=5,
+        bookings={"CONFIRMED": 4},
+        sagas={"CONFIRMED": 4},
+    )
+    edge.catalog.answers["CountEvents"] = catalog_pb2.CountEventsResponse(active=1, total=2)
+    edge.inventory.answers["CountHolds"] = inventory_pb2.CountHoldsResponse(holds=3, places=6)
+    own = (await edge.get("/organizer/dashboard", role=Role.ORGANIZER)).json()
+    assert own["revenue"][0]["net"] == {"amount": 7, "currency": "NPR"}
+    assert (own["tickets"], own["events"], own["holds"]) == (
+        5,
+        {"active": 1, "total": 2},
+        {"holds": 3, "places": 6},
+    )
+    assert "sagas" not in own
+    whole = (await edge.get("/admin/dashboard", role=Role.ADMIN)).json()
+    assert whole["sagas"] == {"CONFIRMED": 4}
+    assert [call.request.own_only for call in edge.booking.calls] == [True, False]
+
+
+async def test_a_part_that_does_not_answer_is_null_and_the_rest_is_shown(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    edge.booking.answers["GetDashboard"] = refusal("UNAVAILABLE", "OVERLOADED")
+    edge.inventory.answers["CountHolds"] = ValueError("a bug")
+    edge.catalog.answers["CountEvents"] = catalog_pb2.CountEventsResponse(active=1, total=2)
+    body = (await edge.get("/admin/dashboard", role=Role.ADMIN)).json()
+    assert body["events"] == {"active": 1, "total": 2}
+    assert (body["revenue"], body["holds"], body["sagas"]) == (None, None, None)
+
+
+async def test_a_scan_says_what_came_of_it(edge: Edge) -> None:
+    edge.booking.answers["CheckIn"] = booking_pb2.CheckInResponse(
+        result="ALREADY_ADMITTED",
+        ticket=samples.ticket("ADMITTED"),
+        admitted_at=samples.at(),
+        gate="North",
+    )
+    body = {"token": "a.b", "gate": "South"}
+    answer = await edge.post(f"/events/{samples.EVENT}/check-ins", body, role=Role.ORGANIZER)
+    told = answer.json()
+    assert (answer.status_code, told["result"], told["gate"]) == (200, "ALREADY_ADMITTED", "North")
+    assert told["ticket"]["number"] == "1"
+    assert "token" not in told["ticket"]
+    assert (edge.booking.asked.token, edge.booking.asked.gate) == ("a.b", "South")
+
+
+async def test_a_ticket_of_another_event_is_shown_to_nobody(edge: Edge) -> None:
+    edge.booking.answers["CheckIn"] = booking_pb2.CheckInResponse(result="WRONG_EVENT")
+    path = f"/events/{samples.EVENT}/check-ins"
+    told = (await edge.post(path, {"token": "a.b"}, role=Role.ORGANIZER)).json()
+    assert told == {"result": "WRONG_EVENT", "ticket": None, "admitted_at": None, "gate": None}
+
+
+@pytest.mark.parametrize("body", [{}, {"token": "x" * 301}, {"token": "x", "gate": "y" * 51}])
+async def test_what_can_not_be_a_scan_is_refused(edge: Edge, body: dict[str, str]) -> None:
+    answer = await edge.post(f"/events/{samples.EVENT}/check-ins", body, role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "VALIDATION_FAILED")
