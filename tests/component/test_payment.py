@@ -33,11 +33,12 @@ from chassis.outbox import encoded
 from chassis.topology import COMMANDS, Topology
 from deploy.processes import free_port
 from payment_service import messaging
-from payment_service.domain import NothingCapturedError
+from payment_service.domain import NothingCapturedError, Void
 from payment_service.providers.sandbox import SandboxProvider
 from payment_service.rpc import SERVICE, PaymentServicer
 from payment_service.service import payment_service
 from payment_service.settings import Settings
+from payment_service.storage import payments as stored
 from payment_service.worker import Worker
 
 from .conftest import Caller, MakeDatabase, Serve
@@ -388,25 +389,23 @@ async def test_void_and_authorize_at_once_end_voided(open_desk: OpenDesk) -> Non
             assert [charge["status"] for charge in charges] in ([], ["VOIDED"])
 
 
-async def test_payments_that_are_written_twice_at_once_are_written_once(
-    open_desk: OpenDesk,
+async def test_inserts_of_one_payment_that_meet_never_fail(
+    make_database: MakeDatabase,
 ) -> None:
-    async with (
-        open_desk(working=False) as one,
-        open_desk(like=one, working=False) as two,
-        open_desk(like=one, working=False) as three,
-    ):
-        payments = [Purchase() for _ in range(400)]
-        commands = [payment.authorize("tok_ok") for payment in payments]
+    first = await make_database("payment")
+    pools = [first, *[await make_database("payment", like=first) for _ in range(3)]]
+    offered = [Void(uuid7(), uuid7(), saga_step=1).offered for _ in range(300)]
 
-        async def insert(desk: Desk) -> None:
-            for command in commands:
-                await desk.send(command)
+    async def insert(database: Database) -> int:
+        inserted = 0
+        for payment in offered:
+            await ready.wait()  # one after another they would not meet
+            async with database.transaction() as session:
+                inserted += len(await stored.add_payments(session, [payment]))
+        return inserted
 
-        # Each insert meets another one's, at both of the table's keys.
-        await asyncio.gather(*(insert(desk) for desk in (one, two, three)))
-        assert await one.scalar("SELECT count(*) FROM payment") == len(payments)
-        assert await one.scalar("SELECT count(*) FROM provider_call") == len(payments)
+    ready = asyncio.Barrier(len(pools))
+    assert sum(await asyncio.gather(*map(insert, pools))) == len(offered)
 
 
 async def test_a_card_takes_an_open_wallet_pages_place_and_a_late_approval_goes_back(
