@@ -203,7 +203,29 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ("GET /api/v1/bookings/{reference}", Row("1 4 + 4 + +")),
     ("GET /api/v1/bookings/{reference}/timeline", Row("1 4 + 4 + +")),
     ("GET /api/v1/bookings/{reference}/tickets", Row("1 4 + 4 4 4")),
+    ("GET /api/v1/bookings/{reference}/tickets.pdf", Row("1 4 + 4 4 4")),
+    ("GET /api/v1/bookings/{reference}/calendar.ics", Row("1 4 + 4 + +")),
     ("GET /api/v1/tickets/{ticket_id}/qr.png", Row("1 4 + 4 4 4")),
+    ("GET /api/v1/tickets/{ticket_id}/qr.svg", Row("1 4 + 4 4 4")),
+    # What organizers make and see of bookings.
+    (
+        "POST /api/v1/events/{event_id}/coupons",
+        Row("1 3 3 4 + +", {"code": "OF-{actor}", "kind": "FIXED", "value": 5}),
+    ),
+    ("GET /api/v1/events/{event_id}/coupons", Row("1 3 3 4 + +")),
+    (
+        "PATCH /api/v1/events/{event_id}/coupons/{code}",
+        Row("1 3 3 4 + +", {"active": False}, {"code": "OF-owner"}),
+    ),
+    ("GET /api/v1/organizer/events/{event_id}/bookings", Row("1 3 3 4 + +")),
+    ("GET /api/v1/organizer/events/{event_id}/bookings.csv", Row("1 3 3 4 + +")),
+    ("GET /api/v1/organizer/events/{event_id}/sales", Row("1 3 3 4 + +")),
+    ("GET /api/v1/organizer/dashboard", Row("1 3 3 + + +")),
+    ("GET /api/v1/admin/dashboard", Row("1 3 3 3 3 +")),
+    (
+        "POST /api/v1/events/{event_id}/check-ins",
+        Row("1 3 3 4 ? ?", {"token": "not.one", "gate": "North"}),
+    ),
     ("GET /api/v1/tickets/keys.json", Row("+ + + + + +")),
     (
         "POST /api/v1/payments",
@@ -337,6 +359,26 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("booking.ListTickets", Row("1 4 + 4 4 4 3", {"reference": "{reference}"})),
     ("booking.GetTicket", Row("1 4 + 4 4 4 3", {"ticket_id": "{ticket_id}"})),
     ("booking.ListTicketKeys", Row("1 + + + + + +")),
+    (
+        "booking.CreateCoupon",
+        Row(
+            "1 3 3 4 + + 3",
+            {
+                "event_id": "{event_id}",
+                "coupon": {"code": "OF-{actor}", "kind": "FIXED", "value": 5},
+            },
+        ),
+    ),
+    ("booking.ListCoupons", Row("1 3 3 4 + + 3", {"event_id": "{event_id}", "limit": 1})),
+    (
+        "booking.UpdateCoupon",
+        Row("1 3 3 4 + + 3", {"event_id": "{event_id}", "code": "OF-owner", "active": False}),
+    ),
+    ("booking.ListEventBookings", Row("1 3 3 4 + + 3", {"event_id": "{event_id}", "limit": 1})),
+    ("booking.GetSales", Row("1 3 3 4 + + 3", {"event_id": "{event_id}"})),
+    ("booking.GetDashboard", Row("1 3 3 + + + 3", {"own_only": True})),
+    ("booking.GetDashboard", Row("1 3 3 3 3 + 3")),
+    ("booking.CheckIn", Row("1 3 3 4 ? ? 3", {"event_id": "{event_id}", "token": "not.one"})),
     (
         "booking.AttemptPayment",
         Row(
