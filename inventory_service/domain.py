@@ -600,6 +600,17 @@ class EventIsOpen:
     capacity: int
 
 
+@dataclass(frozen=True, slots=True)
+class AvailabilityIs:
+    """How much of an event is left, to be told to the catalog."""
+
+    event_id: UUID
+    available: int
+    capacity: int
+    sold: int
+    version: int  # rises with every change
+
+
 class Step(NamedTuple):
     """What a command does to a hold: its next status (None: nothing changes) and the answer."""
 

@@ -12,7 +12,9 @@ from parterre.messages.v1 import messages_pb2
 from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
+from inventory_service.changes import PlacesChange
 from inventory_service.domain import (
+    AvailabilityIs,
     Command,
     EventIsOpen,
     Layout,
@@ -144,6 +146,10 @@ QUEUES: Mapping[str, Handlers] = {
 }
 
 
+# As GetSeatStates says them.
+_STATES: Mapping[str, int] = {"AVAILABLE": 0, "HELD": 1, "RESERVED": 1, "SOLD": 2, "BLOCKED": 3}
+
+
 def encode(message: object) -> Outgoing:
     """The outbox's form of a message of the domain."""
     match message:
@@ -158,4 +164,32 @@ def encode(message: object) -> Outgoing:
             )
         case EventIsOpen(event_id, capacity):
             return encoded(messages_pb2.EventOpened(event_id=str(event_id), capacity=capacity))
+        case AvailabilityIs(event_id, available, capacity, sold, version):
+            return encoded(
+                messages_pb2.AvailabilityChanged(
+                    event_id=str(event_id),
+                    available=available,
+                    capacity=capacity,
+                    sold=sold,
+                    version=version,
+                )
+            )
+        case PlacesChange(event_id, seats, pools):
+            return encoded(
+                messages_pb2.SeatsChanged(
+                    event_id=str(event_id),
+                    seats=[seat.seat_no for seat in seats],
+                    states=[_STATES[seat.status] for seat in seats],
+                    versions=[seat.version for seat in seats],
+                    pools=[
+                        messages_pb2.SeatsChanged.Pool(
+                            section_id=str(pool.section_id),
+                            available=pool.available,
+                            version=pool.version,
+                            capacity=pool.capacity,
+                        )
+                        for pool in pools
+                    ],
+                )
+            )
     raise TypeError(f"inventory sends no {type(message).__name__}")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from chassis.service import Chassis
+from inventory_service.announcer import Announcer
 from inventory_service.domain import HoldTerms
 from inventory_service.messaging import MESSAGES, QUEUES, encode
 from inventory_service.rpc import SERVICE, InventoryServicer
@@ -23,6 +24,10 @@ async def inventory_service(settings: Settings) -> AsyncIterator[None]:
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
         await chassis.run("sweeper", lambda: sweep(database, settings.sweep_seconds))
+        announcer = Announcer(database, chassis.broker(MESSAGES))
+        database.when_noted = announcer.take
+        await chassis.run("seats", announcer.tell)
+        await chassis.run("counts", announcer.count)
         terms = HoldTerms(
             life=timedelta(seconds=settings.hold_seconds),
             limit=timedelta(seconds=settings.hold_limit_seconds),
