@@ -149,6 +149,39 @@ class HoldExtensionLimitError(InventoryError):
     reason = "HOLD_EXTENSION_LIMIT"
 
 
+class InvalidBlockError(InventoryError):
+    """What was asked to be kept back, or freed, can't be meant. The metadata names fields."""
+
+    kind = "INVALID"
+    reason = "INVALID_BLOCK"
+
+
+class SeatsNotBlockedError(InventoryError):
+    """Some of the seats are not kept back; `seat_ids` lists them (JSON)."""
+
+    reason = "SEATS_NOT_BLOCKED"
+
+
+class InvalidCapacityError(InventoryError):
+    """No section has room for so many."""
+
+    kind = "INVALID"
+    reason = "INVALID_CAPACITY"
+
+
+class CapacityBelowSoldError(InventoryError):
+    """More are held, reserved and sold: `taken`."""
+
+    reason = "CAPACITY_BELOW_SOLD"
+
+
+class AdminsOnlyError(InventoryError):
+    """Figures over everybody's events."""
+
+    kind = "FORBIDDEN"
+    reason = "FORBIDDEN"
+
+
 class DueHoldsInTheWayError(Exception):
     """Refused, but things are changing: expire the `due` holds, if any, and try again.
 
@@ -183,11 +216,6 @@ class Row:
     xs: Sequence[float]
     ys: Sequence[float]
 
-    @cached_property
-    def box(self) -> tuple[float, float, float, float]:
-        """The rectangle the seats lie in: left, right, nearest, farthest."""
-        return min(self.xs), max(self.xs), min(self.ys), max(self.ys)
-
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -206,7 +234,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Part:
     """Seats side by side: a row, or what an aisle leaves of it."""
 
     section_id: UUID
@@ -272,19 +300,19 @@ class Layout:
         return sum(section.capacity for section in self.sections)
 
     @cached_property
-    def blocks(self) -> Sequence[Block]:
-        """All numbered seats as blocks, the one nearest to the focal point first."""
-        blocks = [
-            self._block(section, row, begin, end)
+    def parts(self) -> Sequence[Part]:
+        """All numbered seats side by side, those nearest to the focal point first."""
+        parts = [
+            self._part(section, row, begin, end)
             for section in self.sections
             for row, begin, end in _side_by_side(section.rows)
         ]
-        return sorted(blocks, key=lambda block: (block.nearest, block.first))
+        return sorted(parts, key=lambda part: (part.nearest, part.first))
 
-    def _block(self, section: Section, row: Row, begin: int, end: int) -> Block:
+    def _part(self, section: Section, row: Row, begin: int, end: int) -> Part:
         xs, ys = row.xs[begin:end], row.ys[begin:end]
         x, y = self.focal
-        return Block(
+        return Part(
             section.id,
             section.tier_id,
             row.first + begin,
@@ -511,6 +539,45 @@ def spread(free: Mapping[UUID, int], quantity: int) -> Mapping[UUID, int] | None
         if sum(taken.values()) == quantity:
             break
     return taken
+
+
+# --- what organizers do ------------------------------------------------------------------------
+
+MAX_BLOCKED = 1000
+MAX_NOTE = 200
+MAX_CAPACITY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks."""
+
+    id: UUID
+    is_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Seats an organizer keeps back."""
+
+    id: UUID
+    seat_nos: Sequence[int]  # those that still are
+    note: str
+    created_at: datetime
+    created_by: UUID
+
+
+def check_block(seat_ids: Sequence[str], note: str = "") -> None:
+    """Raises InvalidBlockError unless these can be kept back, or freed, as far as one can tell."""
+    wrong = {
+        "seat_ids": "A seat is named twice." if len(set(seat_ids)) < len(seat_ids) else "",
+        "note": f"At most {MAX_NOTE} characters." if len(note) > MAX_NOTE else "",
+    }
+    if not 1 <= len(seat_ids) <= MAX_BLOCKED:
+        wrong["seat_ids"] = f"From 1 to {MAX_BLOCKED} seats."
+    for field, message in wrong.items():
+        if message:
+            raise InvalidBlockError(message, **{field: message})
 
 
 # --- what becomes of a hold ------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from binascii import Error as NotBase64
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -12,7 +10,7 @@ from uuid import UUID
 
 import grpc
 from cachetools import LRUCache
-from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+from parterre.inventory.v1 import inventory_pb2
 from parterre.types.v1 import types_pb2
 
 from chassis.context import caller, seconds_left
@@ -25,7 +23,6 @@ from inventory_service.domain import (
     Hold,
     HoldOrder,
     HoldTerms,
-    InvalidCursorError,
     Layout,
     TooManyEventsError,
     UnknownSectionError,
@@ -35,6 +32,7 @@ from inventory_service.domain import (
 from inventory_service.handlers import events, owning
 from inventory_service.handlers.expiring import expire_holds
 from inventory_service.handlers.making import Asked, Replayed, make_holds
+from inventory_service.organizing import OrganizerServicer, after_cursor, cursor
 from inventory_service.storage import availability, holds
 from inventory_service.storage.events import Layouts
 from inventory_service.verdicts import Retried
@@ -50,7 +48,7 @@ _SECONDS = 5.0
 Call = grpc.aio.ServicerContext[Any, Any]
 
 
-class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
+class InventoryServicer(OrganizerServicer):
     """Seats and holds."""
 
     def __init__(self, database: Database, terms: HoldTerms) -> None:
@@ -103,28 +101,6 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
                         seats.add(id=str(seat_no), number=number, x=x, y=y)
             self._maps[layout.event_id] = seat_map
         return seat_map
-
-    async def GetSeatStates(  # noqa: N802 - the proto's name
-        self,
-        request: inventory_pb2.GetSeatStatesRequest,
-        context: Call,  # noqa: ARG002 - gRPC's signature
-    ) -> inventory_pb2.GetSeatStatesResponse:
-        async with self._database.transaction() as session:
-            layout = await events.find_open_layout(
-                session, self._layouts, parse_uuid(request.event_id)
-            )
-            known = request.known_version
-            if known and known == await availability.version(session, layout.event_id):
-                return inventory_pb2.GetSeatStatesResponse(unchanged=True)
-            now = await availability.seat_states(session, layout.event_id)
-        reply = inventory_pb2.GetSeatStatesResponse(
-            states=now.states, versions=now.versions, version=int(now.version)
-        )
-        for section_id, free, version, capacity in now.pools:
-            reply.pools.add(
-                section_id=section_id, available=free, version=version, capacity=capacity
-            )
-        return reply
 
     async def GetAvailability(  # noqa: N802 - the proto's name
         self,
@@ -212,13 +188,13 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
                 self._layouts,
                 _person(),
                 event_id=event_id,
-                before=_after_cursor(request.cursor),
+                before=after_cursor(request.cursor),
                 limit=limit + 1,
             )
         page = found[:limit]
         return inventory_pb2.ListHoldsResponse(
             holds=[_hold(hold) for hold in page],
-            next_cursor=_cursor(page[-1].id) if len(found) > limit else "",
+            next_cursor=cursor(page[-1].id) if len(found) > limit else "",
         )
 
     async def ExtendHold(  # noqa: N802 - the proto's name
@@ -257,19 +233,6 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
 
 def _person() -> UUID:
     return UUID(caller().subject)
-
-
-def _cursor(hold_id: UUID) -> str:
-    return base64.urlsafe_b64encode(hold_id.bytes).rstrip(b"=").decode()
-
-
-def _after_cursor(cursor: str) -> UUID | None:
-    if not cursor:
-        return None
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (NotBase64, ValueError) as error:
-        raise InvalidCursorError("Not a cursor of ours.", cursor="Not one of ours.") from error
 
 
 def _order(request: inventory_pb2.CreateHoldRequest) -> HoldOrder:

@@ -145,9 +145,7 @@ async def _take_back(session: Session, hold: HoldState) -> bool:
         )
     taken = len(seats_taken) == len(seat_nos)
     if taken:
-        await limits.count_places(
-            session, hold.event_id, hold.customer_id, hold.seats + hold.tickets, most=None
-        )
+        limits.count_places(session, hold.event_id, hold.customer_id, hold.seats + hold.tickets)
     if taken and tickets:
         await pools.lock_pools(session, hold.event_id, tickets)
         pools_taken = await pools.claim_pools(session, hold.event_id, tickets, status="SOLD")

@@ -31,6 +31,15 @@ VALUES (:event_id, 'OPEN', :organizer_id, :currency, :max_per_customer, :sales_f
 
 _CAPACITY = "SELECT capacity FROM event WHERE event_id = :event_id"
 
+# Under the lock of the section's pool, which is had first.
+_RESIZE_SECTION = """
+UPDATE section SET capacity = :capacity WHERE event_id = :event_id AND section_id = :section_id
+"""
+
+_RESIZE_EVENT = """
+UPDATE event SET capacity = capacity + :by WHERE event_id = :event_id RETURNING capacity
+"""
+
 _CLOSE_EVENT = """
 INSERT INTO event (event_id, status) VALUES (:event_id, 'CLOSED')
     ON CONFLICT (event_id) DO UPDATE SET status = 'CLOSED'
@@ -110,6 +119,11 @@ SELECT section_id, row_label, min(seat_no) AS first, array_agg(number ORDER BY s
 
 _OPEN = "SELECT event_id FROM event WHERE event_id = ANY(:event_ids) AND status = 'OPEN'"
 
+_OWNED = """
+SELECT event_id, organizer_id, status = 'OPEN' AS open, terms_version FROM event
+ WHERE event_id = :event_id AND organizer_id IS NOT NULL
+"""
+
 FIND_SALE = """
 SELECT status = 'OPEN' AS open, clock_timestamp() AS now, terms_version,
        coalesce(sales_from, '-infinity') <= clock_timestamp()
@@ -136,7 +150,7 @@ async def open_event(session: Session, opening: Opening) -> int:
         focal_y=layout.focal[1],
     )
     if not inserted.rowcount:
-        return int(await session.scalar(_CAPACITY, event_id=event_id))
+        return await find_capacity(session, event_id)
     await session.execute(
         _ADD_TIERS,
         event_id=event_id,
@@ -192,6 +206,24 @@ def _places(sections: Iterable[Section]) -> Mapping[str, list[Any]]:
 async def close_event(session: Session, event_id: UUID) -> None:
     """Takes an event off sale; one that was never opened can't be opened any more."""
     await session.execute(_CLOSE_EVENT, event_id=event_id)
+
+
+async def find_capacity(session: Session, event_id: UUID) -> int:
+    """Seats and places of the event together."""
+    return int(await session.scalar(_CAPACITY, event_id=event_id))
+
+
+async def resize(
+    session: Session, event_id: UUID, section_id: UUID, capacity: int, *, by: int
+) -> int:
+    """Says of a section, and of its event, what its locked pool says now; returns the event's."""
+    session.defer(_RESIZE_SECTION, event_id=event_id, section_id=section_id, capacity=capacity)
+    return int(await session.scalar(_RESIZE_EVENT, event_id=event_id, by=by))
+
+
+async def find_owned(session: Session, event_id: UUID) -> Record | None:
+    """Whose an event is: `organizer_id`, and whether it is `open`; None where it never was."""
+    return await session.first(_OWNED, event_id=event_id)
 
 
 async def find_open(session: Session, event_ids: Iterable[UUID]) -> frozenset[UUID]:

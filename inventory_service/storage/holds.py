@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from chassis.database import Row as Record
@@ -12,25 +12,11 @@ from inventory_service.domain import (
     Hold,
     HoldState,
     HoldStatus,
-    Layout,
     Line,
     shown_status,
 )
 from inventory_service.storage.events import Layouts
 from inventory_service.storage.limits import extend_slot
-
-_ADD_HOLD = """
-WITH made AS (
-    INSERT INTO hold (event_id, hold_id, customer_id, status, seats, tickets, created_at,
-                      expires_at, extendable_until)
-    VALUES (:event_id, :hold_id, :customer_id, 'ACTIVE', :seats, :tickets, :created_at,
-            :expires_at, :extendable_until)
-)
-INSERT INTO hold_line (event_id, hold_id, line_no, seat_no, section_id, tier_id, quantity, price)
-SELECT :event_id, :hold_id, * FROM unnest(
-    CAST(:line_nos AS integer[]), CAST(:seat_nos AS integer[]), CAST(:section_ids AS uuid[]),
-    CAST(:tier_ids AS uuid[]), CAST(:quantities AS integer[]), CAST(:prices AS bigint[]))
-"""
 
 _HOLDS = """
 SELECT event_id, hold_id, customer_id, hold.status, version, expires_at, extendable_until,
@@ -41,6 +27,13 @@ SELECT event_id, hold_id, customer_id, hold.status, version, expires_at, extenda
    AND (CAST(:event_id AS uuid) IS NULL OR event_id = :event_id)
    AND (CAST(:before AS uuid) IS NULL OR hold_id < :before)
  ORDER BY hold_id DESC LIMIT :limit
+"""
+
+_COUNT_ACTIVE = """
+SELECT count(*) AS holds, coalesce(sum(seats + tickets), 0) AS places
+  FROM hold JOIN event USING (event_id)
+ WHERE hold.status = 'ACTIVE' AND expires_at > statement_timestamp()
+   AND (CAST(:organizer_id AS uuid) IS NULL OR organizer_id = :organizer_id)
 """
 
 _LINES = """
@@ -109,41 +102,6 @@ UPDATE hold SET version = version + 1, seats = seats - :count
 """
 
 
-async def add_hold(
-    session: Session,
-    layout: Layout,
-    hold_id: UUID,
-    customer_id: UUID,
-    lines: Sequence[Line],
-    *,
-    created_at: datetime,
-    expires_at: datetime,
-    extendable_until: datetime,
-) -> Hold:
-    """Writes down a hold whose places have been claimed."""
-    seats = sum(line.seat_no is not None for line in lines)
-    await session.execute(
-        _ADD_HOLD,
-        event_id=layout.event_id,
-        hold_id=hold_id,
-        customer_id=customer_id,
-        seats=seats,
-        tickets=sum(line.quantity for line in lines) - seats,
-        created_at=created_at,
-        expires_at=expires_at,
-        extendable_until=extendable_until,
-        line_nos=list(range(len(lines))),
-        seat_nos=[line.seat_no for line in lines],
-        section_ids=[line.section_id for line in lines],
-        tier_ids=[line.tier_id for line in lines],
-        quantities=[line.quantity for line in lines],
-        prices=[line.price for line in lines],
-    )
-    return Hold(
-        hold_id, customer_id, "ACTIVE", 1, expires_at, extendable_until, layout, tuple(lines)
-    )
-
-
 async def find_holds(
     session: Session,
     layouts: Layouts,
@@ -188,6 +146,11 @@ async def find_holds(
             )
         )
     return holds
+
+
+async def count_active(session: Session, organizer_id: UUID | None) -> Record:
+    """How many `holds` are active, with how many `places`; of one organizer's events, if given."""
+    return await session.one(_COUNT_ACTIVE, organizer_id=organizer_id)
 
 
 async def find_lines(session: Session, hold: HoldState) -> list[Line]:

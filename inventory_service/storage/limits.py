@@ -8,22 +8,11 @@ from uuid import UUID
 
 from chassis.database import Session
 
-# Of two at once the second waits for the first, and its condition is judged on what that left.
-# The first row of a person is within the limit because the caller looked at the count itself.
 _COUNT = """
 INSERT INTO customer_quota (event_id, customer_id, seats)
 VALUES (:event_id, :customer_id, :count)
     ON CONFLICT (event_id, customer_id) DO UPDATE
    SET seats = customer_quota.seats + excluded.seats
- WHERE customer_quota.seats + excluded.seats <= :most
-"""
-
-_COUNTED = """
-SELECT coalesce((SELECT seats FROM customer_quota
-                  WHERE event_id = :event_id AND customer_id = :customer_id), 0) AS counted,
-       ARRAY(SELECT hold_id FROM hold
-              WHERE customer_id = :customer_id AND event_id = :event_id AND status = 'ACTIVE'
-                AND expires_at <= statement_timestamp()) AS due
 """
 
 _UNCOUNT = """
@@ -38,15 +27,6 @@ WITH back AS MATERIALIZED (
 )
 UPDATE customer_quota AS quota SET seats = quota.seats - back.n FROM back
  WHERE quota.event_id = back.event_id AND quota.customer_id = back.customer_id
-"""
-
-# A slot is free once its time has passed. As above, the condition is judged after the wait.
-_TAKE_SLOT = """
-INSERT INTO live_hold (customer_id, slot, event_id, hold_id, expires_at)
-VALUES (:customer_id, :slot, :event_id, :hold_id, :expires_at)
-    ON CONFLICT (customer_id, slot) DO UPDATE
-   SET event_id = excluded.event_id, hold_id = excluded.hold_id, expires_at = excluded.expires_at
- WHERE live_hold.expires_at <= clock_timestamp()
 """
 
 _FREE_SLOTS = """
@@ -67,30 +47,10 @@ UPDATE live_hold SET expires_at = :expires_at
  WHERE customer_id = :customer_id AND hold_id = :hold_id
 """
 
-_SLOTS = (1, 2)
 
-_NO_LIMIT = 2**31 - 1
-
-
-async def count_places(
-    session: Session, event_id: UUID, customer_id: UUID, count: int, *, most: int | None
-) -> bool:
-    """Counts places for a person, unless they would have more than `most` (None: no limit)."""
-    most = _NO_LIMIT if most is None else most
-    if count > most:
-        return False
-    counted = await session.execute(
-        _COUNT, event_id=event_id, customer_id=customer_id, count=count, most=most
-    )
-    return counted.rowcount == 1
-
-
-async def counted_places(
-    session: Session, event_id: UUID, customer_id: UUID
-) -> tuple[int, list[UUID]]:
-    """How many places a person has, and the person's due holds among them."""
-    row = await session.one(_COUNTED, event_id=event_id, customer_id=customer_id)
-    return row.counted, row.due
+def count_places(session: Session, event_id: UUID, customer_id: UUID, count: int) -> None:
+    """Counts places for a person who has paid for them, whatever the limit."""
+    session.defer(_COUNT, event_id=event_id, customer_id=customer_id, count=count)
 
 
 def uncount_places(session: Session, given_back: Sequence[tuple[UUID, UUID | None, int]]) -> None:
@@ -102,24 +62,6 @@ def uncount_places(session: Session, given_back: Sequence[tuple[UUID, UUID | Non
             customer_ids=[customer_id for _event_id, customer_id, _count in given_back],
             counts=[count for _event_id, _customer_id, count in given_back],
         )
-
-
-async def take_slot(
-    session: Session, customer_id: UUID, event_id: UUID, hold_id: UUID, expires_at: datetime
-) -> bool:
-    """Makes the hold one of the person's two live ones; False where they have two."""
-    for slot in _SLOTS:
-        taken = await session.execute(
-            _TAKE_SLOT,
-            customer_id=customer_id,
-            slot=slot,
-            event_id=event_id,
-            hold_id=hold_id,
-            expires_at=expires_at,
-        )
-        if taken.rowcount:
-            return True
-    return False
 
 
 def free_slots(session: Session, live: Sequence[tuple[UUID, UUID]]) -> None:

@@ -30,6 +30,17 @@ UPDATE pool SET held = held + taken.n * CAST(:to_held AS integer),
 RETURNING pool.section_id, capacity - held - reserved - sold AS free, version, capacity
 """
 
+_LOCK_POOL = """
+SELECT section_id, capacity, held + reserved + sold AS taken FROM pool
+ WHERE event_id = :event_id AND section_id = :section_id FOR UPDATE
+"""
+
+_RESIZE = """
+UPDATE pool SET capacity = :capacity, version = version + 1
+ WHERE event_id = :event_id AND section_id = :section_id AND held + reserved + sold <= :capacity
+RETURNING capacity - held - reserved - sold AS free, version
+"""
+
 # In one snapshot, as with the seats.
 _POOLS = """
 SELECT coalesce(jsonb_object_agg(section_id, capacity - held - reserved - sold), '{}') AS free,
@@ -64,6 +75,18 @@ async def claim_pools(
         to_held=int(status == "HELD"),
     )
     return claimed if len(claimed) == len(taken) else ()
+
+
+async def lock_pool(session: Session, event_id: UUID, section_id: UUID) -> Record | None:
+    """Locks a pool: its `capacity`, and how much of it is `taken`."""
+    return await session.first(_LOCK_POOL, event_id=event_id, section_id=section_id)
+
+
+async def resize(
+    session: Session, event_id: UUID, section_id: UUID, capacity: int
+) -> Record | None:
+    """Makes a pool so large; None where more of it is taken."""
+    return await session.first(_RESIZE, event_id=event_id, section_id=section_id, capacity=capacity)
 
 
 async def free_in_pools(session: Session, event_id: UUID) -> tuple[dict[UUID, int], list[UUID]]:

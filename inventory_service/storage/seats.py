@@ -10,7 +10,6 @@ from chassis.database import Session
 from inventory_service.domain import (
     SEATS_OF,
     Move,
-    Section,
 )
 
 # All or nothing, in one statement. `free` locks the asked seats that are free, in the order of
@@ -37,14 +36,6 @@ SELECT :event_id, seat_no, version, 'AVAILABLE', :status, :hold_id FROM taken
 RETURNING seat_no, version
 """
 
-# Free seats that nobody is claiming at this moment; never waits.
-_LOCK_FREE = """
-SELECT seat_no FROM seat
- WHERE event_id = :event_id AND seat_no = ANY(CAST(:seat_nos AS integer[]))
-   AND status = 'AVAILABLE'
- ORDER BY seat_no FOR UPDATE SKIP LOCKED
-"""
-
 # After a refusal, in one snapshot: who has the seats, and is that hold due? An expiry moves a seat
 # from the one to the other in one commit, so there is no moment at which it is neither.
 _TAKEN = """
@@ -55,18 +46,6 @@ SELECT seat.seat_no, hold.hold_id AS due
  WHERE seat.event_id = :event_id AND seat_no = ANY(CAST(:seat_nos AS integer[]))
    AND seat.status <> 'AVAILABLE'
  ORDER BY seat_no
-"""
-
-# Both in one snapshot, for the same reason.
-_FREE = """
-SELECT coalesce(array_agg(seat_no), '{}') AS free,
-       ARRAY(SELECT hold_id FROM hold
-              WHERE event_id = :event_id AND status = 'ACTIVE'
-                AND expires_at <= statement_timestamp() AND seats > 0
-              ORDER BY expires_at LIMIT :limit) AS due
-  FROM seat JOIN unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[])) AS span (a, b)
-    ON seat_no BETWEEN a AND b
- WHERE event_id = :event_id AND status = 'AVAILABLE'
 """
 
 # How many due holds one request expires in one go.
@@ -95,32 +74,12 @@ async def claim_seats(
     return claimed if len(claimed) == len(seat_nos) else ()
 
 
-async def lock_free_seats(session: Session, event_id: UUID, seat_nos: Sequence[int]) -> set[int]:
-    """Locks those of the seats that are free and that nobody else is at; returns them."""
-    rows = await session.all(_LOCK_FREE, event_id=event_id, seat_nos=list(seat_nos))
-    return {row.seat_no for row in rows}
-
-
 async def taken_seats(
     session: Session, event_id: UUID, seat_nos: Sequence[int]
 ) -> Mapping[int, UUID | None]:
     """Those of the seats that are not free, each with the due hold that has it, if one has."""
     rows = await session.all(_TAKEN, event_id=event_id, seat_nos=list(seat_nos))
     return {row.seat_no: row.due for row in rows}
-
-
-async def free_seats(
-    session: Session, event_id: UUID, sections: Sequence[Section]
-) -> tuple[set[int], list[UUID]]:
-    """The free seats of some sections, and due holds of the event that have seats."""
-    row = await session.one(
-        _FREE,
-        event_id=event_id,
-        firsts=[section.rows[0].first for section in sections],
-        lasts=[section.rows[-1].first + len(section.rows[-1].numbers) - 1 for section in sections],
-        limit=DUE_LIMIT,
-    )
-    return set(row.free), row.due
 
 
 # The holds' rows are locked, and a held seat changes under its hold's lock alone: what is found

@@ -30,7 +30,7 @@ from inventory_service.domain import (
     spread,
     step,
 )
-from inventory_service.seating import best_runs, choose, free_mask
+from inventory_service.seating import choose, free_mask
 
 
 def hall(rows: int = 4, seats: int = 10) -> list[Row]:
@@ -52,8 +52,9 @@ ALL = set(range(40))
 
 
 def best(free: set[int], quantity: int) -> range | None:
-    runs = best_runs(hall(), free, STAGE, quantity)
-    return runs[0] if runs else None
+    section = Section(UUID(int=1), "Hall", UUID(int=2), hall(), 40)
+    layout = Layout(uuid4(), "NPR", 10, STAGE, {}, [section])
+    return choose(layout, free_mask(layout, free), quantity)
 
 
 def test_the_middle_of_the_front_row_is_best() -> None:
@@ -179,7 +180,7 @@ def test_what_is_chosen_is_what_an_exhaustive_search_finds_best(
 
 def test_an_aisle_parts_a_row() -> None:
     layout = theatre(gaps=[5])
-    assert [(b.first, b.end) for b in layout.blocks if b.first < 10] == [(0, 5), (5, 10)]
+    assert [(b.first, b.end) for b in layout.parts if b.first < 10] == [(0, 5), (5, 10)]
     assert choose(layout, free_mask(layout, range(10)), 6) is None
     assert choose(layout, free_mask(layout, {3, 4, 5, 6}), 2) == range(3, 5)
 
@@ -190,7 +191,7 @@ def test_a_row_bent_or_wide_is_still_one_row() -> None:
         Row("A", 0, list(map(str, range(30))), xs, [5 - 0.01 * (n - 15) ** 2 for n in range(30)])
     ]
     bent = Layout(uuid4(), "NPR", 10, (9, 0), {}, [Section(uuid4(), "A", uuid4(), rows, 30)])
-    assert [(b.first, b.end) for b in bent.blocks] == [(0, 30)]
+    assert [(b.first, b.end) for b in bent.parts] == [(0, 30)]
     same = [Row("A", 0, ["1", "2", "3"], [0.0] * 3, [0.0] * 3)]  # coordinates nobody gave
     flat = Layout(uuid4(), "NPR", 10, (0, 0), {}, [Section(uuid4(), "A", uuid4(), same, 3)])
     assert choose(flat, b"\1\1\1", 3) == range(3)
@@ -209,37 +210,6 @@ def test_nobody_is_seated_in_two_rows_or_in_what_they_did_not_ask_for() -> None:
     assert choose(layout, free_mask(layout, range(40)), 2, BOXES) is None
     assert choose(layout, free_mask(layout, range(52)), 6, None, LEFT) == range(40, 46)
     assert choose(layout, free_mask(layout, range(52)), 1, STALLS, LEFT) is None
-
-
-# --- ranking the runs of rows ------------------------------------------------------------------
-
-free_sets = st.sets(st.integers(0, 39))
-
-
-@given(free_sets, st.integers(1, 10), st.integers(1, 5))
-def test_the_runs_found_are_those_an_exhaustive_search_ranks_first(
-    free: set[int], quantity: int, limit: int
-) -> None:
-    def rank(first: int) -> tuple[int, float, int]:
-        row, at = divmod(first, 10)
-        left = [n for n in range(at) if not set(range(row * 10 + n, first)) - free]
-        end = at + quantity
-        right = [
-            n for n in range(end, 10) if not set(range(row * 10 + end, row * 10 + n + 1)) - free
-        ]
-        middle = at + (quantity - 1) / 2
-        distance = ((middle - STAGE[0]) ** 2 + (10 + 10 * row) ** 2) ** 0.5
-        return (len(left) == 1) + (len(right) == 1), round(distance, 9), first
-
-    possible = [
-        first
-        for first in range(40)
-        if first % 10 + quantity <= 10 and set(range(first, first + quantity)) <= free
-    ]
-    expected = sorted(map(rank, possible))[:limit]
-    found = best_runs(hall(), free, STAGE, quantity, limit)
-    assert [rank(run[0]) for run in found] == expected
-    assert all(len(run) == quantity for run in found)
 
 
 @given(st.lists(st.integers(0, 20), max_size=6), st.integers(1, 60))

@@ -21,6 +21,7 @@ from parterre.messages.v1 import messages_pb2
 from chassis.consumer import Consumer, Received
 from chassis.database import Database, DatabaseError, is_transient
 from chassis.errors import RemoteError
+from chassis.identity import Role
 from chassis.ids import uuid7
 from inventory_service.domain import HoldTerms
 from tests.component.conftest import Caller
@@ -57,6 +58,18 @@ SELECT 'seat and hold disagree', seat_no::text
  USING (event_id, seat_no, hold_id, status)
  WHERE claimed IS NULL OR stands IS NULL
 UNION ALL
+SELECT 'blocked in no block, or the other way round', seat_no::text
+  FROM (SELECT event_id, seat_no FROM seat WHERE status = 'BLOCKED') AS kept
+  FULL JOIN block_seat USING (event_id, seat_no)
+ WHERE kept IS NULL OR block_seat IS NULL
+UNION ALL
+SELECT 'capacity', event_id::text FROM event
+ WHERE organizer_id IS NOT NULL AND capacity <> (
+    SELECT sum(capacity) FROM section WHERE section.event_id = event.event_id)
+UNION ALL
+SELECT 'capacity of a pool', pool.section_id::text FROM pool JOIN section USING (section_id)
+ WHERE pool.capacity <> section.capacity OR held + reserved + sold > pool.capacity
+UNION ALL
 SELECT 'quota', customer_id::text FROM customer_quota WHERE seats <> (
     SELECT coalesce(sum(hold.seats + tickets), 0) FROM hold
      WHERE hold.event_id = customer_quota.event_id
@@ -84,7 +97,7 @@ SELECT 'end of journal', seat.seat_no::text FROM seat
  WHERE (seat.version > 0 AND seat_journal.version IS NULL)
     OR (seat.version = 0 AND seat.status <> 'AVAILABLE')
     OR seat_journal.to_status <> seat.status
-    OR (seat.hold_id IS NOT NULL AND seat.hold_id <> seat_journal.hold_id)
+    OR (seat.hold_id IS NOT NULL AND seat.hold_id IS DISTINCT FROM seat_journal.hold_id)
 """
 
 
@@ -175,9 +188,11 @@ class Box:
         await self.tell(event.message)
         return event
 
-    async def call(self, person: str, method: str, request: Message) -> Any:
+    async def call(
+        self, person: str, method: str, request: Message, role: Role = Role.CUSTOMER
+    ) -> Any:
         self._turn += 1
-        return await self.callers[self._turn % 2].as_person(person, method, request)
+        return await self.callers[self._turn % 2].as_person(person, method, request, role)
 
     async def hold(
         self,

@@ -1,0 +1,171 @@
+"""The RPCs of organizers, a part of the gRPC servicer."""
+
+from __future__ import annotations
+
+import base64
+from binascii import Error as NotBase64
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+import grpc
+from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+
+from chassis.context import caller
+from chassis.database import Database, Session
+from chassis.identity import Role
+from chassis.ids import parse_uuid
+from inventory_service.domain import (
+    Block,
+    DueHoldsInTheWayError,
+    InvalidCursorError,
+    InventoryError,
+    Person,
+)
+from inventory_service.handlers import organizing
+from inventory_service.handlers.expiring import expire_holds
+from inventory_service.storage.events import Layouts
+
+T = TypeVar("T")
+
+_PAGE = 20
+_MAX_PAGE = 100
+# How often something is tried while due holds are in its way: each time up to a hundred expire.
+_TRIES = 12
+
+Call = grpc.aio.ServicerContext[Any, Any]
+
+
+class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
+    """What organizers and admins may do."""
+
+    _database: Database
+    _layouts: Layouts
+
+    async def BlockSeats(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.BlockSeatsRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.BlockSeatsResponse:
+        person, event_id = _person(), parse_uuid(request.event_id)
+        block = await self._past_due_holds(
+            event_id,
+            lambda session: organizing.block_seats(
+                session,
+                self._layouts,
+                person,
+                event_id,
+                seat_ids=request.seat_ids,
+                note=request.note,
+            ),
+        )
+        return inventory_pb2.BlockSeatsResponse(block=_block(block))
+
+    async def UnblockSeats(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.UnblockSeatsRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.UnblockSeatsResponse:
+        person, event_id = _person(), parse_uuid(request.event_id)
+        await self._database.run(
+            lambda session: organizing.unblock_seats(
+                session, self._layouts, person, event_id, request.seat_ids
+            )
+        )
+        return inventory_pb2.UnblockSeatsResponse()
+
+    async def ListBlocks(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.ListBlocksRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.ListBlocksResponse:
+        limit = max(1, min(request.limit or _PAGE, _MAX_PAGE))
+        async with self._database.transaction() as session:
+            found = await organizing.list_blocks(
+                session,
+                _person(),
+                parse_uuid(request.event_id),
+                before=after_cursor(request.cursor),
+                limit=limit + 1,
+            )
+        page = found[:limit]
+        return inventory_pb2.ListBlocksResponse(
+            blocks=map(_block, page),
+            next_cursor=cursor(page[-1].id) if len(found) > limit else "",
+        )
+
+    async def SetCapacity(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.SetCapacityRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.SetCapacityResponse:
+        person, event_id = _person(), parse_uuid(request.event_id)
+        capacity = await self._past_due_holds(
+            event_id,
+            lambda session: organizing.set_capacity(
+                session, person, event_id, parse_uuid(request.section_id), request.capacity
+            ),
+        )
+        return inventory_pb2.SetCapacityResponse(event_capacity=capacity)
+
+    async def CountHolds(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.CountHoldsRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.CountHoldsResponse:
+        async with self._database.transaction() as session:
+            counted = await organizing.count_holds(session, _person(), own_only=request.own_only)
+        return inventory_pb2.CountHoldsResponse(holds=counted.holds, places=counted.places)
+
+    async def _past_due_holds(
+        self, event_id: UUID | None, work: Callable[[Session], Awaitable[T]]
+    ) -> T:
+        """Runs `work`, and expires due holds that are in its way before it is refused for them."""
+        refusal: InventoryError | None = None
+        for _ in range(_TRIES):
+            try:
+                return await self._database.run(work)
+            except DueHoldsInTheWayError as error:
+                refusal = error.refusal
+                if event_id and error.due:
+                    await self._database.run(
+                        partial(expire_holds, event_id=event_id, hold_ids=error.due)
+                    )
+        assert refusal is not None  # noqa: S101 - narrows the type; the loop ends no other way
+        raise refusal
+
+
+def _person() -> Person:
+    identity = caller()
+    return Person(UUID(identity.subject), identity.role is Role.ADMIN)
+
+
+def cursor(id: UUID) -> str:
+    """Where the next page begins, after `id`."""
+    return base64.urlsafe_b64encode(id.bytes).rstrip(b"=").decode()
+
+
+def after_cursor(cursor: str) -> UUID | None:
+    """What a cursor says; None: the first page.
+
+    Raises:
+        InvalidCursorError: we gave no such cursor.
+    """
+    if not cursor:
+        return None
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (NotBase64, ValueError) as error:
+        raise InvalidCursorError("Not a cursor of ours.", cursor="Not one of ours.") from error
+
+
+def _block(block: Block) -> inventory_pb2.Block:
+    shown = inventory_pb2.Block(
+        id=str(block.id),
+        seat_ids=map(str, block.seat_nos),
+        note=block.note,
+        created_by=str(block.created_by),
+    )
+    shown.created_at.FromDatetime(block.created_at)
+    return shown
