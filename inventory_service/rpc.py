@@ -102,6 +102,28 @@ class InventoryServicer(OrganizerServicer):
             self._maps[layout.event_id] = seat_map
         return seat_map
 
+    async def GetSeatStates(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.GetSeatStatesRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.GetSeatStatesResponse:
+        async with self._database.transaction() as session:
+            layout = await events.find_open_layout(
+                session, self._layouts, parse_uuid(request.event_id)
+            )
+            known = request.known_version
+            if known and known == await availability.version(session, layout.event_id):
+                return inventory_pb2.GetSeatStatesResponse(unchanged=True)
+            now = await availability.seat_states(session, layout.event_id)
+        reply = inventory_pb2.GetSeatStatesResponse(
+            states=now.states, versions=now.versions, version=int(now.version)
+        )
+        for section_id, free, version, capacity in now.pools:
+            reply.pools.add(
+                section_id=section_id, available=free, version=version, capacity=capacity
+            )
+        return reply
+
     async def GetAvailability(  # noqa: N802 - the proto's name
         self,
         request: inventory_pb2.GetAvailabilityRequest,
