@@ -35,6 +35,7 @@ from gateway.routes.reviews import REVIEWS
 from gateway.routes.sales import SALES
 from gateway.routes.seats import SEATS, no_snapshots
 from gateway.routes.tickets import TICKETS
+from gateway.routes.venues import VENUES
 from gateway.routing import Routes
 from gateway.services import Services
 from gateway.settings import Settings
@@ -94,6 +95,7 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         WELL_KNOWN,
         IDENTITY,
         ADMINISTRATION,
+        VENUES,
         CATALOG,
         MEDIA,
         REVIEWS,

@@ -89,22 +89,28 @@ def _percent(value: Any) -> Decimal:
     raise PydanticCustomError("percent", "Must be 0 to 100, with at most two decimals")
 
 
-def _seat_numbers(value: Any) -> list[str]:
-    """A row's seats as printed: a whole number of them, or each by name."""
+def _seat_numbers(value: Any) -> int | list[str]:
+    """A row's places as printed: a whole number of them, or each by name, empty where a gap is."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_SEATS_IN_ROW:
-        return [str(number) for number in range(1, value + 1)]
+        return value
     if (
         isinstance(value, list)
         and 1 <= len(value) <= _MAX_SEATS_IN_ROW
         and all(
-            isinstance(number, str) and 1 <= len(number) <= 10 and not _CONTROL.search(number)
+            isinstance(number, str) and len(number) <= 10 and not _CONTROL.search(number)
             for number in value
         )
     ):
         return value
     raise PydanticCustomError(
-        "seats", "Must be a number from 1 to 500, or a list of 1 to 500 texts of 1-10 characters"
+        "seats",
+        "Must be a number from 1 to 500, or a list of 1 to 500 texts of up to 10 characters",
     )
+
+
+def _absent() -> Any:
+    """Stands for what a change does not say; what it says is in `model_fields_set`."""
+    return None
 
 
 def _reason_not_found(reason: str, pattern: re.Pattern[str]) -> Any:
@@ -185,7 +191,7 @@ Percent = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100}),
 ]
 SeatNumbers = Annotated[
-    list[str],
+    int | list[str],
     BeforeValidator(_seat_numbers),
     WithJsonSchema(
         {
@@ -193,7 +199,7 @@ SeatNumbers = Annotated[
                 {"type": "integer", "minimum": 1, "maximum": _MAX_SEATS_IN_ROW},
                 {
                     "type": "array",
-                    "items": {"type": "string", "minLength": 1, "maxLength": 10},
+                    "items": {"type": "string", "maxLength": 10},
                     "minItems": 1,
                     "maxItems": _MAX_SEATS_IN_ROW,
                 },
@@ -207,6 +213,7 @@ PaymentToken = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,200}$")
 UserId = Annotated[str, _reason_not_found("USER_NOT_FOUND", _UUID)]
 SessionId = Annotated[str, _reason_not_found("SESSION_NOT_FOUND", _UUID)]
 EventId = Annotated[str, _reason_not_found("EVENT_NOT_FOUND", _UUID)]
+SectionId = Annotated[str, _reason_not_found("SECTION_NOT_FOUND", _UUID)]
 VenueId = Annotated[str, _reason_not_found("VENUE_NOT_FOUND", _UUID)]
 ImageId = Annotated[str, _reason_not_found("IMAGE_NOT_FOUND", _UUID)]
 HoldId = Annotated[str, _reason_not_found("HOLD_NOT_FOUND", _UUID)]
@@ -295,8 +302,15 @@ class AccountChange(Input):
 # --- catalog -----------------------------------------------------------------------------------
 
 
+class Point(Input):
+    """A place in the organizer's own units."""
+
+    x: Coordinate
+    y: Coordinate
+
+
 class NewVenue(Input):
-    """A hall."""
+    """A hall; `focal` is where its stage is, absent: in front of the first row."""
 
     name: Name = Field(examples=["Rastriya Naach Ghar"])
     address: Name = Field(examples=["Jamal"])
@@ -305,24 +319,38 @@ class NewVenue(Input):
     timezone: Zone
     capacity: int | None = Field(default=None, strict=True, ge=1, le=1_000_000)
     amenities: list[Short] = Field(default=[], max_length=50)
+    focal: Point | None = None
 
 
-class Point(Input):
-    """A place in the organizer's own units."""
+class VenueChange(Input):
+    """What to change of a venue; a capacity of null is what its sections add up to."""
 
-    x: Coordinate
-    y: Coordinate
+    name: Name = Field(default_factory=_absent, examples=["Rastriya Naach Ghar"])
+    address: Name = Field(default_factory=_absent, examples=["Jamal"])
+    city: Short = Field(default_factory=_absent, examples=["Kathmandu"])
+    country: Country = Field(default_factory=_absent, examples=["NP"])
+    timezone: Zone = Field(default_factory=_absent)
+    capacity: int | None = Field(default_factory=_absent, strict=True, ge=1, le=1_000_000)
+    amenities: list[Short] = Field(default_factory=_absent, max_length=50)
+    focal: Point = Field(default_factory=_absent)
+
+
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=10),
+    AfterValidator(_plain),
+]
 
 
 class NewRow(Input):
-    """A row of seats, side by side: how many, or their numbers."""
+    """A row of places, side by side: each by name, empty where a gap is; or how many, and how they
+    count. FORWARD, BACKWARD, ODD and EVEN count from `start`; what is `missing` leaves a gap."""
 
-    label: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=10),
-        AfterValidator(_plain),
-    ] = Field(examples=["A"])
+    label: Label = Field(examples=["A"])
     seats: SeatNumbers = Field(examples=[20])
+    numbering: Literal["FORWARD", "BACKWARD", "ODD", "EVEN"] | None = None
+    start: int | None = Field(default=None, strict=True, ge=0, le=10_000)
+    missing: list[Label] = Field(default=[], max_length=_MAX_SEATS_IN_ROW, examples=[["13"]])
 
 
 class SeatedSection(Input):
@@ -343,6 +371,18 @@ class StandingSection(Input):
     kind: Literal["STANDING"]
     name: Short = Field(examples=["Floor"])
     capacity: int = Field(strict=True, ge=1, le=200_000, examples=[350])
+
+
+class SectionChange(Input):
+    """What to change of a section: where it is seated its rows and drawing, else its room."""
+
+    name: Short = Field(default_factory=_absent, examples=["Stalls"])
+    rows: list[NewRow] = Field(default_factory=_absent, min_length=1, max_length=500)
+    origin: Point = Field(default_factory=_absent)
+    row_spacing: Spacing = Field(default_factory=_absent)
+    seat_spacing: Spacing = Field(default_factory=_absent)
+    curve: Coordinate = Field(default_factory=_absent)
+    capacity: int = Field(default_factory=_absent, strict=True, ge=1, le=200_000)
 
 
 NewSection = Annotated[SeatedSection | StandingSection, Field(discriminator="kind")]
@@ -384,6 +424,34 @@ class NewEvent(Input):
     refund_policy: RefundTerms = RefundTerms()
     tax_percent: Percent = Decimal(0)
     terms: Prose = ""
+
+
+class ChangedTier(NewTier):
+    """A tier as it shall be; with the id of one that is there already, else another one."""
+
+    id: Id | None = None
+
+
+class EventChange(Input):
+    """What to change of an event; null takes away what may be missing."""
+
+    title: Name = Field(default_factory=_absent, examples=["The Tempest"])
+    description: Prose = Field(default_factory=_absent)
+    category: Category = Field(default_factory=_absent, examples=["THEATRE"])
+    venue_id: Id | None = Field(default_factory=_absent)
+    location: Name | None = Field(default_factory=_absent)
+    starts_at: Time = Field(default_factory=_absent, examples=["2027-03-01T13:15:00Z"])
+    ends_at: Time = Field(default_factory=_absent, examples=["2027-03-01T16:15:00Z"])
+    doors_at: Time | None = Field(default_factory=_absent)
+    timezone: Zone | None = Field(default_factory=_absent)
+    currency: Currency = Field(default_factory=_absent, examples=["NPR"])
+    tiers: list[ChangedTier] = Field(default_factory=_absent, min_length=1, max_length=100)
+    max_per_customer: int = Field(default_factory=_absent, strict=True, ge=1, le=100)
+    sales_from: Time | None = Field(default_factory=_absent)
+    sales_to: Time | None = Field(default_factory=_absent)
+    refund_policy: RefundTerms = Field(default_factory=_absent)
+    tax_percent: Percent = Field(default_factory=_absent)
+    terms: Prose = Field(default_factory=_absent)
 
 
 class Cancellation(Input):
@@ -567,7 +635,9 @@ class AuditQuery(PageQuery):
 class EventQuery(PageQuery):
     """Which events."""
 
-    q: Name | None = None
+    q: Name | None = Field(
+        default=None, description="Words, or their beginnings, of title, place or description"
+    )
     category: Category | None = None
     city: Short | None = None
     from_: Time | None = Field(default=None, alias="from", description="Starts at or after")
@@ -576,7 +646,9 @@ class EventQuery(PageQuery):
     max_price: int | None = Field(default=None, ge=0, le=10**12, description="Minor units")
     status: Literal["PUBLISHED", "CANCELLED", "COMPLETED"] | None = None
     organizer_id: Id | None = None
-    sort: Literal["starts_at", "-starts_at", "price", "-price"] = "starts_at"
+    sort: Literal["starts_at", "-starts_at", "price", "-price", "popularity", "relevance"] = Field(
+        default="starts_at", description="Most sold first; best match for `q` first"
+    )
 
 
 class OwnEventQuery(PageQuery):

@@ -7,7 +7,7 @@ as they are.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Generic, Literal, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -195,10 +195,12 @@ class Layout(TypedDict):
 
 
 class Row(TypedDict):
-    """A row of seats, as printed."""
+    """A row of places, as printed, empty where a gap is; `xs` and `ys` are of each."""
 
     label: str
     seats: list[str]
+    xs: list[float]
+    ys: list[float]
 
 
 class Section(TypedDict):
@@ -224,6 +226,7 @@ class Venue(TypedDict):
     timezone: str
     capacity: int
     amenities: list[str]
+    focal: Position | None
     sections: list[Section]
     created_at: str
 
@@ -239,7 +242,7 @@ class Tier(TypedDict):
 
 
 # `from` is no name in Python.
-Sales = TypedDict("Sales", {"open": bool | None, "from": str | None, "to": str})
+Sales = TypedDict("Sales", {"open": bool, "from": str | None, "to": str})
 
 
 class Availability(TypedDict):
@@ -287,7 +290,7 @@ class Review(TypedDict):
 
 
 class Event(TypedDict):
-    """An event; `sales.open` and `availability` are null while nobody can tell."""
+    """An event; `availability`, told a few seconds late, is null until it is published."""
 
     id: str
     organizer_id: str
@@ -315,9 +318,6 @@ class Event(TypedDict):
     created_at: str
 
 
-Availabilities = Mapping[str, inventory_pb2.GetAvailabilityResponse.Availability]
-
-
 def section(part: catalog_pb2.Section) -> Section:
     """A part of a hall."""
     seated = part.kind == "SEATED"
@@ -326,7 +326,15 @@ def section(part: catalog_pb2.Section) -> Section:
         "name": part.name,
         "kind": part.kind,
         "capacity": part.capacity,
-        "rows": [{"label": row.label, "seats": list(row.seats)} for row in part.rows]
+        "rows": [
+            {
+                "label": row.label,
+                "seats": list(row.seats),
+                "xs": list(row.xs),
+                "ys": list(row.ys),
+            }
+            for row in part.rows
+        ]
         if seated
         else None,
         "layout": {
@@ -354,6 +362,7 @@ def venue(hall: catalog_pb2.Venue) -> Venue:
         if hall.HasField("capacity")
         else sum(part.capacity for part in hall.sections),
         "amenities": list(hall.amenities),
+        "focal": {"x": hall.focal.x, "y": hall.focal.y} if hall.HasField("focal") else None,
         "sections": [section(part) for part in hall.sections],
         "created_at": time(hall.created_at),
     }
@@ -384,10 +393,9 @@ def review(it: catalog_pb2.Review) -> Review:
     }
 
 
-def event(it: catalog_pb2.Event, available: Availabilities | None) -> Event:
-    """An event with what inventory knows of it; `available` is None where it did not answer."""
-    draft = it.draft
-    left = available.get(it.id) if available is not None else None
+def event(it: catalog_pb2.Event) -> Event:
+    """An event."""
+    draft, left = it.draft, it.availability
     return {
         "id": it.id,
         "organizer_id": it.organizer_id,
@@ -414,11 +422,13 @@ def event(it: catalog_pb2.Event, available: Availabilities | None) -> Event:
         ],
         "max_per_customer": draft.max_per_customer,
         "sales": {
-            "open": None if available is None else left is not None and left.sales_open,
+            "open": left.sales_open,
             "from": time(draft.sales_from) if draft.HasField("sales_from") else None,
             "to": time(draft.sales_to if draft.HasField("sales_to") else draft.starts_at),
         },
-        "availability": {"available": left.available, "capacity": left.capacity} if left else None,
+        "availability": {"available": left.available, "capacity": left.capacity}
+        if it.HasField("availability")
+        else None,
         "refund_policy": {
             "until_hours_before": draft.refund_policy.until_hours_before,
             "percent": draft.refund_policy.percent,
@@ -427,7 +437,9 @@ def event(it: catalog_pb2.Event, available: Availabilities | None) -> Event:
         "terms": draft.terms,
         "cancel_reason": it.cancel_reason or None,
         "images": [image(picture) for picture in it.images],
-        "rating": None,
+        "rating": {"average": it.rating.average_hundredths / 100, "count": it.rating.count}
+        if it.HasField("rating")
+        else None,
         "created_at": time(it.created_at),
     }
 
@@ -590,7 +602,6 @@ class Quote(Price):
     """What a hold would cost."""
 
     lines: list[Line]
-    ends_at: str | None
 
 
 class BookedEvent(TypedDict):
@@ -600,6 +611,7 @@ class BookedEvent(TypedDict):
     title: str
     place: str
     starts_at: str
+    ends_at: str | None
     timezone: str
 
 
@@ -630,9 +642,7 @@ class Attendee(TypedDict):
 
 
 class Booking(TypedDict):
-    coupon_code: str | None
     """A booking; `payment` is null where there is nothing to pay."""
-    refunded: Money
 
     id: str
     reference: str
@@ -641,7 +651,9 @@ class Booking(TypedDict):
     event: BookedEvent
     lines: list[Line]
     price: Price
+    coupon_code: str | None
     payment: BookingPayment | None
+    refunded: Money
     attendees: list[Attendee]
     hold_id: str
     created_at: str
@@ -654,7 +666,6 @@ class TimelineEntry(TypedDict):
     at: str
     state: str
     step: str
-    booking_reference: str
     outcome: str
     attempt: int
     detail: str | None
@@ -664,15 +675,8 @@ class AdmittedTicket(TypedDict):
     """A ticket, as the gate sees it."""
 
     id: str
+    booking_reference: str
     seat_id: str | None
-    admitted_at: str | None
-    gate: str | None
-
-
-class Ticket(AdmittedTicket):
-    """A ticket; `token` is what its QR code says."""
-
-    token: str
     section_id: str
     section: str
     row: str | None
@@ -682,6 +686,14 @@ class Ticket(AdmittedTicket):
     price: Money
     status: str
     attendee_name: str | None
+    admitted_at: str | None
+    gate: str | None
+
+
+class Ticket(AdmittedTicket):
+    """A ticket; `token` is what its QR code says."""
+
+    token: str
     qr_url: str
 
 
@@ -714,6 +726,15 @@ def price(costs: booking_pb2.Price) -> Price:
 
 
 def quote(reply: booking_pb2.QuoteBookingResponse) -> Quote:
+    """What a hold would cost."""
+    return {"lines": [line(each) for each in reply.lines], **price(reply.price)}
+
+
+def action(url: str) -> Action | None:
+    """Where to send the customer, if anywhere."""
+    return {"type": "REDIRECT", "url": url} if url else None
+
+
 def booked_event(it: booking_pb2.BookedEvent) -> BookedEvent:
     """The event as the booking knows it."""
     return {
@@ -726,18 +747,8 @@ def booked_event(it: booking_pb2.BookedEvent) -> BookedEvent:
     }
 
 
-    """What a hold would cost."""
-    return {"lines": [line(each) for each in reply.lines], **price(reply.price)}
-
-
-def action(url: str) -> Action | None:
-    """Where to send the customer, if anywhere."""
-    return {"type": "REDIRECT", "url": url} if url else None
-
-
 def booking(it: booking_pb2.Booking) -> Booking:
     """A booking."""
-        "coupon_code": it.coupon_code or None,
     payment = it.payment
     return {
         "id": it.id,
@@ -747,8 +758,8 @@ def booking(it: booking_pb2.Booking) -> Booking:
         "event": booked_event(it.event),
         "lines": [line(each) for each in it.lines],
         "price": price(it.price),
+        "coupon_code": it.coupon_code or None,
         "payment": {
-        "refunded": money(it.refunded_amount, it.price.currency),
             "id": payment.id,
             "status": payment.status,
             "method": payment.method,
@@ -758,6 +769,7 @@ def booking(it: booking_pb2.Booking) -> Booking:
         }
         if it.HasField("payment")
         else None,
+        "refunded": money(it.refunded_amount, it.price.currency),
         "attendees": [
             {"seat_id": who.seat_id or None, "name": who.name, "email": who.email or None}
             for who in it.attendees
@@ -772,25 +784,25 @@ def timeline_entry(entry: booking_pb2.TimelineEntry) -> TimelineEntry:
     """One step of the saga."""
     return {
         "at": time(entry.at),
-    """A ticket, with what its holder needs."""
-    return {**admitted_ticket(it), "token": it.token, "qr_url": qr_url}
-
-
-def admitted_ticket(it: booking_pb2.Ticket) -> AdmittedTicket:
         "state": entry.state,
         "step": entry.step,
         "outcome": entry.outcome,
         "attempt": entry.attempt,
-        "booking_reference": it.booking_reference,
         "detail": entry.detail or None,
     }
 
 
 def ticket(it: booking_pb2.Ticket, qr_url: str) -> Ticket:
+    """A ticket, with what its holder needs."""
+    return {**admitted_ticket(it), "token": it.token, "qr_url": qr_url}
+
+
+def admitted_ticket(it: booking_pb2.Ticket) -> AdmittedTicket:
     """A ticket; it is always for one."""
     place = line(it.line)
     return {
         "id": it.id,
+        "booking_reference": it.booking_reference,
         "seat_id": place["seat_id"],
         "section_id": place["section_id"],
         "section": place["section"],
@@ -814,6 +826,15 @@ def key_set(keys: Iterable[booking_pb2.ListTicketKeysResponse.TicketKey]) -> Key
                 "kty": "OKP",
                 "crv": "Ed25519",
                 "kid": key.key_id,
+                "x": base64.urlsafe_b64encode(key.public_key).rstrip(b"=").decode(),
+                "alg": "EdDSA",
+                "use": "sig",
+            }
+            for key in keys
+        ]
+    }
+
+
 # --- coupons, figures and the gate -------------------------------------------------------------
 
 
@@ -994,15 +1015,6 @@ def dashboard(
         "bookings": sold and dict(sold.bookings),
         "events": events and {"active": events.active, "total": events.total},
         "holds": held and {"holds": held.holds, "places": held.places},
-    }
-
-
-                "x": base64.urlsafe_b64encode(key.public_key).rstrip(b"=").decode(),
-                "alg": "EdDSA",
-                "use": "sig",
-            }
-            for key in keys
-        ]
     }
 
 

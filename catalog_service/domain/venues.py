@@ -305,7 +305,7 @@ def changed_venue(draft: VenueDraft, change: Mapping[str, Any]) -> VenueDraft:
 
 
 def changed_section(draft: SectionDraft, change: Mapping[str, Any]) -> SectionDraft:
-    """The section with some fields changed, every place where it then is.
+    """The section with some fields changed, of its layout too, and every place where it then is.
 
     Raises:
         InvalidSectionError: it can't be like that.
@@ -314,7 +314,8 @@ def changed_section(draft: SectionDraft, change: Mapping[str, Any]) -> SectionDr
         wrong = Findings()
         wrong.add("layout", "is for seats", when="layout" in change)
         wrong.refuse(InvalidSectionError, "This section can't be")
-    result = replace(draft, **change)
+    layout = replace(draft.layout, **change.get("layout", {}))
+    result = replace(draft, **{**change, "layout": layout})
     check_section(result)
     return replace(result, rows=placed(result.rows, result.layout))
 

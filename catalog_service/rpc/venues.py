@@ -138,7 +138,7 @@ def _section_change(request: catalog_pb2.UpdateSectionRequest) -> dict[str, Any]
     if request.rows:
         change["rows"] = _rows(request.rows)
     if request.HasField("layout"):
-        change["layout"] = _layout(request.layout)
+        change["layout"] = _layout_change(request.layout)
     if request.HasField("capacity"):
         change["capacity"] = request.capacity
     return change
@@ -150,7 +150,7 @@ def _section_draft(section: catalog_pb2.Section) -> SectionDraft:
         kind=section.kind,
         rows=_rows(section.rows),
         capacity=section.capacity,
-        layout=_layout(section.layout) if section.rows else Layout(),
+        layout=Layout(**_layout_change(section.layout)) if section.rows else Layout(),
     )
 
 
@@ -170,15 +170,8 @@ def _rows(rows: Iterable[catalog_pb2.Row]) -> Sequence[Row]:
     )
 
 
-def _layout(layout: catalog_pb2.SectionLayout) -> Layout:
-    default = Layout()
-    return Layout(
-        layout.origin_x,
-        layout.origin_y,
-        layout.row_spacing or default.row_spacing,
-        layout.seat_spacing or default.seat_spacing,
-        layout.curve,
-    )
+def _layout_change(layout: catalog_pb2.SectionLayout) -> dict[str, float]:
+    return {field.name: value for field, value in layout.ListFields()}
 
 
 def venue_message(venue: domain.Venue) -> catalog_pb2.Venue:

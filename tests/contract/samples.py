@@ -95,7 +95,7 @@ def section() -> catalog_pb2.Section:
         id=SECTION,
         name="Stalls",
         kind="SEATED",
-        rows=[catalog_pb2.Row(label="A", seats=["1", "2"])],
+        rows=[catalog_pb2.Row(label="A", seats=["1", "", "2"], xs=[-1, 0, 1], ys=[4, 4, 4])],
         capacity=2,
         layout=catalog_pb2.SectionLayout(origin_y=4, row_spacing=1, seat_spacing=1),
     )
@@ -120,6 +120,8 @@ def event() -> catalog_pb2.Event:
         ),
         tiers=[catalog_pb2.Tier(id=TIER, name="Stalls", price=150000, section_ids=[SECTION])],
         venue=venue(),
+        availability=catalog_pb2.Event.Availability(available=1, capacity=2, sales_open=True),
+        rating=catalog_pb2.Event.Rating(average_hundredths=437, count=19),
         capacity=2,
         version=7,
         created_at=at(),

@@ -32,6 +32,7 @@ ROUTES = [route for routes in routes_of(LOCAL) for route in routes.declared]
 IDS = {
     "event_id": samples.EVENT,
     "venue_id": samples.VENUE,
+    "section_id": samples.SECTION,
     "image_id": samples.IMAGE,
     "hold_id": samples.HOLD,
     "reference": samples.REFERENCE,
@@ -77,11 +78,15 @@ ADMIN GET /api/v1/admin/audit
 ANYONE GET /api/v1/venues
 ORGANIZER POST /api/v1/venues
 ANYONE GET /api/v1/venues/{venue_id}
+ORGANIZER PATCH /api/v1/venues/{venue_id}
 ORGANIZER POST /api/v1/venues/{venue_id}/sections
+ORGANIZER PATCH /api/v1/venues/{venue_id}/sections/{section_id}
 ANYONE GET /api/v1/events
 ORGANIZER GET /api/v1/organizer/events
 ORGANIZER POST /api/v1/events
 ANYONE GET /api/v1/events/{event_id}
+ORGANIZER PATCH /api/v1/events/{event_id}
+ORGANIZER DELETE /api/v1/events/{event_id}
 ORGANIZER POST /api/v1/events/{event_id}/publish
 ORGANIZER POST /api/v1/events/{event_id}/cancel
 ORGANIZER POST /api/v1/events/{event_id}/images

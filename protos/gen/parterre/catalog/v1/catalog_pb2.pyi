@@ -234,7 +234,9 @@ Global___Row: _TypeAlias = Row  # noqa: Y015
 
 @_typing.final
 class SectionLayout(_message.Message):
-    """How a seated section is drawn; units are the organizer's own."""
+    """How a seated section is drawn; units are the organizer's own. In requests, what is absent stays, or
+    is 0, 0, 1, 0.6 and 0.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -256,17 +258,36 @@ class SectionLayout(_message.Message):
     def __init__(
         self,
         *,
-        origin_x: _builtins.float = ...,
-        origin_y: _builtins.float = ...,
-        row_spacing: _builtins.float = ...,
-        seat_spacing: _builtins.float = ...,
-        curve: _builtins.float = ...,
+        origin_x: _builtins.float | None = ...,
+        origin_y: _builtins.float | None = ...,
+        row_spacing: _builtins.float | None = ...,
+        seat_spacing: _builtins.float | None = ...,
+        curve: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_curve", b"_curve", "_origin_x", b"_origin_x", "_origin_y", b"_origin_y", "_row_spacing", b"_row_spacing", "_seat_spacing", b"_seat_spacing", "curve", b"curve", "origin_x", b"origin_x", "origin_y", b"origin_y", "row_spacing", b"row_spacing", "seat_spacing", b"seat_spacing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["curve", b"curve", "origin_x", b"origin_x", "origin_y", b"origin_y", "row_spacing", b"row_spacing", "seat_spacing", b"seat_spacing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_curve", b"_curve", "_origin_x", b"_origin_x", "_origin_y", b"_origin_y", "_row_spacing", b"_row_spacing", "_seat_spacing", b"_seat_spacing", "curve", b"curve", "origin_x", b"origin_x", "origin_y", b"origin_y", "row_spacing", b"row_spacing", "seat_spacing", b"seat_spacing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__curve: _TypeAlias = _typing.Literal["curve"]  # noqa: Y015
+    _WhichOneofArgType__curve: _TypeAlias = _typing.Literal["_curve", b"_curve"]  # noqa: Y015
+    _WhichOneofReturnType__origin_x: _TypeAlias = _typing.Literal["origin_x"]  # noqa: Y015
+    _WhichOneofArgType__origin_x: _TypeAlias = _typing.Literal["_origin_x", b"_origin_x"]  # noqa: Y015
+    _WhichOneofReturnType__origin_y: _TypeAlias = _typing.Literal["origin_y"]  # noqa: Y015
+    _WhichOneofArgType__origin_y: _TypeAlias = _typing.Literal["_origin_y", b"_origin_y"]  # noqa: Y015
+    _WhichOneofReturnType__row_spacing: _TypeAlias = _typing.Literal["row_spacing"]  # noqa: Y015
+    _WhichOneofArgType__row_spacing: _TypeAlias = _typing.Literal["_row_spacing", b"_row_spacing"]  # noqa: Y015
+    _WhichOneofReturnType__seat_spacing: _TypeAlias = _typing.Literal["seat_spacing"]  # noqa: Y015
+    _WhichOneofArgType__seat_spacing: _TypeAlias = _typing.Literal["_seat_spacing", b"_seat_spacing"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__curve) -> _WhichOneofReturnType__curve | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__origin_x) -> _WhichOneofReturnType__origin_x | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__origin_y) -> _WhichOneofReturnType__origin_y | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__row_spacing) -> _WhichOneofReturnType__row_spacing | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seat_spacing) -> _WhichOneofReturnType__seat_spacing | None: ...
 
 Global___SectionLayout: _TypeAlias = SectionLayout  # noqa: Y015
 

@@ -1,0 +1,180 @@
+"""Venues and their sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from fastapi import Query
+from parterre.catalog.v1 import catalog_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import (
+    NewRow,
+    NewSection,
+    NewVenue,
+    PageQuery,
+    Point,
+    SeatedSection,
+    SectionChange,
+    SectionId,
+    VenueChange,
+    VenueId,
+)
+from gateway.routing import ANYONE, ORGANIZER, PREFIX, Behind, Json, Routes
+from gateway.versions import Expected, etag
+
+VENUES = Routes("Catalog")
+
+
+@VENUES.route("GET", "/venues", ANYONE, answers=views.Page[views.Venue], refuses=["INVALID_CURSOR"])
+async def list_venues(query: Annotated[PageQuery, Query()], services: Behind) -> Response:
+    """Page through the venues, newest first, without their rows."""
+    reply = await services.catalog(
+        services.catalog.rpc.ListVenues,
+        catalog_pb2.ListVenuesRequest(limit=query.limit, cursor=query.cursor or ""),
+    )
+    return Json(views.page(map(views.venue, reply.venues), reply.next_cursor))
+
+
+@VENUES.route(
+    "POST", "/venues", ORGANIZER, answers=views.Venue, status=201, refuses=["INVALID_VENUE"]
+)
+async def create_venue(body: NewVenue, services: Behind) -> Response:
+    """Make a venue of one's own."""
+    venue = catalog_pb2.Venue(
+        name=body.name,
+        address=body.address,
+        city=body.city,
+        country=body.country,
+        timezone=body.timezone,
+        capacity=body.capacity,
+        amenities=body.amenities,
+        focal=_point(body.focal) if body.focal else None,
+    )
+    reply = await services.catalog(
+        services.catalog.rpc.CreateVenue, catalog_pb2.CreateVenueRequest(venue=venue)
+    )
+    return Json(
+        views.venue(reply.venue),
+        201,
+        {"Location": f"{PREFIX}/venues/{reply.venue.id}", **etag(reply.venue.version)},
+    )
+
+
+@VENUES.route("GET", "/venues/{venue_id}", ANYONE, answers=views.Venue, refuses=["VENUE_NOT_FOUND"])
+async def get_venue(venue_id: VenueId, services: Behind) -> Response:
+    """A venue with its sections."""
+    reply = await services.catalog(
+        services.catalog.rpc.GetVenue, catalog_pb2.GetVenueRequest(venue_id=venue_id)
+    )
+    return Json(views.venue(reply.venue), headers=etag(reply.venue.version))
+
+
+@VENUES.route(
+    "PATCH",
+    "/venues/{venue_id}",
+    ORGANIZER,
+    answers=views.Venue,
+    refuses=["VENUE_NOT_FOUND", "INVALID_VENUE", "STALE_VERSION"],
+)
+async def update_venue(
+    venue_id: VenueId, body: VenueChange, expected: Expected, services: Behind
+) -> Response:
+    """Change an own venue; what is absent stays."""
+    said = body.model_fields_set
+    request = catalog_pb2.UpdateVenueRequest(venue_id=venue_id, expected_version=expected)
+    for field in said & {"name", "address", "city", "country", "timezone"}:
+        setattr(request, field, getattr(body, field))
+    if "capacity" in said:
+        request.capacity = body.capacity or 0
+    if "amenities" in said:
+        request.amenities.words.extend(body.amenities)
+        request.amenities.SetInParent()
+    if "focal" in said:
+        request.focal.CopyFrom(_point(body.focal))
+    reply = await services.catalog(services.catalog.rpc.UpdateVenue, request)
+    return Json(views.venue(reply.venue), headers=etag(reply.venue.version))
+
+
+@VENUES.route(
+    "POST",
+    "/venues/{venue_id}/sections",
+    ORGANIZER,
+    answers=views.Section,
+    status=201,
+    refuses=["VENUE_NOT_FOUND", "INVALID_SECTION", "SECTION_NAME_TAKEN", "VENUE_FULL"],
+)
+async def add_section(venue_id: VenueId, body: NewSection, services: Behind) -> Response:
+    """Add numbered rows or standing room to an own venue."""
+    section = catalog_pb2.Section(name=body.name, kind=body.kind)
+    if isinstance(body, SeatedSection):
+        section.rows.extend(_rows(body.rows))
+        section.layout.origin_x = body.origin.x
+        section.layout.origin_y = body.origin.y
+        section.layout.row_spacing = body.row_spacing
+        section.layout.seat_spacing = body.seat_spacing
+        section.layout.curve = body.curve
+    else:
+        section.capacity = body.capacity
+    reply = await services.catalog(
+        services.catalog.rpc.AddSection,
+        catalog_pb2.AddSectionRequest(venue_id=venue_id, section=section),
+    )
+    return Json(views.section(reply.section), 201)
+
+
+@VENUES.route(
+    "PATCH",
+    "/venues/{venue_id}/sections/{section_id}",
+    ORGANIZER,
+    answers=views.Section,
+    refuses=[
+        "VENUE_NOT_FOUND",
+        "SECTION_NOT_FOUND",
+        "INVALID_SECTION",
+        "SECTION_NAME_TAKEN",
+        "SECTION_IN_USE",
+        "VENUE_FULL",
+        "STALE_VERSION",
+    ],
+)
+async def update_section(
+    venue_id: VenueId,
+    section_id: SectionId,
+    body: SectionChange,
+    expected: Expected,
+    services: Behind,
+) -> Response:
+    """Change a section of an own venue; what is absent stays. ETag and If-Match are the venue's."""
+    said = body.model_fields_set
+    request = catalog_pb2.UpdateSectionRequest(
+        venue_id=venue_id, section_id=section_id, expected_version=expected
+    )
+    for field in said & {"name", "capacity"}:
+        setattr(request, field, getattr(body, field))
+    if "rows" in said:
+        request.rows.extend(_rows(body.rows))
+    for field in said & {"row_spacing", "seat_spacing", "curve"}:
+        setattr(request.layout, field, getattr(body, field))
+    if "origin" in said:
+        request.layout.origin_x, request.layout.origin_y = body.origin.x, body.origin.y
+    reply = await services.catalog(services.catalog.rpc.UpdateSection, request)
+    return Json(views.section(reply.section), headers=etag(reply.venue_version))
+
+
+def _point(point: Point) -> catalog_pb2.Point:
+    return catalog_pb2.Point(x=point.x, y=point.y)
+
+
+def _rows(rows: Iterable[NewRow]) -> Iterable[catalog_pb2.Row]:
+    for row in rows:
+        yield catalog_pb2.Row(
+            label=row.label,
+            seats=row.seats if isinstance(row.seats, list) else (),
+            count=row.seats if isinstance(row.seats, int) else 0,
+            numbering=row.numbering or "",
+            start=row.start,
+            missing=row.missing,
+        )
