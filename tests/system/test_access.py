@@ -153,6 +153,14 @@ ROUTES: Sequence[tuple[str, Row]] = (
         "POST /api/v1/venues/{venue_id}/sections",
         Row("1 3 3 4 + +", {"name": "Of {actor}", "kind": "STANDING", "capacity": 10}),
     ),
+    (
+        "PATCH /api/v1/venues/{venue_id}",
+        Row("1 3 3 4 + +", {"amenities": ["what {actor} likes"]}),
+    ),
+    (
+        "PATCH /api/v1/venues/{venue_id}/sections/{section_id}",
+        Row("1 3 3 4 + +", {"name": "As {actor} calls it"}),
+    ),
     ("GET /api/v1/events", Row("+ + + + + +")),
     ("GET /api/v1/events/{event_id}", Row("+ + + + + +")),
     ("GET /api/v1/events/{event_id}", Row("4 4 4 4 + +", names=DRAFT)),
@@ -182,7 +190,12 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ("GET /api/v1/events/{event_id}/reviews", Row("+ + + + + +")),
     ("GET /api/v1/events/{event_id}/seats", Row("4 4 4 4 4 4", names=DRAFT)),
     ("GET /api/v1/events/{event_id}/seats", Row("+ + + + + +")),
+    (
+        "PATCH /api/v1/events/{event_id}",
+        Row("1 3 3 4 + +", {"description": "In the words of {actor}."}),
+    ),
     ("POST /api/v1/events/{event_id}/publish", Row("1 3 3 4 + 4", names=DRAFT)),
+    ("DELETE /api/v1/events/{event_id}", Row("1 3 3 4 ~ ~", names=DRAFT)),
     # Holds.
     ("GET /api/v1/holds", Row("1 + + + + +")),
     ("GET /api/v1/holds/{hold_id}", Row("1 4 + 4 4 4")),
@@ -337,7 +350,28 @@ RPCS: Sequence[tuple[str, Row]] = (
     ),
     ("catalog.ListReviews", Row("1 4 4 4 + + 4", {"event_id": "{draft_id}"})),
     ("catalog.ListReviews", Row("1 + + + + + +", {"event_id": "{event_id}"})),
+    (
+        "catalog.UpdateVenue",
+        Row("1 3 3 4 + + 3", {"venue_id": "{venue_id}", "address": "Where {actor} says"}),
+    ),
+    (
+        "catalog.UpdateSection",
+        Row(
+            "1 3 3 4 + + 3",
+            {"venue_id": "{venue_id}", "section_id": "{section_id}", "name": "To {actor}"},
+        ),
+    ),
+    (
+        "catalog.UpdateEvent",
+        Row(
+            "1 3 3 4 + + 3",
+            {"event_id": "{event_id}", "fields": ["terms"], "draft": {"terms": "Of {actor}."}},
+        ),
+    ),
+    ("catalog.CountEvents", Row("1 3 3 + + + 3", {"own_only": True})),
+    ("catalog.CountEvents", Row("1 3 3 3 3 + 3")),
     ("catalog.PublishEvent", Row("1 3 3 4 + 4 3", {"event_id": "{draft_id}"})),
+    ("catalog.DeleteEvent", Row("1 3 3 4 ~ ~ 3", {"event_id": "{draft_id}"})),
     ("inventory.GetSeatMap", Row("1 + + + + + +", {"event_id": "{event_id}"})),
     ("inventory.GetAvailability", Row("1 + + + + + +", {"event_ids": ["{event_id}"]})),
     ("inventory.ListHolds", Row("1 + + + + + 3", {"limit": 1})),
