@@ -99,7 +99,7 @@ def _guard(
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # the one place where errors become statuses
-            code, reason, detail, facts = _status(error, method.full_name, id)
+            code, reason, detail, facts = status_of(error, method.full_name, id)
             RPC_SECONDS.labels(method.full_name, code.name).observe(time.perf_counter() - began)
             await _abort(call, code, reason, detail, facts)
             raise AssertionError("abort returned") from error
@@ -141,9 +141,10 @@ def _bearer(metadata: Mapping[str, str | bytes]) -> str:
     return token
 
 
-def _status(
+def status_of(
     error: Exception, method: str, id: str
 ) -> tuple[grpc.StatusCode, str, str, Mapping[str, str]]:
+    """What a caller is told of an error: code, reason, detail, metadata."""
     if isinstance(error, RemoteError) and error.reason:
         return error.code, error.reason, error.detail, error.metadata
     if isinstance(error, TimeoutError):
@@ -208,6 +209,9 @@ async def serve_grpc(
 ) -> AsyncIterator[None]:
     """Serves one service, with the standard health service beside it, until the block ends.
 
+    `servicer` may be a function: it is given the verifier, for a service that also takes tokens
+    from within messages, and returns the servicer.
+
     Calls beyond `max_concurrent` are refused with RESOURCE_EXHAUSTED by gRPC itself.
 
     Raises:
@@ -222,6 +226,8 @@ async def serve_grpc(
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ],
     )
+    if callable(servicer):
+        servicer = servicer(verifier)
     server.add_generic_rpc_handlers((service_handler(descriptor, servicer, verifier),))
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)

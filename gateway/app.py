@@ -19,6 +19,7 @@ from chassis.identity import Jwks, TokenVerifier
 from chassis.telemetry import Health
 from gateway.bodies import UNKNOWN_OBJECT
 from gateway.edge import Guarded, Observed
+from gateway.holds import Holds
 from gateway.press import Press
 from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.rates import RateLimiter
@@ -160,6 +161,7 @@ def api(settings: Settings, services: Services, jwks: Jwks, health: Health) -> F
     )
     app.state.settings = settings
     app.state.services = services
+    app.state.holds = Holds(services.inventory)
     app.state.jwks = jwks
     app.state.health = health
     app.state.upload_places = upload_places()

@@ -119,13 +119,14 @@ class Coalescer(Generic[ItemT, ResultT]):
         self._count = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def submit(self, event_id: UUID, item: ItemT, *, seconds: float) -> ResultT:
-        """The item's verdict; one that has not begun within `seconds` is dropped.
+    def put(self, event_id: UUID, item: ItemT, *, seconds: float) -> asyncio.Future[ResultT]:
+        """The item's verdict, in time; one that has not begun within `seconds` is dropped.
+
+        The future raises what the verdict or the work raises, and TimeoutError for what was
+        dropped; whoever cancels it before it has begun takes it back.
 
         Raises:
             ServiceError: OVERLOADED, too many are waiting.
-            TimeoutError: it was dropped.
-            Exception: whatever the verdict is, or the work raised.
         """
         if self._count >= self._most:
             raise overloaded()
@@ -137,7 +138,7 @@ class Coalescer(Generic[ItemT, ResultT]):
         lane.waiting.append(one)
         self._count += 1
         self._go_on(event_id, lane)
-        return await one.answer
+        return one.answer
 
     def _go_on(self, event_id: UUID, lane: _Lane[ItemT, ResultT]) -> None:
         """Sends the event's next batch on its way, where there is one and it may go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -11,11 +12,15 @@ from uuid import UUID
 import grpc
 from cachetools import LRUCache
 from parterre.inventory.v1 import inventory_pb2
+from parterre.options.v1 import options_pb2
 from parterre.types.v1 import types_pb2
 
 from chassis.context import caller, seconds_left
 from chassis.database import Database
+from chassis.errors import ServiceError
+from chassis.grpc_server import permits, status_of
 from chassis.idempotency import REPLAYED, Claims, claim
+from chassis.identity import TokenVerifier
 from chassis.ids import parse_uuid
 from inventory_service.coalescer import Coalescer, TryAgain
 from inventory_service.domain import (
@@ -41,6 +46,7 @@ SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 _PAGE = 20
 _MAX_PAGE = 100
 _MAX_EVENTS = 100
+_MAX_ITEMS = 64
 _MAPS_KEPT = 32
 # How long a hold waits for its turn, where the caller does not say.
 _SECONDS = 5.0
@@ -51,8 +57,9 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class InventoryServicer(OrganizerServicer):
     """Seats and holds."""
 
-    def __init__(self, database: Database, terms: HoldTerms) -> None:
+    def __init__(self, database: Database, terms: HoldTerms, verifier: TokenVerifier) -> None:
         self._database = database
+        self._verifier = verifier
         self._terms = terms
         self._layouts = Layouts()
         self._coalescer: Coalescer[Asked, Hold | Replayed] = Coalescer(self._make, self._expire)
@@ -147,18 +154,56 @@ class InventoryServicer(OrganizerServicer):
     async def CreateHold(  # noqa: N802 - the proto's name
         self, request: inventory_pb2.CreateHoldRequest, context: Call
     ) -> inventory_pb2.CreateHoldResponse:
-        order = _order(request)
-        asked = Asked(order, claim(request, str(order.customer_id)))
-        left = seconds_left()
-        answer = await self._coalescer.submit(
-            order.event_id, asked, seconds=_SECONDS if left is None else left
-        )
+        answer = await self._put(request, _person())
         if isinstance(answer, Hold):
             return inventory_pb2.CreateHoldResponse(hold=_hold(answer))
         context.set_trailing_metadata((REPLAYED,))
         if isinstance(answer.answer, Exception):
             raise answer.answer
         return inventory_pb2.CreateHoldResponse.FromString(answer.answer)
+
+    async def CreateHolds(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.CreateHoldsRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.CreateHoldsResponse:
+        if len(request.items) > _MAX_ITEMS:
+            raise invalid_hold("items", f"At most {_MAX_ITEMS}.")
+        answers: list[asyncio.Future[Hold | Replayed] | Exception] = []
+        for item in request.items:
+            try:
+                answers.append(self._put(item.order, await self._customer(item.token)))
+            except Exception as error:  # noqa: BLE001 - it is this one's
+                answers.append(error)
+        waiting = [answer for answer in answers if isinstance(answer, asyncio.Future)]
+        try:
+            if waiting:
+                await asyncio.wait(waiting)
+        except asyncio.CancelledError:
+            for future in waiting:
+                future.cancel()
+            raise
+        reply = inventory_pb2.CreateHoldsResponse()
+        for item, answer in zip(request.items, answers, strict=True):
+            _add_result(reply.results.add(), item.request_id, answer)
+        return reply
+
+    async def _customer(self, token: str) -> UUID:
+        identity = await self._verifier.verify(token)
+        if not permits(options_pb2.ACCESS_CUSTOMER, identity):
+            raise ServiceError("FORBIDDEN", "FORBIDDEN", "This is not for you.")
+        return UUID(identity.subject)
+
+    def _put(
+        self, request: inventory_pb2.CreateHoldRequest, person: UUID
+    ) -> asyncio.Future[Hold | Replayed]:
+        order = _order(request, person)
+        left = seconds_left()
+        return self._coalescer.put(
+            order.event_id,
+            Asked(order, claim(request, str(person)) if request.idempotency_key else None),
+            seconds=_SECONDS if left is None else left,
+        )
 
     async def _make(
         self, event_id: UUID, asked: Sequence[Asked], *, alone: bool
@@ -257,7 +302,7 @@ def _person() -> UUID:
     return UUID(caller().subject)
 
 
-def _order(request: inventory_pb2.CreateHoldRequest) -> HoldOrder:
+def _order(request: inventory_pb2.CreateHoldRequest, person: UUID) -> HoldOrder:
     event_id = parse_uuid(request.event_id)
     if event_id is None:
         raise invalid_hold("event_id", "Not a UUID.")
@@ -277,24 +322,53 @@ def _order(request: inventory_pb2.CreateHoldRequest) -> HoldOrder:
         if tier_id is None:
             raise unknown_tier(f"general.{index}.tier_id")
         general.append((tier_id, tickets.quantity))
-    return HoldOrder(event_id, _person(), tuple(request.seat_ids), best, tuple(general))
+    return HoldOrder(event_id, person, tuple(request.seat_ids), best, tuple(general))
+
+
+def _add_result(
+    result: inventory_pb2.CreateHoldsResponse.Result,
+    request_id: str,
+    answer: asyncio.Future[Hold | Replayed] | Exception,
+) -> None:
+    """Writes down what became of one of several."""
+    error: BaseException | None
+    if isinstance(answer, Exception):
+        error = answer
+    else:
+        error = answer.exception()
+        if error is None:
+            made = answer.result()
+            if isinstance(made, Hold):
+                _hold(made, result.hold)
+                return
+            result.replayed = True
+            if isinstance(made.answer, bytes):
+                result.hold.CopyFrom(inventory_pb2.CreateHoldResponse.FromString(made.answer).hold)
+                return
+            error = made.answer
+    assert isinstance(error, Exception)  # noqa: S101 - narrows the type; nobody cancels these
+    code, reason, detail, metadata = status_of(error, "CreateHolds", request_id)
+    refusal = result.refusal
+    refusal.code, refusal.reason, refusal.detail = code.value[0], reason, detail
+    refusal.metadata.update(metadata)
 
 
 def _written(hold: Hold) -> bytes:
     return inventory_pb2.CreateHoldResponse(hold=_hold(hold)).SerializeToString()
 
 
-def _hold(hold: Hold) -> inventory_pb2.Hold:
+def _hold(hold: Hold, shown: inventory_pb2.Hold | None = None) -> inventory_pb2.Hold:
+    """Writes the hold, into `shown` where that is given."""
     layout = hold.layout
     sections = {section.id: section for section in layout.sections}
-    shown = inventory_pb2.Hold(
-        id=str(hold.id),
-        event_id=str(layout.event_id),
-        status=hold.status,
-        total=types_pb2.Money(amount=hold.total, currency=layout.currency),
-        version=hold.version,
-        customer_id=str(hold.customer_id),
-    )
+    shown = inventory_pb2.Hold() if shown is None else shown
+    shown.id = str(hold.id)
+    shown.event_id = str(layout.event_id)
+    shown.status = hold.status
+    shown.total.amount = hold.total
+    shown.total.currency = layout.currency
+    shown.version = hold.version
+    shown.customer_id = str(hold.customer_id)
     shown.expires_at.FromDatetime(hold.expires_at)
     shown.extendable_until.FromDatetime(hold.extendable_until)
     for line in hold.lines:

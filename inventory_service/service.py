@@ -32,5 +32,5 @@ async def inventory_service(settings: Settings) -> AsyncIterator[None]:
             life=timedelta(seconds=settings.hold_seconds),
             limit=timedelta(seconds=settings.hold_limit_seconds),
         )
-        await chassis.serve(SERVICE, InventoryServicer(database, terms))
+        await chassis.serve(SERVICE, lambda verifier: InventoryServicer(database, terms, verifier))
         yield

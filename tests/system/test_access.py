@@ -379,6 +379,7 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("booking.QuoteBooking", Row("1 4 + 4 4 4 3", {"hold_id": "{hold_id}"})),
     ("inventory.ExtendHold", Row("1 4 + 4 4 4 3", {"hold_id": "{hold_id}", "seconds": 1200})),
     ("inventory.ReleaseHold", Row("1 4 + 4 4 4 3", {"hold_id": "{spare_id}"})),
+    ("inventory.CreateHolds", Row("1 3 3 3 3 3 +")),
     (
         "inventory.CreateHold",
         Row("1 + + + + + 3", {"event_id": "{event_id}", "best_available": {"quantity": 1}}),

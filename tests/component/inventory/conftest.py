@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -27,7 +28,7 @@ async def box(make_database: MakeDatabase, serve: Serve) -> AsyncIterator[Box]:
         await serve(
             "inventory",
             SERVICE,
-            InventoryServicer(database, TERMS),
+            partial(InventoryServicer, database, TERMS),
             inventory_pb2_grpc.InventoryServiceStub,
         )
         for database in (first, second)
