@@ -52,6 +52,18 @@ def seconds_left() -> float | None:
     return None if deadline is None else deadline - time.monotonic()
 
 
+def begin(*, id: str, identity: Identity | None = None, seconds: float | None = None) -> None:
+    """Makes the rest of the current task part of the request `id`, which it alone serves."""
+    request_id.set(id)
+    _identity.set(identity)
+    _deadline.set(None if seconds is None else time.monotonic() + seconds)
+
+
+def identify(identity: Identity | None) -> None:
+    """Says whose verified token came with the request that the current task serves."""
+    _identity.set(identity)
+
+
 @contextmanager
 def request(
     *, id: str, identity: Identity | None = None, seconds: float | None = None

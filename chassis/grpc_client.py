@@ -63,7 +63,11 @@ class GrpcClient:
             RemoteError: the callee refused, failed, or did not answer within `seconds` or what is
                 left of the current request's deadline.
         """
-        reply, _trailers = await self.call_with_trailers(method, request, seconds=seconds)
+        timeout, metadata = self._going_along(seconds)
+        try:
+            reply: ReplyT = await method(request, timeout=timeout, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from error
         return reply
 
     async def call_with_trailers(

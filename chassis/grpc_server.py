@@ -93,9 +93,10 @@ def _guard(
                 await _abort(
                     call, grpc.StatusCode.PERMISSION_DENIED, "FORBIDDEN", "This is not for you.", {}
                 )
-            with request_context.request(id=id, identity=identity, seconds=seconds):
-                async with asyncio.timeout(seconds):
-                    reply = await handle(request, call)
+            # gRPC serves each call in a task of its own.
+            request_context.begin(id=id, identity=identity, seconds=seconds)
+            async with asyncio.timeout(seconds):
+                reply = await handle(request, call)
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # the one place where errors become statuses

@@ -10,13 +10,15 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
+import orjson
 import structlog
 
 from chassis.context import request_id
 
-Logger = structlog.stdlib.BoundLogger
+Logger = structlog.typing.FilteringBoundLogger
 
 _SECRET_NAME = re.compile(
     r"password|secret|token|authorization|cookie|otp|api_?key|service_?key|^code$|^email$|^to$",
@@ -31,9 +33,14 @@ _SECRET_TEXT = re.compile(
 _MASK = "[redacted]"
 
 
+@lru_cache(maxsize=4096)
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name))
+
+
 def redact(value: Any, *, name: str = "") -> Any:
     """`value` without secrets; recursive over dicts and lists."""
-    if name and _SECRET_NAME.search(name) and value is not None:
+    if name and value is not None and _is_secret(name):
         return _MASK
     if isinstance(value, str):
         return _SECRET_TEXT.sub(_MASK, value)
@@ -59,6 +66,10 @@ def _add_request_id(
     return event
 
 
+def _rendered(event: Any, **_options: Any) -> bytes:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
 def configure(process: str, level: str = "INFO") -> None:
     """Sends every log line of this process, libraries' too, to stdout as JSON."""
 
@@ -69,17 +80,20 @@ def configure(process: str, level: str = "INFO") -> None:
         return event
 
     shared: list[structlog.types.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        name_process,
         _add_request_id,
         structlog.processors.format_exc_info,
         _redact_event,
+        # What these add holds no secret.
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        name_process,
     ]
+    # Our own lines do not go through the standard library's logging: it would make a record of
+    # each, only for it to be taken apart again.
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, structlog.processors.JSONRenderer(serializer=_rendered)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
@@ -102,7 +116,7 @@ def configure(process: str, level: str = "INFO") -> None:
         logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
-def get_logger(name: str) -> Logger:
+def get_logger(name: str) -> Logger:  # noqa: ARG001 - a line says what happened, not where
     """A logger for the module `name`."""
-    logger: Logger = structlog.stdlib.get_logger(name)
+    logger: Logger = structlog.get_logger()
     return logger

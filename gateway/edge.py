@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -75,6 +75,19 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
+# Looking a label's child up costs more than counting on it. Methods that are no route's are few
+# here: the metric's own labels would grow just as much.
+_observers: dict[tuple[str, str, int], Callable[[float], None]] = {}
+
+
+def _observe(method: str, route: str, status: int, seconds: float) -> None:
+    key = (method, route, status)
+    observer = _observers.get(key)
+    if observer is None:
+        observer = _observers[key] = HTTP_SECONDS.labels(*key).observe
+    observer(seconds)
+
+
 class Observed:
     """Gives each request an id, its answer the safe headers, and both a line in the log."""
 
@@ -102,25 +115,24 @@ class Observed:
         if method == "HEAD":
             # A copy: the server reads its own, and leaves the body of the answer out.
             scope = {**scope, "method": "GET", BODILESS: True}
-        with context.request(id=id, seconds=_REQUEST_SECONDS):
-            try:
-                await self._app(scope, receive, answer)
-            except ProblemError as problem:
-                await problem.response(scope["path"])(scope, receive, answer)
-            except Exception:  # the last resort: nothing of it may reach the client
-                log.exception("unexpected error", path=scope["path"])
-                if not status:
-                    await ProblemError("INTERNAL").response(scope["path"])(scope, receive, answer)
-            seconds = time.perf_counter() - began
-            route = getattr(scope.get("route"), "path", "-")
-            HTTP_SECONDS.labels(method, route, status).observe(seconds)
-            log.info(
-                "request",
-                method=method,
-                path=scope["path"],
-                status=status,
-                milliseconds=round(seconds * 1000, 1),
-            )
+        context.begin(id=id, seconds=_REQUEST_SECONDS)  # the server gives each request a task
+        try:
+            await self._app(scope, receive, answer)
+        except ProblemError as problem:
+            await problem.response(scope["path"])(scope, receive, answer)
+        except Exception:  # the last resort: nothing of it may reach the client
+            log.exception("unexpected error", path=scope["path"])
+            if not status:
+                await ProblemError("INTERNAL").response(scope["path"])(scope, receive, answer)
+        seconds = time.perf_counter() - began
+        _observe(method, getattr(scope.get("route"), "path", "-"), status, seconds)
+        log.info(
+            "request",
+            method=method,
+            path=scope["path"],
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+        )
 
 
 class Guarded:
@@ -189,10 +201,8 @@ class Guarded:
             await send(message)
 
         body = await _taken_in(scope, receive)
-        with context.request(
-            id=context.request_id.get(), identity=identity, seconds=_REQUEST_SECONDS
-        ):
-            await self._app(scope, body, answer)
+        context.identify(identity)
+        await self._app(scope, body, answer)
 
     async def _identify(self, scope: Scope) -> Identity | None:
         given = header(scope, b"authorization")

@@ -241,13 +241,14 @@ def _problem_responses(reasons: Sequence[str]) -> dict[int | str, dict[str, Any]
     }
 
 
-async def _services(request: Request) -> Services:
+async def provide_services(request: Request) -> Services:
+    """The services behind; a dependency of the endpoints."""
     services: Services = request.app.state.services
     return services
 
 
 # What endpoints ask for.
-Behind = Annotated[Services, Depends(_services)]
+Behind = Annotated[Services, Depends(provide_services)]
 IdempotencyKey = Annotated[
     str,
     Header(
