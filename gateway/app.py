@@ -18,6 +18,7 @@ from chassis.errors import RemoteError, ServiceError
 from chassis.identity import Jwks, TokenVerifier
 from chassis.telemetry import Health
 from gateway.bodies import UNKNOWN_OBJECT
+from gateway.dispatch import Dispatch
 from gateway.edge import Guarded, Observed
 from gateway.holds import Holds
 from gateway.press import Press
@@ -119,7 +120,7 @@ def application(
     settings: Settings, services: Services, jwks: Jwks, verifier: TokenVerifier, health: Health
 ) -> ASGIApp:
     """The whole edge, from the outermost layer in."""
-    app: ASGIApp = api(settings, services, jwks, health)
+    app: ASGIApp = Dispatch(api(settings, services, jwks, health))
     factor = _LOCAL_ADDRESS_FACTOR if settings.is_local else 1
     app = Guarded(
         app,
