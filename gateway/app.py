@@ -25,6 +25,7 @@ from gateway.press import Press
 from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.rates import RateLimiter
 from gateway.routes.administration import ADMINISTRATION
+from gateway.routes.blocks import BLOCKS
 from gateway.routes.bookings import BOOKINGS
 from gateway.routes.catalog import CATALOG
 from gateway.routes.checkin import CHECKIN
@@ -102,6 +103,7 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         MEDIA,
         REVIEWS,
         SEATS,
+        BLOCKS,
         TICKETS,
         COUPONS,
         SALES,

@@ -513,6 +513,22 @@ class PartialRelease(Input):
     seat_ids: list[SeatId] | None = Field(default=None, min_length=1, max_length=100)
 
 
+BlockedSeats = Annotated[list[SeatId], Field(min_length=1, max_length=1000)]
+
+
+class NewBlock(Input):
+    """Seats to keep back, and why."""
+
+    seat_ids: BlockedSeats
+    note: Name | None = None
+
+
+class BlockRelease(Input):
+    """Seats that are to be sold after all."""
+
+    seat_ids: BlockedSeats
+
+
 # --- bookings and payments ---------------------------------------------------------------------
 
 

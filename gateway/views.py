@@ -585,6 +585,27 @@ def hold(held: inventory_pb2.Hold) -> Hold:
     }
 
 
+class Block(TypedDict):
+    """Seats an organizer keeps back: those that still are."""
+
+    id: str
+    seat_ids: list[str]
+    note: str
+    created_at: str
+    created_by: str
+
+
+def block(it: inventory_pb2.Block) -> Block:
+    """A block, as its organizer sees it."""
+    return {
+        "id": it.id,
+        "seat_ids": list(it.seat_ids),
+        "note": it.note,
+        "created_at": time(it.created_at),
+        "created_by": it.created_by,
+    }
+
+
 # --- bookings and tickets ----------------------------------------------------------------------
 
 

@@ -96,6 +96,9 @@ CUSTOMER POST /api/v1/events/{event_id}/reviews
 ANYONE GET /api/v1/events/{event_id}/reviews
 ANYONE GET /api/v1/events/{event_id}/seats
 ANYONE GET /api/v1/events/{event_id}/seats/stream
+ORGANIZER POST /api/v1/events/{event_id}/blocks
+ORGANIZER GET /api/v1/events/{event_id}/blocks
+ORGANIZER POST /api/v1/events/{event_id}/blocks/release
 CUSTOMER POST /api/v1/holds
 CUSTOMER GET /api/v1/holds
 CUSTOMER GET /api/v1/holds/{hold_id}

@@ -1,0 +1,77 @@
+"""Seats that organizers keep back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from parterre.inventory.v1 import inventory_pb2
+from starlette.responses import Response
+
+from gateway import views
+from gateway.bodies import BlockRelease, EventId, NewBlock, PageQuery
+from gateway.routing import ORGANIZER, PREFIX, Behind, Json, Routes
+
+BLOCKS = Routes("Seats kept back")
+
+
+@BLOCKS.route(
+    "POST",
+    "/events/{event_id}/blocks",
+    ORGANIZER,
+    answers=views.Block,
+    status=201,
+    refuses=[
+        "EVENT_NOT_FOUND",
+        "EVENT_NOT_ON_SALE",
+        "UNKNOWN_SEATS",
+        "SEATS_UNAVAILABLE",
+        "INVALID_BLOCK",
+    ],
+)
+async def block_seats(event_id: EventId, body: NewBlock, services: Behind) -> Response:
+    """Keep free seats back, all or none, before sales open or while they run."""
+    reply = await services.inventory(
+        services.inventory.rpc.BlockSeats,
+        inventory_pb2.BlockSeatsRequest(
+            event_id=event_id, seat_ids=body.seat_ids, note=body.note or ""
+        ),
+    )
+    location = f"{PREFIX}/events/{event_id}/blocks"
+    return Json(views.block(reply.block), 201, {"Location": location})
+
+
+@BLOCKS.route(
+    "GET",
+    "/events/{event_id}/blocks",
+    ORGANIZER,
+    answers=views.Page[views.Block],
+    refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
+)
+async def list_blocks(
+    event_id: EventId, query: Annotated[PageQuery, Query()], services: Behind
+) -> Response:
+    """What is kept back of an event, newest first; what was freed whole is left out."""
+    reply = await services.inventory(
+        services.inventory.rpc.ListBlocks,
+        inventory_pb2.ListBlocksRequest(
+            event_id=event_id, limit=query.limit, cursor=query.cursor or ""
+        ),
+    )
+    return Json(views.page(map(views.block, reply.blocks), reply.next_cursor))
+
+
+@BLOCKS.route(
+    "POST",
+    "/events/{event_id}/blocks/release",
+    ORGANIZER,
+    status=204,
+    refuses=["EVENT_NOT_FOUND", "UNKNOWN_SEATS", "SEATS_NOT_BLOCKED", "INVALID_BLOCK"],
+)
+async def release_blocked(event_id: EventId, body: BlockRelease, services: Behind) -> Response:
+    """Let seats that were kept back be sold, all or none, of whichever blocks."""
+    await services.inventory(
+        services.inventory.rpc.UnblockSeats,
+        inventory_pb2.UnblockSeatsRequest(event_id=event_id, seat_ids=body.seat_ids),
+    )
+    return Response(status_code=204)
