@@ -36,15 +36,14 @@ from gateway.routes.operations import DOCS, HEALTH, MAILBOX
 from gateway.routes.payments import PAYMENTS
 from gateway.routes.reviews import REVIEWS
 from gateway.routes.sales import SALES
-from gateway.routes.seats import SEATS, no_snapshots
+from gateway.routes.seats import SEATS
 from gateway.routes.tickets import TICKETS
 from gateway.routes.venues import VENUES
 from gateway.routing import Routes
 from gateway.services import Services
 from gateway.settings import Settings
+from gateway.streams import Streams
 
-# Everybody comes from one address in load and acceptance runs.
-_LOCAL_ADDRESS_FACTOR = 1000
 _EXPOSED = [
     "ETag",
     "Idempotency-Replayed",
@@ -104,11 +103,11 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         REVIEWS,
         SEATS,
         BLOCKS,
+        BOOKINGS,
         TICKETS,
         COUPONS,
         SALES,
         CHECKIN,
-        BOOKINGS,
         PAYMENTS,
     ]
     if settings.is_local:
@@ -119,11 +118,17 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
 
 
 def application(
-    settings: Settings, services: Services, jwks: Jwks, verifier: TokenVerifier, health: Health
+    settings: Settings,
+    services: Services,
+    jwks: Jwks,
+    verifier: TokenVerifier,
+    health: Health,
+    *,
+    streams: Streams,
 ) -> ASGIApp:
     """The whole edge, from the outermost layer in."""
-    app: ASGIApp = Dispatch(api(settings, services, jwks, health))
-    factor = _LOCAL_ADDRESS_FACTOR if settings.is_local else 1
+    app: ASGIApp = Dispatch(api(settings, services, jwks, health, streams))
+    factor = settings.address_factor
     app = Guarded(
         app,
         verifier,
@@ -144,7 +149,9 @@ def application(
     return app
 
 
-def api(settings: Settings, services: Services, jwks: Jwks, health: Health) -> FastAPI:
+def api(
+    settings: Settings, services: Services, jwks: Jwks, health: Health, streams: Streams
+) -> FastAPI:
     """The routes and the mapping of what they raise, without the layers around them."""
     app = FastAPI(
         title="Parterre",
@@ -166,14 +173,14 @@ def api(settings: Settings, services: Services, jwks: Jwks, health: Health) -> F
     app.state.services = services
     app.state.holds = Holds(services.inventory)
     app.state.jwks = jwks
+    app.state.press = Press()
     app.state.health = health
     app.state.upload_places = upload_places()
-    app.state.snapshots = no_snapshots()
+    app.state.streams = streams
     for routes in routes_of(settings):
         routes.add_to(app)
     describe = app.openapi
 
-    app.state.press = Press()
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             components = describe().setdefault("components", {})

@@ -13,8 +13,10 @@ from chassis.revocations import fetch_from, followed
 from chassis.telemetry import Health, internal_app, serve_http
 from chassis.topology import Topology
 from gateway.app import application
+from gateway.live import Live
 from gateway.services import Services
 from gateway.settings import Settings
+from gateway.streams import Streams, StreamTerms
 
 _KEYS_SECONDS = 30.0
 
@@ -43,16 +45,22 @@ async def gateway(settings: Settings) -> AsyncIterator[None]:
             broker = Broker(url, Topology({}, {}, {}), process="gateway")
             stack.push_async_callback(broker.close)
         ended = await stack.enter_async_context(followed(fetch_from(settings.jwks_url), broker))
+        health.add("revocations", ended.check)
         verifier = TokenVerifier("gateway", jwks, settings.service_peers, ended)
+        live = await stack.enter_async_context(
+            Live.open(services, broker, settings.seats_check_seconds)
+        )
+        streams = Streams(live, ended, StreamTerms.of(settings))
         await stack.enter_async_context(
             serve_http(
-                application(settings, services, jwks, verifier, health),
+                application(settings, services, jwks, verifier, health, streams=streams),
                 settings.host,
                 settings.port,
                 drain_seconds=settings.drain_seconds,
                 forwarded_allow_ips=",".join(settings.trusted_proxies),
             )
         )
+        stack.callback(live.end_streams)
         stack.callback(setattr, health, "draining", True)  # noqa: FBT003
         yield
 

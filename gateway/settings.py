@@ -53,10 +53,25 @@ class Settings(ProcessSettings):
     address_rate: float = Field(default=50, gt=0)
     address_burst: int = Field(default=200, ge=1)
 
+    # Streams of seats that are open: in all, of one person, of one address without a token.
+    max_streams: int = Field(default=5000, ge=0)
+    person_streams: int = Field(default=3, ge=0)
+    address_streams: int = Field(default=50, ge=0)
+    # A word now and then to a silent stream, and when each ends, to come again elsewhere.
+    stream_heartbeat_seconds: float = Field(default=15, gt=0)
+    stream_life_seconds: float = Field(default=3600, gt=0)
+    # How often the seats that are looked at are compared with inventory's.
+    seats_check_seconds: float = Field(default=10, gt=0)
+
     @property
     def is_local(self) -> bool:
         """Whether this is a developer's machine."""
         return self.profile == "local"
+
+    @property
+    def address_factor(self) -> int:
+        """How much more an address may: everybody comes from one in load and acceptance runs."""
+        return 1000 if self.is_local else 1
 
     @property
     def shows_docs(self) -> bool:

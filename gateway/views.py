@@ -519,17 +519,8 @@ class Hold(TypedDict):
     extendable_until: str
 
 
-def seat_map(places: inventory_pb2.SeatMap) -> SeatMap:
-    """The places of an event."""
-    return {
-        "event_id": places.event_id,
-        "version": places.version,
-        "sections": [_places(part) for part in places.sections],
-        "taken": {taken.status: list(taken.seat_ids) for taken in places.taken},
-    }
-
-
-def _places(part: inventory_pb2.SeatMap.Section) -> SeatedPlaces | StandingPlaces:
+def places(part: inventory_pb2.SeatMap.Section) -> SeatedPlaces | StandingPlaces:
+    """A section with its places."""
     if part.kind == "STANDING":
         return {
             "id": part.id,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import gzip
 import re
-from dataclasses import dataclass
 from typing import Annotated
 
-import orjson
-from cachetools import LRUCache
-from fastapi import Header, Query, Request
+from fastapi import Depends, Header, Query, Request
 from parterre.inventory.v1 import inventory_pb2
 from starlette.responses import Response
 
+from chassis.context import current_identity
 from gateway import views
 from gateway.bodies import EventId, Extension, HoldId, HoldQuery, NewHold, Nothing, PartialRelease
 from gateway.holds import Holds
@@ -27,41 +23,21 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.snapshots import BROTLI, GZIP, PLAIN, best_encoding
+from gateway.streams import SeatStream, Streams
 
 SEATS = Routes("Seats and holds")
 
 _VERSION_TAG = re.compile(r'"(\d{1,18})"')
-_GZIP = re.compile(
-    r"(?:^|,)\s*gzip\s*(?:;\s*q=(?P<weight>\d(?:\.\d{0,3})?))?\s*(?=,|$)", re.IGNORECASE
-)
-_GZIP_LEVEL = 6
+_ENCODINGS = {GZIP: {"Content-Encoding": "gzip"}, BROTLI: {"Content-Encoding": "br"}, PLAIN: {}}
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The seats of an event at one version, encoded once for everybody who asks."""
-
-    version: int
-    plain: bytes
-    zipped: bytes
-
-    @classmethod
-    def of(cls, places: inventory_pb2.SeatMap) -> Snapshot:
-        """Encodes the seats; takes milliseconds for a large hall."""
-        plain = orjson.dumps(views.seat_map(places))
-        return cls(places.version, plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
 
 
-# The newest snapshot of each event, at most so many bytes of them.
-Snapshots = LRUCache[str, Snapshot]
-_SNAPSHOTS_BYTES = 64 * 1024 * 1024
-
-
-def no_snapshots() -> Snapshots:
-    """Room for snapshots."""
-    return LRUCache(
-        _SNAPSHOTS_BYTES, getsizeof=lambda snapshot: len(snapshot.plain) + len(snapshot.zipped)
-    )
+Streaming = Annotated[Streams, Depends(_streams)]
 
 
 @SEATS.route(
@@ -73,46 +49,46 @@ def no_snapshots() -> Snapshots:
 )
 async def get_seats(
     event_id: EventId,
-    services: Behind,
-    request: Request,
+    streams: Streaming,
     if_none_match: Annotated[str, Header(max_length=1000)] = "",
     accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Every seat and which are taken; with `If-None-Match` 304 while nothing has changed."""
-    snapshots: Snapshots = request.app.state.snapshots
-    kept = snapshots.get(event_id)
-    seen = [int(version) for version in _VERSION_TAG.findall(if_none_match)]
-    known = kept.version if kept else next(iter(seen), 0)
-    reply = await services.inventory(
-        services.inventory.rpc.GetSeatMap,
-        inventory_pb2.GetSeatMapRequest(event_id=event_id, known_version=known),
-    )
-    if not reply.unchanged:
-        # In a thread: zlib works beside the event loop, and a large hall takes a while.
-        kept = await asyncio.to_thread(Snapshot.of, reply.seat_map)
-        # Larger than all the room there is: served, not kept.
-        if len(kept.plain) + len(kept.zipped) <= snapshots.maxsize:
-            snapshots[event_id] = kept
-    version = kept.version if kept else known
+    places = await streams.live.current(event_id)
     headers = {
-        "ETag": f'"{version}"',
+        "ETag": f'"{places.version}"',
         "Cache-Control": "no-cache",
         "Vary": "Accept-Encoding",
     }
-    if kept is None or version in seen:
+    if places.version in map(int, _VERSION_TAG.findall(if_none_match)):
         return Response(status_code=304, headers=headers)
-    if _takes_gzip(accept_encoding):
-        headers["Content-Encoding"] = "gzip"
-        return Response(kept.zipped, headers=headers, media_type="application/json")
-    return Response(kept.plain, headers=headers, media_type="application/json")
+    encoding = best_encoding(accept_encoding)
+    headers.update(_ENCODINGS[encoding])
+    return Response(places.body(encoding), headers=headers, media_type="application/json")
 
 
-def _takes_gzip(accept_encoding: str) -> bool:
-    """Whether gzip is named, and not with the weight that means never (RFC 9110, 12.5.3)."""
-    return any(
-        match["weight"] is None or float(match["weight"]) > 0
-        for match in _GZIP.finditer(accept_encoding)
-    )
+@SEATS.route(
+    "GET",
+    "/events/{event_id}/seats/stream",
+    ANYONE,
+    media_type="text/event-stream",
+    refuses=["EVENT_NOT_FOUND", "EVENT_NOT_ON_SALE", "TOO_MANY_STREAMS"],
+)
+async def stream_seats(
+    event_id: EventId,
+    streams: Streaming,
+    last_event_id: Annotated[str, Header(max_length=100)] = "",
+) -> Response:
+    """The seats as they change.
+
+    Server-Sent Events. The first is a `snapshot`, `{version, taken, pools}`: `taken` as in the seat
+    map (a seat in none is free), `pools` as `{section_id: {available, capacity}}`. Then, as places
+    change, `delta`, `{version, changes, pools}`: `changes` as `{seat_id: AVAILABLE | HELD | SOLD |
+    BLOCKED}`; what is not named stays as it was. A later `snapshot` takes the place of all before
+    it. A client that comes again with `Last-Event-ID` goes on where it was, or gets a snapshot.
+    """
+    places = await streams.live.current(event_id)
+    return SeatStream(streams, places, current_identity(), last_event_id)
 
 
 @SEATS.route(
@@ -159,7 +135,11 @@ async def create_hold(body: NewHold, request: Request, key: IdempotencyKey = "")
     )
     # Of the state itself: a dependency would cost more than all else that is done here.
     holds: Holds = request.app.state.holds
+    streams: Streams = request.app.state.streams
+    seen = streams.live.version(body.event_id)
     hold, replayed = await holds.create(order)
+    if not replayed:
+        streams.live.expect(body.event_id, seen)
     headers = {"Location": f"{PREFIX}/holds/{hold.id}", **replay_header(replayed)}
     return Json(views.hold(hold), 201, headers)
 
@@ -210,7 +190,7 @@ async def extend_hold(hold_id: HoldId, services: Behind, body: Extension | None 
     refuses=["HOLD_NOT_FOUND", "HOLD_EXPIRED", "HOLD_NOT_ACTIVE", "UNKNOWN_SEATS"],
 )
 async def release_hold(
-    hold_id: HoldId, services: Behind, body: PartialRelease | None = None
+    hold_id: HoldId, services: Behind, streams: Streaming, body: PartialRelease | None = None
 ) -> Response:
     """Give some seats back, or all."""
     seat_ids = body.seat_ids if body else None
@@ -218,6 +198,7 @@ async def release_hold(
         services.inventory.rpc.ReleaseHold,
         inventory_pb2.ReleaseHoldRequest(hold_id=hold_id, seat_ids=seat_ids),
     )
+    streams.live.expect(reply.hold.event_id)
     return Json(views.hold(reply.hold))
 
 
@@ -228,9 +209,12 @@ async def release_hold(
     status=204,
     refuses=["HOLD_NOT_FOUND", "HOLD_EXPIRED", "HOLD_NOT_ACTIVE"],
 )
-async def delete_hold(hold_id: HoldId, services: Behind, _body: Nothing | None = None) -> Response:
+async def delete_hold(
+    hold_id: HoldId, services: Behind, streams: Streaming, _body: Nothing | None = None
+) -> Response:
     """Give all of a hold back."""
-    await services.inventory(
+    reply = await services.inventory(
         services.inventory.rpc.ReleaseHold, inventory_pb2.ReleaseHoldRequest(hold_id=hold_id)
     )
+    streams.live.expect(reply.hold.event_id)
     return Response(status_code=204)

@@ -184,6 +184,17 @@ def seat_map(version: int = 9, rows: int = 1) -> inventory_pb2.SeatMap:
     )
 
 
+def seat_states(version: int = 9, seats: int = 101) -> inventory_pb2.GetSeatStatesResponse:
+    """Seats 1 and 2 are sold, the rest are free."""
+    states = inventory_pb2.GetSeatStatesResponse
+    return states(
+        states=bytes([0, 2, 2, *[0] * (seats - 3)]),
+        versions=[0, version - 5, 4, *[0] * (seats - 3)],
+        pools=[states.Pool(section_id=TIER, available=300, capacity=350)],
+        version=version,
+    )
+
+
 def lines() -> list[types_pb2.Line]:
     price = types_pb2.Money(amount=150000, currency="NPR")
     seat = types_pb2.Line(
