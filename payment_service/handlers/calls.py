@@ -22,7 +22,7 @@ from payment_service.domain import (
     Unreachable,
 )
 from payment_service.handlers.work import Call, Todo, Work
-from payment_service.storage import calls, payments, refunds
+from payment_service.storage import calls, payments
 from payment_service.storage.calls import Fence, PutOff
 
 # An operator is told once a call has been made so often without moving its charge.
@@ -54,20 +54,16 @@ async def record(
     session: Session, results: Sequence[tuple[Call, Result]], *, provider: str, max_tries: int
 ) -> Todo:
     """Writes down what came of calls, but for those that were claimed anew since."""
-    made = [call.claimed for call, _result in results]
-    read = await payments.lock_payments(session, {each.payment.id for each in made})
-    fences = await calls.fences(session, [(each.id, each.claim) for each in made])
-    # Read under the lock: what was claimed may have been done since.
-    back = await refunds.read(session, [each.refund.id for each in made if each.refund])
-    work = Work(provider, read)
+    locked = await calls.lock(session, [call.claimed for call, _result in results])
+    work = Work(provider, locked.payments)
     for call, result in results:
         claimed = call.claimed
         payment = work.find(claimed.payment.id)
-        fence = fences.get((claimed.id, claimed.claim))
+        fence = locked.fences.get((claimed.id, claimed.claim))
         if fence is None:
             log.warning("late result of a call refused", payment=payment.id, kind=call.kind)
         elif claimed.refund is not None:
-            _record_refund(work, payment, call, back[claimed.refund.id], result)
+            _record_refund(work, payment, call, locked.refunds[claimed.refund.id], result)
         else:
             _record_charge(work, payment, call, result, fence, max_tries=max_tries)
     return work.write(session)

@@ -42,10 +42,8 @@ async def take(
         if isinstance(command, Authorize | Void):
             offered.setdefault(command.payment_id, command.offered)
     # The row first, whoever writes it: of an Authorize and a Void that meet, one finds the other.
-    fresh = await payments.add_payments(session, offered.values()) if offered else set()
-    known = {command.payment_id for command in commands} - fresh
-    read = await payments.lock_payments(session, known) if known else {}
-    read |= {id: offered[id] for id in fresh}
+    asked_for = {command.payment_id for command in commands}
+    read = await payments.lock_payments(session, asked_for, offered=offered.values())
     taken_back = await calls.take_back_unsent(session, _maybe_unsent(read, commands))
     asked = {command.refund_id for command in commands if isinstance(command, GiveBack)}
     known_refunds = await refunds.read(session, asked)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
-import httpx
+import orjson
 
 from chassis.logs import get_logger
 from payment_service.domain import (
@@ -28,6 +26,7 @@ from payment_service.domain import (
     Unreachable,
     WebhookEvent,
 )
+from payment_service.providers.http import HttpClient, NoAnswerError, NotSentError
 
 TOLERANCE_SECONDS = 300
 MAX_WEBHOOK_BYTES = 64 * 1024
@@ -90,19 +89,18 @@ class SandboxProvider:
     ) -> None:
         self._secrets = [secret.encode() for secret in webhook_secrets]
         self._return_url = return_url
-        self._deadline_seconds = deadline_seconds
-        self._http = httpx.AsyncClient(
-            base_url=url,
-            headers={"Authorization": f"Bearer {api_key}"},
-            timeout=httpx.Timeout(deadline_seconds, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            follow_redirects=False,
-            trust_env=False,
+        self._http = HttpClient(
+            url,
+            headers=f"Authorization: Bearer {api_key}\r\nContent-Type: application/json\r\n",
+            connections=connections,
+            connect_seconds=_CONNECT_SECONDS,
+            deadline_seconds=deadline_seconds,
+            max_bytes=_MAX_ANSWER_BYTES,
         )
 
     async def aclose(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        self._http.close()
 
     async def authorize(self, order: Order) -> Result:
         body: dict[str, object] = {
@@ -125,19 +123,19 @@ class SandboxProvider:
         return _misunderstood(answer)
 
     async def capture(self, key: str, charge_id: str) -> Result:
-        answer = await self._send("POST", f"/v1/charges/{charge_id}/capture", body={})
+        answer = await self._send("POST", f"{_charge_path(charge_id)}/capture", body={})
         if isinstance(answer, _Answer) and answer.status == 402:
             return Refused(_REASONS.get(answer.code, _OTHER_REASON))
         return _changed(answer, key)
 
     async def void(self, key: str, charge_id: str) -> Result:
-        answer = await self._send("POST", f"/v1/charges/{charge_id}/void", body={})
+        answer = await self._send("POST", f"{_charge_path(charge_id)}/void", body={})
         if isinstance(answer, _Answer) and answer.code == "not_voidable":
             return Refused("NOT_VOIDABLE")
         return _changed(answer, key)
 
     async def refund(self, key: str, charge_id: str, amount: int) -> Result:
-        path = f"/v1/charges/{charge_id}/refunds"
+        path = f"{_charge_path(charge_id)}/refunds"
         answer = await self._send("POST", path, body={"amount": amount}, idempotency_key=key)
         if not isinstance(answer, _Answer):
             return answer
@@ -147,7 +145,8 @@ class SandboxProvider:
         return _misunderstood(answer)
 
     async def look_up(self, key: str) -> Result:
-        answer = await self._send("GET", "/v1/charges", query={"idempotency_key": key})
+        query = urlencode({"idempotency_key": key})
+        answer = await self._send("GET", f"/v1/charges?{query}")
         if not isinstance(answer, _Answer):
             return answer
         items = answer.body.get("items")
@@ -161,22 +160,20 @@ class SandboxProvider:
         path: str,
         *,
         body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: str = "",
     ) -> _Answer | Unknown | Unreachable:
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        request = self._http.build_request(method, path, json=body, params=query, headers=headers)
+        headers = f"Idempotency-Key: {idempotency_key}\r\n" if idempotency_key else ""
+        written = b"" if body is None else orjson.dumps(body)
         try:
-            async with asyncio.timeout(self._deadline_seconds):
-                response = await self._http.send(request, stream=True)
-                try:
-                    return await _read(response)
-                finally:
-                    await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return Unreachable(type(error).__name__)
-        except (httpx.HTTPError, TimeoutError, ValueError) as error:
-            return Unknown(type(error).__name__)
+            answer = await self._http.send(method, path, written, headers)
+            read = orjson.loads(answer.body)
+        except NotSentError as error:
+            return Unreachable(str(error))
+        except (NoAnswerError, ValueError) as error:
+            return Unknown(str(error))
+        if not isinstance(read, dict):
+            return Unknown("the answer is not an object")
+        return _Answer(answer.status, read)
 
     def read_webhook(
         self, headers: Mapping[str, str], body: bytes, now: float
@@ -185,7 +182,7 @@ class SandboxProvider:
             raise InvalidWebhookError("The body is too long.")
         self._verify(headers.get(_SIGNATURE_HEADER, ""), body, now)
         try:
-            event = json.loads(body)
+            event = orjson.loads(body)
             id, kind, key = event["id"], event["type"], event["data"]["idempotency_key"]
             if not (isinstance(id, str) and 0 < len(id) <= _MAX_ID and isinstance(key, str)):
                 raise TypeError("id and key are texts")
@@ -214,16 +211,8 @@ class SandboxProvider:
             raise StaleWebhookError("The signature is too old, or of the future.")
 
 
-async def _read(response: httpx.Response) -> _Answer:
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > _MAX_ANSWER_BYTES:
-            raise ValueError("the answer is too long")
-    body = json.loads(content)
-    if not isinstance(body, dict):
-        raise ValueError("the answer is not an object")  # noqa: TRY004 - as any other bad answer
-    return _Answer(response.status_code, body)
+def _charge_path(charge_id: str) -> str:
+    return f"/v1/charges/{quote(charge_id, safe='')}"
 
 
 def _changed(answer: _Answer | Unknown | Unreachable, key: str) -> Result:

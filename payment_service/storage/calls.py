@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import orjson
+
 from chassis.database import Session
 from payment_service.domain import Attempt, Kind, Payment, Refund
 from payment_service.storage import payments, refunds
@@ -16,18 +18,17 @@ from payment_service.storage import payments, refunds
 _SCHEDULE = """
 INSERT INTO provider_call (id, payment_id, attempt, kind, look_up, asked, tries, claim, due_at,
                            leased_until)
-SELECT id, payment_id, attempt, kind, look_up,
+SELECT id, payment_id, attempt, kind, false,
        CASE WHEN kind = 'AUTHORIZE' THEN 1 ELSE 0 END, (kind IS NOT NULL)::integer,
        (kind IS NOT NULL)::integer,
        CASE WHEN kind IS NULL THEN clock_timestamp()
             ELSE now() + make_interval(secs => :lease_seconds) END,
        CASE WHEN kind IS NOT NULL THEN now() + make_interval(secs => :lease_seconds) END
-  FROM unnest(CAST(:ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:attempts AS integer[]),
-              CAST(:kinds AS text[]), CAST(:look_ups AS boolean[]))
-       AS due (id, payment_id, attempt, kind, look_up)
+  FROM jsonb_to_recordset(CAST(:due AS jsonb))
+       AS due (id uuid, payment_id uuid, attempt integer, kind text)
  ORDER BY payment_id, attempt
     ON CONFLICT (payment_id, attempt) WHERE refund_id IS NULL DO UPDATE
-   SET due_at = clock_timestamp(), look_up = provider_call.look_up OR excluded.look_up
+   SET due_at = clock_timestamp()
 """
 _SCHEDULE_REFUNDS = """
 INSERT INTO provider_call (id, payment_id, attempt, refund_id)
@@ -76,9 +77,8 @@ _PUT_OFF = """
 UPDATE provider_call
    SET leased_until = NULL, tries = later.tries, asked = later.asked, look_up = later.look_up,
        due_at = clock_timestamp() + make_interval(secs => later.pause_seconds)
-  FROM unnest(CAST(:ids AS uuid[]), CAST(:tries AS integer[]), CAST(:asked AS integer[]),
-              CAST(:look_ups AS boolean[]), CAST(:pauses AS double precision[]))
-       AS later (id, tries, asked, look_up, pause_seconds)
+  FROM jsonb_to_recordset(CAST(:later AS jsonb))
+       AS later (id uuid, tries integer, asked integer, look_up boolean, pause_seconds float8)
  WHERE provider_call.id = later.id
 """
 
@@ -103,7 +103,6 @@ class Due:
     id: UUID
     payment_id: UUID
     attempt: int
-    look_up: bool = False
     kind: Kind | None = None  # of the call that this process makes itself
 
 
@@ -115,6 +114,15 @@ class Fence:
     tries: int
     look_up: bool  # there are news since it was claimed
     nudged: bool  # somebody wanted it made at once since it was claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What calls speak of; `fences` without those that were claimed anew, or ended, since."""
+
+    payments: Mapping[UUID, Payment]
+    fences: Mapping[tuple[UUID, int], Fence]
+    refunds: Mapping[UUID, Refund]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +139,7 @@ class PutOff:
 def schedule(session: Session, due: Sequence[Due], *, lease_seconds: float = 0.0) -> None:
     """Has the provider called about charges."""
     if due:
-        session.defer(
-            _SCHEDULE,
-            ids=[each.id for each in due],
-            payment_ids=[each.payment_id for each in due],
-            attempts=[each.attempt for each in due],
-            kinds=[each.kind.value if each.kind else None for each in due],
-            look_ups=[each.look_up for each in due],
-            lease_seconds=lease_seconds,
-        )
+        session.defer(_SCHEDULE, due=orjson.dumps(due).decode(), lease_seconds=lease_seconds)
 
 
 def schedule_refunds(session: Session, asked: Sequence[tuple[UUID, UUID, Refund]]) -> None:
@@ -202,25 +202,29 @@ def drop(session: Session, ids: Collection[UUID]) -> None:
         session.defer(_DROP, ids=list(ids))
 
 
-async def fences(
-    session: Session, claims: Sequence[tuple[UUID, int]]
-) -> Mapping[tuple[UUID, int], Fence]:
-    """The rows of claimed calls, locked; without those that were claimed anew, or ended, since."""
-    ids, tokens = [id for id, _ in claims], [token for _, token in claims]
-    rows = await session.all(_FENCES, ids=ids, claims=tokens)
-    return {
-        (row.id, row.claim): Fence(row.asked, row.tries, row.look_up, row.nudged) for row in rows
-    }
+async def lock(session: Session, claimed: Sequence[Claimed]) -> Locked:
+    """Locks what claimed calls speak of, and then reads it.
+
+    Refunds too: what was claimed may have been done since.
+    """
+    back = [each.refund.id for each in claimed if each.refund]
+    fences = {"ids": [each.id for each in claimed], "claims": [each.claim for each in claimed]}
+    rows, attempts, fenced, *more = await session.together(
+        *payments.locking({each.payment.id for each in claimed}),
+        (_FENCES, fences),
+        *([refunds.reading(back)] if back else []),
+    )
+    return Locked(
+        payments.locked(rows, attempts),
+        {
+            (row.id, row.claim): Fence(row.asked, row.tries, row.look_up, row.nudged)
+            for row in fenced
+        },
+        refunds.found(more[0]) if more else {},
+    )
 
 
 def put_off(session: Session, later: Sequence[PutOff]) -> None:
     """Ends leases; the next calls are due after their pauses."""
     if later:
-        session.defer(
-            _PUT_OFF,
-            ids=[each.id for each in later],
-            tries=[each.tries for each in later],
-            asked=[each.asked for each in later],
-            look_ups=[each.look_up for each in later],
-            pauses=[each.pause_seconds for each in later],
-        )
+        session.defer(_PUT_OFF, later=orjson.dumps(later).decode())

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from chassis.database import Row, Session
+from chassis.database import Result, Row, Session, Statement
 from payment_service.domain import (
     Attempt,
     CaptureWish,
@@ -26,7 +26,6 @@ SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, cur
        saga_step
   FROM jsonb_populate_recordset(NULL::payment, CAST(:payments AS jsonb)) ORDER BY id
     ON CONFLICT DO NOTHING
-RETURNING id
 """
 _PAYMENT_COLUMNS = """
 SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, currency, void, status,
@@ -47,8 +46,8 @@ SELECT payment_id, number, method, token, status, reason, charge, charge_id, act
 """
 _SAVE_PAYMENTS = """
 UPDATE payment SET void = new.void, status = new.status, saga_step = new.saga_step
-  FROM unnest(CAST(:ids AS uuid[]), CAST(:voids AS boolean[]), CAST(:statuses AS text[]),
-              CAST(:saga_steps AS integer[])) AS new (id, void, status, saga_step)
+  FROM jsonb_to_recordset(CAST(:payments AS jsonb))
+       AS new (id uuid, void boolean, status text, saga_step integer)
  WHERE payment.id = new.id
 """
 _SAVE_ATTEMPTS = """
@@ -65,8 +64,8 @@ SELECT payment_id, number, method, token, provider_key, status, reason, charge, 
 """
 
 
-async def add_payments(session: Session, payments: Iterable[Payment]) -> set[UUID]:
-    """Writes down payments that are not there yet, and holds their locks; gives which were new."""
+def adding(payments: Iterable[Payment]) -> Statement:
+    """Writes down payments that are not there yet, and holds their locks."""
     written = [
         {
             "id": payment.id,
@@ -82,14 +81,29 @@ async def add_payments(session: Session, payments: Iterable[Payment]) -> set[UUI
         }
         for payment in payments
     ]
-    rows = await session.all(_ADD_PAYMENTS, payments=orjson.dumps(written).decode())
-    return {row.id for row in rows}
+    return _ADD_PAYMENTS, {"payments": orjson.dumps(written).decode()}
 
 
-async def lock_payments(session: Session, ids: Collection[UUID]) -> dict[UUID, Payment]:
+def locking(ids: Collection[UUID]) -> tuple[Statement, Statement]:
+    """Locks payments, and then reads their attempts; `locked` reads the results."""
+    parameters = {"ids": list(ids)}
+    return (_LOCK_PAYMENTS, parameters), (_ATTEMPTS, parameters)
+
+
+def locked(payments: Result, attempts: Result) -> dict[UUID, Payment]:
     """The payments as they stand; they stay so until the transaction ends."""
-    rows = await session.all(_LOCK_PAYMENTS, ids=list(ids))
-    return _payments(rows, await session.all(_ATTEMPTS, ids=list(ids))) if rows else {}
+    return _payments(payments, attempts)
+
+
+async def lock_payments(
+    session: Session, ids: Collection[UUID], *, offered: Iterable[Payment] = ()
+) -> dict[UUID, Payment]:
+    """Locks payments, those `offered` written down first where they are not there yet."""
+    if offered:
+        _added, *results = await session.together(adding(offered), *locking(ids))
+    else:
+        results = list(await session.together(*locking(ids)))
+    return locked(*results)
 
 
 async def read_payments(session: Session, ids: Collection[UUID]) -> dict[UUID, Payment]:
@@ -115,13 +129,16 @@ def save(session: Session, read: Mapping[UUID, Payment], now: Mapping[UUID, Paym
         != (read[id].void, read[id].status, read[id].saga_step)
     ]
     if changed:
-        session.defer(
-            _SAVE_PAYMENTS,
-            ids=[payment.id for payment in changed],
-            voids=[payment.void for payment in changed],
-            statuses=[payment.status.value for payment in changed],
-            saga_steps=[payment.saga_step for payment in changed],
-        )
+        written = [
+            {
+                "id": payment.id,
+                "void": payment.void,
+                "status": payment.status,
+                "saga_step": payment.saga_step,
+            }
+            for payment in changed
+        ]
+        session.defer(_SAVE_PAYMENTS, payments=orjson.dumps(written).decode())
     attempts = [
         _written(id, attempt)
         for id, payment in now.items()

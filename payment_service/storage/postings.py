@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
+
 from chassis.database import Session
 from chassis.ids import uuid7
 from payment_service.ledger import Entry
@@ -11,12 +13,12 @@ from payment_service.ledger import Entry
 _POST = """
 WITH entry AS (
     INSERT INTO ledger_transaction (id, kind, payment_id, attempt, refund_id)
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:payments AS uuid[]),
-                         CAST(:attempts AS integer[]), CAST(:refunds AS uuid[]))
+    SELECT id, kind, payment_id, attempt, refund_id
+      FROM jsonb_populate_recordset(NULL::ledger_transaction, CAST(:entries AS jsonb))
 )
 INSERT INTO ledger_posting (transaction_id, account, currency, amount)
-SELECT * FROM unnest(CAST(:entries AS uuid[]), CAST(:accounts AS text[]),
-                     CAST(:currencies AS text[]), CAST(:amounts AS bigint[]))
+SELECT transaction_id, account, currency, amount
+  FROM jsonb_populate_recordset(NULL::ledger_posting, CAST(:postings AS jsonb))
 """
 
 
@@ -27,21 +29,27 @@ def post(session: Session, entries: Sequence[Entry]) -> None:
     """
     if not entries:
         return
-    ids = [uuid7() for _ in entries]
-    lines = [
-        (id, entry.currency, posting)
-        for id, entry in zip(ids, entries, strict=True)
-        for posting in entry.postings
-    ]
+    written, lines = [], []
+    for entry in entries:
+        id = uuid7()
+        written.append(
+            {
+                "id": id,
+                "kind": entry.kind,
+                "payment_id": entry.payment_id,
+                "attempt": entry.attempt,
+                "refund_id": entry.refund_id,
+            }
+        )
+        lines += [
+            {
+                "transaction_id": id,
+                "account": posting.account,
+                "currency": entry.currency,
+                "amount": posting.amount,
+            }
+            for posting in entry.postings
+        ]
     session.defer(
-        _POST,
-        ids=ids,
-        kinds=[entry.kind.value for entry in entries],
-        payments=[entry.payment_id for entry in entries],
-        attempts=[entry.attempt for entry in entries],
-        refunds=[entry.refund_id for entry in entries],
-        entries=[id for id, _currency, _posting in lines],
-        accounts=[posting.account for _id, _currency, posting in lines],
-        currencies=[currency for _id, currency, _posting in lines],
-        amounts=[posting.amount for _id, _currency, posting in lines],
+        _POST, entries=orjson.dumps(written).decode(), postings=orjson.dumps(lines).decode()
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from chassis.database import Row, Session
+from chassis.database import Result, Row, Session, Statement
 from payment_service.domain import Refund
 
 _COLUMNS = (
@@ -46,7 +46,17 @@ async def read(session: Session, ids: Collection[UUID]) -> dict[UUID, Refund]:
     """Those of the refunds that there are."""
     if not ids:
         return {}
-    return {row.id: _refund(row) for row in await session.all(_READ, ids=list(ids))}
+    return found((await session.together(reading(ids)))[0])
+
+
+def reading(ids: Collection[UUID]) -> Statement:
+    """Reads refunds; `found` reads the result."""
+    return _READ, {"ids": list(ids)}
+
+
+def found(result: Result) -> dict[UUID, Refund]:
+    """The refunds that there are."""
+    return {row.id: _refund(row) for row in result}
 
 
 async def list_of(session: Session, payment_id: UUID) -> Sequence[Refund]:
