@@ -346,9 +346,9 @@ async def test_who_does_not_read_is_brought_up_to_date_and_delays_nobody(house: 
                 return page.version > version
 
             every = list(range(4000))
-            for round in count(1):  # more than the system's buffers take
-                change = {"seats": every, "states": [1 + round % 2] * len(every)}
-                versions = [round] * len(every)
+            for turn in count(1):  # more than the system's buffers take
+                change = {"seats": every, "states": [1 + turn % 2] * len(every)}
+                versions = [turn] * len(every)
                 version = page.version
                 await house.publish(event_id=event.event_id, **change, versions=versions)
                 await follow(events, page, partial(is_after, version))
