@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from booking_service.domain import (
     Attendee,
     CancellationClosedError,
+    Coupon,
+    Fees,
     InvalidAttendeesError,
     InvalidPaymentMethodError,
     Line,
@@ -53,6 +55,52 @@ def test_tax_is_rounded_half_up_once(subtotal: int, basis_points: int, tax: int)
 def test_tax_is_reckoned_on_the_booking_not_on_each_line() -> None:
     price = price_of([line(49), line(49), line(17, quantity=3)], 100, "NPR")
     assert (price.subtotal, price.tax) == (149, 1)
+
+
+def coupon(kind: str, value: int, most: int | None = None) -> Coupon:
+    return Coupon("C", kind, value, None, most, None, None, None, None, True, 0, STARTS_AT)
+
+
+@pytest.mark.parametrize(
+    ("offer", "discount"),
+    [
+        (coupon("PERCENT", 10), 10),
+        (coupon("PERCENT", 1), 1),  # exactly a half of what there is below goes up
+        (coupon("PERCENT", 100), 99),
+        (coupon("FIXED", 40), 40),
+        (coupon("FIXED", 1000), 99),
+        (coupon("PERCENT", 50, most=7), 7),
+    ],
+)
+def test_a_coupon_takes_off_what_it_says_and_never_more_than_there_is(
+    offer: Coupon, discount: int
+) -> None:
+    assert price_of([line(99)], 0, "NPR", coupon=offer).discount == discount
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 10)), min_size=1, max_size=5),
+    st.sampled_from(["PERCENT", "FIXED"]),
+    st.integers(1, 100),
+    st.integers(0, 10_000),
+    st.integers(0, 10_000),
+    st.integers(0, 1_000),
+)
+def test_a_price_is_whole_adds_up_and_is_never_below_nothing(
+    places: list[tuple[int, int]], kind: str, value: int, tax: int, share: int, each: int
+) -> None:
+    lines = [line(price, quantity) for price, quantity in places]
+    price = price_of(lines, tax, "NPR", coupon=coupon(kind, value), fees=Fees(share, each))
+    assert price.total == price.subtotal - price.discount + price.tax + price.fees
+    assert min(price.discount, price.tax, price.fees, price.subtotal - price.discount) >= 0
+    if price.discount == price.subtotal:
+        assert price.total == 0
+
+
+def test_the_fee_for_each_ticket_is_for_those_that_have_a_price() -> None:
+    fees = Fees(basis_points=250, per_ticket=30)
+    price = price_of([line(1000, 2), line(0, 5)], 0, "NPR", fees=fees)
+    assert price.fees == 50 + 2 * 30
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10_000))

@@ -10,16 +10,21 @@ import aio_pika
 import httpx
 from google.protobuf import json_format
 from parterre.messages.v1 import messages_pb2
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from booking_service import messaging
 from booking_service.service import booking_service
 from booking_service.settings import Settings
 from chassis.ids import uuid7
+from chassis.revocations import PATH
+from chassis.telemetry import serve_http
 from chassis.topology import COMMANDS, EVENTS
 from deploy.processes import free_ports
+from tests.component.conftest import MakeDatabase, Serve, Until
 
-from .conftest import MakeDatabase, Serve, Until
-from .test_booking import Box
+from .box import Box
 
 
 def key() -> str:
@@ -32,19 +37,24 @@ async def test_it_asks_through_the_broker_and_hears_the_answer(
     database = await make_database("booking", encode=messaging.encode)
     box = Box(database)
     await box.open(serve)
-    grpc_port, internal_port = free_ports(2)
+    grpc_port, internal_port, auth_port = free_ports(3)
+    auth = Starlette(routes=[Route(PATH, lambda _: JSONResponse({"sessions": []}))])
     settings = Settings(
         profile="local",
         grpc_port=grpc_port,
         internal_port=internal_port,
-        jwks_url="http://127.0.0.1:1/none",
+        jwks_url=f"http://127.0.0.1:{auth_port}/jwks.json",
         service_key=key(),
         database_url=database.url,
         amqp_url=broker_url,
         inventory_address="127.0.0.1:1",
         ticket_key=key(),
     )
-    async with booking_service(settings), httpx.AsyncClient() as client:
+    async with (
+        serve_http(auth, "127.0.0.1", auth_port, drain_seconds=0),
+        booking_service(settings),
+        httpx.AsyncClient() as client,
+    ):
 
         async def ready() -> bool:
             answer = await client.get(f"http://127.0.0.1:{internal_port}/readyz")

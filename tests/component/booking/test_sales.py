@@ -1,0 +1,190 @@
+"""What organizers see of their events: attendees, figures that always add up, dashboards."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from parterre.booking.v1 import booking_pb2
+
+from booking_service import clockwork, messaging
+from chassis.identity import Role
+from chassis.ids import uuid7
+from tests.component.conftest import MakeDatabase
+
+from .box import ADMIN, ASHA, BIKRAM, ORGANIZER, Box, Payment, Seats, refused
+
+TOTAL = 135_600
+
+
+async def sales(box: Box) -> Any:
+    """An event's figures, the same before and after they are folded."""
+    before = await box.organize("GetSales")
+    while await clockwork.fold_once(box.database):
+        pass
+    assert await box.organize("GetSales") == before
+    return before
+
+
+async def recomputed(box: Box) -> dict[str, int]:
+    """The same figures from the bookings and tickets themselves."""
+    async with box.database.transaction() as session:
+        row = await session.one(
+            """
+            SELECT count(*) FILTER (WHERE minted) AS bookings,
+                   coalesce(sum(booking.total) FILTER (WHERE paid), 0)::bigint AS gross,
+                   coalesce(sum(saga.refunded) FILTER (WHERE paid), 0)::bigint AS refunded,
+                   coalesce(sum(booking.discount) FILTER (WHERE paid), 0)::bigint AS discounts,
+                   coalesce(sum(booking.tax) FILTER (WHERE paid), 0)::bigint AS tax,
+                   (SELECT count(*) FROM ticket WHERE event_id = :event_id
+                                                  AND status <> 'REVOKED') AS tickets,
+                   (SELECT count(*) FROM ticket WHERE event_id = :event_id
+                                                  AND admitted_at IS NOT NULL) AS admitted
+              FROM booking JOIN saga USING (booking_id),
+                   LATERAL (SELECT state IN ('CONFIRMED', 'REFUNDING', 'RESTOCKING', 'CANCELLED')
+                                AS paid,
+                            EXISTS (SELECT FROM ticket
+                                     WHERE ticket.booking_id = booking.booking_id) AS minted) AS it
+             WHERE booking.event_id = :event_id
+            """,
+            event_id=box.event_id,
+        )
+    return row._asdict()
+
+
+async def test_figures_follow_every_way_a_booking_can_go(box: Box) -> None:
+    await box.coupon()
+
+    async def holds_true() -> Any:
+        shown, truth = await sales(box), await recomputed(box)
+        assert {name: getattr(shown, name) for name in truth} == truth
+        assert sum(tier.tickets for tier in shown.tiers) == shown.tickets
+        assert sum(day.gross for day in shown.days) == shown.gross
+        assert sum(day.refunded for day in shown.days) == shown.refunded
+        return shown
+
+    await holds_true()
+    plain = await box.to_confirmed()
+    [ticket, *_] = await box.tickets(plain)
+    await box.scan(ticket)
+    await box.scan(ticket)
+    shown = await holds_true()
+    assert (shown.bookings, shown.gross, shown.tickets, shown.admitted) == (1, TOTAL, 4, 1)
+    assert [(tier.name, tier.tickets, tier.amount) for tier in shown.tiers] == [
+        ("Best", 2, 100_000),
+        ("Standing", 2, 20_000),
+    ]
+    assert [day.date for day in shown.days] == [
+        datetime.now(UTC).astimezone(ZoneInfo("Asia/Kathmandu")).date().isoformat()
+    ]
+    cheap = await box.to_authorizing(coupon_code="SAVE-10")
+    await box.paid(cheap, Payment.OUTCOME_AUTHORIZED)
+    await box.seats(cheap, Seats.OUTCOME_SOLD)
+    await box.refunded(cheap, 22_040, 122_040)  # told before the capture
+    await holds_true()
+    await box.paid(cheap, Payment.OUTCOME_CAPTURED)
+    assert (await holds_true()).refunded == 22_040
+    await box.cancel(cheap)
+    await box.to_cancelled(cheap)
+    assert (await holds_true()).refunded == 72_040
+    failed = await box.create(ASHA, box.hold())
+    await box.to_failed(failed)
+    late = await box.to_authorizing()
+    await box.let_time_pass(late)
+    await box.paid(late, Payment.OUTCOME_VOIDED)
+    await box.seats(late, Seats.OUTCOME_RELEASED)
+    await holds_true()
+    await box.paid(late, Payment.OUTCOME_PAID_LATE)
+    await box.seats(late, Seats.OUTCOME_RECLAIMED)
+    await box.paid(late, Payment.OUTCOME_CAPTURED)
+    assert (await holds_true()).bookings == 3
+    await box.cancel(plain, ORGANIZER, role=Role.ORGANIZER)
+    await box.to_cancelled(plain)
+    shown = await holds_true()
+    assert (shown.tickets, shown.admitted, shown.discounts) == (4, 1, 12_000)
+    free = await box.create(ASHA, box.hold(price=0))
+    await box.seats(free, Seats.OUTCOME_RESERVED)
+    await box.seats(free, Seats.OUTCOME_SOLD)
+    assert (await holds_true()).bookings == 4
+
+
+async def test_figures_folded_by_many_at_once_while_others_sell_are_whole(
+    box: Box, make_database: MakeDatabase
+) -> None:
+    other = await make_database("booking", encode=messaging.encode, like=box.database)
+    bookings = [await box.to_capturing() for _ in range(30)]
+    await asyncio.gather(
+        *(box.paid(booking, Payment.OUTCOME_CAPTURED) for booking in bookings),
+        *(clockwork.fold_once(place) for place in [box.database, other] * 10),
+    )
+    shown = await sales(box)
+    assert (shown.bookings, shown.gross, shown.tickets) == (30, 30 * TOTAL, 120)
+    async with box.database.transaction() as session:
+        assert await session.scalar("SELECT count(*) FROM sale_entry") == 0
+        assert await session.scalar("SELECT count(*) FROM sale_total") == 3  # whole, and two tiers
+
+
+async def test_a_zone_that_is_not_known_here_stops_no_booking(box: Box) -> None:
+    await box.publish(timezone="Mars/Olympus", version=2)
+    booking = await box.to_confirmed()
+    assert (await box.get(booking)).status == "CONFIRMED"
+    assert [day.date for day in (await sales(box)).days] == [datetime.now(UTC).date().isoformat()]
+
+
+async def test_attendees_are_listed_to_the_organizer_page_by_page(box: Box) -> None:
+    bookings = [await box.create(who, box.hold(who)) for who in (ASHA, BIKRAM, ASHA)]
+    await box.to_failed(bookings[1])
+    first = await box.organize("ListEventBookings", limit=2)
+    last = await box.organize("ListEventBookings", limit=2, cursor=first.next_cursor)
+    seen = [booking.reference for booking in (*first.bookings, *last.bookings)]
+    assert seen == [booking.reference for booking in reversed(bookings)]
+    assert last.next_cursor == ""
+    failed = await box.organize("ListEventBookings", limit=9, status="FAILED")
+    assert [booking.customer_id for booking in failed.bookings] == [BIKRAM]
+    for bad in ({"limit": 0}, {"limit": 101}, {"limit": 1, "status": "LOST"}):
+        assert await refused(box.organize("ListEventBookings", **bad)) == "INVALID_FILTER"
+    bad_cursor = box.organize("ListEventBookings", limit=1, cursor="!")
+    assert await refused(bad_cursor) == "INVALID_CURSOR"
+
+
+@pytest.mark.parametrize("method", ["ListEventBookings", "GetSales"])
+async def test_an_event_is_its_organizers_and_admins_business(box: Box, method: str) -> None:
+    facts = {"limit": 1} if method == "ListEventBookings" else {}
+    assert await refused(box.organize(method, who=BIKRAM, **facts)) == "EVENT_NOT_FOUND"
+    elsewhere = box.organize(method, event_id=str(uuid7()), **facts)
+    assert await refused(elsewhere) == "EVENT_NOT_FOUND"
+    assert await refused(box.organize(method, event_id="x", **facts)) == "EVENT_NOT_FOUND"
+    await box.organize(method, who=ADMIN, role=Role.ADMIN, **facts)
+
+
+async def test_dashboards_add_up_over_events(box: Box) -> None:
+    async def dashboard(who: str, role: Role, *, own_only: bool) -> Any:
+        request = booking_pb2.GetDashboardRequest(own_only=own_only)
+        return await box.caller.as_person(who, "GetDashboard", request, role=role)
+
+    await box.to_confirmed()
+    await box.to_capturing()
+    cancelled = await box.to_confirmed()
+    await box.cancel(cancelled)
+    await box.to_cancelled(cancelled)
+    await box.to_failed(await box.create(ASHA, box.hold()))
+    box.event_id = uuid7()
+    await box.publish(organizer_id=BIKRAM, currency="EUR")
+    await box.to_confirmed()
+
+    own = await dashboard(ORGANIZER, Role.ORGANIZER, own_only=True)
+    assert [(it.currency, it.gross, it.refunded) for it in own.revenue] == [
+        ("NPR", 2 * TOTAL, TOTAL // 2)
+    ]
+    assert own.tickets == 4
+    assert own.bookings == {"CONFIRMED": 1, "PENDING": 1, "CANCELLED": 1, "FAILED": 1}
+    assert not own.sagas
+    nothing = await dashboard(ASHA, Role.ORGANIZER, own_only=True)
+    assert (len(nothing.revenue), nothing.tickets, len(nothing.bookings)) == (0, 0, 0)
+    whole = await dashboard(ADMIN, Role.ADMIN, own_only=False)
+    assert {it.currency: it.gross for it in whole.revenue} == {"NPR": 2 * TOTAL, "EUR": TOTAL}
+    assert whole.sagas == {"CONFIRMED": 2, "CAPTURING": 1, "CANCELLED": 1, "FAILED": 1}
+    assert await refused(dashboard(ORGANIZER, Role.ORGANIZER, own_only=False)) == "FORBIDDEN"
