@@ -132,7 +132,8 @@ UPDATE event SET status = 'COMPLETED', version = version + 1
                ORDER BY ends_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 """
 _FOLLOW_VENUES = """
-UPDATE event SET city = plain_words(venue.city), venue_changed = false, version = version + 1,
+UPDATE event SET city = plain_words(venue.city), venue_changed = false,
+       version = event.version + 1,
        search = event_words(title, concat_ws(' ', venue.name, venue.city), description)
   FROM venue
  WHERE venue.id = event.venue_id

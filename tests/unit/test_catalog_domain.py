@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from catalog_service.codes import COUNTRIES, CURRENCIES
 from catalog_service.domain import (
+    NUMBERINGS,
     SORTS,
     EventSearch,
     InvalidCursorError,
@@ -21,11 +22,13 @@ from catalog_service.domain import (
     InvalidVenueError,
     Layout,
     Row,
+    RowDraft,
     SectionDraft,
     VenueDraft,
     check_filter,
     check_section,
     check_venue,
+    expanded,
     page_size,
     position_of,
     to_cursor,
@@ -169,6 +172,47 @@ def test_a_cursor_of_another_list_is_refused(cursor: str) -> None:
     if cursor != to_cursor("venues", ID):
         with pytest.raises(InvalidCursorError):
             venue_of(cursor)
+
+
+@pytest.mark.parametrize(
+    ("sort", "keys"),
+    [
+        ("popularity", ["-1"]),
+        ("popularity", [str(2**31)]),
+        ("relevance", ["nan", BEFORE_TIME]),
+        ("relevance", ["-inf", BEFORE_TIME]),
+        ("relevance", ["-0.5"]),
+        ("relevance", ["-0.5", "x"]),
+        ("starts_at", ["9999-12-31T23:59:59", ""]),
+    ],
+)
+def test_a_cursor_with_keys_that_no_event_has_is_refused(sort: str, keys: list[str]) -> None:
+    with pytest.raises(InvalidCursorError):
+        position_of(to_cursor(sort, *keys, ID), sort)
+
+
+@given(
+    st.integers(1, 500),
+    st.sampled_from(NUMBERINGS),
+    st.integers(0, 999),
+    st.sets(st.integers(0, 499), max_size=9),
+)
+def test_a_counted_row_has_every_number_once_and_gaps_where_they_miss(
+    count: int, numbering: str, start: int, gaps: set[int]
+) -> None:
+    start += {"ODD": 1, "EVEN": 0}.get(numbering, start % 2) != start % 2
+    whole = expanded([RowDraft("A", count=count, numbering=numbering, start=start)])[0].seats
+    missing = [whole[gap] for gap in gaps if gap < count]
+
+    (row,) = expanded(
+        [RowDraft("A", count=count, numbering=numbering, start=start, missing=missing)]
+    )
+
+    assert len(set(whole)) == len(whole) == count
+    assert min(map(int, whole)) == start
+    assert [seat or number for seat, number in zip(row.seats, whole, strict=True)] == [*whole]
+    assert {number for seat, number in zip(row.seats, whole, strict=True) if not seat} == {*missing}
+    assert numbering != "BACKWARD" or [*whole] == sorted(whole, key=int, reverse=True)
 
 
 @pytest.mark.parametrize("price", ["-1", "x", str(2**63)])

@@ -109,3 +109,14 @@ def test_only_sections_with_a_tier_open_each_with_its_own() -> None:
         ("Floor", 11, 80),
     ]
     assert told.focal == Point(0.0, 2.0)
+
+
+def test_a_gap_is_no_seat_and_keeps_its_room() -> None:
+    layout = Layout(seat_spacing=1)
+    rows = placed([Row("A", ["1", "2", "", "3"])], layout)
+    section = Section(UUID(int=1), "Stalls", "SEATED", rows, 3, layout)
+    tiers = [Tier(UUID(int=11), "All", 1, [section.id], 0)]
+
+    (told,) = opening(event(tiers, UUID(int=5)), [section]).sections
+
+    assert told.rows == [Row("A", ["1", "2", "3"], [-1.5, -0.5, 1.5], [0, 0, 0])]

@@ -83,6 +83,64 @@ async def test_events_are_found_by_words_place_category_time_and_price(catalog: 
     assert await catalog.titles() == blues + tempest
 
 
+async def test_words_are_found_whatever_their_accents_case_and_ends(catalog: Catalog) -> None:
+    await catalog.published(title="Élan/Ángström: die Straße", location="Saint-Rémy")
+    await catalog.published(title="भृकुटीमण्डप मेला", location="काठमाडौँ")
+    await catalog.published(title="O\u2019Neil's <b>Big</b> Night, 2nd", location="Here")
+    elan, mela, oneil = (
+        "Élan/Ángström: die Straße",
+        "भृकुटीमण्डप मेला",
+        "O\u2019Neil's <b>Big</b> Night, 2nd",
+    )
+    for query, titles in (
+        ("elan", [elan]),
+        ("ELAN angst", [elan]),
+        ("strasse saint-remy", [elan]),
+        ("lan", []),
+        ("भृकुटी", [mela]),
+        ("काठमाडौँ", [mela]),
+        ("o'neil", [oneil]),
+        ("big ni 2n", [oneil]),
+        ("d", []),
+        ("<b>", [oneil]),
+        ("bi", [oneil]),
+        ("'", []),
+        ("!! & |", []),
+        ("a:* | b", []),
+    ):
+        assert await catalog.titles(query=query) == titles, query
+
+
+async def test_the_best_match_comes_first_and_among_equals_the_soonest(catalog: Catalog) -> None:
+    for title, description, days in (
+        ("Late tempest", "", 40),
+        ("Something else", "With a tempest.", 10),
+        ("Soon tempest", "", 20),
+        ("Another", "No storm at all.", 5),
+        ("Tempest and tempest", "The tempest.", 50),
+    ):
+        await catalog.published(
+            title=title,
+            description=description,
+            starts_at=stamp(days=days),
+            ends_at=stamp(days=days + 1),
+        )
+    ranked = ["Tempest and tempest", "Soon tempest", "Late tempest", "Something else"]
+
+    assert await catalog.titles(query="tempest", sort="relevance") == ranked
+    seen, cursor = [], ""
+    for _ in range(10):
+        message = catalog_pb2.ListEventsRequest(
+            query="tempest", sort="relevance", limit=1, cursor=cursor
+        )
+        page = await catalog.call("ListEvents", message)
+        seen += [event.draft.title for event in page.events]
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    assert seen == ranked
+
+
 async def test_a_list_shows_the_beginning_of_an_event(catalog: Catalog) -> None:
     hall = await catalog.hall()
     event = await catalog.published(
@@ -105,6 +163,7 @@ async def test_a_list_shows_the_beginning_of_an_event(catalog: Catalog) -> None:
         ({"status": "SOLD", "own_only": True}, "INVALID_FILTER"),
         ({"category": "OPERA"}, "INVALID_FILTER"),
         ({"sort": "title"}, "INVALID_FILTER"),
+        ({"sort": "relevance"}, "INVALID_FILTER"),
         ({"sort": "title", "cursor": "x"}, "INVALID_FILTER"),
         ({"organizer_id": "x"}, "INVALID_FILTER"),
         ({"query": "a\x00b"}, "INVALID_FILTER"),
