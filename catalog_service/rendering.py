@@ -9,10 +9,10 @@ dies. `render` starts it.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import resource
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -151,31 +151,29 @@ def _webp(image: Image.Image) -> bytes:
 # --- the program, and its start ------------------------------------------------------------------
 
 
-async def render(data: bytes, *, seconds: float) -> Rendering:
-    """`rendered`, by the program.
+def render(data: bytes, *, seconds: float) -> Rendering:
+    """`rendered`, by the program; waits for it, so call it in a thread.
+
+    Not by the event loop: uvloop forks with the locks of every other thread (gRPC's, obstore's) in
+    whatever state they are, and waits for a child that may wait for one of them.
 
     Raises:
         HugeImageError, RefusedImageError: as `rendered`; also where it died of the picture.
         TimeoutError: it took longer.
     """
-    program = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-m",
-        __name__,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={},
-    )
     try:
-        async with asyncio.timeout(seconds):
-            answer, _ = await program.communicate(data)
-    finally:
-        if program.returncode is None:
-            program.kill()
-            await program.wait()
-    return _read(answer)
+        program = subprocess.run(  # noqa: S603 - this program, and nothing of the picture's
+            [sys.executable, "-I", "-m", __name__],
+            input=data,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError from error
+    return _read(program.stdout)
 
 
 def _read(answer: bytes) -> Rendering:

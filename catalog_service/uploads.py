@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from uuid import UUID, uuid4
 
 from catalog_service.domain import Image, Person
@@ -50,7 +52,7 @@ class Uploads:
         self._database = database
         self._media = media
         self._running = 0
-        self._rendering = asyncio.Semaphore(_MOST_RENDERINGS)
+        self._renderers = ThreadPoolExecutor(_MOST_RENDERINGS, "render")
 
     async def add(
         self, person: Person, event_id: UUID, role: str, chunks: AsyncIterable[bytes]
@@ -75,17 +77,17 @@ class Uploads:
             self._running -= 1
 
     async def _rendered(self, data: bytes) -> Rendering:
-        async with self._rendering:
-            try:
-                return await render(data, seconds=_RENDER_SECONDS)
-            except HugeImageError as error:
-                raise ImageTooLargeError(str(error), file="has too many pixels") from error
-            except RefusedImageError as error:
-                raise InvalidImageError(str(error), file="can't be kept as a picture") from error
-            except TimeoutError as error:
-                raise InvalidImageError(
-                    "This picture takes too long to decode.", file="takes too long to decode"
-                ) from error
+        work = partial(render, data, seconds=_RENDER_SECONDS)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._renderers, work)
+        except HugeImageError as error:
+            raise ImageTooLargeError(str(error), file="has too many pixels") from error
+        except RefusedImageError as error:
+            raise InvalidImageError(str(error), file="can't be kept as a picture") from error
+        except TimeoutError as error:
+            raise InvalidImageError(
+                "This picture takes too long to decode.", file="takes too long to decode"
+            ) from error
 
     async def _stored(self, event_id: UUID, role: str, rendering: Rendering) -> Image:
         widths = list(rendering.files)

@@ -56,8 +56,8 @@ def webp_bomb(side: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-async def test_a_picture_of_each_kind_goes_out_as_webp(kind: str) -> None:
-    rendering = await render(picture(kind), seconds=SECONDS)
+def test_a_picture_of_each_kind_goes_out_as_webp(kind: str) -> None:
+    rendering = render(picture(kind), seconds=SECONDS)
     image = widest(rendering)
     assert (image.format, image.size, rendering.height) == ("WEBP", (400, 200), 200)
     red, green, blue = image.convert("RGB").getpixel((200, 100))
@@ -179,13 +179,13 @@ def test_a_bomb_is_refused_by_its_header(bomb: bytes) -> None:
         rendered(bomb)
 
 
-async def test_the_program_says_why_it_refuses() -> None:
+def test_the_program_says_why_it_refuses() -> None:
     with pytest.raises(HugeImageError, match="25 million"):
-        await render(webp_bomb(16_000), seconds=SECONDS)
+        render(webp_bomb(16_000), seconds=SECONDS)
     with pytest.raises(RefusedImageError, match="no PNG, JPEG or WebP"):
-        await render(b"GIF89a", seconds=SECONDS)
+        render(b"GIF89a", seconds=SECONDS)
 
 
-async def test_who_takes_too_long_is_ended() -> None:
+def test_who_takes_too_long_is_ended() -> None:
     with pytest.raises(TimeoutError):
-        await render(picture(), seconds=0.0)
+        render(picture(), seconds=0.0)
