@@ -37,7 +37,7 @@ from inventory_service.domain import (
 from inventory_service.handlers import events, owning
 from inventory_service.handlers.expiring import expire_holds
 from inventory_service.handlers.making import Asked, Replayed, make_holds
-from inventory_service.organizing import OrganizerServicer, after_cursor, cursor
+from inventory_service.rpc.organizing import OrganizerServicer, after_cursor, cursor
 from inventory_service.storage import availability, holds
 from inventory_service.storage.events import Layouts
 from inventory_service.verdicts import Retried
