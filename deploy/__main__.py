@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local import LocalSystem, alive, default_home, gateway_port, read_run
-from deploy.processes import SetupError, free_port
+from deploy.processes import SetupError, free_port, start
 from ops import demo as stories
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -58,12 +58,31 @@ def up(
                 signal.signal(signal.SIGTERM, lambda *_: system.stop())
                 step("")
                 _screen(run, home)
-                system.keep_running(lambda line: console.print(line, style="yellow"))
+                with _programme(home):
+                    system.keep_running(lambda line: console.print(line, style="yellow"))
                 console.print("Stopping ...")
                 # From here on nothing interrupts the stopping but a kill.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+
+
+@contextmanager
+def _programme(home: Path) -> Iterator[None]:
+    """Puts the demo's forty other events on sale meanwhile: nobody has to wait for them."""
+    if os.environ.get("PARTERRE_PROGRAMME") == "0":
+        yield
+        return
+    filling = start(
+        [sys.executable, "-m", "ops", "seed", "--run-file", str(home / "run.json")],
+        env=os.environ,
+        log=home / "logs" / "seed.log",
+    )
+    try:
+        yield
+    finally:
+        filling.terminate()
+        filling.wait()
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ from deploy.postgres import Postgres
 from deploy.processes import SetupError, claimed, require_free, start, tail
 from deploy.provision import MIGRATOR, migrate_all, provision
 from deploy.rabbitmq import RabbitMQ, ensure_installed
-from ops.client import Client, ProblemError
-from ops.seed import Account, Seeded, SeededEvent, demo_accounts, seed
+from ops.client import ProblemError
+from ops.seed import Account, Seeded, demo_accounts, seed
 
 DEFAULT_PORT = 8080
 _READY_SECONDS = 60.0
@@ -266,16 +267,11 @@ class LocalSystem:
 
     def _seed(self, accounts: list[Account]) -> Seeded:
         gateway = f"http://{HOST}:{self._port}"
-        kept = self.home / "seeded.json"
-        if kept.exists():
-            events = [SeededEvent(**event) for event in json.loads(kept.read_text())]
-            if _all_on_sale(gateway, events):
-                return Seeded(accounts, events)
+        today = datetime.now(UTC).date()
         try:
-            seeded = seed(gateway, accounts)
+            seeded = seed(gateway, accounts, today)
         except (ProblemError, httpx.HTTPError, TimeoutError) as error:
             raise SetupError(f"The demo data could not be made: {error}") from error
-        kept.write_text(json.dumps(seeded.as_json()["events"]))
         return seeded
 
     def _write_run(self, ports: Ports, admin_url: str, amqp_url: str) -> dict[str, Any]:
@@ -325,11 +321,3 @@ def _answers(http: httpx.Client, url: str) -> bool:
         return http.get(url).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
-
-
-def _all_on_sale(gateway: str, events: list[SeededEvent]) -> bool:
-    with Client(gateway) as visitor:
-        try:
-            return all(visitor.get(f"/events/{event.id}")["sales"]["open"] for event in events)
-        except ProblemError:
-            return False

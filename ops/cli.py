@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
+import httpx
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from auth_service.keys import Rotation, rotate
 from chassis.database import Database, DatabaseError
 from ops import demo as stories
+from ops import ledger as trial_balance
+from ops import reconcile as reconciling
 from ops import reports
-from ops.seed import demo_accounts
+from ops.client import ProblemError
+from ops.seed import Account, demo_accounts, fill
 from ops.seed import seed as make_demo_data
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -36,11 +44,50 @@ _RUN_FILE = Path(".parterre/run.json")
 
 @app.command()
 def seed(
-    gateway: Annotated[str, typer.Option(help="Where the API is.")] = "http://127.0.0.1:8080",
+    number: Annotated[int, typer.Option("--seed", help="Which programme: same number, same.")] = 1,
+    gateway: Annotated[str | None, typer.Option(help="Of a system not started here.")] = None,
+    accounts_file: Annotated[
+        Path, typer.Option("--accounts", help="With --gateway: whose, made where it is missing.")
+    ] = Path("accounts.json"),
+    run_file: RunFile = _RUN_FILE,
 ) -> None:
-    """Register demo people and put three events on sale (local profile); print them as JSON."""
-    seeded = make_demo_data(gateway, demo_accounts(lambda _email: secrets.token_urlsafe(12))[1:])
+    """See that there are demo people, halls and events on sale (local profile); print the first.
+
+    It can be run again at any time: what is there is left as it is, the rest is added.
+    """
+    if gateway is None:
+        gateway = _address("PARTERRE_GATEWAY", run_file, "gateway")
+        accounts_file = run_file
+    accounts = _accounts(accounts_file)
+    today = datetime.now(UTC).date()
+    progress = Progress(console=Console(stderr=True), transient=True)
+    progress.disable = not progress.console.is_terminal
+    try:
+        seeded = make_demo_data(gateway, accounts, today)
+        with progress:
+            bar = progress.add_task("The programme", total=None)
+            fill(
+                gateway,
+                accounts,
+                today,
+                number,
+                lambda title: progress.update(bar, advance=1, description=title),
+            )
+    except (ProblemError, httpx.HTTPError, TimeoutError) as error:
+        typer.echo(f"The demo data could not be made: {error}", err=True)
+        raise typer.Exit(1) from error
     typer.echo(json.dumps(seeded.as_json(), indent=2))
+
+
+def _accounts(file: Path) -> list[Account]:
+    """The demo's people as a file has them; where it is missing it is made, with new passwords."""
+    try:
+        return [Account(**account) for account in json.loads(file.read_text())["accounts"]]
+    except FileNotFoundError:
+        accounts = demo_accounts(lambda _email: secrets.token_urlsafe(12))[1:]
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({"accounts": [asdict(account) for account in accounts]}))
+        return accounts
 
 
 @app.command()
@@ -77,6 +124,60 @@ def timeline(
     """Show everything that happened to a booking, over all services, oldest first."""
     reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
     raise typer.Exit(reports.timeline(reader, reference.upper(), as_json=as_json))
+
+
+@app.command()
+def ledger(  # noqa: PLR0917 - a command's options
+    event: Annotated[UUID | None, typer.Option(help="Of this event only.")] = None,
+    organizer: Annotated[UUID | None, typer.Option(help="Of this organizer only.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", help="What came before is the opening balance.")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option("--to", help="Up to, and without.")] = None,
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show every account's balance, times in UTC; exit 1 if anything does not sum to zero."""
+    reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
+    since, until = (each and each.replace(tzinfo=UTC) for each in (since, until))
+    raise typer.Exit(
+        trial_balance.report(
+            reader, event=event, organizer=organizer, since=since, until=until, as_json=as_json
+        )
+    )
+
+
+@app.command()
+def reconcile(
+    since: Annotated[
+        str, typer.Option(help="What moved in this time: 30m, 24h, 7d.", metavar="TIME")
+    ] = "24h",
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Have what differs looked up at the provider.")
+    ] = False,
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the provider's charges and refunds with ours; exit 1 if anything differs.
+
+    Changes nothing without --fix. READER_DATABASE_URL, PAYMENT_SANDBOX_URL and
+    PAYMENT_SANDBOX_API_KEY say where, and PAYMENT_DATABASE_URL for --fix.
+    """
+    spoken = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", since)
+    if spoken is None:
+        raise typer.BadParameter("a number and m, h or d: 30m, 24h, 7d", param_hint="--since")
+    raise typer.Exit(
+        reconciling.report(
+            _address("READER_DATABASE_URL", run_file, "database", "reader"),
+            sandbox_url=_address("PAYMENT_SANDBOX_URL", run_file, "sandbox"),
+            api_key=_address("PAYMENT_SANDBOX_API_KEY", run_file, "provider", "api_key"),
+            hours=int(spoken[1]) * {"m": 1 / 60, "h": 1, "d": 24}[spoken[2]],
+            payment_url=_address("PAYMENT_DATABASE_URL", run_file, "database", "payment")
+            if fix
+            else None,
+            as_json=as_json,
+        )
+    )
 
 
 @dead_letters.command("list")

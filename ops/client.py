@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import httpx
@@ -48,6 +48,16 @@ class Client:
     def get(self, path: str, **query: Any) -> Any:
         """GET below /api/v1; the body, read."""
         return self.call("GET", path, params=query)
+
+    def pages(self, path: str) -> Iterator[Any]:
+        """Every item of a list, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.get(path, limit=100, **({"cursor": cursor} if cursor else {}))
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
 
     def post(self, path: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> Any:
         """POST below /api/v1, with an Idempotency-Key if given; the body, read."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date
 from typing import Any
 
 from ops.client import Client, ProblemError
+from ops.posters import poster
+from ops.programme import Hall, Show, first_shows, shows
 
-_PUBLISH_SECONDS = 30.0
+_PUBLISH_SECONDS = 60.0
+_ALIVE = ("DRAFT", "PUBLISHING", "PUBLISHED")
+# Not every event of the programme has a picture: three do.
+_POSTER_EVERY = 15
+
+Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +52,142 @@ class Seeded:
 
 
 def demo_accounts(password_of: Callable[[str], str]) -> list[Account]:
-    """One admin, one organizer, two customers; `password_of` gives each address its own."""
-    people = {"admin": "ADMIN", "organizer": "ORGANIZER", "asha": "CUSTOMER", "bikram": "CUSTOMER"}
+    """One admin, two organizers, two customers; `password_of` gives each address its own."""
+    people = {
+        "admin": "ADMIN",
+        "organizer": "ORGANIZER",
+        "promoter": "ORGANIZER",
+        "asha": "CUSTOMER",
+        "bikram": "CUSTOMER",
+    }
     emails = {f"{name}@parterre.example": role for name, role in people.items()}
     return [Account(role, email, password_of(email)) for email, role in emails.items()]
 
 
-def seed(gateway: str, accounts: list[Account]) -> Seeded:
-    """Registers the accounts that are missing and puts three events on sale.
+def seed(gateway: str, accounts: list[Account], today: date) -> Seeded:
+    """Registers the accounts that are missing and sees that the organizer's three events are on.
 
-    The admin must be there already (the auth service makes its first one at start-up), the local
-    mailbox open, and organizers free to sign up: the local profile.
+    Whatever is there already is left as it is. The admin must be (the auth service makes its first
+    one at start-up), the local mailbox open, and organizers free to sign up: the local profile.
 
     Raises:
         ProblemError: the API refused.
+        TimeoutError: an event did not go on sale.
     """
     with Client(gateway) as visitor:
         for account in accounts:
             if account.role != "ADMIN":
                 register(visitor, account)
-        organizer = next(account for account in accounts if account.role == "ORGANIZER")
-        visitor.log_in(organizer.email, organizer.password)
-        return Seeded(accounts, _events(visitor))
+    with _organizer(gateway, accounts, 0) as organizer:
+        events = [
+            SeededEvent(organizer.put_on(show), show.title, show.kind)
+            for show in first_shows(today)
+        ]
+        organizer.wait_until_on_sale(event.id for event in events)
+    return Seeded(accounts, events)
+
+
+def fill(gateway: str, accounts: list[Account], today: date, number: int, told: Told) -> int:
+    """Sees that the promoter's forty events are on, with halls and some pictures; says how many.
+
+    The same `number` and day give the same events. It can be run again at any time: what is there
+    is left as it is, what an interrupted run left half done is finished.
+
+    Raises:
+        ProblemError: the API refused.
+        TimeoutError: an event did not go on sale.
+    """
+    programme = shows(number, today)
+    with _organizer(gateway, accounts, 1) as promoter:
+        ids = []
+        for show in programme:
+            told(show.title)
+            ids.append(promoter.put_on(show))
+        for id, show in list(zip(ids, programme, strict=True))[::_POSTER_EVERY]:
+            promoter.add_banner(id, show)
+        promoter.wait_until_on_sale(ids)
+    return len(ids)
+
+
+@contextmanager
+def _organizer(gateway: str, accounts: Sequence[Account], number: int) -> Iterator[_Organizer]:
+    account = [account for account in accounts if account.role == "ORGANIZER"][number]
+    with Client(gateway) as client:
+        yield _Organizer(client.log_in(account.email, account.password))
+
+
+class _Organizer:
+    """Somebody who makes halls and events, and knows by name those that are there."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        me = client.get("/auth/me")["id"]
+        self._venues = {
+            venue["name"]: venue["id"]
+            for venue in client.pages("/venues")
+            if venue["owner_id"] == me
+        }
+        # One that is over or was called off is put on again, as another.
+        self._events = {
+            event["title"]: event
+            for event in client.pages("/organizer/events")
+            if event["status"] in _ALIVE
+        }
+        self._sections: dict[str, dict[str, str]] = {}
+
+    def put_on(self, show: Show) -> str:
+        """Gives the id of an event that is, or soon will be, on sale."""
+        event = self._events.get(show.title)
+        if event is None:
+            event = self._client.post("/events", self._body(show))
+        if event["status"] == "DRAFT":
+            self._client.post(f"/events/{event['id']}/publish")
+        return str(event["id"])
+
+    def add_banner(self, id: str, show: Show) -> None:
+        """Sees that the event has one."""
+        if self._client.get(f"/events/{id}")["images"]:
+            return
+        files = {"file": ("poster.png", poster(show.title, show.place))}
+        form = {"role": "BANNER"}
+        self._client.call("POST", f"/events/{id}/images", files=files, data=form)
+
+    def wait_until_on_sale(self, ids: Iterable[str]) -> None:
+        """Waits until the events are PUBLISHED."""
+        for id in ids:
+            self._client.wait_for(
+                f"/events/{id}",
+                lambda body: body["status"] == "PUBLISHED",
+                seconds=_PUBLISH_SECONDS,
+            )
+
+    def _body(self, show: Show) -> dict[str, Any]:
+        if show.hall is None:
+            return show.body
+        sections = self._sections_of(show.hall)
+        tiers = [
+            {
+                "name": tier["name"],
+                "price": tier["price"],
+                "section_ids": [sections[name] for name in tier["sections"]],
+            }
+            for tier in show.body["tiers"]
+        ]
+        return {**show.body, "venue_id": self._venues[show.hall.name], "tiers": tiers}
+
+    def _sections_of(self, hall: Hall) -> dict[str, str]:
+        """The ids of the hall's sections by name; it is built where it is not there."""
+        if hall.name not in self._venues:
+            self._venues[hall.name] = self._client.post("/venues", hall.venue)["id"]
+        path = f"/venues/{self._venues[hall.name]}"
+        if hall.name not in self._sections:
+            there = {part["name"]: part["id"] for part in self._client.get(path)["sections"]}
+            for section in hall.sections:
+                if section["name"] not in there:
+                    made = self._client.post(f"{path}/sections", section)
+                    there[section["name"]] = made["id"]
+            self._sections[hall.name] = there
+        return self._sections[hall.name]
 
 
 def register(visitor: Client, account: Account) -> None:
@@ -108,100 +230,3 @@ def newest_code(visitor: Client, email: str) -> str:
     if found is None:
         raise TimeoutError("the mail has no code")
     return found.group()
-
-
-def _events(organizer: Client) -> list[SeededEvent]:
-    theatre = organizer.post(
-        "/venues",
-        {
-            "name": "Rastriya Naach Ghar",
-            "address": "Jamal",
-            "city": "Kathmandu",
-            "country": "NP",
-            "timezone": "Asia/Kathmandu",
-            "amenities": ["bar", "wheelchair places"],
-        },
-    )
-    stalls = _section(organizer, theatre, "Stalls", "ABCDEFGHJK", 24, y=4.0)
-    balcony = _section(organizer, theatre, "Balcony", "ABCDE", 20, y=18.0)
-    club = organizer.post(
-        "/venues",
-        {
-            "name": "The Cellar",
-            "address": "Thamel Marg 12",
-            "city": "Kathmandu",
-            "country": "NP",
-            "timezone": "Asia/Kathmandu",
-        },
-    )
-    floor = organizer.post(
-        f"/venues/{club['id']}/sections", {"name": "Floor", "kind": "STANDING", "capacity": 350}
-    )
-    play = {
-        "title": "The Tempest",
-        "description": "Shakespeare's last island, in Nepali and English.",
-        "category": "THEATRE",
-        "venue_id": theatre["id"],
-        "tax_percent": 13,
-        "tiers": [
-            {"name": "Stalls", "price": 150000, "section_ids": [stalls["id"]]},
-            {"name": "Balcony", "price": 90000, "section_ids": [balcony["id"]]},
-        ],
-    }
-    concert = {
-        "title": "Kutumba at the Cellar",
-        "description": "Folk instruments, standing room, no slow songs.",
-        "category": "CONCERT",
-        "venue_id": club["id"],
-        "tiers": [{"name": "Standing", "price": 80000, "section_ids": [floor["id"]]}],
-    }
-    festival = {
-        "title": "Himalayan Book Days",
-        "description": "Three days of writers; a ticket admits for one day.",
-        "category": "FESTIVAL",
-        "location": "Bhrikutimandap, Kathmandu",
-        "timezone": "Asia/Kathmandu",
-        "tiers": [
-            {"name": "Day ticket", "price": 50000, "capacity": 2000},
-            {"name": "Friend of the festival", "price": 250000, "capacity": 100},
-        ],
-    }
-    return [
-        _on_sale(organizer, play, "SEATED", days=21),
-        _on_sale(organizer, concert, "STANDING", days=28),
-        _on_sale(organizer, festival, "COUNTED", days=35),
-    ]
-
-
-def _section(
-    organizer: Client, venue: dict[str, Any], name: str, rows: str, seats: int, *, y: float
-) -> dict[str, Any]:
-    section: dict[str, Any] = organizer.post(
-        f"/venues/{venue['id']}/sections",
-        {
-            "name": name,
-            "kind": "SEATED",
-            "rows": [{"label": label, "seats": seats} for label in rows],
-            "origin": {"x": 0, "y": y},
-            "curve": 1.5,
-        },
-    )
-    return section
-
-
-def _on_sale(organizer: Client, event: dict[str, Any], kind: str, *, days: int) -> SeededEvent:
-    starts = (datetime.now(UTC) + timedelta(days=days)).replace(
-        hour=13, minute=15, second=0, microsecond=0
-    )
-    times = {
-        "starts_at": starts.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "ends_at": (starts + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    made = organizer.post("/events", {**event, **times, "currency": "NPR"})
-    organizer.post(f"/events/{made['id']}/publish")
-    organizer.wait_for(
-        f"/events/{made['id']}",
-        lambda body: body["status"] == "PUBLISHED",
-        seconds=_PUBLISH_SECONDS,
-    )
-    return SeededEvent(made["id"], made["title"], kind)

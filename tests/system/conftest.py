@@ -68,6 +68,7 @@ def new_system(folder: Path) -> System:
         "PARTERRE_HOME": str(folder / "state"),
         "PARTERRE_PORT": str(free_port()),
         "COLUMNS": "200",
+        "PARTERRE_PROGRAMME": "0",  # nothing happens there but what a test does
     }
     return System(folder / "state", environment)
 
