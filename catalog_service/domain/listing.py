@@ -172,14 +172,27 @@ def position_after(listed: Listed, sort: str) -> str:
     return to_cursor(sort, *keys, str(listed.event.id))
 
 
+def first_position(search: EventSearch) -> Position:
+    """Where the list begins: within its range, so that its index is walked from there on."""
+    beginning = _SORTS[search.sort].beginning
+    bounds: Mapping[str, tuple[datetime | int | None, UUID]] = {
+        "starts_at": (search.starts_from, _FIRST),
+        "-starts_at": (search.starts_before, _FIRST),
+        "price": (search.min_price, _FIRST),
+        "-price": (search.max_price, _LAST),
+    }
+    bound, id = bounds.get(search.sort, (None, _FIRST))
+    if bound is None:
+        return beginning
+    return Position([bound.isoformat() if isinstance(bound, datetime) else str(bound)], id)
+
+
 def position_of(cursor: str, sort: str) -> Position:
-    """Where the page of `cursor` (empty: the first) begins in a list sorted by `sort`.
+    """Where the page of `cursor` begins in a list sorted by `sort`.
 
     Raises:
         InvalidCursorError: it is not a cursor of such a list.
     """
-    if not cursor:
-        return _SORTS[sort].beginning
     readers = _SORTS[sort].keys
     try:
         cursor_sort, *keys, id = from_cursor(cursor)

@@ -20,7 +20,7 @@ async def list_events(
     """
     domain.check_filter(search)
     limit = domain.page_size(limit)
-    after = domain.position_of(cursor, search.sort)
+    after = domain.position_of(cursor, search.sort) if cursor else domain.first_position(search)
     found = await listing.list_events(session, search, after, limit + 1)
     page = [listed.event.summary() for listed in found[:limit]]
     last = found[limit - 1] if len(found) > limit else None

@@ -9,8 +9,12 @@ from catalog_service.storage.events import EVENT, with_venues
 from chassis.database import Session
 
 # A plan for what is asked this time: which index is best depends on the words and the filters, and
-# those that are not used fall out of the plan.
-_PLAN_FOR_THIS = "SET LOCAL plan_cache_mode = force_custom_plan"
+# those that are not used fall out of the plan. A list is short work: parallel workers would only be
+# late for it.
+_PLAN_FOR_THIS = """
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('max_parallel_workers_per_gather', '0', true)
+"""
 
 # One constant statement for each scope and sort. The page is found first, by what its rows are
 # narrow for, and then read whole.
@@ -58,38 +62,60 @@ _SORTS: Mapping[str, tuple[str, str, str]] = {
         "(ranked.sold, ranked.event_id) < (CAST(:key AS integer), :id)",
         "ranked.sold DESC, ranked.event_id DESC",
     ),
-    "relevance": (
-        "-CAST(ts_rank(event.search, event_query(:words)) AS float8) AS key,"
-        " event.starts_at AS then_key",
-        "(-CAST(ts_rank(event.search, event_query(:words)) AS float8), event.starts_at, event.id)"
-        " > (CAST(:key AS float8), CAST(:then_key AS timestamptz), :id)",
-        "-CAST(ts_rank(event.search, event_query(:words)) AS float8), event.starts_at, event.id",
-    ),
 }
+# Words that half of all events have say little of any, and to rank all those would take long: the
+# soonest of them are ranked.
+_RANKED_MOST = 2000
 
 
 def _page(scope: str, sort: str) -> str:
+    if sort == "relevance":
+        return _most_relevant(scope)
     keys, beyond, order = _SORTS[sort]
     of_popular = ""
     if sort == "popularity":
         # Its status is the event's own: saying so again finds the popular ones side by side.
         of_status = "" if scope == "OWN" else f" AND ranked.status = '{scope}'"
         of_popular = f"JOIN availability AS ranked ON ranked.event_id = event.id{of_status}"
-    found = (
-        f"SELECT event.id, {keys} FROM event {of_popular}"  # noqa: S608 - of constants alone
-        f" WHERE {_SCOPES[scope]} {_NARROWED} AND {beyond} ORDER BY {order} LIMIT :limit"
-    )
-    then = ", page.then_key" if "then_key" in keys else ""
     down = " DESC" if order.endswith("DESC") else ""
+    return _whole(
+        f"SELECT event.id, {keys} FROM event {of_popular} WHERE {_SCOPES[scope]}"  # noqa: S608 - of constants
+        f" {_NARROWED} AND {beyond} ORDER BY {order} LIMIT :limit",
+        f"page.key{down}, id{down}",
+    )
+
+
+def _most_relevant(scope: str) -> str:
+    matching = (
+        f"SELECT event.id, event.starts_at, event.search FROM event WHERE {_SCOPES[scope]}"  # noqa: S608 - of constants
+        f" {_NARROWED} ORDER BY event.starts_at, event.id LIMIT {_RANKED_MOST}"
+    )
+    # OFFSET 0 lets each be ranked once.
+    ranked = (
+        "SELECT id, starts_at AS then_key,"  # noqa: S608 - of constants
+        " -CAST(ts_rank(search, event_query(:words)) AS float8) AS key"
+        f" FROM ({matching}) AS matching OFFSET 0"
+    )
+    return _whole(
+        f"SELECT id, key, then_key FROM ({ranked}) AS ranked"  # noqa: S608 - of constants
+        " WHERE (key, then_key, id) > (CAST(:key AS float8), CAST(:then_key AS timestamptz), :id)"
+        " ORDER BY key, then_key, id LIMIT :limit",
+        "page.key, page.then_key, id",
+        ", page.then_key",
+    )
+
+
+def _whole(page: str, order: str, also: str = "") -> str:
+    """The events of a page, which is some ids with what they are sorted by, to be shown."""
     return (
-        f"WITH page AS ({found}) {EVENT}, page.key{then}"
+        f"WITH page AS MATERIALIZED ({page}) {EVENT}, page.key{also}"
         " FROM page JOIN event USING (id) JOIN availability ON availability.event_id = id"
-        f" ORDER BY page.key{down}{then}, id{down}"
+        f" ORDER BY {order}"
     )
 
 
 PAGES: Mapping[tuple[str, str], str] = {
-    (scope, sort): _page(scope, sort) for scope in _SCOPES for sort in _SORTS
+    (scope, sort): _page(scope, sort) for scope in _SCOPES for sort in (*_SORTS, "relevance")
 }
 
 

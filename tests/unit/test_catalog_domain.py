@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from catalog_service.domain import (
     check_section,
     check_venue,
     expanded,
+    first_position,
     page_size,
     position_of,
     to_cursor,
@@ -221,7 +223,20 @@ def test_a_cursor_with_an_impossible_price_is_refused(price: str) -> None:
         position_of(to_cursor("price", price, ID), "price")
 
 
-@given(st.text(max_size=60), st.sampled_from(SORTS))
+def test_a_list_begins_within_its_range() -> None:
+    moment = datetime(2027, 1, 1, tzinfo=UTC)
+    narrowed = EventSearch(starts_from=moment, starts_before=moment, min_price=5, max_price=9)
+
+    def begins(sort: str, search: EventSearch) -> list[str]:
+        return [*first_position(replace(search, sort=sort)).keys]
+
+    assert begins("starts_at", narrowed) == begins("-starts_at", narrowed) == [BEFORE_TIME]
+    assert (begins("price", narrowed), begins("-price", narrowed)) == (["5"], ["9"])
+    assert begins("starts_at", EventSearch()) == ["-infinity"]
+    assert begins("relevance", narrowed) == ["-infinity", "-infinity"]
+
+
+@given(st.text(min_size=1, max_size=60), st.sampled_from(SORTS))
 def test_whatever_is_sent_as_a_cursor_it_is_a_position_or_refused(cursor: str, sort: str) -> None:
     try:
         position = position_of(cursor, sort)
