@@ -17,7 +17,7 @@ from chassis.database import Result, Session, Statement
 from chassis.database import Row as Record
 from inventory_service.domain import Line, Section
 from inventory_service.storage.events import FIND_SALE
-from inventory_service.storage.seats import DUE_LIMIT
+from inventory_service.storage.seats import DUE_LIMIT, TAKEN
 from inventory_service.verdicts import Reasons
 
 # --- choosing --------------------------------------------------------------------------------
@@ -140,16 +140,6 @@ async def lock_chosen(
 
 # --- who is in the way -----------------------------------------------------------------------
 
-# In one snapshot: who has the seats, and is that hold due? An expiry moves a seat from the one to
-# the other in one commit, so there is no moment at which it is neither.
-_TAKEN = """
-SELECT seat.seat_no, hold.hold_id AS due
-  FROM seat LEFT JOIN hold
-    ON hold.event_id = seat.event_id AND hold.hold_id = seat.hold_id AND hold.status = 'ACTIVE'
-   AND hold.expires_at <= statement_timestamp()
- WHERE seat.event_id = :event_id AND seat_no = ANY(CAST(:seat_nos AS integer[]))
-   AND seat.status <> 'AVAILABLE'
-"""
 _DUE_OF_PEOPLE = """
 SELECT customer_id, hold_id FROM hold
  WHERE customer_id = ANY(CAST(:people AS uuid[])) AND event_id = :event_id AND status = 'ACTIVE'
@@ -183,7 +173,7 @@ async def find_reasons(
     of_people: dict[UUID, list[UUID]] = {}
     some = {**event, "limit": DUE_LIMIT}
     taken, theirs, with_seats, with_tickets = await session.together(
-        (_TAKEN, {**event, "seat_nos": _integers(seat_nos)}),
+        (TAKEN, {**event, "seat_nos": _integers(seat_nos)}),
         (_DUE_OF_PEOPLE, {**event, "people": _uuids(people)}),
         (_DUE_WITH_SEATS, {**some, "limit": DUE_LIMIT if seats else 0}),
         (_DUE_WITH_TICKETS, {**some, "limit": DUE_LIMIT if tickets else 0}),

@@ -38,7 +38,7 @@ RETURNING seat_no, version
 
 # After a refusal, in one snapshot: who has the seats, and is that hold due? An expiry moves a seat
 # from the one to the other in one commit, so there is no moment at which it is neither.
-_TAKEN = """
+TAKEN = """
 SELECT seat.seat_no, hold.hold_id AS due
   FROM seat LEFT JOIN hold
     ON hold.event_id = seat.event_id AND hold.hold_id = seat.hold_id AND hold.status = 'ACTIVE'
@@ -78,7 +78,7 @@ async def taken_seats(
     session: Session, event_id: UUID, seat_nos: Sequence[int]
 ) -> Mapping[int, UUID | None]:
     """Those of the seats that are not free, each with the due hold that has it, if one has."""
-    rows = await session.all(_TAKEN, event_id=event_id, seat_nos=list(seat_nos))
+    rows = await session.all(TAKEN, event_id=event_id, seat_nos=list(seat_nos))
     return {row.seat_no: row.due for row in rows}
 
 
