@@ -244,6 +244,13 @@ CHECKS: Sequence[Check] = (
         "     <> CASE saga.state WHEN 'CONFIRMED' THEN bought.tickets ELSE 0 END",
     ),
     Check(
+        "I2",
+        "a seat is kept back if and only if a block has it",
+        "SELECT event_id, seat_no, seat.status, block_id FROM inventory.seat"
+        "  FULL JOIN inventory.block_seat USING (event_id, seat_no)"
+        " WHERE (seat.status IS NOT DISTINCT FROM 'BLOCKED') <> (block_id IS NOT NULL)",
+    ),
+    Check(
         "I10",
         "a seat's journal is a legal history",
         "SELECT * FROM (SELECT event_id, seat_no, version, from_status, to_status, hold_id,"

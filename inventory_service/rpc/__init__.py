@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
 import grpc
 from cachetools import LRUCache
+from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.inventory.v1 import inventory_pb2
 from parterre.options.v1 import options_pb2
 from parterre.types.v1 import types_pb2
@@ -82,7 +83,8 @@ class InventoryServicer(OrganizerServicer):
         seat_map.CopyFrom(self._empty_map(layout))
         seat_map.version = int(now.version)
         for section in seat_map.sections:
-            section.available = now.pools.get(section.id, 0)
+            # A section with rows has no pool.
+            section.available, section.capacity = now.pools.get(section.id, (0, 0))
         taken = {"HELD": now.held, "SOLD": now.sold, "BLOCKED": now.blocked}
         for status, seat_nos in taken.items():
             if seat_nos:
@@ -353,6 +355,19 @@ def _add_result(
     refusal.metadata.update(metadata)
 
 
+# Of the ids and times that many holds have in common.
+@lru_cache(maxsize=4096)
+def _text(id: UUID) -> str:
+    return str(id)
+
+
+@lru_cache(maxsize=256)
+def _timestamp(at: datetime) -> Timestamp:
+    written = Timestamp()
+    written.FromDatetime(at)
+    return written
+
+
 def _written(hold: Hold) -> bytes:
     return inventory_pb2.CreateHoldResponse(hold=_hold(hold)).SerializeToString()
 
@@ -360,22 +375,21 @@ def _written(hold: Hold) -> bytes:
 def _hold(hold: Hold, shown: inventory_pb2.Hold | None = None) -> inventory_pb2.Hold:
     """Writes the hold, into `shown` where that is given."""
     layout = hold.layout
-    sections = {section.id: section for section in layout.sections}
     shown = inventory_pb2.Hold() if shown is None else shown
     shown.id = str(hold.id)
-    shown.event_id = str(layout.event_id)
+    shown.event_id = _text(layout.event_id)
     shown.status = hold.status
     shown.total.amount = hold.total
     shown.total.currency = layout.currency
     shown.version = hold.version
     shown.customer_id = str(hold.customer_id)
-    shown.expires_at.FromDatetime(hold.expires_at)
-    shown.extendable_until.FromDatetime(hold.extendable_until)
+    shown.expires_at.CopyFrom(_timestamp(hold.expires_at))
+    shown.extendable_until.CopyFrom(_timestamp(hold.extendable_until))
     for line in hold.lines:
         part = shown.lines.add(
-            section_id=str(line.section_id),
-            section=sections[line.section_id].name,
-            tier_id=str(line.tier_id),
+            section_id=_text(line.section_id),
+            section=layout.section_of[line.section_id].name,
+            tier_id=_text(line.tier_id),
             tier=layout.tiers[line.tier_id].name,
             quantity=line.quantity,
             price=types_pb2.Money(amount=line.price, currency=layout.currency),

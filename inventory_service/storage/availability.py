@@ -17,7 +17,8 @@ SELECT 1 + coalesce(sum(version), 0)
        coalesce(array_agg(seat_no) FILTER (WHERE status IN ('HELD', 'RESERVED')), '{}') AS held,
        coalesce(array_agg(seat_no) FILTER (WHERE status = 'SOLD'), '{}') AS sold,
        coalesce(array_agg(seat_no) FILTER (WHERE status = 'BLOCKED'), '{}') AS blocked,
-       (SELECT coalesce(jsonb_object_agg(section_id, capacity - held - reserved - sold), '{}')
+       (SELECT coalesce(jsonb_object_agg(section_id, ARRAY[capacity - held - reserved - sold,
+                                                           capacity]), '{}')
           FROM pool WHERE event_id = :event_id) AS pools
   FROM seat WHERE event_id = :event_id
 """
@@ -60,7 +61,7 @@ SELECT event.event_id, capacity,
 
 
 async def seat_map(session: Session, event_id: UUID) -> Record:
-    """What is taken: `version`, seats `held`, `sold`, `blocked`, and what is free of `pools`."""
+    """What is taken: `version`, seats `held`, `sold`, `blocked`; `pools`: what is free, and all."""
     return await session.one(_SEAT_MAP, event_id=event_id)
 
 

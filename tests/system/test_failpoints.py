@@ -227,6 +227,9 @@ PLANTED = {
         UPDATE inventory.seat SET status = 'RESERVED' WHERE (event_id, seat_no) = {_ONE_SOLD}""",
     "an event's seats and pools add up to its capacity": """
         UPDATE inventory.event SET capacity = capacity + 1 WHERE capacity > 0""",
+    "a seat is kept back if and only if a block has it": f"""
+        UPDATE inventory.seat SET status = 'BLOCKED', hold_id = NULL
+         WHERE (event_id, seat_no) = {_ONE_SOLD}""",
     "a seat is taken if and only if its hold says so": f"""
         UPDATE inventory.seat SET status = 'HELD' WHERE (event_id, seat_no) = {_ONE_SOLD}""",
     "a live hold has all of its seats": f"""

@@ -199,6 +199,11 @@ async def test_a_section_grows_and_shrinks_by_what_is_free(box: Box) -> None:
     assert await set_capacity(box, event, 30) == 45
     assert await set_capacity(box, event, 30) == 45  # a second time nothing more
     assert await set_capacity(box, event, 7) == 22
+    for _ in range(2):  # whatever either process knows of the event
+        request = inventory_pb2.GetSeatMapRequest(event_id=event.event_id)
+        reply = await box.call(str(uuid7()), "GetSeatMap", request)
+        shown = {s.id: (s.capacity, s.available) for s in reply.seat_map.sections}
+        assert shown[event.standing[0]] == (7, 0)
     refused = await refusal(set_capacity(box, event, 6))
     assert (refused.reason, refused.metadata["taken"]) == ("CAPACITY_BELOW_SOLD", "7")
     # The event opens again, as a message that comes twice would have it: nothing changes.
