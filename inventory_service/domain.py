@@ -282,6 +282,11 @@ class Layout:
         )
 
     @cached_property
+    def section_of(self) -> Mapping[UUID, Section]:
+        """The sections by their ids."""
+        return {section.id: section for section in self.sections}
+
+    @cached_property
     def _rows(self) -> Sequence[tuple[Section, Row]]:
         return [(section, row) for section in self.sections for row in section.rows]
 
