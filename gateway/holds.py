@@ -120,18 +120,25 @@ class Holds:
             self._go_on(event_id, lane)
 
     async def _call(self, batch: Sequence[_Waiting]) -> None:
-        answers: Sequence[Answer | Exception]
+        answers: Sequence[Answer | BaseException]
         try:
             if len(batch) == 1:
                 answers = [await self._alone(batch[0])]
             else:
                 answers = await self._together(batch) if batch else ()
+        except RemoteError as error:
+            if error.code is grpc.StatusCode.UNIMPLEMENTED:
+                # An inventory of the version before, while a new one is rolled out.
+                each = (self._alone(one) for one in batch)
+                answers = await asyncio.gather(*each, return_exceptions=True)
+            else:
+                answers = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - each of them gets it
             answers = [error] * len(batch)
         for one, answer in zip(batch, answers, strict=True):
             if one.answer.done():
                 continue
-            if isinstance(answer, Exception):
+            if isinstance(answer, BaseException):
                 one.answer.set_exception(answer)
             else:
                 one.answer.set_result(answer)

@@ -18,7 +18,7 @@ from parterre.types.v1 import types_pb2
 
 from chassis.context import caller, seconds_left
 from chassis.database import Database
-from chassis.errors import ServiceError
+from chassis.errors import ServiceError, overloaded
 from chassis.grpc_server import permits, status_of
 from chassis.idempotency import REPLAYED, Claims, claim
 from chassis.identity import TokenVerifier
@@ -41,6 +41,7 @@ from inventory_service.handlers.making import Asked, Replayed, make_holds
 from inventory_service.rpc.organizing import OrganizerServicer, after_cursor, cursor
 from inventory_service.storage import availability, holds
 from inventory_service.storage.events import Layouts
+from inventory_service.storage.making import OvertakenError
 from inventory_service.verdicts import Retried
 
 SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
@@ -83,8 +84,7 @@ class InventoryServicer(OrganizerServicer):
         seat_map.CopyFrom(self._empty_map(layout))
         seat_map.version = int(now.version)
         for section in seat_map.sections:
-            # A section with rows has no pool.
-            section.available, section.capacity = now.pools.get(section.id, (0, 0))
+            section.available = now.pools.get(section.id, 0)
         taken = {"HELD": now.held, "SOLD": now.sold, "BLOCKED": now.blocked}
         for status, seat_nos in taken.items():
             if seat_nos:
@@ -212,17 +212,22 @@ class InventoryServicer(OrganizerServicer):
     ) -> Sequence[Hold | Replayed | TryAgain | Exception]:
         """The coalescer's work."""
         claims = Claims(self._database.schema, [each.claim for each in asked])
-        async with self._database.transaction() as session:
-            answers = await make_holds(
-                session,
-                self._layouts,
-                self._terms,
-                event_id,
-                asked,
-                claims=claims,
-                write=_written,
-                alone=alone,
-            )
+        try:
+            async with self._database.transaction() as session:
+                answers = await make_holds(
+                    session,
+                    self._layouts,
+                    self._terms,
+                    event_id,
+                    asked,
+                    claims=claims,
+                    write=_written,
+                    alone=alone,
+                )
+        except OvertakenError:
+            if not alone:
+                raise
+            return [TryAgain(overloaded())]
         return [
             TryAgain(answer.refusal, answer.due) if isinstance(answer, Retried) else answer
             for answer in answers
