@@ -2,7 +2,7 @@
 
 A seat map is a long head (every seat of every row) and a short tail (standing places, version,
 what is taken). The tail is compressed by itself and put behind the compressed head, which gives
-one stream as good as any (ADR 0017):
+one stream as good as any (ADR 0015):
 
 - gzip: the head's deflate blocks end on a byte with a full flush, so that blocks that know
   nothing of them may follow; the checksum of the whole is carried on from the head's.

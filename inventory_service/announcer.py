@@ -3,7 +3,7 @@
 What transactions noted is gathered in memory and published beside them: a hold waits for none of
 it and writes nothing for it. Seats: soon, not persistent; what is lost with this process is found
 by whoever compares versions. Counts: every two seconds, through the outbox; what was not said any
-more is found by looking at every event now and then (ADR 0020).
+more is found by looking at every event now and then (ADR 0015).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a transaction changed of the places, told within the process once it has committed.
 
 Nothing is written for it and nothing waits for it: the way of a hold stays as short as it was.
-What is lost with the process is mended by comparing versions (ADR 0020).
+What is lost with the process is mended by comparing versions (ADR 0015).
 """
 
 from __future__ import annotations
