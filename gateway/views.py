@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Generic, Literal, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -49,7 +50,13 @@ def money(amount: int, currency: str) -> Money:
 
 def time(moment: Timestamp) -> str:
     """RFC 3339, UTC."""
-    return moment.ToJsonString()
+    return _time(moment.seconds, moment.nanos)
+
+
+# An event's times are shown again and again, and holds that were made together end together.
+@lru_cache(maxsize=4096)
+def _time(seconds: int, nanos: int) -> str:
+    return Timestamp(seconds=seconds, nanos=nanos).ToJsonString()
 
 
 # --- identity ----------------------------------------------------------------------------------
