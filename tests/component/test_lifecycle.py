@@ -17,12 +17,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from chassis.broker import Broker
 from chassis.database import Database
 from chassis.identity import encode_key
 from chassis.lifecycle import background
 from chassis.outbox import Relay, encoded
+from chassis.revocations import PATH
+from chassis.telemetry import serve_http
 from chassis.topology import Topology
 from deploy.processes import free_ports
 from deploy.rabbitmq import RabbitMQ
@@ -51,13 +56,14 @@ class Running:
 
 @asynccontextmanager
 async def running(database: Database, amqp_url: str, folder: Path) -> AsyncIterator[Running]:
-    grpc_port, internal_port = free_ports(2)
+    grpc_port, internal_port, auth_port = free_ports(3)
+    auth = Starlette(routes=[Route(PATH, lambda _: JSONResponse({"sessions": []}))])
     environment = {
         "PATH": os.environ["PATH"],
         "NOTIFICATION_PROFILE": "local",
         "NOTIFICATION_GRPC_PORT": str(grpc_port),
         "NOTIFICATION_INTERNAL_PORT": str(internal_port),
-        "NOTIFICATION_JWKS_URL": "http://127.0.0.1:9/jwks.json",
+        "NOTIFICATION_JWKS_URL": f"http://127.0.0.1:{auth_port}/jwks.json",
         "NOTIFICATION_SERVICE_KEY": encode_key(Ed25519PrivateKey.generate().private_bytes_raw()),
         "NOTIFICATION_DATABASE_URL": database.url,
         "NOTIFICATION_AMQP_URL": amqp_url,
@@ -67,12 +73,13 @@ async def running(database: Database, amqp_url: str, folder: Path) -> AsyncItera
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "notification_service", env=environment, stdout=output
         )
-    try:
-        yield Running(process, f"http://127.0.0.1:{internal_port}", log)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with serve_http(auth, "127.0.0.1", auth_port, drain_seconds=0):
+        try:
+            yield Running(process, f"http://127.0.0.1:{internal_port}", log)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 @pytest.fixture

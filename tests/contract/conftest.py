@@ -36,6 +36,7 @@ from chassis.context import caller
 from chassis.grpc_server import serve_grpc
 from chassis.identity import Identity, Jwks, Role, TokenVerifier, encode_key
 from chassis.ids import uuid7
+from chassis.revocations import PATH as REVOCATIONS_PATH
 from chassis.telemetry import serve_http
 from deploy.processes import free_ports
 from gateway.service import gateway
@@ -241,9 +242,14 @@ async def running_gateway(**changes: Any) -> AsyncIterator[Edge]:
         async def document(_request: Request) -> JSONResponse:
             return JSONResponse(keys.document())
 
-        jwks_app = Starlette(routes=[Route("/jwks.json", document)])
+        async def nobody_left(_request: Request) -> JSONResponse:
+            return JSONResponse({"sessions": []})
+
+        auth_app = Starlette(
+            routes=[Route("/jwks.json", document), Route(REVOCATIONS_PATH, nobody_left)]
+        )
         await stack.enter_async_context(
-            serve_http(jwks_app, "127.0.0.1", jwks_port, drain_seconds=1)
+            serve_http(auth_app, "127.0.0.1", jwks_port, drain_seconds=1)
         )
         jwks_url = f"http://127.0.0.1:{jwks_port}/jwks.json"
         own = Ed25519PrivateKey.generate()
