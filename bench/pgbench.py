@@ -78,7 +78,7 @@ def _run(admin_url: str, seconds: int) -> tuple[float, int]:
             "--jobs=2",
             f"--time={seconds}",
             "--define=n=0",
-            f"--define=event='{_EVENT}'",
+            f"--define=event={_EVENT}",
             f"--file={_HOLD}",
             admin_url,
         ],
