@@ -84,7 +84,8 @@ class InventoryServicer(OrganizerServicer):
         seat_map.CopyFrom(self._empty_map(layout))
         seat_map.version = int(now.version)
         for section in seat_map.sections:
-            section.available = now.pools.get(section.id, 0)
+            # A section with rows has no pool.
+            section.available, section.capacity = now.pools.get(section.id, (0, 0))
         taken = {"HELD": now.held, "SOLD": now.sold, "BLOCKED": now.blocked}
         for status, seat_nos in taken.items():
             if seat_nos:
