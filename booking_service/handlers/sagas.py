@@ -121,8 +121,7 @@ async def advance(session: Session, wakeups: Wakeups, moves: Iterable[Move]) -> 
         sagas.Change(id, it.underway.saga.version, it.saga, it.entries, it.instrument)
         for id, it in courses.items()
     ]
-    if not await sagas.save(session, changes):
-        raise AssertionError("a locked saga was changed")
+    sagas.save(session, changes)
     for id in courses:
         session.when_committed(partial(wakeups.wake, id))
 

@@ -22,8 +22,10 @@ COLUMNS = """
        saga.refund, saga.action_url, saga.payment_status, saga.refused_because, saga.refunds,
        saga.refunded, saga.method, saga.token
 """
-# The sagas are locked; the version is what they were when that was done.
+# The sagas are locked; the version is what they were when that was done. Were one changed all the
+# same, the division by zero keeps the transaction from committing: nobody waits to read a count.
 _SAVE = """
+WITH saved AS (
 UPDATE saga
    SET state = new.state, deadline_at = new.deadline_at, version = new.version, step = new.step,
        attempt = new.attempt, resends = new.resends, ending = new.ending, reason = new.reason,
@@ -38,6 +40,9 @@ UPDATE saga
            event_off boolean, paid_late boolean, refund bigint, refunds integer, refunded bigint,
            action_url text, payment_status text, refused_because text, method text)
  WHERE saga.booking_id = new.booking_id AND saga.version = new.was
+RETURNING saga.booking_id
+)
+SELECT 1 / CASE WHEN count(*) = :sagas THEN 1 ELSE 0 END FROM saved
 """
 _ADD_ENTRIES = """
 INSERT INTO timeline (booking_id, entry_no, at, state, step, outcome, attempt, detail)
@@ -63,8 +68,8 @@ class Change:
     instrument: Instrument | None  # of a new attempt
 
 
-async def save(session: Session, changes: Sequence[Change]) -> bool:
-    """Writes sagas and their timelines; False: one was changed by somebody else meanwhile."""
+def save(session: Session, changes: Sequence[Change]) -> None:
+    """Writes locked sagas and their timelines, with the next statement."""
     rows: list[dict[str, Any]] = [
         asdict(change.saga)
         | {
@@ -81,8 +86,7 @@ async def save(session: Session, changes: Sequence[Change]) -> bool:
         if entry.outcome in {"DONE", "REFUSED"} or number <= _CHATTER_ENTRIES
     ]
     session.defer(_ADD_ENTRIES, rows=json.dumps(entries))
-    result = await session.execute(_SAVE, rows=json.dumps(rows, default=str))
-    return result.rowcount == len(changes)
+    session.defer(_SAVE, rows=json.dumps(rows, default=str), sagas=len(changes))
 
 
 async def timeline_of(session: Session, booking_id: UUID) -> Sequence[Row]:

@@ -15,12 +15,14 @@ from parterre.types.v1 import types_pb2
 
 from booking_service import clockwork, messaging
 from booking_service.domain import Hold, HoldNotFoundError, Ticket, UnknownBookingError
+from booking_service.handlers.sagas import Move, advance
 from booking_service.rpc import Holds
+from booking_service.saga import Happening
 from booking_service.storage import events, tickets, underway
 from chassis.broker import Broker
 from chassis.consumer import Consumer, Received
 from chassis.context import caller
-from chassis.database import IntegrityError
+from chassis.database import DatabaseError, IntegrityError
 from chassis.identity import Role
 from chassis.ids import uuid7
 from tests.component.conftest import MakeDatabase, Serve, Until
@@ -494,6 +496,58 @@ async def test_a_reply_delivered_again_has_no_effect(box: Box) -> None:
     assert [entry.outcome for entry in await box.timeline(booking)][2:] == ["DONE", "IGNORED"]
 
 
+async def test_answers_that_come_together_move_each_booking_as_if_they_came_alone(
+    box: Box,
+) -> None:
+    going, paying, failing = [await box.create(ASHA, box.hold()) for _ in range(3)]
+    await box.seats(paying, Seats.OUTCOME_RESERVED)
+    consumer = Consumer(
+        "booking.replies", box.queues["booking.replies"], box.database, cast("Broker", None)
+    )
+
+    def seats(booking: Any, outcome: Any, step: int) -> Any:
+        return Seats(booking_id=booking.id, outcome=outcome, step=step, reason="HOLD_EXPIRED")
+
+    def paid(booking: Any, outcome: Any, step: int) -> Any:
+        return Payment(booking_id=booking.id, outcome=outcome, step=step)
+
+    together = [
+        seats(going, Seats.OUTCOME_RESERVED, 1),
+        paid(paying, Payment.OUTCOME_AUTHORIZED, 2),
+        seats(failing, Seats.OUTCOME_RESERVE_REFUSED, 1),
+        paid(going, Payment.OUTCOME_AUTHORIZED, 2),
+        seats(going, Seats.OUTCOME_SOLD, 3),
+        seats(going, Seats.OUTCOME_SOLD, 3),  # told twice
+        paid(going, Payment.OUTCOME_CAPTURED, 4),
+        seats(paying, Seats.OUTCOME_SOLD, 3),
+        messages_pb2.PaymentRefunded(
+            booking_id=going.id, refunded_amount=135_600, captured_amount=135_600
+        ),
+    ]
+    await consumer.apply(
+        [
+            Received(uuid7(), reply.DESCRIPTOR.full_name, "test", reply, cast("Any", None))
+            for reply in together
+        ]
+    )
+    states = [await box.state(booking) for booking in (going, paying, failing)]
+    assert states == ["RESTOCKING", "CAPTURING", "FAILED"]
+    assert [entry.outcome for entry in await box.timeline(going)] == [
+        *["DONE"] * 4,
+        "IGNORED",
+        *["DONE"] * 2,
+    ]
+    assert {ticket.status for ticket in await box.tickets(going)} == {"REVOKED"}
+    assert await box.asked(going) == [
+        "ReserveSeats",
+        "AuthorizePayment",
+        "SellSeats",
+        "CapturePayment",
+        "RestockSeats",
+        "BookingEnded",
+    ]
+
+
 async def test_an_answer_to_an_older_step_has_no_effect(box: Box) -> None:
     booking = await box.to_authorizing()
     await box.let_time_pass(booking)
@@ -546,6 +600,19 @@ async def test_two_deadline_loops_never_take_the_same_saga(
     assert sum(met) == 10
     for booking in bookings:
         assert (await box.asked(booking)).count("CapturePayment") == 2
+
+
+async def test_a_saga_that_was_not_locked_is_never_overwritten(box: Box) -> None:
+    booking = await box.to_authorizing()
+    id = UUID(booking.id)
+    async with box.database.transaction() as session:
+        stale = (await underway.lock_by_ids(session, [id]))[id]
+    await box.paid(booking, Payment.OUTCOME_AUTHORIZED)
+    with pytest.raises(DatabaseError):
+        async with box.database.transaction() as session:
+            await advance(session, box.wakeups, [Move(stale, Happening.DEADLINE)])
+    assert await box.state(booking) == "SELLING"
+    assert "VoidPayment" not in await box.asked(booking)
 
 
 async def test_two_valid_tickets_for_a_seat_are_impossible(box: Box) -> None:
