@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import httpx
 import typer
@@ -19,6 +21,8 @@ from rich.progress import Progress
 from auth_service.keys import Rotation, rotate
 from chassis.database import Database, DatabaseError
 from ops import demo as stories
+from ops import ledger as trial_balance
+from ops import reconcile as reconciling
 from ops import reports
 from ops.client import ProblemError
 from ops.seed import Account, demo_accounts, fill
@@ -120,6 +124,60 @@ def timeline(
     """Show everything that happened to a booking, over all services, oldest first."""
     reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
     raise typer.Exit(reports.timeline(reader, reference.upper(), as_json=as_json))
+
+
+@app.command()
+def ledger(  # noqa: PLR0917 - a command's options
+    event: Annotated[UUID | None, typer.Option(help="Of this event only.")] = None,
+    organizer: Annotated[UUID | None, typer.Option(help="Of this organizer only.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", help="What came before is the opening balance.")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option("--to", help="Up to, and without.")] = None,
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show every account's balance, times in UTC; exit 1 if anything does not sum to zero."""
+    reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
+    since, until = (each and each.replace(tzinfo=UTC) for each in (since, until))
+    raise typer.Exit(
+        trial_balance.report(
+            reader, event=event, organizer=organizer, since=since, until=until, as_json=as_json
+        )
+    )
+
+
+@app.command()
+def reconcile(
+    since: Annotated[
+        str, typer.Option(help="What moved in this time: 30m, 24h, 7d.", metavar="TIME")
+    ] = "24h",
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Have what differs looked up at the provider.")
+    ] = False,
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the provider's charges and refunds with ours; exit 1 if anything differs.
+
+    Changes nothing without --fix. READER_DATABASE_URL, PAYMENT_SANDBOX_URL and
+    PAYMENT_SANDBOX_API_KEY say where, and PAYMENT_DATABASE_URL for --fix.
+    """
+    spoken = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", since)
+    if spoken is None:
+        raise typer.BadParameter("a number and m, h or d: 30m, 24h, 7d", param_hint="--since")
+    raise typer.Exit(
+        reconciling.report(
+            _address("READER_DATABASE_URL", run_file, "database", "reader"),
+            sandbox_url=_address("PAYMENT_SANDBOX_URL", run_file, "sandbox"),
+            api_key=_address("PAYMENT_SANDBOX_API_KEY", run_file, "provider", "api_key"),
+            hours=int(spoken[1]) * {"m": 1 / 60, "h": 1, "d": 24}[spoken[2]],
+            payment_url=_address("PAYMENT_DATABASE_URL", run_file, "database", "payment")
+            if fix
+            else None,
+            as_json=as_json,
+        )
+    )
 
 
 @dead_letters.command("list")

@@ -217,6 +217,24 @@ Result = Charge | Absent | Refused | Refunded | Unknown | Unreachable
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A charge in the provider's own books; money in minor units."""
+
+    key: str
+    id: str  # the provider's own
+    state: ChargeState
+    amount: int
+    currency: str
+    captured: int
+    refunds: Mapping[str, int]  # what went back, by refund key
+
+    @property
+    def refunded(self) -> int:
+        """What went back in all."""
+        return sum(self.refunds.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What a provider is asked to charge."""
 

@@ -128,6 +128,11 @@ async def observe(
     return work.write(session)
 
 
+async def look_again(session: Session, charges: Sequence[tuple[UUID, int]]) -> int:
+    """Has the provider asked about charges once more; gives how many calls that makes."""
+    return await calls.look_again(session, charges)
+
+
 def _alert_if_stuck(payment: Payment, call: Call, result: Result) -> None:
     if call.claimed.tries % _ALERT_TRIES == 0:
         ALERTS.labels("provider_call_stuck").inc()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from payment_service.domain import Order, Result, WebhookEvent
+from payment_service.domain import Listed, Order, Result, WebhookEvent
 
 
 class Provider(Protocol):
@@ -32,6 +32,20 @@ class Provider(Protocol):
 
     async def look_up(self, key: str) -> Result:
         """The charge of that key, or Absent."""
+
+    def list_charges(self, since: float) -> AsyncIterator[Listed]:
+        """Every charge made, or paid back from, at or after `since` (Unix seconds); page by page.
+
+        Raises:
+            ProviderUnavailableError: it does not answer, or not in words that we know.
+        """
+
+    async def find_listed(self, key: str) -> Listed | None:
+        """The charge of that key in the provider's own books.
+
+        Raises:
+            ProviderUnavailableError: it does not answer, or not in words that we know.
+        """
 
     def read_webhook(
         self, headers: Mapping[str, str], body: bytes, now: float

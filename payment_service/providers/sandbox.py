@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -17,7 +17,9 @@ from payment_service.domain import (
     ChargeState,
     InvalidSignatureError,
     InvalidWebhookError,
+    Listed,
     Order,
+    ProviderUnavailableError,
     Refunded,
     Refused,
     Result,
@@ -154,6 +156,43 @@ class SandboxProvider:
             return _misunderstood(answer)
         return _charge(items[0], key) if items else Absent()
 
+    async def list_charges(self, since: float) -> AsyncIterator[Listed]:
+        seen: set[str] = set()
+        async for body in self._pages("/v1/charges", since):
+            charge = _listed(body)
+            seen.add(charge.id)
+            yield charge
+        # Paid back from lately, made before.
+        async for refund in self._pages("/v1/refunds", since):
+            id = str(refund.get("charge_id"))
+            if id not in seen:
+                seen.add(id)
+                yield _listed(await self._fetch(_charge_path(id)))
+
+    async def find_listed(self, key: str) -> Listed | None:
+        body = await self._fetch(f"/v1/charges?{urlencode({'idempotency_key': key})}")
+        items = body.get("items")
+        return _listed(items[0]) if items else None
+
+    async def _pages(self, path: str, since: float) -> AsyncIterator[Mapping[str, Any]]:
+        cursor: Any = ""
+        while cursor is not None:
+            query = {"since": str(int(since)), "limit": "100"} | (
+                {"cursor": str(cursor)} if cursor else {}
+            )
+            page = await self._fetch(f"{path}?{urlencode(query)}")
+            for item in page.get("items", ()):
+                yield item
+            cursor = page.get("next_cursor")
+
+    async def _fetch(self, path: str) -> Mapping[str, Any]:
+        answer = await self._send("GET", path)
+        if not isinstance(answer, _Answer):
+            raise ProviderUnavailableError(f"The provider does not answer: {answer.why}.")
+        if answer.status != 200:
+            raise ProviderUnavailableError(f"The provider answers {answer.status} {answer.code}.")
+        return answer.body
+
     async def _send(
         self,
         method: str,
@@ -240,6 +279,21 @@ def _charge(body: Any, key: str) -> Charge | Unknown:
     except (KeyError, TypeError, ValueError) as error:
         return Unknown(f"malformed: {type(error).__name__}")
     return Charge(state, id, captured, reason, url if state is ChargeState.REQUIRES_ACTION else "")
+
+
+def _listed(body: Mapping[str, Any]) -> Listed:
+    try:
+        return Listed(
+            key=str(body["idempotency_key"]),
+            id=str(body["id"]),
+            state=_STATES[body["status"]],
+            amount=int(body["amount"]),
+            currency=str(body["currency"]),
+            captured=int(body["captured_amount"]),
+            refunds={str(each["idempotency_key"]): int(each["amount"]) for each in body["refunds"]},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProviderUnavailableError("The provider lists what can't be read.") from error
 
 
 def _misunderstood(answer: _Answer) -> Unknown:

@@ -136,6 +136,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/v1/charges/{id}/capture", _on_charges(_capture), methods=["POST"]),
         Route("/v1/charges/{id}/void", _on_charges(_void), methods=["POST"]),
         Route("/v1/charges/{id}/refunds", _on_charges(_refund), methods=["POST"]),
+        Route("/v1/refunds", _on_charges(_list_refunds), methods=["GET"]),
         Route("/v1/balance", _for_merchant(_balance), methods=["GET"]),
         Route("/v1/faults", _for_merchant(_get_fault), methods=["GET"]),
         Route("/v1/faults", _for_merchant(_put_fault), methods=["PUT"]),
@@ -347,22 +348,42 @@ async def _list_charges(provider: Provider, request: Request) -> Response:
     if set(query) == {"idempotency_key"}:
         found = provider.storage.by_key(query["idempotency_key"])
         return Json({"items": [provider.body(found)] if found else [], "next_cursor": None})
-    if not set(query) <= {"limit", "cursor"}:
-        raise Refused("invalid_request", "Use idempotency_key alone, or limit and cursor.")
-    limit = query.get("limit", "20")
-    if not re.fullmatch(r"[1-9]\d?|100", limit, re.ASCII):
-        raise Refused("invalid_request", "limit: from 1 to 100.")
-    cursor = query.get("cursor")
+    limit, cursor, since_ms = _page(query, "idempotency_key alone, or ")
     if cursor is not None:
         provider.storage.by_id(cursor)
-    charges = provider.storage.page(limit=int(limit) + 1, after=cursor)
-    shown = charges[: int(limit)]
+    charges = provider.storage.page(limit=limit + 1, after=cursor, since_ms=since_ms)
+    shown = charges[:limit]
     return Json(
         {
             "items": [provider.body(charge) for charge in shown],
             "next_cursor": shown[-1].id if len(charges) > len(shown) else None,
         }
     )
+
+
+async def _list_refunds(provider: Provider, request: Request) -> Response:
+    limit, cursor, since_ms = _page(dict(request.query_params))
+    refunds = provider.storage.refund_page(limit=limit + 1, after=cursor, since_ms=since_ms)
+    shown = refunds[:limit]
+    return Json(
+        {
+            "items": [refund_body(refund) for refund in shown],
+            "next_cursor": shown[-1].id if len(refunds) > len(shown) else None,
+        }
+    )
+
+
+def _page(query: dict[str, str], others: str = "") -> tuple[int, str | None, int]:
+    """Limit, cursor, and since when in Unix milliseconds."""
+    if not set(query) <= {"limit", "cursor", "since"}:
+        raise Refused("invalid_request", f"Use {others}limit, cursor and since.")
+    limit = query.get("limit", "20")
+    if not re.fullmatch(r"[1-9]\d?|100", limit, re.ASCII):
+        raise Refused("invalid_request", "limit: from 1 to 100.")
+    since = query.get("since", "0")
+    if not re.fullmatch(r"\d{1,12}", since, re.ASCII):
+        raise Refused("invalid_request", "since: Unix seconds.")
+    return int(limit), query.get("cursor"), int(since) * 1000
 
 
 async def _capture(provider: Provider, request: Request) -> Response:

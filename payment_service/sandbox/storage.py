@@ -200,15 +200,30 @@ class Storage:
     def by_key(self, idempotency_key: str) -> Charge | None:
         return next(self._charges("WHERE idempotency_key = ?", (idempotency_key,)), None)
 
-    def page(self, *, limit: int, after: str | None) -> list[Charge]:
+    def page(self, *, limit: int, after: str | None, since_ms: int = 0) -> list[Charge]:
         """Charges in the order they were made, behind the charge `after`."""
         return list(
             self._charges(
                 "WHERE seq > coalesce((SELECT seq FROM charges WHERE id = ?), 0)"
-                " ORDER BY seq LIMIT ?",
-                (after, limit),
+                " AND created_ms >= ? ORDER BY seq LIMIT ?",
+                (after, since_ms, limit),
             )
         )
+
+    def refund_page(self, *, limit: int, after: str | None, since_ms: int = 0) -> list[Refund]:
+        """Refunds in the order they were made, behind the refund `after`. Raises Refused."""
+        seq = 0
+        if after is not None:
+            row = self._db.execute("SELECT seq FROM refunds WHERE id = ?", (after,)).fetchone()
+            if row is None:
+                raise Refused("not_found", "There is no such refund.")
+            (seq,) = row
+        rows = self._db.execute(
+            f"SELECT {_REFUND} FROM refunds WHERE seq > ? AND created_ms >= ?"  # noqa: S608 - our own column list
+            " ORDER BY seq LIMIT ?",
+            (seq, since_ms, limit),
+        )
+        return [Refund(*row) for row in rows]
 
     def pending(self) -> list[Charge]:
         return list(self._charges("WHERE status = 'PENDING' ORDER BY settles_ms", ()))

@@ -9,7 +9,8 @@ from uuid import UUID
 import orjson
 
 from chassis.database import Session
-from payment_service.domain import Attempt, Kind, Payment, Refund
+from chassis.ids import uuid7
+from payment_service.domain import FINAL, Attempt, Kind, Payment, Refund
 from payment_service.storage import payments, refunds
 
 # A row that is there already becomes due at once; one in flight keeps its lease, and _FENCES tells
@@ -65,6 +66,23 @@ UPDATE provider_call
  WHERE provider_call.id = named.id
 """
 _DROP = "DELETE FROM provider_call WHERE id = ANY(:ids)"
+_LOOK_AGAIN = """
+INSERT INTO provider_call (id, payment_id, attempt, look_up)
+SELECT id, payment_id, number, true
+  FROM attempt
+  JOIN unnest(CAST(:ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:numbers AS integer[]))
+       AS asked (id, payment_id, number) USING (payment_id, number)
+ WHERE NOT charge = ANY(:final)
+ ORDER BY payment_id, number
+    ON CONFLICT (payment_id, attempt) WHERE refund_id IS NULL DO UPDATE
+   SET due_at = clock_timestamp(), look_up = true
+RETURNING id
+"""
+_HURRY_REFUNDS = """
+UPDATE provider_call SET due_at = clock_timestamp()
+ WHERE payment_id = ANY(:payment_ids) AND refund_id IS NOT NULL AND leased_until IS NULL
+RETURNING id
+"""
 # In the order in which _SCHEDULE takes them.
 _FENCES = """
 SELECT id, provider_call.claim, asked, tries, look_up, due_at < leased_until AS nudged
@@ -188,6 +206,24 @@ async def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequen
         )
         for row in rows
     ]
+
+
+async def look_again(session: Session, charges: Sequence[tuple[UUID, int]]) -> int:
+    """Has charges looked up that are not final, and waiting refunds made; gives how many."""
+    payment_ids = [payment_id for payment_id, _number in charges]
+    looked, hurried = await session.together(
+        (
+            _LOOK_AGAIN,
+            {
+                "ids": [uuid7() for _ in charges],
+                "payment_ids": payment_ids,
+                "numbers": [number for _payment_id, number in charges],
+                "final": [state.value for state in FINAL],
+            },
+        ),
+        (_HURRY_REFUNDS, {"payment_ids": payment_ids}),
+    )
+    return looked.rowcount + hurried.rowcount
 
 
 def name(session: Session, kinds: Mapping[UUID, Kind]) -> None:

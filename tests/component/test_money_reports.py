@@ -1,0 +1,229 @@
+"""What the operator is told of money: the trial balance, and what the provider says of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from chassis.ids import uuid7
+from deploy.postgres import Postgres
+from ops import ledger, reconcile
+from ops.reconcile import Difference
+from payment_service.domain import ProviderUnavailableError
+
+from .test_payment import (  # the desk's fixtures come with it
+    AMOUNT,
+    Desk,
+    OpenDesk,
+    Purchase,
+    approve,
+    captured,
+    open_desk,
+    provider_at,
+    sandbox,
+    waiting_wallet,
+)
+from .test_sandbox_provider import Sandbox, running
+
+__all__ = ["open_desk", "sandbox"]
+
+
+@pytest.fixture
+async def own(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    """A provider whose books hold this test's charges alone."""
+    async with running(tmp_path / "sandbox.db") as provider:
+        yield provider
+
+
+@pytest.fixture
+async def desk(open_desk: OpenDesk, own: Sandbox) -> AsyncIterator[Desk]:
+    async with open_desk(at=own) as opened:
+        yield opened
+
+
+async def compared(desk: Desk) -> list[Difference]:
+    provider = provider_at(str(desk.sandbox.http.base_url))
+    try:
+        found = await reconcile.compare(desk.database.url, provider, since=0, settle_seconds=0.0)
+    finally:
+        await provider.aclose()
+    return list(found.differences)
+
+
+def as_admin(postgres: Postgres, desk: Desk) -> psycopg.Connection:
+    name = psycopg.conninfo.conninfo_to_dict(desk.database.url)["dbname"]
+    return psycopg.connect(postgres.admin_url, dbname=name, autocommit=True)
+
+
+# --- reconcile -----------------------------------------------------------------------------------
+
+
+async def test_books_that_agree_have_no_differences(desk: Desk) -> None:
+    plain, back = [await captured(desk, amount) for amount in (1000, 2000)]
+    declined, unknown, voided = Purchase(), Purchase(), Purchase()
+    await waiting_wallet(desk)
+    await desk.send(
+        back.refund(500),
+        back.refund(100),
+        plain.capture(),
+        declined.authorize("tok_declined"),
+        unknown.authorize("tok_nobody_knows"),
+        voided.authorize("tok_ok"),
+        voided.void(),
+    )
+    await desk.until(voided, "VOIDED")
+    await desk.until(unknown, "AUTHORIZATION_REFUSED")
+    await desk.until(declined, "AUTHORIZATION_REFUSED")
+    await desk.until(back, "REFUNDED", times=2)
+
+    assert await compared(desk) == []
+
+
+async def test_more_charges_than_a_page_are_all_compared(desk: Desk) -> None:
+    for number in range(230):
+        await desk.sandbox.charge("tok_ok", key=f"charge:{UUID(int=number)}:1")
+    found = await compared(desk)
+    assert {each.key for each in found} == {f"charge:{UUID(int=n)}:1" for n in range(230)}
+    assert {each.what for each in found} == {"MISSING_HERE"}
+
+
+async def test_each_kind_of_difference_is_told(desk: Desk, postgres: Postgres) -> None:
+    kept, lost, less, back, unposted = [await captured(desk, 1000) for _ in range(5)]
+    stray = f"charge:{uuid7()}:1"
+    await desk.sandbox.charge("tok_ok", key=stray, amount=7)
+    ours = await desk.charge(back)
+    await desk.sandbox.refund(ours["id"], 300, "not-ours")
+    with as_admin(postgres, desk) as connection:
+        for change in (
+            "UPDATE payment.attempt SET provider_key = 'charge:gone'"
+            f" WHERE payment_id = '{lost.id}'",
+            f"UPDATE payment.payment SET amount = 900 WHERE id = '{less.id}'",
+            "ALTER TABLE payment.ledger_posting DISABLE TRIGGER USER",
+            "DELETE FROM payment.ledger_posting WHERE transaction_id IN (SELECT id FROM"
+            f" payment.ledger_transaction WHERE payment_id = '{unposted.id}')",
+        ):
+            connection.execute(change)
+
+    found = [(each.key, each.what, each.theirs, each.ours) for each in await compared(desk)]
+    assert sorted(found) == sorted(
+        [
+            (stray, "MISSING_HERE", "AUTHORIZED, captured 0, refunded 0", ""),
+            (f"charge:{lost.id}:1", "MISSING_HERE", "CAPTURED, captured 1000, refunded 0", ""),
+            ("charge:gone", "MISSING_THERE", "", "CAPTURED, captured 1000"),
+            (f"charge:{less.id}:1", "AMOUNT_DIFFERS", "1000", "900"),
+            (f"charge:{back.id}:1", "REFUND_MISSING_HERE not-ours", "300", ""),
+            (f"charge:{back.id}:1", "REFUNDS_NOT_IN_LEDGER", "300", "0"),
+            (f"charge:{back.id}:1", "REFUNDED_DIFFERS", "300", "0"),
+            (f"charge:{unposted.id}:1", "CAPTURE_NOT_IN_LEDGER", "1000", "0"),
+        ]
+    )
+    assert kept.id not in json.dumps(found)
+
+
+async def test_a_refund_of_an_old_charge_is_compared_too(desk: Desk) -> None:
+    payment = await captured(desk, 1000)
+    charge = await desk.charge(payment)
+    # As if the charge had been made long before: the provider's own list of charges omits it.
+    await desk.sandbox.refund(charge["id"], 10, "not-ours")
+    provider = provider_at(str(desk.sandbox.http.base_url))
+    made = datetime.fromisoformat(charge["created_at"]).timestamp()
+    listed = [each.id async for each in provider.list_charges(made + 3600)]
+    assert listed == []
+    lately = [each.refunds async for each in provider.list_charges(made - 3600)]
+    assert lately == [{"not-ours": 10}]
+    await provider.aclose()
+
+
+async def test_what_differs_is_looked_up_when_asked_for(open_desk: OpenDesk, own: Sandbox) -> None:
+    payment = Purchase()
+    async with open_desk(at=own) as desk:
+        await desk.send(payment.authorize(method="KHALTI"))
+        await desk.until(payment, "ACTION_REQUIRED")
+    async with open_desk(at=own, like=desk, working=False) as idle:
+        await approve(idle, payment)
+        assert [each.what for each in await compared(idle)] == [
+            "STATE_DIFFERS",
+            "CAPTURE_DIFFERS",
+            "CAPTURE_NOT_IN_LEDGER",
+        ]
+        await idle.scalar("DELETE FROM provider_call RETURNING 1")  # nobody would ever look again
+        assert await reconcile.look_again(idle.database.url, [(UUID(payment.id), 1)]) == 1
+    async with open_desk(at=own, like=desk) as again:
+        await again.until(payment, "AUTHORIZED")
+        assert await compared(again) == []
+        # Final by now: nothing is left to look up.
+        assert await reconcile.look_again(again.database.url, [(UUID(payment.id), 1)]) == 0
+
+
+async def test_a_provider_that_is_away_is_no_agreement(desk: Desk) -> None:
+    await desk.sandbox.fault("error_500")
+    with pytest.raises(ProviderUnavailableError):
+        await compared(desk)
+
+
+# --- the trial balance ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_bookings(postgres: Postgres, desk: Desk) -> Iterator[psycopg.Connection]:
+    """An admin's connection, and what the report needs of booking's schema."""
+    with as_admin(postgres, desk) as connection:
+        yield _with_bookings(connection, desk)
+
+
+def _with_bookings(connection: psycopg.Connection, desk: Desk) -> psycopg.Connection:
+    connection.execute("CREATE TABLE booking.booking (payment_id uuid, event_id uuid)")
+    role = desk.database.url.split("//")[1].split(":")[0]
+    connection.execute(f"GRANT USAGE ON SCHEMA booking TO {role}")
+    connection.execute(f"GRANT SELECT ON booking.booking TO {role}")
+    return connection
+
+
+async def test_the_trial_balance_sums_to_zero_whatever_it_is_asked_of(
+    desk: Desk, with_bookings: psycopg.Connection
+) -> None:
+    one, other = [await captured(desk, amount) for amount in (1000, 2000)]
+    await desk.send(one.refund(400))
+    await desk.until(one, "REFUNDED")
+    event, organizer, url = uuid7(), UUID(int=7), desk.database.url
+    with_bookings.execute("INSERT INTO booking.booking VALUES (%s, %s)", (one.id, event))
+
+    whole = ledger.trial_balance(url)
+    assert whole.is_balanced
+    assert [(each.account, each.debit, each.credit, each.closing) for each in whole.accounts] == [
+        (f"organizer_payable:{organizer}", 400, 3000, -2600),
+        ("provider_receivable:sandbox", 3000, 400, 2600),
+    ]
+    assert [each.closing for each in ledger.trial_balance(url, event=event).accounts] == [-600, 600]
+    assert ledger.trial_balance(url, organizer=organizer) == whole
+    assert ledger.trial_balance(url, organizer=uuid7()).accounts == []
+    later = datetime.now(UTC) + timedelta(hours=1)
+    after = ledger.trial_balance(url, since=later)
+    assert [(each.opening, each.debit, each.closing) for each in after.accounts] == [
+        (-2600, 0, -2600),
+        (2600, 0, 2600),
+    ]
+    assert ledger.trial_balance(url, until=later - timedelta(hours=2)).accounts == []
+    assert other.amount == 2000
+
+
+async def test_a_ledger_that_does_not_balance_is_told_and_fails(
+    desk: Desk, with_bookings: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await captured(desk, AMOUNT)
+    report = {"event": None, "organizer": None, "since": None, "until": None, "as_json": True}
+    assert ledger.report(desk.database.url, **report) == 0  # type: ignore[arg-type]
+    with_bookings.execute("ALTER TABLE payment.ledger_posting DISABLE TRIGGER USER")
+    with_bookings.execute("UPDATE payment.ledger_posting SET amount = amount + 1 WHERE amount > 0")
+    capsys.readouterr()
+
+    assert ledger.report(desk.database.url, **report) == 1  # type: ignore[arg-type]
+    told = json.loads(capsys.readouterr().out)
+    assert (told["off"], len(told["unbalanced"]), told["balanced"]) == ({"NPR": 1}, 1, False)
+    assert ledger.report("postgresql://127.0.0.1:1/none", **report) == 2  # type: ignore[arg-type]
