@@ -165,7 +165,7 @@ class BookingServiceServicer:
     def CancelBooking(self, request, context):
         """Cancels: gives up a booking that is not paid, refunds one that is, within the policy for its
         buyer and at any time for the event's organizer and admins.
-        Reasons: BOOKING_NOT_FOUND, CANCELLATION_CLOSED, BOOKING_STATE, BOOKING_BUSY,
+        Reasons: BOOKING_NOT_FOUND, CANCELLATION_CLOSED, TICKET_ADMITTED, BOOKING_STATE, BOOKING_BUSY,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

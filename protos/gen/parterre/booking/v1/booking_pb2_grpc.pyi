@@ -39,7 +39,7 @@ class BookingServiceStub:
     CancelBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.CancelBookingRequest, _booking_pb2.CancelBookingResponse]
     """Cancels: gives up a booking that is not paid, refunds one that is, within the policy for its
     buyer and at any time for the event's organizer and admins.
-    Reasons: BOOKING_NOT_FOUND, CANCELLATION_CLOSED, BOOKING_STATE, BOOKING_BUSY,
+    Reasons: BOOKING_NOT_FOUND, CANCELLATION_CLOSED, TICKET_ADMITTED, BOOKING_STATE, BOOKING_BUSY,
     IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     AttemptPayment: _aio.UnaryUnaryMultiCallable[_booking_pb2.AttemptPaymentRequest, _booking_pb2.AttemptPaymentResponse]
@@ -145,7 +145,7 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_booking_pb2.CancelBookingResponse]:
         """Cancels: gives up a booking that is not paid, refunds one that is, within the policy for its
         buyer and at any time for the event's organizer and admins.
-        Reasons: BOOKING_NOT_FOUND, CANCELLATION_CLOSED, BOOKING_STATE, BOOKING_BUSY,
+        Reasons: BOOKING_NOT_FOUND, CANCELLATION_CLOSED, TICKET_ADMITTED, BOOKING_STATE, BOOKING_BUSY,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
