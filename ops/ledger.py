@@ -133,7 +133,9 @@ def report(
     if as_json:
         print(json.dumps({**asdict(found), "balanced": found.is_balanced}, default=str))
         return _WELL if found.is_balanced else _WRONG
-    table = Table("Account", "Currency", box=None)
+    table = Table(box=None)
+    table.add_column("Account", overflow="fold")
+    table.add_column("Currency")
     for column in ("Opening", "Debit", "Credit", "Closing"):
         table.add_column(column, justify="right")
     for each in found.accounts:
