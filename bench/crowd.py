@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -39,15 +39,10 @@ def greet(system: System, people: Sequence[Person]) -> None:
 
     A buyer's first request costs two verifications of a signature more than those after it.
     """
-    waiting = iter(people)
-
-    def greetings() -> Iterator[Visit]:
-        for person in itertools.chain(waiting, itertools.repeat(people[0])):
-            yield _greet(person)
-
+    visits = (_greet(person) for person in itertools.cycle(people))
     done = 0
     while done < len(people):
-        done += measured(system, greetings(), _GREETING_CONNECTIONS, 0, _GREETING_SECONDS).visits
+        done += measured(system, visits, _GREETING_CONNECTIONS, 0, _GREETING_SECONDS).visits
 
 
 def _greet(person: Person) -> Visit:
