@@ -5,17 +5,24 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from rich.console import Console
 
+from chassis import failpoints
+from deploy.local import read_run
+from deploy.plan import DATABASE
+from deploy.postgres import Postgres
 from deploy.processes import free_port
 from ops.client import Client
 from ops.demo import Stage, stage_for
@@ -61,6 +68,45 @@ class System:
         return next(event["id"] for event in self.run["events"] if event["kind"] == kind)
 
 
+@dataclass(frozen=True)
+class Breakable(System):
+    """A running system whose processes can be made to die, or to stand still."""
+
+    points: Path
+
+    def arm(self, process: str, failpoint: str) -> Path:
+        """Makes the process die once, when it comes to the failpoint; the file goes with it."""
+        file = self.points / f"{process}.{failpoint}"
+        file.touch()
+        return file
+
+    def kill(self, process: str) -> None:
+        """As kill -9; the supervisor starts it again."""
+        os.kill(self.run["pids"][process], signal.SIGKILL)
+
+    @contextmanager
+    def standing_still(self, process: str) -> Iterator[None]:
+        """The process does nothing, and answers nobody, until the end of the block."""
+        pid = self.run["pids"][process]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def database(self, name: str = DATABASE) -> str:
+        """Where the superuser connects."""
+        port = psycopg.conninfo.conninfo_to_dict(self.run["database"]["reader"])["port"]
+        server = Postgres(self.home / "postgres", port=int(str(port)))
+        return server.admin_url.removesuffix("postgres") + name
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Asks, or changes, anything."""
+        with psycopg.connect(self.database(), autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+
 def new_system(folder: Path) -> System:
     """A system not started yet, with its state in `folder` and a gateway port of its own."""
     environment = {
@@ -83,6 +129,25 @@ def system() -> Iterator[System]:
         try:
             yield system
         finally:
+            down = system.command("down")
+            assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture(scope="module")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
+    """A system of the module's own, to be broken."""
+    folder = tmp_path_factory.mktemp("breakable")
+    points = folder / "armed"
+    points.mkdir()
+    made = new_system(folder)
+    environment = {**made.environment, failpoints.VARIABLE: str(points)}
+    system = Breakable(made.home, environment, points)
+    up = system.command("up", "--detach")
+    assert up.returncode == 0, up.stdout + up.stderr
+    try:
+        yield system
+    finally:
+        if read_run(system.home):
             down = system.command("down")
             assert down.returncode == 0, down.stdout + down.stderr
 

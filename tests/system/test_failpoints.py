@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
 from chassis import failpoints
-from deploy.local import read_run
 from deploy.plan import DATABASE
 from deploy.postgres import Postgres
-from ops.client import Client, ProblemError
 from ops.fsck import CHECKS, GUARDS_TITLE, check_all
-from ops.seed import newest_code
 
-from .conftest import System, new_system
+from .conftest import Breakable
+from .patience import (
+    SECONDS,
+    book,
+    ends,
+    is_refused,
+    publish_an_event,
+    somebody,
+    surely,
+    tickets_of,
+    when,
+)
 
-SECONDS = 90.0
+pytestmark = pytest.mark.timeout(300)  # play may meet a dozen deaths
 _SENDERS = ("auth", "catalog", "inventory", "booking", "payment")
 _TAKERS = ("catalog", "inventory", "booking", "payment", "notification")
 # Which services come to a failpoint in the stories below.
@@ -45,120 +46,34 @@ REACHED = {
 EVERY_TIME = (failpoints.AFTER_COMMIT, failpoints.BEFORE_ACK, failpoints.AFTER_PROVIDER_ANSWER)
 
 
-def surely(who: Client, path: str, body: dict[str, Any]) -> Any:
-    """POSTs as a good client does: again with the same key while the answer is unknown."""
-    key = secrets.token_hex(8)
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            return who.post(path, body, key=key)
-        except (ProblemError, httpx.HTTPError) as error:
-            sure = isinstance(error, ProblemError) and (
-                error.status < 500 and error.reason != "IDEMPOTENCY_IN_PROGRESS"
-            )
-            if sure or time.monotonic() > deadline:
-                raise
-        time.sleep(0.1)
-
-
-@contextmanager
-def somebody(gateway: str, role: str = "CUSTOMER") -> Iterator[Client]:
-    """A person who registers while everything may die."""
-    email = f"{secrets.token_hex(5)}@parterre.example"
-    password = secrets.token_urlsafe(12)
-    with Client(gateway) as client:
-        wish = {"email": email, "purpose": "REGISTER"}
-        client.patiently(lambda: client.post("/auth/otp", wish), seconds=SECONDS)
-        code = newest_code(client, email)
-        body = {"email": email, "password": password, "name": "Maya", "otp": code, "role": role}
-        with suppress(ProblemError):  # the code was spent by a try whose answer was lost
-            client.patiently(lambda: client.post("/auth/register", body), seconds=SECONDS)
-        client.patiently(lambda: client.log_in(email, password), seconds=SECONDS)
-        yield client
-
-
-def publish_an_event(organizer: Client) -> dict[str, Any]:
-    """Counted tickets, on sale."""
-    starts_at = datetime.now(UTC) + timedelta(days=30)
-    event = organizer.patiently(
-        lambda: organizer.post(
-            "/events",
-            {
-                "title": "A night of failures",
-                "description": "Everything goes down, nothing is lost.",
-                "category": "COMEDY",
-                "location": "Patan",
-                "starts_at": starts_at.isoformat(),
-                "ends_at": (starts_at + timedelta(hours=2)).isoformat(),
-                "currency": "NPR",
-                "tiers": [{"name": "Floor", "price": 50_000, "capacity": 100}],
-            },
-        ),
-        seconds=SECONDS,
-    )
-    organizer.patiently(lambda: organizer.post(f"/events/{event['id']}/publish"), seconds=SECONDS)
-    found: dict[str, Any] = organizer.wait_for(
-        f"/events/{event['id']}", lambda it: it["status"] == "PUBLISHED", seconds=SECONDS
-    )
-    return found
-
-
-def buy(who: Client, body: dict[str, Any], token: str) -> dict[str, Any]:
-    """Holds and books; the booking once it has ended or waits for another card."""
-    hold = surely(who, "/holds", body)
-    booking = surely(
-        who,
-        "/bookings",
-        {"hold_id": hold["id"], "payment_method": "CARD", "payment_token": token},
-    )
-    ended: dict[str, Any] = who.wait_for(
-        f"/bookings/{booking['reference']}",
-        lambda it: it["status"] != "PENDING" or it["payment"]["status"] == "FAILED",
-        seconds=SECONDS,
-        wait=10,
-    )
-    return ended
-
-
-def ends(who: Client, booking: dict[str, Any], status: str) -> None:
-    """Waits until the booking has that status."""
-    path = f"/bookings/{booking['reference']}"
-    who.wait_for(path, lambda it: it["status"] == status, seconds=SECONDS, wait=10)
-
-
-def play(system: System) -> None:
+def play(system: Breakable) -> None:
     """People register, an event goes on sale, tickets and seats are bought, refused, cancelled."""
     gateway = system.gateway
     with ExitStack() as stack:
         organizer = stack.enter_context(somebody(gateway, "ORGANIZER"))
         asha, bikram = (stack.enter_context(somebody(gateway)) for _ in range(2))
-        event = publish_an_event(organizer)
-        counted = {
-            "event_id": event["id"],
-            "general": [{"tier_id": event["tiers"][0]["id"], "quantity": 2}],
-        }
+        counted = tickets_of(publish_an_event(organizer), 2)
         seated = {"event_id": system.event("SEATED"), "best_available": {"quantity": 2}}
         with ThreadPoolExecutor(4) as pool:
-            bought = [
-                pool.submit(buy, asha, counted, "tok_ok"),
-                pool.submit(buy, asha, seated, "tok_ok"),
-                pool.submit(buy, bikram, seated, "tok_declined"),
-                pool.submit(buy, bikram, counted, "tok_ok"),
+            made = [
+                pool.submit(book, asha, counted),
+                pool.submit(book, asha, seated),
+                pool.submit(book, bikram, counted),
+                pool.submit(book, bikram, seated, "tok_declined"),
             ]
-            first, second, refused, third = (one.result() for one in bought)
-        assert [it["status"] for it in (first, second, third)] == ["CONFIRMED"] * 3
-        assert (refused["status"], refused["payment"]["status"]) == ("PENDING", "FAILED")
+            first, second, third, refused = (one.result() for one in made)
+        for who, booking in ((asha, first), (asha, second), (bikram, third)):
+            ends(who, booking, "CONFIRMED")
+        when(bikram, refused, is_refused)
         for who, booking in ((asha, first), (bikram, refused)):
-            surely(who, f"/bookings/{booking['reference']}/cancel", {})
+            surely(who, f"/bookings/{booking}/cancel", {})
         ends(asha, first, "CANCELLED")
         ends(bikram, refused, "FAILED")
-        tickets = asha.patiently(
-            lambda: asha.get(f"/bookings/{second['reference']}/tickets"), seconds=SECONDS
-        )
+        tickets = asha.patiently(lambda: asha.get(f"/bookings/{second}/tickets"), seconds=SECONDS)
         assert {ticket["status"] for ticket in tickets} == {"VALID"}
 
 
-def fsck(system: System) -> dict[str, Any]:
+def fsck(system: Breakable) -> dict[str, Any]:
     """What `parterre fsck` reports."""
     report = subprocess.run(
         [sys.executable, "-m", "ops", "fsck", "--json", "--run-file", system.home / "run.json"],
@@ -172,24 +87,6 @@ def fsck(system: System) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[System, Path]]:
-    """A system of its own whose processes can be made to die."""
-    folder = tmp_path_factory.mktemp("failpoints")
-    points = folder / "armed"
-    points.mkdir()
-    system = new_system(folder)
-    system = replace(system, environment={**system.environment, failpoints.VARIABLE: str(points)})
-    up = system.command("up", "--detach")
-    assert up.returncode == 0, up.stdout + up.stderr
-    try:
-        yield system, points
-    finally:
-        if read_run(system.home):
-            down = system.command("down")
-            assert down.returncode == 0, down.stdout + down.stderr
-
-
 @pytest.mark.parametrize(
     "failpoint",
     [
@@ -198,15 +95,12 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[System
     ],
 )
 def test_a_kill_at_this_point_in_every_service_leaves_nothing_undone(
-    breakable: tuple[System, Path], failpoint: str
+    breakable: Breakable, failpoint: str
 ) -> None:
-    system, points = breakable
-    armed = [points / f"{process}.{failpoint}" for process in REACHED[failpoint]]
-    for file in armed:
-        file.touch()
-    play(system)
+    armed = [breakable.arm(process, failpoint) for process in REACHED[failpoint]]
+    play(breakable)
     assert [file.name for file in armed if file.exists()] == []
-    report = fsck(system)
+    report = fsck(breakable)
     assert [check for check in report["checks"] if check["violations"]] == []
 
 
@@ -281,13 +175,12 @@ PLANTED = {
 }
 
 
-def test_fsck_finds_every_kind_of_wrong(breakable: tuple[System, Path]) -> None:
+def test_fsck_finds_every_kind_of_wrong(breakable: Breakable) -> None:
     assert PLANTED.keys() == {check.title for check in CHECKS} | {GUARDS_TITLE}
-    system, _ = breakable
-    play(system)
-    system.command("down")
+    play(breakable)
+    assert breakable.command("down").returncode == 0
     # Nobody mends anything now, and each wrong is undone before the next.
-    with Postgres(system.home / "postgres") as server:
+    with Postgres(breakable.home / "postgres") as server:
         template = server.admin_url.removesuffix("/postgres") + f"/{DATABASE}"
         for title, wrong in PLANTED.items():
             with psycopg.connect(server.admin_url, autocommit=True) as admin:
