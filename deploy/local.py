@@ -180,6 +180,7 @@ class LocalSystem:
                 if server is not None and not alive(server.pid):
                     tell(f"{type(server).__name__} ended; starting it again")
                     server.start()
+                    self._rewrite_pids()
 
     def stop(self) -> None:
         """Asks `keep_running` to return; safe in a signal handler."""
