@@ -170,21 +170,26 @@ async def find_reasons(
 ) -> Reasons:
     """Who has the seats; due holds of the people, and with any seats or tickets."""
     event = {"event_id": event_id}
+    seats_text, people_text = _integers(seat_nos), _uuids(people)
+    asked: dict[str, Statement] = {}
+    if seats_text != _NONE:
+        asked["taken"] = TAKEN, {**event, "seat_nos": seats_text}
+    if people_text != _NONE:
+        asked["people"] = _DUE_OF_PEOPLE, {**event, "people": people_text}
+    if seats:
+        asked["seats"] = _DUE_WITH_SEATS, {**event, "limit": DUE_LIMIT}
+    if tickets:
+        asked["tickets"] = _DUE_WITH_TICKETS, {**event, "limit": DUE_LIMIT}
+    results = await session.together(*asked.values()) if asked else ()
+    found = {name: result.rows for name, result in zip(asked, results, strict=True)}
     of_people: dict[UUID, list[UUID]] = {}
-    some = {**event, "limit": DUE_LIMIT}
-    taken, theirs, with_seats, with_tickets = await session.together(
-        (TAKEN, {**event, "seat_nos": _integers(seat_nos)}),
-        (_DUE_OF_PEOPLE, {**event, "people": _uuids(people)}),
-        (_DUE_WITH_SEATS, {**some, "limit": DUE_LIMIT if seats else 0}),
-        (_DUE_WITH_TICKETS, {**some, "limit": DUE_LIMIT if tickets else 0}),
-    )
-    for customer_id, hold_id in theirs:
+    for customer_id, hold_id in found.get("people", ()):
         of_people.setdefault(customer_id, []).append(hold_id)
     return Reasons(
-        dict(taken.rows),
+        dict(found.get("taken", ())),
         of_people,
-        [row.hold_id for row in with_seats],
-        [row.hold_id for row in with_tickets],
+        [row.hold_id for row in found.get("seats", ())],
+        [row.hold_id for row in found.get("tickets", ())],
     )
 
 
