@@ -190,6 +190,8 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ("GET /api/v1/events/{event_id}/reviews", Row("+ + + + + +")),
     ("GET /api/v1/events/{event_id}/seats", Row("4 4 4 4 4 4", names=DRAFT)),
     ("GET /api/v1/events/{event_id}/seats", Row("+ + + + + +")),
+    ("GET /api/v1/events/{event_id}/seats/stream", Row("4 4 4 4 4 4", names=DRAFT)),
+    ("GET /api/v1/events/{event_id}/seats/stream", Row("+ + + + + +")),
     (
         "PATCH /api/v1/events/{event_id}",
         Row("1 3 3 4 + +", {"description": "In the words of {actor}."}),
@@ -376,6 +378,8 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("catalog.PublishEvent", Row("1 3 3 4 + 4 3", {"event_id": "{draft_id}"})),
     ("catalog.DeleteEvent", Row("1 3 3 4 ~ ~ 3", {"event_id": "{draft_id}"})),
     ("inventory.GetSeatMap", Row("1 + + + + + +", {"event_id": "{event_id}"})),
+    ("inventory.GetSeatStates", Row("1 4 4 4 4 4 4", {"event_id": "{draft_id}"})),
+    ("inventory.GetSeatStates", Row("1 + + + + + +", {"event_id": "{event_id}"})),
     ("inventory.GetAvailability", Row("1 + + + + + +", {"event_ids": ["{event_id}"]})),
     (
         "inventory.BlockSeats",
@@ -648,9 +652,11 @@ def call_route(world: World) -> Call:
         method, path = operation.split(" ")
         names = world.of(row, actor)
         sent = world.fill(row.sent, names)
-        answer = world.people[actor].http.request(
+        with world.people[actor].http.stream(
             method, world.fill(path, names), **(as_form(sent) if row.is_form else {"json": sent})
-        )
+        ) as answer:
+            if "event-stream" not in answer.headers.get("content-type", ""):
+                answer.read()
         return outcome(answer.status_code, answer.json()["reason"] if answer.is_error else "")
 
     return call
