@@ -81,6 +81,7 @@ EVENT = {
 }
 DRAFT = {"event_id": "{draft_id}"}
 SPARE = {"hold_id": "{spare_id}"}
+ONE_EACH = {"image_id": "{image_of_actor}"}  # who may delete one finds one
 CODE = "000000"
 NEW_PASSWORD = "staple of another horse"
 # A PNG of one pixel.
@@ -183,7 +184,7 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ),
     ("POST /api/v1/events/{event_id}/images", Row("1 3 3 4 + +", PICTURE, is_form=True)),
     ("GET /api/v1/media/{image_id}", Row("+ + + + + +")),
-    ("DELETE /api/v1/events/{event_id}/images/{image_id}", Row("1 3 3 4 + 4")),
+    ("DELETE /api/v1/events/{event_id}/images/{image_id}", Row("1 3 3 4 + +", names=ONE_EACH)),
     ("POST /api/v1/events/{event_id}/reviews", Row("1 4 4 4 4 4", {"rating": 5}, DRAFT)),
     ("POST /api/v1/events/{event_id}/reviews", Row("1 ~ ~ ~ ~ ~", {"rating": 5})),
     ("GET /api/v1/events/{event_id}/reviews", Row("4 4 4 4 + +", names=DRAFT)),
@@ -347,7 +348,7 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("catalog.GetImage", Row("1 + + + + + +", {"image_id": "{image_id}"})),
     (
         "catalog.DeleteImage",
-        Row("1 3 3 4 + 4 3", {"event_id": "{event_id}", "image_id": "{image_id}"}),
+        Row("1 3 3 4 + + 3", {"event_id": "{event_id}", "image_id": "{image_id}"}, ONE_EACH),
     ),
     (
         "catalog.WriteReview",
@@ -521,7 +522,8 @@ class World:
 
     def of(self, row: Row, actor: str) -> Mapping[str, str]:
         """What names stand for in a row, for an actor."""
-        return {**self.names, **self.fill(row.names, self.names), "actor": actor}
+        own = {**self.names, "image_of_actor": self.names.get(f"image_of_{actor}", "")}
+        return {**self.names, **self.fill(row.names, own), "actor": actor}
 
     def seen(self) -> dict[str, Any]:
         """All that they see of what is theirs."""
@@ -583,9 +585,16 @@ def things_of_the_owner(owner: Person, visitor: Client) -> dict[str, str]:
     draft = owner.post("/events", {**EVENT, "title": "Not yet", "tiers": counted})["id"]
     owner.post(f"/events/{on_sale}/publish")
     visitor.wait_for(f"/events/{on_sale}", lambda body: body["status"] == "PUBLISHED", seconds=30)
-    image = owner.post(f"/events/{on_sale}/images", **as_form({**PICTURE, "role": "BANNER"}))
+
+    def add_image(role: str) -> str:
+        form = as_form({**PICTURE, "role": role})
+        return str(owner.post(f"/events/{on_sale}/images", **form)["id"])
+
+    banner = add_image("BANNER")
     return {
-        "image_id": image["id"],
+        "image_id": banner,
+        **{f"image_of_{actor}": banner for actor in CALLERS},
+        **{f"image_of_{actor}": add_image("GALLERY") for actor in ("owner", "admin")},
         "venue_id": venue["id"],
         "section_id": section["id"],
         "event_id": on_sale,
