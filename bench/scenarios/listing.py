@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from uuid import UUID
 
+import httpx
 import psycopg
 import uvloop
 
@@ -17,7 +18,6 @@ from bench.system import System
 from chassis.ids import uuid7
 
 EVENTS = 100_000
-OVERRIDES = {"gateway": {"GATEWAY_ADDRESS_FACTOR": "100000"}}
 _SEED = 20261121
 _WORDS = 6_000
 _CITIES = 60
@@ -35,7 +35,7 @@ def run(system: System, report: Report) -> None:
     words = vocabulary()
     fill(system.admin_url, words)
     kinds = questions(words)
-    pages = uvloop.run(_deep_pages(system))
+    pages = _deep_pages(system.url)
     kinds["a page deep down"] = lambda chance: f"cursor={chance.choice(pages)}"
     everything = uvloop.run(
         open_loop(
@@ -119,22 +119,14 @@ def _list(kind: str, query: str) -> Visit:
     yield Call(kind, request("GET", f"/api/v1/events?{query}"), {200})
 
 
-async def _deep_pages(system: System) -> Sequence[str]:
+def _deep_pages(url: str) -> Sequence[str]:
     """Cursors from the depth of the list, one every hundred events."""
     cursors: list[str] = []
-
-    def walk() -> Visit:
-        cursor = ""
+    with httpx.Client(base_url=url) as http:
         for _ in range(30):
-            after = f"&cursor={cursor}" if cursor else ""
-            target = f"/api/v1/events?limit=100{after}"
-            reply = yield Call("walk", request("GET", target), {200})
-            cursor = reply.json()["next_cursor"]
-            cursors.append(cursor)
-
-    await closed_loop(
-        system.url, iter([walk()]), meter=system.meter, connections=1, warm_up=0, seconds=20
-    )
+            after = {"cursor": cursors[-1]} if cursors else {}
+            page = http.get("/api/v1/events", params={"limit": "100", **after}).raise_for_status()
+            cursors.append(page.json()["next_cursor"])
     return cursors
 
 
@@ -205,6 +197,7 @@ def fill(admin_url: str, words: Sequence[str]) -> None:
             "INSERT INTO availability (event_id, status, available, capacity, sold, version)"
             " SELECT id, status, 500 - sold, 500, sold, 1"
             " FROM event, LATERAL (SELECT (hashtext(id::text) & 511) * 500 / 512) AS it (sold)"
+            " ON CONFLICT DO NOTHING"
         )
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE) catalog.event, catalog.tier, catalog.availability")

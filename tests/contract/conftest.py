@@ -232,8 +232,10 @@ class Edge:
 
 
 @asynccontextmanager
-async def running_gateway(**changes: Any) -> AsyncIterator[Edge]:
-    """A gateway with settings changed so, in front of its own fakes."""
+async def running_gateway(
+    servicers: Mapping[str, object] | None = None, **changes: Any
+) -> AsyncIterator[Edge]:
+    """A gateway with settings changed so, in front of its own fakes, or of real `servicers`."""
     async with AsyncExitStack() as stack:
         keys = SigningKeys()
         ports = iter(free_ports(len(SERVICES) + 3))
@@ -262,7 +264,7 @@ async def running_gateway(**changes: Any) -> AsyncIterator[Edge]:
             await stack.enter_async_context(
                 serve_grpc(
                     descriptor,
-                    fakes[name],
+                    (servicers or {}).get(name, fakes[name]),
                     TokenVerifier(name, Jwks(jwks_url), peers),
                     address=address,
                     max_concurrent=100,
