@@ -24,7 +24,8 @@ from parterre.types.v1 import types_pb2
 from pydantic import SecretStr
 
 from chassis.broker import Broker
-from chassis.database import Database, DatabaseError, IntegrityError
+from chassis.consumer import Together
+from chassis.database import Database, DatabaseError, IntegrityError, Session
 from chassis.errors import RemoteError
 from chassis.identity import Role, encode_key
 from chassis.ids import uuid7
@@ -33,7 +34,8 @@ from chassis.outbox import encoded
 from chassis.topology import COMMANDS, Topology
 from deploy.processes import free_port
 from payment_service import messaging
-from payment_service.domain import NothingCapturedError, Void
+from payment_service.domain import Kind, NothingCapturedError, Void
+from payment_service.handlers.work import Lease, Todo
 from payment_service.providers.sandbox import SandboxProvider
 from payment_service.rpc import SERVICE, PaymentServicer
 from payment_service.service import payment_service
@@ -561,6 +563,36 @@ async def test_a_crash_between_answer_and_recording_finds_the_same_charge(
             await session.execute(EXPIRE)
         await desk.until(payment, "AUTHORIZED")
         assert await desk.charge(payment) == made
+
+
+async def test_a_call_left_to_a_process_that_died_is_made_by_another_under_the_same_key(
+    open_desk: OpenDesk,
+) -> None:
+    payment = Purchase()
+    left: list[Todo] = []
+    async with open_desk(working=False) as died:
+        commands = messaging.commands("sandbox", lambda: Lease(10, 30.0), left.append)
+        authorize = commands[messages_pb2.AuthorizePayment]
+        assert isinstance(authorize, Together)
+
+        async def work(session: Session) -> None:
+            await authorize.handle(session, [payment.authorize("tok_ok")])
+
+        await died.database.run(work)
+        assert [call.kind for todo in left for call in todo.calls] == [Kind.AUTHORIZE]
+        assert await died.worker.claim(10) == []  # it is the first one's, for now
+    async with open_desk(like=died, working=False) as desk:
+        async with desk.database.transaction() as session:
+            await session.execute(EXPIRE)
+        (again,) = await desk.worker.claim(10)
+        await desk.worker.record([(again, await desk.worker.make(again))])
+        made = await desk.charge(payment)
+        # It was not dead after all: the same charge, and its result is refused.
+        (call,) = left[0].calls
+        await desk.worker.record([(call, await desk.worker.make(call))])
+
+        assert await desk.charge(payment) == made
+        assert await desk.outcomes(payment) == ["AUTHORIZED"]
 
 
 async def test_what_a_stopped_worker_brings_late_is_refused(open_desk: OpenDesk) -> None:

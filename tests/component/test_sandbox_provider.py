@@ -564,11 +564,37 @@ async def test_the_balance_and_the_list_add_up(tmp_path: Path) -> None:
         assert sum(c["captured_amount"] for c in listed if c["currency"] == "NPR") == 5010
 
 
+async def test_refunds_are_listed_since_then_page_by_page(tmp_path: Path) -> None:
+    async with running(tmp_path / "sandbox.db") as sandbox:
+        charge_id = await sandbox.captured(1000)
+        made = [
+            (await sandbox.refund(charge_id, amount, uuid4().hex)).json() for amount in (1, 2, 3)
+        ]
+        first = (await sandbox.http.get("/v1/refunds?limit=2")).json()
+        rest = await sandbox.http.get(f"/v1/refunds?limit=2&cursor={first['next_cursor']}")
+        assert [*first["items"], *rest.json()["items"]] == made
+        assert rest.json()["next_cursor"] is None
+        for path in ("charges", "refunds"):
+            for since, count in ((0, 1 if path == "charges" else 3), (4_000_000_000, 0)):
+                page = (await sandbox.http.get(f"/v1/{path}?since={since}")).json()
+                assert len(page["items"]) == count
+        assert code(await sandbox.http.get("/v1/refunds?cursor=re_none")) == (404, "not_found")
+
+
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=x", "status=CAPTURED", "idempotency_key=k&limit=1"]
+    "query",
+    ["limit=0", "limit=101", "limit=x", "since=-1", "since=now", "status=CAPTURED"],
 )
-async def test_a_list_that_cannot_be_meant_is_refused(sandbox: Sandbox, query: str) -> None:
-    assert code(await sandbox.http.get(f"/v1/charges?{query}")) == (422, "invalid_request")
+@pytest.mark.parametrize("path", ["charges", "refunds"])
+async def test_a_list_that_cannot_be_meant_is_refused(
+    sandbox: Sandbox, path: str, query: str
+) -> None:
+    assert code(await sandbox.http.get(f"/v1/{path}?{query}")) == (422, "invalid_request")
+
+
+async def test_a_key_is_looked_up_alone(sandbox: Sandbox) -> None:
+    both = await sandbox.http.get("/v1/charges?idempotency_key=k&limit=1")
+    assert code(both) == (422, "invalid_request")
 
 
 # --- webhooks --------------------------------------------------------------------------------

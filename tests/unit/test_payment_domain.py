@@ -14,11 +14,14 @@ from payment_service.domain import (
     Absent,
     Charge,
     ChargeState,
+    InvalidRefundError,
     Kind,
     NothingCapturedError,
     Outcome,
     Payment,
+    PaymentNotCapturedError,
     Refund,
+    RefundTooLargeError,
     Refused,
     Status,
     Step,
@@ -239,6 +242,39 @@ def test_refunds_are_capped_at_what_is_left_of_the_capture() -> None:
 def test_nothing_is_refunded_of_what_was_never_captured() -> None:
     with pytest.raises(NothingCapturedError):
         domain.refund(seen(started(), AUTHORIZED), UUID(int=11), 1, "", None)
+
+
+def test_people_refund_up_to_what_is_left_and_the_booking_is_told_what_went_back() -> None:
+    paid, who = seen(started(), CAPTURED), UUID(int=9)
+    first = domain.refund_by(paid, UUID(int=10), 300, "Goodwill", who)
+    rest = domain.refund_by(first.payment, UUID(int=11), None, "The rest", who)
+    assert [refund.amount for refund in (*first.refunds, *rest.refunds)] == [300, AMOUNT - 300]
+    for amount in (AMOUNT + 1, 1, None):
+        with pytest.raises(RefundTooLargeError):
+            domain.refund_by(paid if amount == AMOUNT + 1 else rest.payment, who, amount, "x", who)
+
+    back = domain.refunded(rest.payment, rest.refunds[0])
+    all_back = domain.refunded(back.payment, first.refunds[0])
+    assert [step.paid_back and step.paid_back.refunded for step in (back, all_back)] == [700, 1000]
+    assert (told(back), told(all_back), all_back.payment.status) == ([], [], Status.REFUNDED)
+
+
+@pytest.mark.parametrize("payment", [NEW, started(), seen(started(), AUTHORIZED)])
+def test_people_refund_nothing_that_was_never_captured(payment: Payment) -> None:
+    with pytest.raises(PaymentNotCapturedError):
+        domain.refund_by(payment, UUID(int=10), 1, "x", UUID(int=9))
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason", "field"),
+    [(0, "x", "amount"), (-1, "x", "amount"), (1, " ", "reason"), (None, "x" * 501, "reason")],
+)
+def test_a_refund_of_nothing_or_without_a_reason_is_refused(
+    amount: int | None, reason: str, field: str
+) -> None:
+    with pytest.raises(InvalidRefundError) as refused:
+        domain.check_refund(amount, reason)
+    assert set(refused.value.metadata) == {field}
 
 
 def test_provider_keys_are_read_back_and_others_are_not() -> None:
