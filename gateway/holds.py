@@ -28,7 +28,7 @@ _MOST = 1000
 # An event's calls that the next one waits for. One that takes longer than this is overtaken; so
 # many may be under way even so.
 _CALLS = 2
-_SLOW_SECONDS = 0.1
+_SLOW_SECONDS = 0.3
 _CALLS_IN_ALL = 16
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 

@@ -34,8 +34,8 @@ ResultT = TypeVar("ResultT")
 
 BATCH = 64
 # A batch that takes longer than this is overtaken: the event's next one starts beside it, up to so
-# many at a time.
-_SLOW_SECONDS = 0.1
+# many at a time. Longer than a batch waits for a lock: two beside each other choose the same seats.
+_SLOW_SECONDS = 0.3
 _BESIDE = 4
 # No batch lasts longer, whatever it waits for.
 _LONGEST_SECONDS = 10.0
