@@ -264,8 +264,12 @@ async def test_what_was_noted_is_told_once_it_has_committed(make_database: MakeD
         await session.scalar("SELECT 1")
         session.note("kept")
         assert told == []
-    with pytest.raises(RuntimeError):
+
+    async def notes_and_fails() -> None:
         async with database.transaction() as session:
             session.note("lost")
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await notes_and_fails()
     assert told == ["kept"]

@@ -526,12 +526,18 @@ class World:
         return {**self.names, **self.fill(row.names, own), "actor": actor}
 
     def seen(self) -> dict[str, Any]:
-        """All that they see of what is theirs."""
+        """All that they see of what is theirs, but for counts that are told a moment later."""
         return {
-            f"{actor} {path}": self.people[actor].get(self.fill(path, self.names))
+            f"{actor} {path}": _uncounted(self.people[actor].get(self.fill(path, self.names)))
             for actor, paths in SEEN.items()
             for path in paths
         }
+
+
+def _uncounted(seen: Any) -> Any:
+    if isinstance(seen, dict):
+        return {key: _uncounted(it) for key, it in seen.items() if key != "availability"}
+    return [_uncounted(it) for it in seen] if isinstance(seen, list) else seen
 
 
 @pytest.fixture

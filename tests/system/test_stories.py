@@ -43,8 +43,11 @@ def test_standing_tickets_are_bought_as_seats_are(system: System, stage: Stage) 
     booking = stage.until_ended(stage.asha, reference)
     assert booking["status"] == "CONFIRMED"
     assert len(stage.asha.get(f"/bookings/{reference}/tickets")) == 3
-    after = stage.asha.get(f"/events/{event['id']}")["availability"]["available"]
-    assert after == before - 3
+    stage.asha.wait_for(
+        f"/events/{event['id']}",
+        lambda it: it["availability"]["available"] == before - 3,
+        seconds=30,
+    )
 
 
 def test_a_wallet_is_approved_on_its_own_page(stage: Stage) -> None:
