@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from parterre.options.v1 import options_pb2
 
 from chassis import context as request_context
-from chassis.database import DatabaseError, PoolTimeoutError, is_lost, is_overload
+from chassis.database import DatabaseError, PoolTimeoutError, is_lost, is_overload, is_transient
 from chassis.errors import (
     CODES,
     DomainError,
@@ -151,7 +151,8 @@ def status_of(
     if isinstance(error, TimeoutError):
         return grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "It took too long.", {}
     if isinstance(error, PoolTimeoutError) or (
-        isinstance(error, DatabaseError) and is_overload(error)
+        # What was tried again in vain has done nothing either.
+        isinstance(error, DatabaseError) and (is_overload(error) or is_transient(error))
     ):
         error = overloaded()
     elif isinstance(error, RemoteError) or (isinstance(error, DatabaseError) and is_lost(error)):

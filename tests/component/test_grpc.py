@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import jwt
+import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -19,8 +20,8 @@ from parterre.options.v1 import options_pb2
 from chassis import context
 from chassis.database import PoolTimeoutError
 from chassis.errors import RemoteError, ServiceError
-from chassis.grpc_server import UndeclaredAccessError, access_of, permits
-from chassis.identity import Identity, Role, TokenVerifier
+from chassis.grpc_server import UndeclaredAccessError, access_of, permits, service_handler
+from chassis.identity import LEEWAY_SECONDS, Identity, Role, TokenVerifier
 from chassis.ids import uuid7
 
 from .conftest import Caller, Serve, TestKeys
@@ -28,6 +29,13 @@ from .conftest import Caller, Serve, TestKeys
 SERVICE = notification_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 REQUEST = notification_pb2.ListMailboxRequest()
 REPLY = notification_pb2.ListMailboxResponse()
+
+
+class HandlerCallDetails(NamedTuple):
+    """What gRPC looks a handler up by."""
+
+    method: str
+    invocation_metadata: tuple[Any, ...] = ()
 
 
 class Servicer:
@@ -82,6 +90,62 @@ async def test_an_exhausted_pool_is_overload_with_a_time_to_come_back(serve: Ser
     with pytest.raises(RemoteError) as refused:
         await caller.as_gateway("ListMailbox", REQUEST)
     assert (refused.value.reason, refused.value.metadata) == ("OVERLOADED", {"retry_after": "1"})
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("53100", "OVERLOADED"),  # the disk is full
+        ("40P01", "OVERLOADED"),  # a deadlock that was tried again in vain
+        ("57P01", "SERVICE_UNAVAILABLE"),  # the server is being stopped
+    ],
+)
+async def test_what_the_database_could_not_do_is_a_clean_error(
+    serve: Serve, state: str, reason: str
+) -> None:
+    caller = await served(serve, raising(psycopg.errors.lookup(state)("of seat_secret")))
+    with pytest.raises(RemoteError) as failed:
+        await caller.as_gateway("ListMailbox", REQUEST)
+    assert failed.value.reason == reason
+    assert "secret" not in failed.value.detail
+
+
+async def test_a_call_whose_deadline_passed_on_its_way_is_refused_before_any_work() -> None:
+    calls = 0
+
+    class Late:
+        """The call as gRPC gives it to a server: no time is left."""
+
+        def __init__(self) -> None:
+            self.told: tuple[Any, ...] = ()
+
+        def invocation_metadata(self) -> tuple[Any, ...]:
+            return ()
+
+        def trailing_metadata(self) -> tuple[Any, ...]:
+            return ()
+
+        def time_remaining(self) -> float:
+            return -0.1
+
+        async def abort(self, *told: Any) -> None:
+            self.told = told
+            raise grpc.aio.AbortError
+
+    async def work() -> None:
+        nonlocal calls
+        calls += 1
+
+    handler = service_handler(
+        SERVICE, Servicer(work), TokenVerifier("notification", TestKeys(), {})
+    )
+    method = f"/{SERVICE.full_name}/ListMailbox"
+    serving = handler.service(HandlerCallDetails(method))
+    call = Late()
+    with pytest.raises(grpc.aio.AbortError):
+        await serving.unary_unary(REQUEST, call)
+    assert call.told[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert calls == 0
 
 
 async def test_another_services_refusal_is_passed_on_and_its_absence_is_unavailability(
@@ -205,6 +269,20 @@ async def test_unsigned_and_symmetric_tokens_are_refused() -> None:
     ):
         with pytest.raises(ServiceError) as refused:
             await verifier.verify(token)
+        assert refused.value.reason == "INVALID_TOKEN"
+
+
+async def test_clocks_may_differ_by_the_leeway_and_no_more() -> None:
+    keys = TestKeys()
+    verifier = TokenVerifier("booking", keys, {})
+    now = int(time.time())
+    assert LEEWAY_SECONDS <= 60
+    within, beyond = LEEWAY_SECONDS // 2, LEEWAY_SECONDS + 60
+    await verifier.verify(keys.sign(claims(exp=now - within)))
+    await verifier.verify(keys.sign(claims(nbf=now + within)))
+    for changes in ({"exp": now - beyond}, {"nbf": now + beyond}):
+        with pytest.raises(ServiceError) as refused:
+            await verifier.verify(keys.sign(claims(**changes)))
         assert refused.value.reason == "INVALID_TOKEN"
 
 
