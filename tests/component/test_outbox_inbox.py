@@ -24,6 +24,7 @@ from chassis.outbox import Relay, encoded
 from chassis.topology import Topology
 from deploy.rabbitmq import RabbitMQ
 from notification_service import messaging
+from ops import dead_letters
 
 from .conftest import MakeDatabase, Until
 
@@ -252,6 +253,49 @@ async def test_a_poison_message_stops_only_itself_and_ends_as_a_dead_letter(
     assert await mails(database) == 2
     # TRIES times on its own, and perhaps once before within a batch.
     assert TRIES <= seen.count("000666") <= TRIES + 1
+
+
+async def test_a_replayed_dead_letter_takes_effect_once(
+    database: Database, broker_url: str, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.topology.RETRY_DELAY_MS", 50)
+    is_broken = True
+
+    async def handle(session: Session, message: messages_pb2.DeliverCode) -> None:
+        if is_broken:
+            raise ValueError("not mended yet")
+        await messaging.on_deliver_code(session, message)
+
+    async def given_up() -> bool:
+        return (await dead_letters.counts(broker_url))[QUEUE] == 1
+
+    async with (
+        relaying(database, broker_url) as broker,
+        consuming(database, broker_url, {messages_pb2.DeliverCode: handle}),
+    ):
+        await send(database, code("000001"))
+        await until(given_up)
+        (letter,) = await dead_letters.letters(broker_url, queue=QUEUE)
+        is_broken = False
+        assert await dead_letters.replay(broker_url, QUEUE, ["another"]) == 0
+        assert await dead_letters.replay(broker_url, QUEUE, [letter.id]) == 1
+
+        async def arrived() -> bool:
+            return await mails(database) == 1
+
+        await until(arrived)
+        # It was given up by somebody who had not heard that it took effect.
+        async with broker.channel(confirms=True) as channel:
+            message = aio_pika.Message(letter.body.encode(), message_id=letter.id, type=letter.type)
+            await channel.default_exchange.publish(message, f"{QUEUE}.dead")
+        assert await dead_letters.replay(broker_url, QUEUE, None) == 1
+        await send(database, code("000002"))
+
+        async def the_next_arrived() -> bool:
+            return await mails(database) == 2 and await depth(broker_url, QUEUE) == 0
+
+        await until(the_next_arrived)
+    assert await depth(broker_url, f"{QUEUE}.dead") == 0
 
 
 async def test_messages_are_handled_together_in_their_order_and_each_once(
