@@ -401,3 +401,37 @@ async def test_a_message_nobody_takes_is_kept_and_holds_up_no_other(
         async with database.transaction() as session:
             kept = await session.one("SELECT type, attempts FROM outbox")
         assert (kept.type, kept.attempts) == ("parterre.messages.v1.SellSeats", 1)
+
+
+async def test_a_message_the_broker_refuses_is_kept_and_tried_again(
+    database: Database, broker_url: str, until: Until
+) -> None:
+    address = TOPOLOGY.addresses["parterre.messages.v1.SellSeats"]
+
+    async def waiting(count: int) -> None:
+        async def so_many() -> bool:
+            async with database.transaction() as session:
+                rows = await session.all("SELECT FROM outbox WHERE attempts > 0")
+            return len(rows) == count
+
+        await until(so_many)
+
+    async with (
+        relaying(database, broker_url) as broker,
+        broker.channel(confirms=True) as channel,
+    ):
+        # In the place of the real one a queue that has room for one message.
+        await channel.queue_delete("inventory.commands")
+        full = await channel.declare_queue(
+            "inventory.commands",
+            auto_delete=True,
+            arguments={"x-max-length": 1, "x-overflow": "reject-publish"},
+        )
+        await full.bind(address.exchange, address.routing_key)
+        await send(database, messages_pb2.SellSeats(), messages_pb2.SellSeats())
+        await waiting(1)
+        await full.purge()
+        await waiting(0)
+        assert await depth(broker_url, "inventory.commands") == 1
+        assert await outbox(database) == 0
+        await full.delete(if_empty=False)

@@ -126,82 +126,6 @@ def all_ready(system: Breakable) -> bool:
         return False
 
 
-# --- the broker (9 to 13) ----------------------------------------------------------------------
-
-
-def rabbitmqctl(system: Breakable, *words: str) -> str:
-    """Commands the node, in the environment it runs in."""
-    environ = Path(f"/proc/{system.run['pids']['rabbitmq']}/environ").read_text()
-    variables = dict(entry.split("=", 1) for entry in environ.split("\0") if "=" in entry)
-    # The tool is to find Erlang as the node's script did, not as the node was told by it.
-    variables["PATH"] = f"{variables.pop('ROOTDIR')}/bin:{variables['PATH']}"
-    del variables["BINDIR"]
-    tool = ensure_installed() / "sbin/rabbitmqctl"
-    done = subprocess.run(
-        [str(tool), "-n", variables["RABBITMQ_NODENAME"], *words],
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_without_a_broker_requests_are_answered_and_when_it_is_back_bookings_end(
-    breakable: Breakable, asha: Client
-) -> None:
-    breakable.kill("rabbitmq")
-    code, why = until(lambda: (told := ready(breakable, "booking"))[0] == 503 and told)
-    assert (code, "broker" in why) == (503, True)
-    reference = book(asha, best(breakable))
-    ends(asha, reference, "CONFIRMED")
-    until(lambda: all_ready(breakable))
-
-
-def test_a_broker_without_memory_delays_bookings_and_loses_none(
-    breakable: Breakable, asha: Client
-) -> None:
-    rabbitmqctl(breakable, "set_vm_memory_high_watermark", "absolute", "1MB")
-    try:
-        reference = book(asha, best(breakable))
-        until(lambda: "block" in rabbitmqctl(breakable, "list_connections", "state"))
-        assert asha.get(f"/bookings/{reference}")["status"] == "PENDING"
-    finally:
-        rabbitmqctl(breakable, "set_vm_memory_high_watermark", "absolute", "1GB")
-    ends(asha, reference, "CONFIRMED")
-    until(lambda: all_ready(breakable))
-
-
-def test_what_a_wiped_broker_forgot_is_asked_for_again(breakable: Breakable, asha: Client) -> None:
-    unpaid = book(asha, best(breakable), None)
-    wallet_page(asha, unpaid)
-    hold = surely(asha, "/holds", best(breakable))
-    # What they have been sent dies with them, and there is nobody to send it to again.
-    with breakable.standing_still("inventory"), breakable.standing_still("payment"):
-        surely(asha, f"/bookings/{unpaid}/cancel")
-        until(lambda: nothing_waits(breakable, "booking"))
-        rabbitmqctl(breakable, "stop_app")
-        rabbitmqctl(breakable, "reset")
-        rabbitmqctl(breakable, "start_app")
-        breakable.kill("payment")
-        breakable.kill("inventory")
-    ends(asha, unpaid, "FAILED")
-    assert money(breakable, unpaid) == (0, 0)
-    bought = surely(
-        asha,
-        "/bookings",
-        {"hold_id": hold["id"], "payment_method": "CARD", "payment_token": "tok_ok"},
-    )
-    ends(asha, bought["reference"], "CONFIRMED")
-    until(lambda: all_ready(breakable))
-
-
-def nothing_waits(system: Breakable, service: str) -> bool:
-    return system.sql(f"SELECT 1 FROM {service}.outbox LIMIT 1") == []
-
-
 # --- PostgreSQL (16) ---------------------------------------------------------------------------
 
 
@@ -525,3 +449,80 @@ def test_rotated_keys_log_nobody_out_anywhere(breakable: Breakable, asha: Client
     ends(asha, book(asha, best(breakable)), "CONFIRMED")
     with somebody(breakable.gateway) as newcomer:
         ends(newcomer, book(newcomer, best(breakable)), "CONFIRMED")
+
+
+# --- the broker (9 to 13) ----------------------------------------------------------------------
+
+
+def rabbitmqctl(system: Breakable, *words: str) -> str:
+    """Commands the node, in the environment it runs in."""
+    environ = Path(f"/proc/{system.run['pids']['rabbitmq']}/environ").read_text()
+    variables = dict(entry.split("=", 1) for entry in environ.split("\0") if "=" in entry)
+    # The tool is to find Erlang as the node's script did, not as the node was told by it.
+    variables["PATH"] = f"{variables.pop('ROOTDIR')}/bin:{variables['PATH']}"
+    del variables["BINDIR"]
+    tool = ensure_installed() / "sbin/rabbitmqctl"
+    done = subprocess.run(
+        [str(tool), "-n", variables["RABBITMQ_NODENAME"], *words],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+# Last, for RabbitMQ 3.10 may lose a queue's leader when it is killed soon after making the queue.
+def test_without_a_broker_requests_are_answered_and_when_it_is_back_bookings_end(
+    breakable: Breakable, asha: Client
+) -> None:
+    breakable.kill("rabbitmq")
+    code, why = until(lambda: (told := ready(breakable, "booking"))[0] == 503 and told)
+    assert (code, "broker" in why) == (503, True)
+    reference = book(asha, best(breakable))
+    ends(asha, reference, "CONFIRMED")
+    until(lambda: all_ready(breakable))
+
+
+def test_a_broker_without_memory_delays_bookings_and_loses_none(
+    breakable: Breakable, asha: Client
+) -> None:
+    rabbitmqctl(breakable, "set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        reference = book(asha, best(breakable))
+        until(lambda: "block" in rabbitmqctl(breakable, "list_connections", "state"))
+        assert asha.get(f"/bookings/{reference}")["status"] == "PENDING"
+    finally:
+        rabbitmqctl(breakable, "set_vm_memory_high_watermark", "absolute", "1GB")
+    ends(asha, reference, "CONFIRMED")
+    until(lambda: all_ready(breakable))
+
+
+def test_what_a_wiped_broker_forgot_is_asked_for_again(breakable: Breakable, asha: Client) -> None:
+    unpaid = book(asha, best(breakable), None)
+    wallet_page(asha, unpaid)
+    hold = surely(asha, "/holds", best(breakable))
+    # What they have been sent dies with them, and there is nobody to send it to again.
+    with breakable.standing_still("inventory"), breakable.standing_still("payment"):
+        surely(asha, f"/bookings/{unpaid}/cancel")
+        until(lambda: nothing_waits(breakable, "booking"))
+        rabbitmqctl(breakable, "stop_app")
+        rabbitmqctl(breakable, "reset")
+        rabbitmqctl(breakable, "start_app")
+        breakable.kill("payment")
+        breakable.kill("inventory")
+    ends(asha, unpaid, "FAILED")
+    assert money(breakable, unpaid) == (0, 0)
+    bought = surely(
+        asha,
+        "/bookings",
+        {"hold_id": hold["id"], "payment_method": "CARD", "payment_token": "tok_ok"},
+    )
+    ends(asha, bought["reference"], "CONFIRMED")
+    until(lambda: all_ready(breakable))
+
+
+def nothing_waits(system: Breakable, service: str) -> bool:
+    return system.sql(f"SELECT 1 FROM {service}.outbox LIMIT 1") == []
