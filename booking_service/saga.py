@@ -90,6 +90,7 @@ class Guard(StrEnum):
     ALWAYS = ""
     NOTHING_TO_PAY = "nothing to pay"
     TRIES_LEFT = "tries left"
+    PAGE_OPEN = "a page is open, tries left"
     EVENT_OFF = "event cancelled"
     FREE_AND_EVENT_OFF = "nothing to pay, event cancelled"
     NOTHING_BACK = "nothing goes back"
@@ -198,7 +199,9 @@ TABLE: Mapping[State, Mapping[Happening, Sequence[Rule]]] = {
         Happening.DEADLINE: [_to(State.VOIDING)],
         Happening.GIVE_UP: [_to(State.VOIDING)],
         Happening.EVENT_CANCELLED: [_to(State.VOIDING)],
-        Happening.NEW_ATTEMPT: [_IN_PROGRESS],
+        # Who left the page for another card or wallet. Approved already, the page is the payment;
+        # approved after that, what it took goes back.
+        Happening.NEW_ATTEMPT: [_to(State.AUTHORIZING, Guard.PAGE_OPEN), _IN_PROGRESS],
     },
     State.AWAITING_PAYMENT: {
         Happening.NEW_ATTEMPT: [_to(State.AUTHORIZING)],
@@ -406,6 +409,7 @@ _GUARDS: Mapping[Guard, Callable[[Saga, Facts], bool]] = {
     Guard.ALWAYS: lambda _saga, _facts: True,
     Guard.NOTHING_TO_PAY: lambda saga, _facts: saga.amount == 0,
     Guard.TRIES_LEFT: lambda saga, _facts: saga.attempt < MAX_ATTEMPTS,
+    Guard.PAGE_OPEN: lambda saga, _facts: bool(saga.action_url) and saga.attempt < MAX_ATTEMPTS,
     Guard.EVENT_OFF: lambda saga, _facts: saga.event_off,
     Guard.FREE_AND_EVENT_OFF: lambda saga, _facts: saga.amount == 0 and saga.event_off,
     Guard.NOTHING_BACK: lambda _saga, facts: facts.refund == 0,
@@ -554,10 +558,7 @@ def _moved(saga: Saga, to: State, happening: Happening, facts: Facts) -> Saga:
     if to in _BACK | FINAL and saga.state not in _BACK | _CANCELLING:
         ending = State.EXPIRED if happening is Happening.DEADLINE else State.FAILED
         return replace(moved, ending=saga.ending or ending, reason=reason)
-    if to is State.RECLAIMING:
-        # Whatever was paid before went back whole.
-        return replace(moved, paid_late=False, refunded=0)
-    return moved
+    return replace(moved, paid_late=False) if to is State.RECLAIMING else moved
 
 
 def _reason(saga: Saga, happening: Happening, facts: Facts) -> str:
@@ -633,3 +634,8 @@ def came_to_nothing(saga: Saga) -> bool:
 def needs_customer(saga: Saga) -> bool:
     """Whether it goes on only when the customer does something."""
     return saga.state is State.AWAITING_PAYMENT or bool(saga.action_url)
+
+
+def moves_by_itself(saga: Saga) -> bool:
+    """Whether it has neither ended nor needs the customer."""
+    return saga.state not in ENDINGS and not needs_customer(saga)

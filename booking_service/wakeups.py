@@ -1,4 +1,4 @@
-"""Wakes whoever waits in this process for a booking to move."""
+"""Wakes whoever waits in this process for a booking to come to rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 class Wakeups:
-    """Waiters by booking. A booking that moves in another process wakes nobody here: poll too."""
+    """Waiters by booking. One that comes to rest in another process wakes nobody here: poll too."""
 
     def __init__(self) -> None:
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
@@ -21,7 +21,7 @@ class Wakeups:
 
     @contextmanager
     def of(self, booking_id: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the booking moves, while the block runs."""
+        """An event that is set whenever the booking comes to rest, while the block runs."""
         event = asyncio.Event()
         self._waiting.setdefault(booking_id, set()).add(event)
         try:

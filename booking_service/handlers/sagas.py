@@ -122,8 +122,9 @@ async def advance(session: Session, wakeups: Wakeups, moves: Iterable[Move]) -> 
         for id, it in courses.items()
     ]
     sagas.save(session, changes)
-    for id in courses:
-        session.when_committed(partial(wakeups.wake, id))
+    for id, it in courses.items():
+        if not machine.moves_by_itself(it.saga):  # nobody waits for what comes before
+            session.when_committed(partial(wakeups.wake, id))
 
 
 def _take(course: _Course, move: Move) -> None:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from parterre.booking.v1 import booking_pb2
 
-from booking_service import saga
 from booking_service.domain import (
     MAX_WAIT_SECONDS,
     Attendee,
@@ -31,6 +30,7 @@ from booking_service.rpc.servicer import (
     states_of,
     to_cursor,
 )
+from booking_service.saga import moves_by_itself
 from booking_service.storage import bookings, sagas
 from booking_service.storage.bookings import BookingView
 from chassis.context import seconds_left
@@ -106,12 +106,12 @@ class Bookings(Servicer):
     ) -> booking_pb2.GetBookingResponse:
         view = await self._read(request.reference)
         wait = min(request.wait_seconds, MAX_WAIT_SECONDS, (seconds_left() or 0) - _MARGIN_SECONDS)
-        if wait > 0 and _moves_by_itself(view):
+        if wait > 0 and moves_by_itself(view.saga):
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     view = await self._await_rest(request.reference, view)
         # Read once more where it ran out of time: cheaper than a stale answer.
-        if _moves_by_itself(view) and wait > 0:
+        if moves_by_itself(view.saga) and wait > 0:
             view = await self._read(request.reference)
         return booking_pb2.GetBookingResponse(booking=shapes.booking(view))
 
@@ -205,17 +205,12 @@ class Bookings(Servicer):
             while True:
                 moved.clear()
                 view = await self._read(reference)
-                if not _moves_by_itself(view):
+                if not moves_by_itself(view.saga):
                     return view
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await moved.wait()
                 pause = min(pause * 2, _SLOWEST_POLL_SECONDS)
-
-
-def _moves_by_itself(view: BookingView) -> bool:
-    """Whether it has neither ended nor needs the customer."""
-    return view.saga.state not in saga.ENDINGS and not saga.needs_customer(view.saga)
 
 
 def _hold_id(text: str) -> UUID:
