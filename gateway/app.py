@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from chassis.errors import RemoteError, ServiceError
 from chassis.identity import Jwks, TokenVerifier
 from chassis.telemetry import Health
-from gateway.bodies import UNKNOWN_OBJECT
+from gateway.bodies.base import UNKNOWN_OBJECT
 from gateway.dispatch import Dispatch
 from gateway.edge import Guarded, Observed
 from gateway.holds import Holds

@@ -8,9 +8,10 @@ from fastapi import Query
 from parterre.auth.v1 import auth_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import AccountChange, AuditQuery, UserId, UserQuery
+from gateway.bodies.identity import AccountChange, AuditQuery, UserId, UserQuery
 from gateway.routing import ADMIN, Behind, Json, Routes
+from gateway.views import base
+from gateway.views import identity as views
 
 ADMINISTRATION = Routes("Administration")
 
@@ -19,7 +20,7 @@ ADMINISTRATION = Routes("Administration")
     "GET",
     "/admin/users",
     ADMIN,
-    answers=views.Page[views.ManagedUser],
+    answers=base.Page[views.ManagedUser],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_users(query: Annotated[UserQuery, Query()], services: Behind) -> Response:
@@ -34,7 +35,7 @@ async def list_users(query: Annotated[UserQuery, Query()], services: Behind) -> 
             cursor=query.cursor or "",
         ),
     )
-    return Json(views.page(map(views.managed_user, reply.users), reply.next_cursor))
+    return Json(base.page(map(views.managed_user, reply.users), reply.next_cursor))
 
 
 @ADMINISTRATION.route(
@@ -69,7 +70,7 @@ async def update_user(user_id: UserId, body: AccountChange, services: Behind) ->
     "GET",
     "/admin/audit",
     ADMIN,
-    answers=views.Page[views.AuditEntry],
+    answers=base.Page[views.AuditEntry],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_audit(query: Annotated[AuditQuery, Query()], services: Behind) -> Response:
@@ -83,4 +84,4 @@ async def list_audit(query: Annotated[AuditQuery, Query()], services: Behind) ->
             cursor=query.cursor or "",
         ),
     )
-    return Json(views.page(map(views.audit_entry, reply.entries), reply.next_cursor))
+    return Json(base.page(map(views.audit_entry, reply.entries), reply.next_cursor))

@@ -8,9 +8,12 @@ from fastapi import Query
 from parterre.inventory.v1 import inventory_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import BlockRelease, EventId, NewBlock, PageQuery
+from gateway.bodies.base import PageQuery
+from gateway.bodies.catalog import EventId
+from gateway.bodies.seats import BlockRelease, NewBlock
 from gateway.routing import ORGANIZER, PREFIX, Behind, Json, Routes
+from gateway.views import base
+from gateway.views import seats as views
 
 BLOCKS = Routes("Seats kept back")
 
@@ -45,7 +48,7 @@ async def block_seats(event_id: EventId, body: NewBlock, services: Behind) -> Re
     "GET",
     "/events/{event_id}/blocks",
     ORGANIZER,
-    answers=views.Page[views.Block],
+    answers=base.Page[views.Block],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
 )
 async def list_blocks(
@@ -58,7 +61,7 @@ async def list_blocks(
             event_id=event_id, limit=query.limit, cursor=query.cursor or ""
         ),
     )
-    return Json(views.page(map(views.block, reply.blocks), reply.next_cursor))
+    return Json(base.page(map(views.block, reply.blocks), reply.next_cursor))
 
 
 @BLOCKS.route(

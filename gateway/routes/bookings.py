@@ -8,8 +8,7 @@ from fastapi import Query
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import (
+from gateway.bodies.bookings import (
     BookingCancellation,
     BookingQuery,
     NewBooking,
@@ -27,6 +26,8 @@ from gateway.routing import (
     replay_header,
 )
 from gateway.services import Services
+from gateway.views import base
+from gateway.views import bookings as views
 
 BOOKINGS = Routes("Bookings and tickets")
 
@@ -112,7 +113,7 @@ async def create_booking(body: NewBooking, services: Behind, key: IdempotencyKey
     "GET",
     "/bookings",
     CUSTOMER,
-    answers=views.Page[views.Booking],
+    answers=base.Page[views.Booking],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_bookings(query: Annotated[BookingQuery, Query()], services: Behind) -> Response:
@@ -126,7 +127,7 @@ async def list_bookings(query: Annotated[BookingQuery, Query()], services: Behin
             cursor=query.cursor or "",
         ),
     )
-    return Json(views.page(map(views.booking, reply.bookings), reply.next_cursor))
+    return Json(base.page(map(views.booking, reply.bookings), reply.next_cursor))
 
 
 @BOOKINGS.route(
@@ -185,7 +186,7 @@ async def delete_booking(
     "GET",
     "/bookings/{reference}/timeline",
     CUSTOMER,
-    answers=views.Page[views.TimelineEntry],
+    answers=base.Page[views.TimelineEntry],
     refuses=["BOOKING_NOT_FOUND"],
 )
 async def get_timeline(reference: Reference, services: Behind) -> Response:
@@ -193,7 +194,7 @@ async def get_timeline(reference: Reference, services: Behind) -> Response:
     reply = await services.booking(
         services.booking.rpc.GetTimeline, booking_pb2.GetTimelineRequest(reference=reference)
     )
-    return Json(views.page(map(views.timeline_entry, reply.entries)))
+    return Json(base.page(map(views.timeline_entry, reply.entries)))
 
 
 async def _cancel(services: Services, reference: str, reason: str, key: str) -> Response:

@@ -10,21 +10,22 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import (
+from gateway.bodies.base import Nothing
+from gateway.bodies.catalog import (
     Cancellation,
     EventChange,
     EventId,
     EventQuery,
     NewEvent,
     NewTier,
-    Nothing,
     OwnEventQuery,
     RefundTerms,
 )
 from gateway.routing import ANYONE, ORGANIZER, PREFIX, Behind, Json, Routes
 from gateway.services import Services
 from gateway.versions import Expected, etag
+from gateway.views import base
+from gateway.views import catalog as views
 
 CATALOG = Routes("Catalog")
 
@@ -33,7 +34,7 @@ CATALOG = Routes("Catalog")
     "GET",
     "/events",
     ANYONE,
-    answers=views.Page[views.Event],
+    answers=base.Page[views.Event],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_events(query: Annotated[EventQuery, Query()], services: Behind) -> Response:
@@ -59,7 +60,7 @@ async def list_events(query: Annotated[EventQuery, Query()], services: Behind) -
     "GET",
     "/organizer/events",
     ORGANIZER,
-    answers=views.Page[views.Event],
+    answers=base.Page[views.Event],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_own_events(query: Annotated[OwnEventQuery, Query()], services: Behind) -> Response:
@@ -188,7 +189,7 @@ async def cancel_event(event_id: EventId, body: Cancellation, services: Behind) 
 
 async def _events(services: Services, request: catalog_pb2.ListEventsRequest) -> Response:
     reply = await services.catalog(services.catalog.rpc.ListEvents, request)
-    return Json(views.page(map(views.event, reply.events), reply.next_cursor))
+    return Json(base.page(map(views.event, reply.events), reply.next_cursor))
 
 
 def _event(

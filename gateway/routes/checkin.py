@@ -5,9 +5,10 @@ from __future__ import annotations
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import EventId, Scan
+from gateway.bodies.catalog import EventId
+from gateway.bodies.tickets import Scan
 from gateway.routing import ORGANIZER, Behind, Json, Routes
+from gateway.views import tickets as views
 
 CHECKIN = Routes("Check-in")
 

@@ -10,9 +10,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import CouponChange, CouponCode, EventId, NewCoupon, PageQuery
+from gateway.bodies.base import PageQuery
+from gateway.bodies.catalog import EventId
+from gateway.bodies.sales import CouponChange, CouponCode, NewCoupon
 from gateway.routing import ORGANIZER, PREFIX, Behind, Json, Routes
+from gateway.views import base
+from gateway.views import sales as views
 
 COUPONS = Routes("Coupons")
 
@@ -52,7 +55,7 @@ async def create_coupon(event_id: EventId, body: NewCoupon, services: Behind) ->
     "GET",
     "/events/{event_id}/coupons",
     ORGANIZER,
-    answers=views.Page[views.Coupon],
+    answers=base.Page[views.Coupon],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
 )
 async def list_coupons(
@@ -65,7 +68,7 @@ async def list_coupons(
             event_id=event_id, limit=query.limit, cursor=query.cursor or ""
         ),
     )
-    return Json(views.page(map(views.coupon, reply.coupons), reply.next_cursor))
+    return Json(base.page(map(views.coupon, reply.coupons), reply.next_cursor))
 
 
 @COUPONS.route(

@@ -9,11 +9,10 @@ from fastapi import Header, Request
 from parterre.auth.v1 import auth_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import (
+from gateway.bodies.base import Nothing
+from gateway.bodies.identity import (
     CodeWish,
     Credentials,
-    Nothing,
     PasswordChange,
     PasswordReset,
     ProfileChange,
@@ -24,6 +23,8 @@ from gateway.edge import address_of
 from gateway.problems import ProblemError
 from gateway.routing import ANYONE, CUSTOMER, OPEN, PREFIX, Behind, Json, Routes
 from gateway.settings import Settings
+from gateway.views import base
+from gateway.views import identity as views
 
 IDENTITY = Routes("Identity")
 WELL_KNOWN = Routes("Identity", prefix="")
@@ -191,11 +192,11 @@ async def me(services: Behind) -> Response:
     return Json(views.user(reply.user))
 
 
-@IDENTITY.route("GET", "/auth/sessions", CUSTOMER, answers=views.Page[views.OpenSession])
+@IDENTITY.route("GET", "/auth/sessions", CUSTOMER, answers=base.Page[views.OpenSession])
 async def list_sessions(services: Behind) -> Response:
     """The devices one is signed in on, the last used first."""
     reply = await services.auth(services.auth.rpc.ListSessions, auth_pb2.ListSessionsRequest())
-    return Json(views.page(map(views.open_session, reply.sessions)))
+    return Json(base.page(map(views.open_session, reply.sessions)))
 
 
 @IDENTITY.route(
@@ -249,7 +250,7 @@ async def change_password(body: PasswordChange, services: Behind) -> Response:
     return Response(status_code=204)
 
 
-@WELL_KNOWN.route("GET", "/.well-known/jwks.json", ANYONE, answers=views.KeySet)
+@WELL_KNOWN.route("GET", "/.well-known/jwks.json", ANYONE, answers=base.KeySet)
 async def signing_keys(request: Request) -> Response:
     """The keys that verify access tokens (RFC 7517)."""
     document = request.app.state.jwks.document

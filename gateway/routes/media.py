@@ -13,10 +13,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import EventId, ImageId, ImageQuery
+from gateway.bodies.catalog import EventId, ImageId, ImageQuery
 from gateway.problems import ProblemError
 from gateway.routing import ANYONE, ORGANIZER, Behind, Json, Routes, WebP
+from gateway.views import catalog as views
 
 MEDIA = Routes("Pictures")
 

@@ -11,10 +11,11 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from swagger_ui_bundle import swagger_ui_path
 
 from chassis.telemetry import Health
-from gateway import views
-from gateway.bodies import MailboxQuery
+from gateway.bodies.operations import MailboxQuery
 from gateway.problems import ProblemError
 from gateway.routing import OPEN, Behind, Json, Routes
+from gateway.views import base
+from gateway.views import operations as views
 
 HEALTH = Routes("Operations", prefix="")
 MAILBOX = Routes("Development")
@@ -54,7 +55,7 @@ async def ready(request: Request) -> Response:
 
 
 @MAILBOX.route(
-    "GET", "/dev/mailbox", OPEN, answers=views.Page[views.Mail], refuses=["MAILBOX_CLOSED"]
+    "GET", "/dev/mailbox", OPEN, answers=base.Page[views.Mail], refuses=["MAILBOX_CLOSED"]
 )
 async def read_mailbox(query: Annotated[MailboxQuery, Query()], services: Behind) -> Response:
     """The mails that were sent, newest first; on a developer's machine only."""
@@ -62,7 +63,7 @@ async def read_mailbox(query: Annotated[MailboxQuery, Query()], services: Behind
         services.notification.rpc.ListMailbox,
         notification_pb2.ListMailboxRequest(to=query.to or "", limit=query.limit),
     )
-    return Json(views.page(map(views.mail, reply.mails)))
+    return Json(base.page(map(views.mail, reply.mails)))
 
 
 @DOCS.route("GET", "/openapi.json", OPEN)

@@ -7,8 +7,8 @@ from parterre.booking.v1 import booking_pb2
 from parterre.payment.v1 import payment_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import NewPayment, NewRefund, Nothing, PaymentId, Provider
+from gateway.bodies.base import Nothing
+from gateway.bodies.payments import NewPayment, NewRefund, PaymentId, Provider
 from gateway.routing import (
     CUSTOMER,
     OPEN,
@@ -20,6 +20,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.views import payments as views
 
 PAYMENTS = Routes("Payments")
 

@@ -9,9 +9,11 @@ from parterre.auth.v1 import auth_pb2
 from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import EventId, NewReview, PageQuery
+from gateway.bodies.base import PageQuery
+from gateway.bodies.catalog import EventId, NewReview
 from gateway.routing import ANYONE, CUSTOMER, Behind, Json, Routes
+from gateway.views import base
+from gateway.views import catalog as views
 
 REVIEWS = Routes("Reviews")
 
@@ -45,7 +47,7 @@ async def write_review(event_id: EventId, body: NewReview, services: Behind) -> 
     "GET",
     "/events/{event_id}/reviews",
     ANYONE,
-    answers=views.Page[views.Review],
+    answers=base.Page[views.Review],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
 )
 async def list_reviews(
@@ -58,4 +60,4 @@ async def list_reviews(
             event_id=event_id, limit=query.limit, cursor=query.cursor or ""
         ),
     )
-    return Json(views.page(map(views.review, reply.reviews), reply.next_cursor))
+    return Json(base.page(map(views.review, reply.reviews), reply.next_cursor))

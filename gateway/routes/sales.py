@@ -17,10 +17,13 @@ from starlette.responses import Response, StreamingResponse
 
 from chassis.errors import RemoteError
 from chassis.logs import get_logger
-from gateway import paper, views
-from gateway.bodies import AttendeeQuery, EventId, ExportQuery
+from gateway import paper
+from gateway.bodies.catalog import EventId
+from gateway.bodies.sales import AttendeeQuery, ExportQuery
 from gateway.routing import ADMIN, ORGANIZER, Behind, Json, Routes
 from gateway.services import Services
+from gateway.views import base, bookings
+from gateway.views import sales as views
 
 SALES = Routes("Sales")
 
@@ -66,7 +69,7 @@ log = get_logger(__name__)
     "GET",
     "/organizer/events/{event_id}/bookings",
     ORGANIZER,
-    answers=views.Page[views.Booking],
+    answers=base.Page[bookings.Booking],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_event_bookings(
@@ -74,7 +77,7 @@ async def list_event_bookings(
 ) -> Response:
     """The bookings of one's own event, newest first, with who goes."""
     reply = await _page(services, event_id, query.status, query.limit, query.cursor or "")
-    return Json(views.page(map(views.booking, reply.bookings), reply.next_cursor))
+    return Json(base.page(map(bookings.booking, reply.bookings), reply.next_cursor))
 
 
 @SALES.route(

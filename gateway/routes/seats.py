@@ -10,8 +10,9 @@ from parterre.inventory.v1 import inventory_pb2
 from starlette.responses import Response
 
 from chassis.context import current_identity
-from gateway import views
-from gateway.bodies import EventId, Extension, HoldId, HoldQuery, NewHold, Nothing, PartialRelease
+from gateway.bodies.base import Nothing
+from gateway.bodies.catalog import EventId
+from gateway.bodies.seats import Extension, HoldId, HoldQuery, NewHold, PartialRelease
 from gateway.holds import Holds
 from gateway.routing import (
     ANYONE,
@@ -25,6 +26,8 @@ from gateway.routing import (
 )
 from gateway.snapshots import BROTLI, GZIP, PLAIN, best_encoding
 from gateway.streams import SeatStream, Streams
+from gateway.views import base
+from gateway.views import seats as views
 
 SEATS = Routes("Seats and holds")
 
@@ -144,7 +147,7 @@ async def create_hold(body: NewHold, request: Request, key: IdempotencyKey = "")
     return Json(views.hold(hold), 201, headers)
 
 
-@SEATS.route("GET", "/holds", CUSTOMER, answers=views.Page[views.Hold], refuses=["INVALID_CURSOR"])
+@SEATS.route("GET", "/holds", CUSTOMER, answers=base.Page[views.Hold], refuses=["INVALID_CURSOR"])
 async def list_holds(query: Annotated[HoldQuery, Query()], services: Behind) -> Response:
     """One's own holds, newest first."""
     reply = await services.inventory(
@@ -153,7 +156,7 @@ async def list_holds(query: Annotated[HoldQuery, Query()], services: Behind) -> 
             event_id=query.event_id or "", limit=query.limit, cursor=query.cursor or ""
         ),
     )
-    return Json(views.page(map(views.hold, reply.holds), reply.next_cursor))
+    return Json(base.page(map(views.hold, reply.holds), reply.next_cursor))
 
 
 @SEATS.route("GET", "/holds/{hold_id}", CUSTOMER, answers=views.Hold, refuses=["HOLD_NOT_FOUND"])

@@ -9,8 +9,9 @@ from fastapi import Depends, Request
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
-from gateway import paper, views
-from gateway.bodies import Reference, TicketId
+from gateway import paper
+from gateway.bodies.bookings import Reference
+from gateway.bodies.tickets import TicketId
 from gateway.press import Press
 from gateway.problems import ProblemError
 from gateway.routing import (
@@ -26,6 +27,8 @@ from gateway.routing import (
     Svg,
 )
 from gateway.services import Services
+from gateway.views import base
+from gateway.views import tickets as views
 
 TICKETS = Routes("Bookings and tickets")
 
@@ -89,7 +92,7 @@ async def save_the_date(reference: Reference, services: Behind) -> Response:
     )
 
 
-@TICKETS.route("GET", "/tickets/keys.json", ANYONE, answers=views.KeySet)
+@TICKETS.route("GET", "/tickets/keys.json", ANYONE, answers=base.KeySet)
 async def ticket_keys(services: Behind) -> Response:
     """The keys that verify tickets without asking anybody."""
     reply = await services.booking(

@@ -9,12 +9,11 @@ from fastapi import Query
 from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
-from gateway import views
-from gateway.bodies import (
+from gateway.bodies.base import PageQuery
+from gateway.bodies.catalog import (
     NewRow,
     NewSection,
     NewVenue,
-    PageQuery,
     Point,
     SeatedSection,
     SectionChange,
@@ -24,18 +23,20 @@ from gateway.bodies import (
 )
 from gateway.routing import ANYONE, ORGANIZER, PREFIX, Behind, Json, Routes
 from gateway.versions import Expected, etag
+from gateway.views import base
+from gateway.views import catalog as views
 
 VENUES = Routes("Catalog")
 
 
-@VENUES.route("GET", "/venues", ANYONE, answers=views.Page[views.Venue], refuses=["INVALID_CURSOR"])
+@VENUES.route("GET", "/venues", ANYONE, answers=base.Page[views.Venue], refuses=["INVALID_CURSOR"])
 async def list_venues(query: Annotated[PageQuery, Query()], services: Behind) -> Response:
     """Page through the venues, newest first, without their rows."""
     reply = await services.catalog(
         services.catalog.rpc.ListVenues,
         catalog_pb2.ListVenuesRequest(limit=query.limit, cursor=query.cursor or ""),
     )
-    return Json(views.page(map(views.venue, reply.venues), reply.next_cursor))
+    return Json(base.page(map(views.venue, reply.venues), reply.next_cursor))
 
 
 @VENUES.route(

@@ -1,0 +1,151 @@
+"""What every body and query is made of: bounded text, times, ids; unknown fields refused."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from chassis.ids import parse_uuid
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)
+# Error types that `app` knows: an id in a path that can't be one is an object that is not there.
+UNKNOWN_OBJECT = "unknown_object"
+
+
+def plain(text: str) -> str:
+    """Text of one line, as it is; control characters are refused."""
+    if CONTROL.search(text):
+        raise PydanticCustomError("control_character", "Must not contain control characters")
+    return text
+
+
+def lines(text: str) -> str:
+    """Text with tabs and line ends, as it is; other control characters are refused."""
+    if _CONTROL_BUT_LINES.search(text.replace("\r\n", "\n")):
+        raise PydanticCustomError("control_character", "Must not contain control characters")
+    return text
+
+
+def _time(value: Any) -> datetime:
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
+        try:
+            time = datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        else:
+            if 2000 <= time.year < 2200:
+                return time
+    raise PydanticCustomError(
+        "time", "Must be an RFC 3339 time with its offset, such as 2026-11-20T10:00:00Z"
+    )
+
+
+def _email(value: str) -> str:
+    try:
+        parsed = validate_email(
+            value, allow_smtputf8=False, check_deliverability=False, test_environment=True
+        )
+    except EmailNotValidError:
+        raise PydanticCustomError("email", "Must be an e-mail address") from None
+    return (parsed.ascii_email or parsed.normalized).lower()
+
+
+def _id(value: str) -> str:
+    parsed = parse_uuid(value)
+    if parsed is None:
+        raise PydanticCustomError("id", "Must be an id")
+    return str(parsed)
+
+
+def absent() -> Any:
+    """Stands for what a change does not say; what it says is in `model_fields_set`."""
+    return None
+
+
+def not_found(reason: str, pattern: re.Pattern[str]) -> Any:
+    """Refuses with `reason` what can't be one, for it would not be found."""
+
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise PydanticCustomError(UNKNOWN_OBJECT, "No such thing", {"reason": reason})
+        return value
+
+    return AfterValidator(check)
+
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(plain),
+]
+Short = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(plain),
+]
+Words = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+    AfterValidator(lines),
+]
+Prose = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(lines)]
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+]
+# What a time looks like; the same bounds as everywhere: a year from 2000 to 2199.
+Time = Annotated[
+    datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+Id = Annotated[
+    str,
+    StringConstraints(max_length=36),
+    AfterValidator(_id),
+    WithJsonSchema({"type": "string", "format": "uuid"}),
+]
+Country = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2")
+]
+Zone = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"),
+    Field(description="IANA time zone", examples=["Asia/Kathmandu"]),
+]
+
+
+class Input(BaseModel):
+    """What comes in: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nothing(Input):
+    """A body that says nothing: absent, or an empty object."""
+
+
+class PageQuery(Input):
+    """Which page; unknown filters are refused."""
+
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_=-]{1,512}$")

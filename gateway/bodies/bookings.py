@@ -1,0 +1,61 @@
+"""Bookings: what is bought, for whom, and how it is paid."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.bodies.base import Email, Id, Input, PageQuery, Short, Words, not_found
+from gateway.bodies.payments import Method, PaymentToken
+from gateway.bodies.seats import SeatId
+
+_REFERENCE = re.compile(r"PT-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
+Reference = Annotated[str, not_found("BOOKING_NOT_FOUND", _REFERENCE)]
+
+
+class Quotation(Input):
+    """What would be bought."""
+
+    hold_id: Id
+    coupon_code: Short | None = None
+
+
+class NewAttendee(Input):
+    """Who will use a ticket."""
+
+    seat_id: SeatId | None = None
+    name: Short
+    email: Email | None = None
+
+
+class NewBooking(Input):
+    """A hold, and how it is paid."""
+
+    hold_id: Id
+    payment_method: Method
+    payment_token: PaymentToken | None = Field(default=None, repr=False, examples=["tok_ok"])
+    coupon_code: Short | None = None
+    attendees: list[NewAttendee] = Field(default=[], max_length=100)
+
+
+class BookingCancellation(Input):
+    """Why, if they like to say."""
+
+    reason: Words | None = None
+
+
+class BookingQuery(PageQuery):
+    """Which bookings."""
+
+    status: (
+        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
+    ) = None
+    event_id: Id | None = None
+
+
+class WaitQuery(Input):
+    """How long to wait for a booking to end or to need the customer."""
+
+    wait: int = Field(default=0, ge=0, le=20, description="Seconds")

@@ -1,0 +1,60 @@
+"""Coupons, and which bookings of an event its organizer asks for."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.bodies.base import Input, PageQuery, Time, not_found
+
+_COUPON = re.compile(r"[A-Za-z0-9-]{3,40}", re.ASCII)
+
+CouponAmount = Annotated[int, Field(strict=True, ge=1, le=10**12)]
+CouponUses = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+CouponCode = Annotated[str, not_found("COUPON_NOT_FOUND", _COUPON)]
+
+
+class NewCoupon(Input):
+    """A coupon; what is absent is not limited."""
+
+    code: str = Field(pattern=r"^[A-Za-z0-9-]{3,40}$", examples=["EARLY-BIRD"])
+    kind: Literal["PERCENT", "FIXED"]
+    value: CouponAmount = Field(
+        description="Whole percent, or minor units of the event's currency", examples=[15]
+    )
+    min_total: CouponAmount | None = Field(default=None, description="Of the prices; minor units")
+    max_discount: CouponAmount | None = Field(default=None, description="Minor units")
+    usage_limit: CouponUses | None = None
+    per_customer_limit: CouponUses | None = None
+    valid_from: Time | None = None
+    valid_to: Time | None = None
+
+
+class CouponChange(Input):
+    """What to change of a coupon; what is absent stays, and a limit of null is taken away."""
+
+    active: bool | None = Field(default=None, strict=True)
+    min_total: CouponAmount | None = None
+    max_discount: CouponAmount | None = None
+    usage_limit: CouponUses | None = None
+    per_customer_limit: CouponUses | None = None
+    valid_from: Time | None = None
+    valid_to: Time | None = None
+
+
+class AttendeeQuery(PageQuery):
+    """Which bookings of an event."""
+
+    status: (
+        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
+    ) = None
+
+
+class ExportQuery(Input):
+    """Which bookings of an event, all of them at once."""
+
+    status: (
+        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
+    ) = None
