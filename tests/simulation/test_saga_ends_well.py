@@ -192,17 +192,17 @@ class Payments:
                 id, amount = uuid5(REFUND, str(refund[0])), refund[1]
                 self.apply(money.refund(payment, id, amount, "", self.refunds.get(id)))
 
-    def refund_apart(self, amount: int) -> None:
-        """The organizer gives some of it back, without the saga."""
-        if self.payment is None or self.known.void:
+    def refund_apart(self, amount: int | None) -> None:
+        """The organizer gives some or all of it back, without the saga."""
+        if self.payment is None:
             return
         id = uuid5(ORGANIZER, str(len(self.apart)))
         try:
-            planned = money.refund(self.known, id, amount, "", None)
-        except money.NothingCapturedError:
+            planned = money.refund_by(self.known, id, amount, "", ORGANIZER)
+        except money.PaymentError:
             return
         self.apart.add(id)
-        self.apply(replace(planned, replies=()))
+        self.apply(planned)
 
     def apply(self, result: money.Step, *, but: int = 0) -> None:
         before, after = self.payment, result.payment
@@ -214,6 +214,8 @@ class Payments:
         for reply in result.replies:
             facts = Facts(after.saga_step, reply.reason, reply.action_url)
             self.tell(Happening(reply.outcome.value), facts)
+        if told := result.paid_back:
+            self.tell(Happening.PAID_BACK, Facts(kept=told.captured - told.refunded))
         for attempt in after.attempts:
             known = before.find(attempt.number) if before else None
             if attempt.number != but and (known != attempt or before != after):
@@ -226,14 +228,7 @@ class Payments:
     def give_back(self, refund: Refund) -> None:
         self.given_back += refund.amount
         self.refunds[refund.id] = replace(refund, done=True)
-        result = money.refunded(self.known, refund)
-        if refund.id not in self.apart:
-            self.apply(result)
-            return
-        others = (each for each in result.replies if each.outcome is not money.Outcome.REFUNDED)
-        self.apply(replace(result, replies=tuple(others)))
-        captured, refunded = money.totals(self.known.attempts)
-        self.tell(Happening.PAID_BACK, Facts(kept=captured - refunded))
+        self.apply(money.refunded(self.known, refund))
 
     def next_turn(self, number: int, pause: timedelta) -> None:
         self.turns[number] += 1
@@ -358,7 +353,7 @@ class World:
             if self.random.random() < 0.1:
                 self.later(when + minutes(0.2), self.calls_event_off)
         for _ in range(self.random.choice([0, 0, 0, 1, 3])):
-            part = self.random.choice([AMOUNT // 4, AMOUNT])
+            part = self.random.choice([AMOUNT // 4, None])
             self.later(minutes(25), partial(self.payments.refund_apart, part))
         if self.random.random() < 0.2:
             self.later(minutes(self.random.choice([0.05, 25])), self.calls_event_off)
@@ -401,12 +396,25 @@ class World:
         if result.enters(State.AWAITING_PAYMENT) and self.random.random() < 0.7:
             soon = timedelta(seconds=self.random.uniform(0, self.random.choice([5, 300])))
             self.later(soon, lambda: self.happens(Happening.NEW_ATTEMPT, Facts()))
+        page = result.saga.action_url
+        if page and result.before and not result.before.action_url and self.random.random() < 0.5:
+            self.changes_their_mind()
         for command in result.commands:
             self.send(command)
         due = self.saga.deadline_at
         if due is not None and (result.before is None or result.before.deadline_at != due):
             self.later(due - self.now, lambda: self.meet(due))
         self.check()
+
+    def changes_their_mind(self) -> None:
+        """Leaves an open page for another card or wallet, and may approve the page as well."""
+        then = self.random.uniform(0, self.random.choice([5, 300]))
+        self.later(timedelta(seconds=then), lambda: self.happens(Happening.NEW_ATTEMPT, Facts()))
+        if self.random.random() < 0.7:
+            before, at_once = self.random.uniform(0, then), then + self.random.uniform(-2, 2)
+            afterwards = then + self.random.uniform(0, 1500)
+            approved = max(0, self.random.choice([before, at_once, afterwards]))
+            self.later(timedelta(seconds=approved), self.payments.customer_decides)
 
     def meet(self, due: datetime) -> None:
         if self.saga.deadline_at == due:
@@ -495,15 +503,29 @@ class World:
             raise AssertionError(f"{error}\n{told}\n{self.saga}\n{vars(self.payments)}") from error
 
 
+def fate_of_pages(world: World) -> str:
+    """What came of the pages of a confirmed booking that its customer had left."""
+    if world.saga.state is not State.CONFIRMED or world.free:
+        return ""
+    last = world.payments.known.attempts[-1]
+    if last.number < world.saga.attempt:
+        return "approved before, and kept"
+    left = [each for each in world.payments.known.attempts if each.reason == money.SUPERSEDED]
+    if any(each.captured for each in left):
+        return "approved afterwards, and paid back"
+    return "never approved" if left else ""
+
+
 @cache
-def lived(seed: int) -> tuple[State, frozenset[State]]:
-    """How a seed's booking ended, and which states it passed."""
+def lived(seed: int) -> tuple[State, frozenset[State], str]:
+    """How a seed's booking ended, which states it passed, and the fate of pages it left."""
     world = World(seed)
     try:
         world.run()
     except AssertionError as error:
         raise AssertionError(f"seed {seed}: {error}") from error
-    return world.saga.state, frozenset(entry.state for _, entry in world.history)
+    passed = frozenset(entry.state for _, entry in world.history)
+    return world.saga.state, passed, fate_of_pages(world)
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -513,9 +535,14 @@ def test_every_schedule_ends_with_a_ticket_or_with_the_money_back(block: int) ->
 
 
 def test_the_schedules_reach_every_ending_and_every_state() -> None:
-    endings, states = zip(*(lived(seed) for seed in range(SEEDS)), strict=True)
+    endings, states, pages = zip(*(lived(seed) for seed in range(SEEDS)), strict=True)
     assert set(endings) == ENDINGS
     assert frozenset().union(*states) == set(State)
+    assert set(pages) >= {
+        "never approved",
+        "approved before, and kept",
+        "approved afterwards, and paid back",
+    }
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

@@ -29,6 +29,7 @@ from booking_service.saga import (
 
 NOW = datetime(2027, 1, 2, 10, 0, tzinfo=UTC)
 PAY_BY = NOW + timedelta(minutes=5)
+PAGE = "https://wallet.example/pay"
 
 # What each happening leads to, for a booking that costs something, in its first attempt, whose
 # event is on. "+" stays; "again" sends its command once more; "!" is a refusal; absent: ignored.
@@ -206,6 +207,8 @@ GUARDED: list[tuple[str, dict[str, object], str, str]] = [
     ("CAPTURING", {"event_off": True}, "CAPTURED", "REFUNDING"),
     ("AUTHORIZING", {"attempt": 2}, "AUTHORIZATION_REFUSED", "AWAITING_PAYMENT"),
     ("AUTHORIZING", {"attempt": 3}, "AUTHORIZATION_REFUSED", "RELEASING"),
+    ("AUTHORIZING", {"attempt": 2, "action_url": PAGE}, "NEW_ATTEMPT", "again"),
+    ("AUTHORIZING", {"attempt": 3, "action_url": PAGE}, "NEW_ATTEMPT", "!PAYMENT_IN_PROGRESS"),
     ("CONFIRMED", {"amount": 0}, "EVENT_CANCELLED", "RESTOCKING"),
     ("CONFIRMED", {"amount": 0}, "CANCEL", "RESTOCKING"),
     ("CONFIRMED", {}, "CANCEL", "RESTOCKING"),  # the policy gives nothing back
@@ -386,13 +389,43 @@ def test_a_late_payment_which_nobody_asked_for_is_heard_whatever_its_number() ->
 
 
 def test_a_redirect_is_remembered_until_it_is_settled() -> None:
-    facts = Facts(action_url="https://wallet.example/pay")
+    facts = Facts(action_url=PAGE)
     saga = after(at(State.AUTHORIZING), Happening.ACTION_REQUIRED, facts=facts)
     assert (saga.action_url, saga.payment_status) == (facts.action_url, "REQUIRES_ACTION")
     assert needs_customer(saga)
     saga = after(saga, Happening.AUTHORIZED)
     assert saga.action_url == ""
     assert not needs_customer(saga)
+
+
+def test_another_card_takes_an_open_pages_place_and_the_deadline_stays() -> None:
+    opened = Facts(action_url=PAGE)
+    saga = after(at(State.AUTHORIZING, step=2), Happening.ACTION_REQUIRED, facts=opened)
+    switched = step(saga, Happening.NEW_ATTEMPT, NOW + timedelta(minutes=4))
+    assert switched.commands == (Command.AUTHORIZE,)
+    saga = switched.saga
+    assert (saga.state, saga.attempt, saga.step) == (State.AUTHORIZING, 2, 3)
+    assert (saga.action_url, saga.payment_status) == ("", "INITIATED")
+    assert saga.deadline_at == PAY_BY
+    for answer in (
+        Happening.ACTION_REQUIRED,
+        Happening.AUTHORIZED,
+        Happening.AUTHORIZATION_REFUSED,
+    ):
+        assert sagas.step(saga, answer, NOW, replace(opened, step=2)).ignored  # the old page's
+    assert step(saga, Happening.NEW_ATTEMPT, NOW).refusal == "PAYMENT_IN_PROGRESS"
+    assert after(saga, Happening.AUTHORIZED).state is State.SELLING
+
+
+def test_two_open_pages_may_be_left_and_the_third_is_the_last() -> None:
+    saga = at(State.AUTHORIZING)
+    for attempt in (1, 2):
+        saga = after(saga, Happening.ACTION_REQUIRED, facts=Facts(action_url=PAGE))
+        assert saga.attempt == attempt
+        saga = after(saga, Happening.NEW_ATTEMPT)
+    saga = after(saga, Happening.ACTION_REQUIRED, facts=Facts(action_url=PAGE))
+    last = step(saga, Happening.NEW_ATTEMPT, NOW)
+    assert (last.refusal, last.saga) == ("PAYMENT_IN_PROGRESS", saga)
 
 
 def kept(amount: int) -> Facts:
@@ -454,9 +487,13 @@ def test_an_event_called_off_raises_a_refund_under_way_to_the_full_price() -> No
     assert (saga.state, saga.refunded, saga.reason) == (State.RESTOCKING, 1000, "EVENT_CANCELLED")
 
 
-def test_a_late_payment_begins_anew_with_nothing_given_back() -> None:
-    saga = after(at(State.FAILED, refunded=1000), Happening.PAID_LATE)
-    assert saga.refunded == 0
+def test_a_refund_that_overtakes_the_late_payment_is_remembered() -> None:
+    part = after(at(State.EXPIRED), Happening.PAID_BACK, facts=kept(750))
+    saga = after(part, Happening.PAID_LATE, Happening.RECLAIMED, Happening.CAPTURED)
+    assert (saga.state, saga.refunded) == (State.CONFIRMED, 250)
+    whole = after(part, Happening.PAID_BACK, facts=kept(0))
+    saga = after(whole, Happening.PAID_LATE, Happening.RECLAIMED, Happening.CAPTURED)
+    assert (saga.state, saga.reason) == (State.RESTOCKING, "REFUNDED")
 
 
 def test_a_late_payment_takes_the_seats_back() -> None:
