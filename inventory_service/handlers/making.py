@@ -26,6 +26,7 @@ from inventory_service.seating import choose, free_mask
 from inventory_service.storage import making
 from inventory_service.storage.events import Layouts
 from inventory_service.storage.making import Look, Made
+from inventory_service.vacancies import Vacancies
 from inventory_service.verdicts import (
     Granted,
     Hindered,
@@ -64,10 +65,11 @@ Answer = Hold | Replayed | Retried | Exception
 async def make_holds(
     session: Session,
     layouts: Layouts,
-    terms: HoldTerms,
+    vacancies: Vacancies,
     event_id: UUID,
     asked: Sequence[Asked],
     *,
+    terms: HoldTerms,
     claims: Claims,
     write: Callable[[Hold], bytes],
     alone: bool,
@@ -84,7 +86,7 @@ async def make_holds(
         OvertakenError: all is to be undone and tried again.
     """
     layout = await layouts.find(session, event_id, 0)
-    batch = _Batch(session, event_id, layout, asked)
+    batch = _Batch(session, vacancies, event_id, layout, asked)
     await batch.choose_seats()
     found, looked = await batch.look(claims.looks, briefly=not alone)
     claims.read(looked)
@@ -98,9 +100,15 @@ class _Batch:
     """Orders for one event on their way through a transaction."""
 
     def __init__(
-        self, session: Session, event_id: UUID, layout: Layout | None, asked: Sequence[Asked]
+        self,
+        session: Session,
+        vacancies: Vacancies,
+        event_id: UUID,
+        layout: Layout | None,
+        asked: Sequence[Asked],
     ) -> None:
         self._session = session
+        self._vacancies = vacancies
         self._event_id = event_id
         self._asked = asked
         self._requests = [_understood(layout, each.order) for each in asked]
@@ -112,25 +120,39 @@ class _Batch:
         self._layout = layout
         # For those who want the best seats: what is free, and what was chosen of it.
         self._mask = bytearray()
+        self._has_looked = False  # itself; else the mask is a hint
         self._chosen: dict[int, range | None] = {}
         self._found = Look(None, {}, {}, {}, {})
 
     async def choose_seats(self) -> None:
         """Chooses the best seats for those who want them, of what nobody before them named."""
-        wanted = {
-            section.id: section
-            for _place, request in self._understood
-            for section in request.sections
-        }
-        if self._layout is None or not wanted:
+        layout = self._layout
+        if layout is None or not any(request.sections for _place, request in self._understood):
             return
-        free = await making.find_free(self._session, self._event_id, list(wanted.values()))
-        self._mask = free_mask(self._layout, free)
+        hint = self._vacancies.recall(self._event_id)
+        if hint is None:
+            await self._look_for_free(layout, before=0)
+        else:
+            self._mask = hint
         for place, request in self._understood:
             if request.order.best:
-                self._choose(self._layout, place, request)
+                self._choose(layout, place, request)
+                if self._chosen[place] is None and not self._has_looked:
+                    await self._look_for_free(layout, before=place)
+                    self._choose(layout, place, request)
             for seat_no in request.seat_nos:
                 self._mask[seat_no] = 0
+
+    async def _look_for_free(self, layout: Layout, *, before: int) -> None:
+        """Reads what is free now, less what those `before` this place have chosen or named."""
+        free = await making.find_free(self._session, self._event_id)
+        self._mask = free_mask(layout, free)
+        self._has_looked = True
+        for place, request in self._understood:
+            if place < before:
+                for seat_no in self._chosen.get(place) or request.seat_nos:
+                    self._mask[seat_no] = 0
+        self._vacancies.remember(self._event_id, self._mask)
 
     def _choose(self, layout: Layout, place: int, request: Request) -> None:
         best = request.order.best
@@ -200,6 +222,8 @@ class _Batch:
 
     async def _choose_again(self, layout: Layout, truth: Truth, outrun: Sequence[int]) -> None:
         """Others are at some of what was chosen: chooses of the rest, and of what is locked."""
+        if not self._has_looked:
+            await self._look_for_free(layout, before=len(self._asked))
         for place in outrun:
             for seat_no in self._chosen[place] or ():
                 self._mask[seat_no] = seat_no in truth.free

@@ -42,6 +42,7 @@ from inventory_service.rpc.organizing import OrganizerServicer, after_cursor, cu
 from inventory_service.storage import availability, holds
 from inventory_service.storage.events import Layouts
 from inventory_service.storage.making import OvertakenError
+from inventory_service.vacancies import Vacancies
 from inventory_service.verdicts import Retried
 
 SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
@@ -64,6 +65,7 @@ class InventoryServicer(OrganizerServicer):
         self._verifier = verifier
         self._terms = terms
         self._layouts = Layouts()
+        self._vacancies = Vacancies()
         self._coalescer: Coalescer[Asked, Hold | Replayed] = Coalescer(self._make, self._expire)
         self._maps: LRUCache[UUID, inventory_pb2.SeatMap] = LRUCache(_MAPS_KEPT)
 
@@ -218,9 +220,10 @@ class InventoryServicer(OrganizerServicer):
                 answers = await make_holds(
                     session,
                     self._layouts,
-                    self._terms,
+                    self._vacancies,
                     event_id,
                     asked,
+                    terms=self._terms,
                     claims=claims,
                     write=_written,
                     alone=alone,

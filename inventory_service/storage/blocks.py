@@ -34,6 +34,7 @@ WITH found AS MATERIALIZED (
     UPDATE seat SET status = 'AVAILABLE', version = seat.version + 1
       FROM found
      WHERE seat.event_id = :event_id AND seat.seat_no = found.seat_no
+       AND seat.seat_no = ANY(CAST(:seat_nos AS integer[]))  -- or a plan may read the whole hall
        AND seat.status = 'BLOCKED' AND (SELECT count(*) FROM found) = :count
     RETURNING seat.seat_no, seat.version
 )

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from chassis.database import Result, Session, Statement
 from chassis.database import Row as Record
-from inventory_service.domain import Line, Section
+from inventory_service.domain import Line
 from inventory_service.storage.events import FIND_SALE
 from inventory_service.storage.seats import DUE_LIMIT, TAKEN
 from inventory_service.verdicts import Reasons
@@ -23,26 +23,13 @@ from inventory_service.verdicts import Reasons
 # --- choosing --------------------------------------------------------------------------------
 
 _FREE = """
-SELECT array_agg(seat_no) AS free
-  FROM seat JOIN unnest(CAST(:firsts AS integer[]), CAST(:lasts AS integer[])) AS span (a, b)
-    ON seat_no BETWEEN a AND b
- WHERE event_id = :event_id AND status = 'AVAILABLE'
+SELECT array_agg(seat_no) AS free FROM seat WHERE event_id = :event_id AND status = 'AVAILABLE'
 """
 
 
-async def find_free(session: Session, event_id: UUID, sections: Sequence[Section]) -> Sequence[int]:
-    """The seats of some sections that are free, or about to be taken."""
-    return (
-        await session.scalar(
-            _FREE,
-            event_id=event_id,
-            firsts=_integers(section.rows[0].first for section in sections),
-            lasts=_integers(
-                section.rows[-1].first + len(section.rows[-1].numbers) - 1 for section in sections
-            ),
-        )
-        or ()
-    )
+async def find_free(session: Session, event_id: UUID) -> Sequence[int]:
+    """The seats that are free, or about to be taken."""
+    return await session.scalar(_FREE, event_id=event_id) or ()
 
 
 # --- looking ---------------------------------------------------------------------------------
@@ -195,14 +182,15 @@ async def find_reasons(
 
 # --- writing ---------------------------------------------------------------------------------
 
-# The update meets the very rows that are locked: its condition says what it relies on.
+# The update meets the very rows that are locked: its condition says what it relies on. The numbers
+# are said twice, for then no plan reads the whole hall, whatever statistics there are of it.
 _TAKE_SEATS = """
 WITH taken AS (
     UPDATE seat SET status = 'HELD', hold_id = claim.hold_id, version = seat.version + 1
       FROM unnest(CAST(:seat_nos AS integer[]), CAST(:hold_ids AS uuid[]))
            AS claim (seat_no, hold_id)
      WHERE seat.event_id = :event_id AND seat.seat_no = claim.seat_no
-       AND seat.status = 'AVAILABLE'
+       AND seat.seat_no = ANY(CAST(:seat_nos AS integer[])) AND seat.status = 'AVAILABLE'
     RETURNING seat.seat_no, seat.version, seat.hold_id
 )
 INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status, hold_id)

@@ -28,6 +28,7 @@ WITH free AS MATERIALIZED (
     UPDATE seat SET status = :status, hold_id = :hold_id, version = seat.version + 1
       FROM free
      WHERE seat.event_id = :event_id AND seat.seat_no = free.seat_no
+       AND seat.seat_no = ANY(CAST(:seat_nos AS integer[]))  -- or a plan may read the whole hall
        AND seat.status = 'AVAILABLE' AND (SELECT count(*) FROM free) = :count
     RETURNING seat.seat_no, seat.version
 )
