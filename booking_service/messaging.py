@@ -30,6 +30,7 @@ from booking_service.handlers.sagas import Answer
 from booking_service.saga import Facts, Happening
 from booking_service.wakeups import Wakeups
 from chassis.consumer import Handlers, Together
+from chassis.context import request_ids
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
 
@@ -64,7 +65,8 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
     """What each queue's messages do."""
 
     async def on_replies(session: Session, messages: Sequence[Message]) -> None:
-        await sagas.hear(session, wakeups, [_answer(message) for message in messages])
+        origins = request_ids(len(messages))
+        await sagas.hear(session, wakeups, list(map(_answer, messages, origins)))
 
     together = Together(on_replies)
     return {
@@ -80,7 +82,7 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
     }
 
 
-def _answer(message: Message) -> Answer:
+def _answer(message: Message, origin: str) -> Answer:
     match message:
         case messages_pb2.SeatsReply():
             happening = _SEATS_OUTCOMES[message.outcome]
@@ -94,7 +96,7 @@ def _answer(message: Message) -> Answer:
             facts = Facts(kept=kept, detail=message.reason)
         case _:
             raise TypeError(f"{type(message).__name__} is no reply")
-    return Answer(UUID(message.booking_id), happening, facts)
+    return Answer(UUID(message.booking_id), happening, facts, origin)
 
 
 async def on_event_published(session: Session, message: messages_pb2.EventPublished) -> None:

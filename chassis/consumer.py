@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 
 from chassis import proto_json
 from chassis.broker import Broker
-from chassis.context import accept_request_id, request
+from chassis.context import accept_request_id, requests
 from chassis.database import (
     Database,
     DatabaseError,
@@ -213,7 +213,7 @@ class Consumer:
 
     async def _handle(self, session: Session, batch: Sequence[Received]) -> None:
         handler = self._handlers[batch[0].type]
-        with request(id=batch[0].request_id if len(batch) == 1 else "-"):
+        with requests([received.request_id for received in batch]):
             if isinstance(handler, Together):
                 await handler.handle(session, [received.content for received in batch])
             else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chassis.ids import uuid7
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from chassis.identity import Identity
 
@@ -19,6 +19,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 _identity: ContextVar[Identity | None] = ContextVar("identity", default=None)
+_request_ids: ContextVar[Sequence[str]] = ContextVar("request_ids", default=())
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
@@ -44,6 +45,23 @@ def caller() -> Identity:
     if identity is None:
         raise LookupError("no caller: this runs outside a request")
     return identity
+
+
+def request_ids(count: int) -> Sequence[str]:
+    """The request ids of the `count` messages that are being handled together, in their order."""
+    known = _request_ids.get()
+    return known if len(known) == count else [request_id.get()] * count
+
+
+@contextmanager
+def requests(ids: Sequence[str]) -> Iterator[None]:
+    """Runs the block as part of the requests that led to several messages, one id for each."""
+    token = _request_ids.set(ids)
+    try:
+        with request(id=ids[0] if len(set(ids)) == 1 else "-"):
+            yield
+    finally:
+        _request_ids.reset(token)
 
 
 def seconds_left() -> float | None:

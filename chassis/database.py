@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 import psycopg
 
+from chassis import context
 from chassis.failpoints import AFTER_COMMIT, BEFORE_COMMIT, armed
 from chassis.outbox import Encode, Outgoing, outbox_command
 from chassis.pool import Pool, PoolTimeoutError
@@ -139,7 +140,7 @@ class Session:
         self._ended = False
         self._deferred: list[Command] = []
         self._savepoints = 0
-        self.outgoing: list[object] = []
+        self.outgoing: list[tuple[object, str]] = []  # each with its request's id
         self.noted: list[object] = []
         self.after_commit: list[Callable[[], None]] = []
 
@@ -221,9 +222,12 @@ class Session:
         """Calls `callback` once the transaction has committed; for wake-ups within the process."""
         self.after_commit.append(callback)
 
-    def send(self, message: object) -> None:
-        """Sends a message of the domain when, and only if, the transaction commits."""
-        self.outgoing.append(message)
+    def send(self, message: object, *, request_id: str = "") -> None:
+        """Sends a message of the domain when, and only if, the transaction commits.
+
+        It carries the id of the request it is part of; without one, of the current request.
+        """
+        self.outgoing.append((message, request_id or context.request_id.get()))
 
     def note(self, fact: object) -> None:
         """Tells `Database.when_noted` of something, within the process, once it has committed."""
@@ -248,7 +252,8 @@ class Session:
 
     async def _commit(self, at: int) -> Result:
         if self.outgoing:
-            self._deferred.append(outbox_command(self._encode(self.outgoing)))
+            messages = self._encode([message for message, _ in self.outgoing])
+            self._deferred.append(outbox_command(messages, [id for _, id in self.outgoing]))
             self._failpoint(BEFORE_COMMIT)
         begun = self._begun
         results = await self._run([COMMIT])

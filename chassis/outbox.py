@@ -21,7 +21,6 @@ from aiormq import Channel, spec
 from google.protobuf.message import Message
 
 from chassis import proto_json
-from chassis.context import request_id
 from chassis.failpoints import AFTER_PUBLISH
 from chassis.ids import uuid7
 from chassis.logs import get_logger
@@ -76,16 +75,15 @@ def encoded(message: Message) -> Outgoing:
     return Outgoing(message.DESCRIPTOR.full_name, proto_json.dumps(message))
 
 
-def outbox_command(messages: Sequence[Outgoing]) -> Command:
-    """The statement that writes messages to the outbox."""
-    headers = json.dumps({"request_id": request_id.get()})
+def outbox_command(messages: Sequence[Outgoing], request_ids: Sequence[str]) -> Command:
+    """The statement that writes messages to the outbox, each with its request's id."""
     return command(
         _STORE_SQL,
         {
             "ids": [uuid7() for _ in messages],
             "types": [message.type for message in messages],
             "bodies": [message.body for message in messages],
-            "headers": [headers] * len(messages),
+            "headers": [json.dumps({"request_id": id}) for id in request_ids],
         },
     )
 

@@ -60,6 +60,7 @@ class Move:
     happening: Happening
     facts: Facts | None = None
     instrument: Instrument | None = None
+    request_id: str = ""  # without one: the current request's
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Answer:
     booking_id: UUID
     happening: Happening
     facts: Facts
+    request_id: str = ""
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class _Course:
     steps: list[Step] = field(default_factory=list)
     entries: list[tuple[int, Entry]] = field(default_factory=list)
     instrument: Instrument | None = None
+    request_id: str = ""  # of what moved it last
 
     @property
     def booking(self) -> Booking:
@@ -104,7 +107,8 @@ async def advance(session: Session, wakeups: Wakeups, moves: Iterable[Move]) -> 
         step = course.steps[-1]
         for command in step.commands:
             instrument = course.instrument or course.underway.instrument
-            session.send(command_message(command, booking, step, instrument))
+            message = command_message(command, booking, step, instrument)
+            session.send(message, request_id=move.request_id)
     if not courses:
         return
     parts = await bookings.parts_of(
@@ -116,7 +120,8 @@ async def advance(session: Session, wakeups: Wakeups, moves: Iterable[Move]) -> 
     for course in courses.values():
         for step in course.steps:
             if step.ended:
-                session.send(_ended(course.booking, step, parts[course.booking.id][0]))
+                ended = _ended(course.booking, step, parts[course.booking.id][0])
+                session.send(ended, request_id=course.request_id)
     changes = [
         sagas.Change(id, it.underway.saga.version, it.saga, it.entries, it.instrument)
         for id, it in courses.items()
@@ -138,6 +143,7 @@ def _take(course: _Course, move: Move) -> None:
     course.steps.append(step)
     course.entries.append((step.saga.version, step.entry))
     course.instrument = move.instrument or course.instrument
+    course.request_id = move.request_id
 
 
 def _report(booking: Booking, step: Step) -> None:
@@ -261,7 +267,10 @@ async def hear(session: Session, wakeups: Wakeups, answers: Sequence[Answer]) ->
     await advance(
         session,
         wakeups,
-        (Move(locked[each.booking_id], each.happening, each.facts) for each in answers),
+        (
+            Move(locked[it.booking_id], it.happening, it.facts, request_id=it.request_id)
+            for it in answers
+        ),
     )
 
 

@@ -57,7 +57,7 @@ async def record(
     locked = await calls.lock(session, [call.claimed for call, _result in results])
     work = Work(provider, locked.payments)
     for call, result in results:
-        claimed = call.claimed
+        claimed, work.request_id = call.claimed, call.request_id
         payment = work.find(claimed.payment.id)
         fence = locked.fences.get((claimed.id, claimed.claim))
         if fence is None:

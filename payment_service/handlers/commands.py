@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from chassis.context import request_ids
 from chassis.database import Session
 from chassis.logs import get_logger
 from payment_service import domain
@@ -49,7 +50,7 @@ async def take(
     known_refunds = await refunds.read(session, asked)
 
     work = Work(provider, read)
-    for command in commands:
+    for command, work.request_id in zip(commands, request_ids(len(commands)), strict=True):
         payment = domain.commanded(work.find(command.payment_id), command.saga_step)
         if payment is None:
             log.info(

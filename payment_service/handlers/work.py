@@ -21,6 +21,7 @@ class Call:
 
     kind: Kind
     claimed: Claimed
+    request_id: str = ""  # that led to it; not known of one that came by the work list
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,12 @@ class Work:
     finished: list[UUID] = field(default_factory=list)
     dropped: list[UUID] = field(default_factory=list)
     later: list[PutOff] = field(default_factory=list)
-    _messages: list[object] = field(default_factory=list)
+    request_id: str = ""  # that leads to what is applied now; without one, the current one
+    _messages: list[tuple[object, str]] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
-    # Charges that the provider may have to be called about, in the order in which that came up.
-    _due: dict[tuple[UUID, int], None] = field(default_factory=dict)
+    # Charges that the provider may have to be called about, in the order in which that came up, and
+    # the requests' ids.
+    _due: dict[tuple[UUID, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.now = dict(self.read)
@@ -92,9 +95,10 @@ class Work:
             if attempt.number != but and (known != attempt or before.void != after.void):
                 self.call_for(after.id, attempt.number)
         self.refunds |= {refund.id: (after.id, refund) for refund in step.refunds}
-        self._messages += [replace(reply, saga_step=after.saga_step) for reply in step.replies]
+        for reply in step.replies:
+            self._messages.append((replace(reply, saga_step=after.saga_step), self.request_id))
         if step.paid_back is not None:
-            self._messages.append(step.paid_back)
+            self._messages.append((step.paid_back, self.request_id))
         self.now[after.id] = after
 
     def give_back(self, payment: Payment, refund: Refund) -> None:
@@ -115,7 +119,7 @@ class Work:
 
     def call_for(self, payment_id: UUID, attempt: int) -> None:
         """Has the provider called about a charge, if there is something to call for in the end."""
-        self._due[payment_id, attempt] = None
+        self._due[payment_id, attempt] = self.request_id
 
     def write(self, session: Session, lease: Lease = NO_LEASE) -> Todo:
         """Writes it all down."""
@@ -137,8 +141,8 @@ class Work:
         calls.schedule_refunds(
             session, [(uuid7(), payment_id, refund) for payment_id, refund in self.refunds.values()]
         )
-        for message in self._messages:
-            session.send(message)
+        for message, request_id in self._messages:
+            session.send(message, request_id=request_id)
         if self.refunds or len(due) > len(mine):
             return Todo(mine, 0.0)
         return Todo(mine, min((each.pause_seconds for each in self.later), default=None))
@@ -162,9 +166,8 @@ class Work:
             at_rest = known is None or domain.next_call(before, known) is None
             if room > 0 and kind is not None and at_rest:
                 room -= 1
-                yield Call(
-                    kind, Claimed(uuid7(), 1, payment, attempt, None, look_up=False, tries=1)
-                )
+                claimed = Claimed(uuid7(), 1, payment, attempt, None, look_up=False, tries=1)
+                yield Call(kind, claimed, self._due[id, number])
 
 
 def _organizer(payment: Payment) -> UUID:

@@ -17,6 +17,7 @@ from parterre.messages.v1 import messages_pb2
 
 from chassis.broker import Broker
 from chassis.consumer import TRIES, Consumer, Handlers, Received, Together
+from chassis.context import request_ids
 from chassis.database import Database, Session
 from chassis.ids import uuid7
 from chassis.lifecycle import background
@@ -331,6 +332,39 @@ async def test_messages_are_handled_together_in_their_order_and_each_once(
     await consumer.apply([first, user, first, fact, fact, received(code("2")), received(code("3"))])
     await consumer.apply([user, first, received(code("4"))])
     assert taken == [["1", "u"], ["s"], ["2", "3"], ["4"]]
+
+
+async def test_what_follows_from_a_message_carries_its_request_id_in_a_batch_too(
+    database: Database,
+) -> None:
+    async def handle(session: Session, message: messages_pb2.DeliverCode) -> None:
+        session.send(message)
+
+    async def handle_many(session: Session, messages: Sequence[messages_pb2.UserChanged]) -> None:
+        for message, origin in zip(messages, request_ids(len(messages)), strict=True):
+            session.send(message, request_id=origin)
+
+    consumer = Consumer(
+        QUEUE,
+        {messages_pb2.DeliverCode: handle, messages_pb2.UserChanged: Together(handle_many)},
+        database,
+        cast("Broker", None),
+    )
+
+    def received(origin: str, message: Message) -> Received:
+        return Received(uuid7(), message.DESCRIPTOR.full_name, origin, message, cast("Any", None))
+
+    await consumer.apply([received("alone", code("1"))])
+    await consumer.apply(
+        [
+            received("first", messages_pb2.UserChanged(user_id="u")),
+            received("second", messages_pb2.UserChanged(user_id="v")),
+            received("third", code("2")),
+        ]
+    )
+    async with database.transaction() as session:
+        rows = await session.all("SELECT headers->>'request_id' AS origin FROM outbox ORDER BY id")
+    assert [row.origin for row in rows] == ["alone", "first", "second", "third"]
 
 
 @pytest.mark.parametrize(

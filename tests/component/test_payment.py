@@ -25,6 +25,7 @@ from pydantic import SecretStr
 
 from chassis.broker import Broker
 from chassis.consumer import Together
+from chassis.context import requests
 from chassis.database import Database, DatabaseError, IntegrityError, Session
 from chassis.errors import RemoteError
 from chassis.identity import Role, encode_key
@@ -563,6 +564,30 @@ async def test_a_crash_between_answer_and_recording_finds_the_same_charge(
             await session.execute(EXPIRE)
         await desk.until(payment, "AUTHORIZED")
         assert await desk.charge(payment) == made
+
+
+async def test_replies_carry_the_request_id_of_their_command_by_way_of_the_provider(
+    open_desk: OpenDesk,
+) -> None:
+    origins = {"first": Purchase(), "second": Purchase()}
+    async with open_desk() as desk:
+
+        async def work(session: Session) -> None:
+            with requests(list(origins)):
+                commands = [payment.authorize("tok_ok") for payment in origins.values()]
+                await desk.handlers[messages_pb2.AuthorizePayment].handle(session, commands)
+
+        await desk.database.run(work)
+        for payment in origins.values():
+            await desk.until(payment, "AUTHORIZED")
+        async with desk.database.transaction() as session:
+            rows = await session.all(
+                "SELECT body::jsonb->>'payment_id' AS id, headers->>'request_id' AS origin"
+                "  FROM outbox WHERE type LIKE '%PaymentReply'"
+            )
+    assert {row.origin: row.id for row in rows} == {
+        origin: str(payment.id) for origin, payment in origins.items()
+    }
 
 
 async def test_a_call_left_to_a_process_that_died_is_made_by_another_under_the_same_key(

@@ -548,6 +548,30 @@ async def test_answers_that_come_together_move_each_booking_as_if_they_came_alon
     ]
 
 
+async def test_commands_carry_the_request_id_of_the_answer_that_led_to_them(box: Box) -> None:
+    bookings = [await box.create(ASHA, box.hold()) for _ in range(2)]
+    consumer = Consumer(
+        "booking.replies", box.queues["booking.replies"], box.database, cast("Broker", None)
+    )
+    name = Seats.DESCRIPTOR.full_name
+    replies = [Seats(booking_id=it.id, outcome=Seats.OUTCOME_RESERVED, step=1) for it in bookings]
+    origins = ["first", "second"]
+    await consumer.apply(
+        [
+            Received(uuid7(), name, origin, reply, cast("Any", None))
+            for origin, reply in zip(origins, replies, strict=True)
+        ]
+    )
+    async with box.database.transaction() as session:
+        rows = await session.all(
+            "SELECT body::jsonb->>'booking_id' AS id, headers->>'request_id' AS origin"
+            "  FROM outbox WHERE type LIKE '%AuthorizePayment'"
+        )
+    assert {row.id: row.origin for row in rows} == {
+        booking.id: origin for booking, origin in zip(bookings, origins, strict=True)
+    }
+
+
 async def test_an_answer_to_an_older_step_has_no_effect(box: Box) -> None:
     booking = await box.to_authorizing()
     await box.let_time_pass(booking)
