@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,9 @@ from chassis.database import Row, Session
 # Beyond so many lines a timeline keeps only what moved the saga, not what was repeated or ignored.
 _CHATTER_ENTRIES = 400
 _TIMELINE_ENTRIES = 500
+# Flat, all of them: `asdict` would copy each value deeply.
+_SAGA = [field.name for field in fields(Saga)]
+_ENTRY = [field.name for field in fields(Entry)]
 
 COLUMNS = """
        saga.state, saga.amount, saga.pay_by, saga.deadline_at, saga.version, saga.step,
@@ -71,7 +74,7 @@ class Change:
 def save(session: Session, changes: Sequence[Change]) -> None:
     """Writes locked sagas and their timelines, with the next statement."""
     rows: list[dict[str, Any]] = [
-        asdict(change.saga)
+        {name: getattr(change.saga, name) for name in _SAGA}
         | {
             "booking_id": str(change.booking_id),
             "was": change.was,
@@ -80,7 +83,8 @@ def save(session: Session, changes: Sequence[Change]) -> None:
         for change in changes
     ]
     entries = [
-        asdict(entry) | {"booking_id": str(change.booking_id), "entry_no": number}
+        {name: getattr(entry, name) for name in _ENTRY}
+        | {"booking_id": str(change.booking_id), "entry_no": number}
         for change in changes
         for number, entry in change.entries
         if entry.outcome in {"DONE", "REFUSED"} or number <= _CHATTER_ENTRIES
