@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
-from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
@@ -22,7 +21,7 @@ from gateway.bodies.catalog import (
     RefundTerms,
 )
 from gateway.routing import ANYONE, ORGANIZER, PREFIX, Behind, Json, Routes
-from gateway.services import Services
+from gateway.services import Services, timestamp
 from gateway.versions import Expected, etag
 from gateway.views import base
 from gateway.views import catalog as views
@@ -43,8 +42,8 @@ async def list_events(query: Annotated[EventQuery, Query()], services: Behind) -
         query=query.q or "",
         category=query.category or "",
         city=query.city or "",
-        starts_from=_moment(query.from_),
-        starts_before=_moment(query.to),
+        starts_from=timestamp(query.from_),
+        starts_before=timestamp(query.to),
         min_price=query.min_price,
         max_price=query.max_price,
         status=query.status or "",
@@ -223,11 +222,3 @@ def _tier(tier: NewTier, id: str | None = None) -> catalog_pb2.Tier:
         section_ids=tier.section_ids,
         capacity=tier.capacity or 0,
     )
-
-
-def _moment(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    moment = Timestamp()
-    moment.FromDatetime(time)
-    return moment

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
-from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
@@ -14,6 +12,7 @@ from gateway.bodies.base import PageQuery
 from gateway.bodies.catalog import EventId
 from gateway.bodies.sales import CouponChange, CouponCode, NewCoupon
 from gateway.routing import ORGANIZER, PREFIX, Behind, Json, Routes
+from gateway.services import timestamp
 from gateway.views import base
 from gateway.views import sales as views
 
@@ -40,8 +39,8 @@ async def create_coupon(event_id: EventId, body: NewCoupon, services: Behind) ->
         max_discount=body.max_discount,
         usage_limit=body.usage_limit,
         per_customer_limit=body.per_customer_limit,
-        valid_from=_timestamp(body.valid_from),
-        valid_to=_timestamp(body.valid_to),
+        valid_from=timestamp(body.valid_from),
+        valid_to=timestamp(body.valid_to),
     )
     reply = await services.booking(
         services.booking.rpc.CreateCoupon,
@@ -86,19 +85,11 @@ async def change_coupon(
         event_id=event_id,
         code=code,
         active=body.active,
-        valid_from=_timestamp(body.valid_from),
-        valid_to=_timestamp(body.valid_to),
+        valid_from=timestamp(body.valid_from),
+        valid_to=timestamp(body.valid_to),
     )
     for limit in _LIMITS:
         if limit in body.model_fields_set:
             setattr(request, limit, getattr(body, limit) or 0)
     reply = await services.booking(services.booking.rpc.UpdateCoupon, request)
     return Json(views.coupon(reply.coupon))
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    written = Timestamp()
-    written.FromDatetime(moment)
-    return written
