@@ -13,6 +13,7 @@ from gateway.bodies.seats import SeatId
 
 _REFERENCE = re.compile(r"PT-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 Reference = Annotated[str, not_found("BOOKING_NOT_FOUND", _REFERENCE)]
+BookingStatus = Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"]
 
 
 class Quotation(Input):
@@ -49,9 +50,7 @@ class BookingCancellation(Input):
 class BookingQuery(PageQuery):
     """Which bookings."""
 
-    status: (
-        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
-    ) = None
+    status: BookingStatus | None = None
     event_id: Id | None = None
 
 

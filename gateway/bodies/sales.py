@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.bodies.base import Input, PageQuery, Time, not_found
+from gateway.bodies.bookings import BookingStatus
 
 _COUPON = re.compile(r"[A-Za-z0-9-]{3,40}", re.ASCII)
 
@@ -47,14 +48,10 @@ class CouponChange(Input):
 class AttendeeQuery(PageQuery):
     """Which bookings of an event."""
 
-    status: (
-        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
-    ) = None
+    status: BookingStatus | None = None
 
 
 class ExportQuery(Input):
     """Which bookings of an event, all of them at once."""
 
-    status: (
-        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"] | None
-    ) = None
+    status: BookingStatus | None = None
