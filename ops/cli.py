@@ -110,8 +110,8 @@ def fsck(
 
     READER_DATABASE_URL names a role that may read all schemas, AMQP_URL the broker.
     """
-    reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
-    broker = _address("AMQP_URL", run_file, "amqp")
+    reader = _reader(run_file)
+    broker = _broker(run_file)
     raise typer.Exit(reports.fsck(reader, broker, watch=watch, as_json=as_json))
 
 
@@ -122,7 +122,7 @@ def timeline(
     as_json: AsJson = False,
 ) -> None:
     """Show everything that happened to a booking, over all services, oldest first."""
-    reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
+    reader = _reader(run_file)
     raise typer.Exit(reports.timeline(reader, reference.upper(), as_json=as_json))
 
 
@@ -138,7 +138,7 @@ def ledger(  # noqa: PLR0917 - a command's options
     as_json: AsJson = False,
 ) -> None:
     """Show every account's balance, times in UTC; exit 1 if anything does not sum to zero."""
-    reader = _address("READER_DATABASE_URL", run_file, "database", "reader")
+    reader = _reader(run_file)
     since, until = (each and each.replace(tzinfo=UTC) for each in (since, until))
     raise typer.Exit(
         trial_balance.report(
@@ -168,7 +168,7 @@ def reconcile(
         raise typer.BadParameter("a number and m, h or d: 30m, 24h, 7d", param_hint="--since")
     raise typer.Exit(
         reconciling.report(
-            _address("READER_DATABASE_URL", run_file, "database", "reader"),
+            _reader(run_file),
             sandbox_url=_address("PAYMENT_SANDBOX_URL", run_file, "sandbox"),
             api_key=_address("PAYMENT_SANDBOX_API_KEY", run_file, "provider", "api_key"),
             hours=int(spoken[1]) * {"m": 1 / 60, "h": 1, "d": 24}[spoken[2]],
@@ -187,9 +187,7 @@ def list_dead_letters(
     as_json: AsJson = False,
 ) -> None:
     """List the messages that were given up; they stay where they are."""
-    raise typer.Exit(
-        reports.list_dead_letters(_address("AMQP_URL", run_file, "amqp"), queue, as_json=as_json)
-    )
+    raise typer.Exit(reports.list_dead_letters(_broker(run_file), queue, as_json=as_json))
 
 
 @dead_letters.command("show")
@@ -198,7 +196,7 @@ def show_dead_letter(
     run_file: RunFile = _RUN_FILE,
 ) -> None:
     """Show one of them whole, as JSON."""
-    raise typer.Exit(reports.show_dead_letter(_address("AMQP_URL", run_file, "amqp"), message_id))
+    raise typer.Exit(reports.show_dead_letter(_broker(run_file), message_id))
 
 
 @dead_letters.command("replay")
@@ -210,9 +208,7 @@ def replay_dead_letters(
     run_file: RunFile = _RUN_FILE,
 ) -> None:
     """Send them to their queue again. One that took effect after all has none the second time."""
-    raise typer.Exit(
-        reports.replay_dead_letters(_address("AMQP_URL", run_file, "amqp"), queue, message_id)
-    )
+    raise typer.Exit(reports.replay_dead_letters(_broker(run_file), queue, message_id))
 
 
 @keys.command("rotate")
@@ -227,6 +223,14 @@ def rotate_keys(
         typer.echo(f"The keys were not rotated: {error.__class__.__name__}.", err=True)
         raise typer.Exit(1) from error
     typer.echo(json.dumps(asdict(rotation), indent=2))
+
+
+def _reader(run_file: Path) -> str:
+    return _address("READER_DATABASE_URL", run_file, "database", "reader")
+
+
+def _broker(run_file: Path) -> str:
+    return _address("AMQP_URL", run_file, "amqp")
 
 
 def _address(variable: str, run_file: Path, *path: str) -> str:
