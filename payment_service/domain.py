@@ -363,8 +363,8 @@ class PaidBack:
 
     booking_id: UUID
     payment_id: UUID
-    captured: int  # minor units, over all attempts
-    refunded: int  # minor units, over all attempts
+    captured: int  # minor units, by the attempt that the booking is paid by
+    refunded: int  # minor units, of that
     reason: str
 
 
@@ -648,7 +648,9 @@ def refunded(payment: Payment, done: Refund) -> Step:
     changed = replace(attempt, refunded=attempt.refunded + done.amount)
     after = payment.with_attempt(changed)
     if done.requested_by is not None:
-        told = PaidBack(payment.booking_id, payment.id, *totals(after.attempts), done.reason)
+        # Of what the booking is paid by: an abandoned page's money is no part of the booking's.
+        captured, back = changed.captured, changed.refunded
+        told = PaidBack(payment.booking_id, payment.id, captured, back, done.reason)
         return replace(_follow(payment, after), paid_back=told)
     replies = () if done.automatic else (_reply(payment, Outcome.REFUNDED),)
     return _follow(payment, after, replies)

@@ -259,6 +259,17 @@ def test_people_refund_up_to_what_is_left_and_the_booking_is_told_what_went_back
     assert (told(back), told(all_back), all_back.payment.status) == ([], [], Status.REFUNDED)
 
 
+def test_what_is_told_to_have_gone_back_has_nothing_to_do_with_an_abandoned_page() -> None:
+    payment = domain.authorize(seen(started("KHALTI"), WAITING), 2, "CARD", "tok").payment
+    payment = domain.observe(payment, 2, CAPTURED).payment
+    late = domain.observe(payment, 1, CAPTURED)
+    assert [(refund.attempt, refund.amount) for refund in late.refunds] == [(1, AMOUNT)]
+    part = domain.refund_by(late.payment, UUID(int=10), 300, "Goodwill", UUID(int=9))
+    back = domain.refunded(part.payment, part.refunds[0])  # the page's own is still under way
+    assert back.paid_back is not None
+    assert (back.paid_back.captured, back.paid_back.refunded) == (AMOUNT, 300)
+
+
 @pytest.mark.parametrize("payment", [NEW, started(), seen(started(), AUTHORIZED)])
 def test_people_refund_nothing_that_was_never_captured(payment: Payment) -> None:
     with pytest.raises(PaymentNotCapturedError):
