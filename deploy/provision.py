@@ -29,6 +29,8 @@ READER = "parterre_reader"
 # Keys, hashes and codes live in this schema and in the messages it sends: of it the reader sees
 # that messages wait, and who did what, and no more.
 _SECRETIVE = "auth"
+# A card's token, as long as it is kept: of these tables the reader sees the other columns.
+_WITH_TOKEN = "payment.attempt", "booking.saga"
 _OPEN_OF_SECRETIVE = "(id, type, attempts, due_at) ON auth.outbox", "ON auth.inbox", "ON auth.audit"
 
 
@@ -136,3 +138,13 @@ def _let_the_reader_read(migrator_url: str) -> None:
             connection.execute(
                 sql.SQL(f"GRANT SELECT {what} TO {{}}").format(sql.Identifier(READER))
             )
+        granted = connection.execute(
+            "SELECT format('REVOKE SELECT ON %%1$s FROM %%2$I;"
+            "               GRANT SELECT (%%3$s) ON %%1$s TO %%2$I', attrelid::regclass,"
+            "              %s::text, string_agg(quote_ident(attname), ', '))"
+            "  FROM pg_attribute WHERE attrelid = ANY(%s::regclass[])"
+            "   AND attnum > 0 AND NOT attisdropped AND attname <> 'token' GROUP BY attrelid",
+            (READER, list(_WITH_TOKEN)),
+        )
+        for (statement,) in granted.fetchall():
+            connection.execute(statement)
