@@ -46,7 +46,7 @@ _WITHHELD = frozenset({"authorization", "cookie"})
     ],
 )
 async def create_payment(body: NewPayment, services: Behind, key: IdempotencyKey = "") -> Response:
-    """Try another card or wallet while the booking waits for one."""
+    """Try another card or wallet: the last was refused, or its page is open and is given up."""
     reply, replayed = await services.booking.replayable(
         services.booking.rpc.AttemptPayment,
         booking_pb2.AttemptPaymentRequest(
