@@ -64,6 +64,8 @@ WITH moment AS MATERIALIZED (
     -- What was charged and what went back; settled once the ledger has heard of neither lately.
     SELECT attempt.payment_id, sum(attempt.captured) AS captured,
            sum(attempt.refunded) AS refunded,
+           -- By the newest attempt. Whatever another took, an abandoned page say, goes back.
+           (array_agg(attempt.captured ORDER BY number DESC))[1] AS taken,
            coalesce(max(newest), '-infinity') < (SELECT grace FROM moment) AS settled
       FROM payment.attempt LEFT JOIN ledger USING (payment_id, number)
      GROUP BY attempt.payment_id
@@ -155,8 +157,9 @@ CHECKS: Sequence[Check] = (
         "  FROM booking.saga JOIN booking.booking USING (booking_id)"
         "  LEFT JOIN money USING (payment_id)"
         " WHERE saga.state = 'CONFIRMED' AND saga.amount > 0"
-        "   AND (coalesce(money.captured, 0) <> saga.amount"
-        "        OR (money.refunded >= money.captured AND money.settled))",
+        "   AND (coalesce(money.taken, 0) <> saga.amount"
+        "        OR (money.settled"
+        "            AND money.captured - money.refunded NOT BETWEEN 1 AND saga.amount))",
     ),
     Check(
         "I3",
