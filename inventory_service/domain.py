@@ -652,6 +652,7 @@ class SeatsOrder:
     saga_step: int
     hold_version: int = 0  # RESERVE only
     expires_at: datetime | None = None  # RESERVE only
+    request_id: str = ""  # which the answer carries on
 
 
 @dataclass(frozen=True, slots=True)

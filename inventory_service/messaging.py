@@ -10,6 +10,7 @@ from uuid import UUID
 from parterre.messages.v1 import messages_pb2
 
 from chassis.consumer import Handlers, Together
+from chassis.context import request_ids
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
 from inventory_service.changes import PlacesChange
@@ -103,10 +104,10 @@ async def on_event_cancelled(session: Session, message: messages_pb2.EventCancel
 
 async def on_commands(session: Session, messages: Sequence[_SeatsMessage]) -> None:
     """Bookings' sagas ask for something."""
-    await carry_out(session, [_order(message) for message in messages])
+    await carry_out(session, list(map(_order, messages, request_ids(len(messages)))))
 
 
-def _order(message: _SeatsMessage) -> SeatsOrder:
+def _order(message: _SeatsMessage, origin: str) -> SeatsOrder:
     seats = message.seats
     ids = UUID(seats.booking_id), UUID(seats.event_id), UUID(seats.hold_id)
     if isinstance(message, messages_pb2.ReserveSeats):
@@ -116,8 +117,9 @@ def _order(message: _SeatsMessage) -> SeatsOrder:
             seats.step,
             message.hold_version,
             message.expires_at.ToDatetime(UTC),
+            request_id=origin,
         )
-    return SeatsOrder(_COMMANDS[type(message)], *ids, seats.step)
+    return SeatsOrder(_COMMANDS[type(message)], *ids, seats.step, request_id=origin)
 
 
 _COMMANDS: Mapping[type[Any], Command] = {

@@ -55,7 +55,8 @@ async def carry_out(session: Session, orders: Sequence[SeatsOrder]) -> None:
                     saga_step=order.saga_step,
                     status=to or hold.status,
                 )
-            session.send(SeatsAnswer(order.booking_id, order.saga_step, outcome, reason))
+            answer = SeatsAnswer(order.booking_id, order.saga_step, outcome, reason)
+            session.send(answer, request_id=order.request_id)
 
 
 def _key(order: SeatsOrder) -> saga.Key:
