@@ -12,6 +12,7 @@ from rich.console import Console
 from ops import demo
 from ops.client import Client, ProblemError
 from ops.demo import STORIES, Stage
+from ops.fsck import check_all
 
 from .conftest import System
 
@@ -78,6 +79,42 @@ def test_a_refused_wallet_leaves_the_seats_for_a_card(stage: Stage) -> None:
         "/payments", {"booking_reference": reference, "method": "CARD", "payment_token": "tok_ok"}
     )
     assert stage.until_ended(stage.asha, reference)["status"] == "CONFIRMED"
+
+
+def test_a_card_takes_the_place_of_an_open_page_and_nothing_the_page_takes_is_kept(
+    system: System, stage: Stage
+) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    body = {"hold_id": hold["id"], "payment_method": "KHALTI"}
+    reference = stage.asha.post("/bookings", body)["reference"]
+    opened = stage.until(
+        stage.asha, reference, lambda body: (body["payment"]["action"] or {}).get("url")
+    )
+    card = {"booking_reference": reference, "method": "CARD", "payment_token": "tok_ok"}
+    started = stage.asha.post("/payments", card)
+    assert (started["attempt"], started["action"]) == (2, None)
+    booking = stage.until_ended(stage.asha, reference)
+    assert (booking["status"], booking["payment"]["action"]) == ("CONFIRMED", None)
+
+    page = opened["payment"]["action"]["url"]
+    assert httpx.post(page, data={"action": "approve"}).status_code == 200
+    payment = stage.asha.wait_for(
+        f"/payments/{started['id']}",
+        lambda it: [refund["status"] for refund in it["refunds"]] == ["DONE"],
+        seconds=60,
+    )
+    assert [each["status"] for each in payment["attempts"]] == ["FAILED", "CAPTURED"]
+    price, captured, refunded = (
+        payment[what]["amount"] for what in ("amount", "captured", "refunded")
+    )
+    assert (captured, refunded) == (2 * price, price)
+    assert stage.asha.get(f"/bookings/{reference}")["status"] == "CONFIRMED"
+    wrong = {
+        finding.check.title: finding.shown
+        for finding in check_all(system.run["database"]["reader"])
+        if finding.violations and finding.check.invariant in {"I3", "I5"}
+    }
+    assert wrong == {}
 
 
 @pytest.mark.parametrize(
