@@ -138,6 +138,42 @@ def test_a_card_tokens_booking_ends_as_the_token_says(
     assert stage.status_of(hold["lines"][0]["seat_id"]) == expected
 
 
+def test_a_card_whose_bank_asks_is_approved_there(stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    reference = stage.book(stage.asha, hold, "tok_action_required")
+    booking = stage.until(
+        stage.asha, reference, lambda body: (body["payment"]["action"] or {}).get("url")
+    )
+    url = booking["payment"]["action"]["url"]
+    assert httpx.post(url, data={"action": "approve"}).status_code == 200
+    assert stage.until_ended(stage.asha, reference)["status"] == "CONFIRMED"
+    assert stage.status_of(hold["lines"][0]["seat_id"]) == "SOLD"
+
+
+def test_a_card_without_the_money_is_refused_and_says_so(stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    reference = stage.book(stage.asha, hold, "tok_insufficient_funds")
+    refused = stage.until_refused(stage.asha, reference)
+    assert refused["payment"]["refused_because"] == "INSUFFICIENT_FUNDS"
+    assert stage.status_of(hold["lines"][0]["seat_id"]) == "HELD"
+
+
+def test_a_payment_nobody_answers_for_is_given_up_and_nothing_is_kept(stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    reference = stage.book(stage.asha, hold, "tok_timeout_not_charged")
+    stage.asha.wait_for(
+        f"/bookings/{reference}/timeline",
+        lambda page: page["items"][-1]["state"] == "AUTHORIZING",
+        seconds=60,
+    )
+    stage.asha.post(f"/bookings/{reference}/cancel", key="never-mind")
+    ended = stage.until_ended(stage.asha, reference)
+    assert (ended["status"], ended["payment"]["status"]) == ("FAILED", "VOIDED")
+    assert stage.status_of(hold["lines"][0]["seat_id"]) == "AVAILABLE"
+    payment = stage.asha.get(f"/payments/{ended['payment']['id']}")
+    assert payment["captured"]["amount"] == 0
+
+
 def test_a_cancelled_booking_is_refunded_and_its_seats_are_free(stage: Stage) -> None:
     hold = stage.hold_best(stage.asha, 2)
     reference = stage.book(stage.asha, hold, "tok_ok")
