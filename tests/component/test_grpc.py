@@ -321,7 +321,7 @@ async def test_a_request_in_parts_is_guarded_and_bounded_as_a_whole(serve: Serve
     caller = await serve("catalog", service, Collector(), catalog_pb2_grpc.CatalogServiceStub)
     for sizes in ([], [1, 2_000_000, 3], [4_000_000, 4_000_000]):
         assert await in_parts(caller, Role.ORGANIZER, sizes) == sizes
-    # Who is refused while large parts are still on their way may not hear why: gRPC cuts the stream.
+    # Refused while large parts are on their way, one may not hear why: gRPC cuts the stream.
     for role, sizes, reason in (
         (Role.ORGANIZER, [3_000_000] * 3, "BODY_TOO_LARGE"),
         (Role.CUSTOMER, [3], "FORBIDDEN"),
