@@ -319,8 +319,8 @@ async def test_those_who_wait_for_a_connection_are_served_in_turn_and_lose_none(
 
     async def one(number: int) -> None:
         async with database.transaction() as session:
-            await session.scalar("SELECT 1")
             order.append(number)
+            await session.scalar("SELECT 1")
 
     async with database.transaction() as held, database.transaction() as other:
         await held.scalar("SELECT 1")

@@ -168,6 +168,7 @@ def provider(system: Breakable, mode: str) -> Iterator[None]:
         say("none")
 
 
+@pytest.mark.slow
 def test_while_the_provider_can_not_be_reached_bookings_wait_and_expire(
     breakable: Breakable, asha: Client, bikram: Client
 ) -> None:
@@ -186,6 +187,7 @@ def test_while_the_provider_can_not_be_reached_bookings_wait_and_expire(
     assert money(breakable, too_late) == (0, 0)
 
 
+@pytest.mark.slow
 def test_seats_of_a_charge_that_may_have_been_made_wait_until_it_is_voided(
     breakable: Breakable, asha: Client
 ) -> None:
@@ -230,6 +232,7 @@ def expired_with_an_open_page(system: Breakable, who: Client) -> tuple[str, str]
     return reference, page
 
 
+@pytest.mark.slow
 def test_a_wallet_paid_late_takes_its_seats_back_where_they_are_free(
     breakable: Breakable, asha: Client
 ) -> None:
@@ -259,6 +262,7 @@ def test_a_wallet_paid_late_for_seats_of_another_goes_back_in_full(
 # --- the saga (7, 35) --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_saga_goes_on_backwards_whichever_step_it_is_killed_at(
     breakable: Breakable, asha: Client
 ) -> None:
@@ -334,6 +338,7 @@ def test_who_asks_again_after_the_gateway_gave_up_gets_what_was_done_once(
 
 
 @pytest.mark.parametrize("process", ["inventory", "payment", "booking"])
+@pytest.mark.slow
 def test_what_a_process_does_after_it_stood_still_comes_too_late(
     breakable: Breakable, asha: Client, process: str
 ) -> None:
@@ -384,6 +389,7 @@ def test_without_a_free_connection_a_service_says_so_at_once_and_lives(
     assert [each["reference"] for each in again["items"]] == [booking["reference"]]
 
 
+@pytest.mark.slow
 def test_a_seat_page_goes_on_after_its_gateway_was_killed(
     breakable: Breakable, asha: Client
 ) -> None:
@@ -475,6 +481,7 @@ def rabbitmqctl(system: Breakable, *words: str) -> str:
 
 
 # Last, for RabbitMQ 3.10 may lose a queue's leader when it is killed soon after making the queue.
+@pytest.mark.slow
 def test_without_a_broker_requests_are_answered_and_when_it_is_back_bookings_end(
     breakable: Breakable, asha: Client
 ) -> None:
@@ -486,6 +493,7 @@ def test_without_a_broker_requests_are_answered_and_when_it_is_back_bookings_end
     until(lambda: all_ready(breakable))
 
 
+@pytest.mark.slow
 def test_a_broker_without_memory_delays_bookings_and_loses_none(
     breakable: Breakable, asha: Client
 ) -> None:
@@ -500,6 +508,7 @@ def test_a_broker_without_memory_delays_bookings_and_loses_none(
     until(lambda: all_ready(breakable))
 
 
+@pytest.mark.slow
 def test_what_a_wiped_broker_forgot_is_asked_for_again(breakable: Breakable, asha: Client) -> None:
     unpaid = book(asha, best(breakable), None)
     wallet_page(asha, unpaid)
