@@ -26,12 +26,17 @@ SCHEMAS: Mapping[str, str] = {
 }
 MIGRATOR = "parterre_migrator"
 READER = "parterre_reader"
-# Keys, hashes and codes live in this schema and in the messages it sends: of it the reader sees
-# that messages wait, and who did what, and no more.
+# Keys and hashes live in this schema: of it the reader sees who did what, and no more.
 _SECRETIVE = "auth"
-# A card's token, as long as it is kept: of these tables the reader sees the other columns.
-_WITH_TOKEN = "payment.attempt", "booking.saga"
-_OPEN_OF_SECRETIVE = "(id, type, attempts, due_at) ON auth.outbox", "ON auth.inbox", "ON auth.audit"
+_OPEN_OF_SECRETIVE = ("auth.inbox", "auth.audit")
+# Of messages under way the reader sees that they wait: codes and cards' tokens travel in them.
+_SEEN_OF_OUTBOX = "id, type, attempts, due_at"
+# Of these tables the reader sees all but a column: a card's token, the mail that brings a code.
+_SECRET_COLUMNS: Mapping[str, str] = {
+    "booking.saga": "token",
+    "payment.attempt": "token",
+    "notification.mail": "body",
+}
 
 
 def role_of(schema: str) -> str:
@@ -133,18 +138,24 @@ def _let_the_reader_read(migrator_url: str) -> None:
     with psycopg.connect(migrator_url) as connection:
         # Two deployments at once would grant over one another.
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('parterre reader', 0))")
-        whole = [f"ON ALL TABLES IN SCHEMA {schema}" for schema in SCHEMAS if schema != _SECRETIVE]
-        for what in (*whole, *_OPEN_OF_SECRETIVE):
-            connection.execute(
-                sql.SQL(f"GRANT SELECT {what} TO {{}}").format(sql.Identifier(READER))
+        for schema in SCHEMAS:
+            if schema != _SECRETIVE:
+                connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}")
+            _show_columns(connection, f"{schema}.outbox", _SEEN_OF_OUTBOX)
+        for table in _OPEN_OF_SECRETIVE:
+            connection.execute(f"GRANT SELECT ON {table} TO {READER}")
+        for table, secret in _SECRET_COLUMNS.items():
+            others = connection.execute(
+                "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute"
+                " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+                "   AND attname <> %s",
+                (table, secret),
             )
-        granted = connection.execute(
-            "SELECT format('REVOKE SELECT ON %%1$s FROM %%2$I;"
-            "               GRANT SELECT (%%3$s) ON %%1$s TO %%2$I', attrelid::regclass,"
-            "              %s::text, string_agg(quote_ident(attname), ', '))"
-            "  FROM pg_attribute WHERE attrelid = ANY(%s::regclass[])"
-            "   AND attnum > 0 AND NOT attisdropped AND attname <> 'token' GROUP BY attrelid",
-            (READER, list(_WITH_TOKEN)),
-        )
-        for (statement,) in granted.fetchall():
-            connection.execute(statement)
+            for (columns,) in others.fetchall():
+                _show_columns(connection, table, columns)
+
+
+def _show_columns(connection: psycopg.Connection, table: str, columns: str) -> None:
+    """Lets the reader read these columns of the table, and no other."""
+    connection.execute(f"REVOKE SELECT ON {table} FROM {READER}")  # noqa: S608 - constants
+    connection.execute(f"GRANT SELECT ({columns}) ON {table} TO {READER}")
