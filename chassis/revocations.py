@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import httpx
@@ -21,13 +22,12 @@ from cachetools import TTLCache
 from chassis.broker import Broker
 from chassis.identity import LEEWAY_SECONDS, LONGEST_ACCESS_SECONDS
 from chassis.lifecycle import background
+from chassis.listener import listen
 from chassis.logs import get_logger
-from chassis.topology import EVENTS
 
 PATH = "/revocations"
 TOPIC = "session.revoked"
 _MOST_SESSIONS = 200_000
-_MAX_WAITING = 10_000
 _KEPT_SECONDS = LONGEST_ACCESS_SECONDS + 2 * LEEWAY_SECONDS
 _FIRST_FETCH_SECONDS = 2.0
 _FETCH_SECONDS = 60.0
@@ -73,59 +73,42 @@ async def followed(fetch: Fetch, broker: Broker | None) -> AsyncIterator[Revocat
     had when the block begins is asked for again beside it.
     """
     ended = Revocations()
-    follower = _Follower(ended, fetch, broker)
+    follower = _Follower(ended, fetch)
     with suppress(Exception):
         async with asyncio.timeout(_FIRST_FETCH_SECONDS):
             ended.complete(await fetch())
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background("revocations-fetch", follower.fetch))
         if broker is not None:
-            await stack.enter_async_context(background("revocations", follower.listen))
+            listening = partial(listen, broker, [TOPIC], follower.take, follower.hears)
+            await stack.enter_async_context(background("revocations", listening))
         yield ended
 
 
 class _Follower:
-    def __init__(self, ended: Revocations, fetch: Fetch, broker: Broker | None) -> None:
+    def __init__(self, ended: Revocations, fetch: Fetch) -> None:
         self._ended = ended
         self._fetch = fetch
-        self._broker = broker
         self._hears = False
-        self._heard_anew = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def fetch(self) -> None:
         """Asks for the list, for ever; a failure raises, to be tried again soon."""
         while True:
-            self._heard_anew.clear()
+            self._changed.clear()
             self._ended.complete(await self._fetch())
             with suppress(TimeoutError):
                 async with asyncio.timeout(
                     _FETCH_SECONDS if self._hears else _FETCH_SECONDS_UNHEARD
                 ):
-                    await self._heard_anew.wait()
+                    await self._changed.wait()
 
-    async def listen(self) -> None:
-        """Takes what is said until the broker's connection is lost (which raises)."""
-        assert self._broker is not None  # noqa: S101 - narrows the type
-        async with self._broker.channel(confirms=False) as channel:
-            closed = asyncio.Event()
-            channel.close_callbacks.add(lambda *_: closed.set())
-            queue = await channel.declare_queue(
-                exclusive=True,
-                auto_delete=True,
-                arguments={"x-queue-type": "classic", "x-max-length": _MAX_WAITING},
-            )
-            await queue.bind(EVENTS, TOPIC)
-            await queue.consume(self._take, no_ack=True)
-            self._hears = True
-            self._heard_anew.set()  # what was said before the queue was bound is on the list
-            try:
-                await closed.wait()
-            finally:
-                self._hears = False
-                self._heard_anew.set()
-        raise ConnectionError("the channel to the broker was closed")
+    def hears(self, now: bool) -> None:  # noqa: FBT001 - `listen` calls it
+        """Whether what is said is heard has changed: what was said before is on the list."""
+        self._hears = now
+        self._changed.set()
 
-    async def _take(self, message: AbstractIncomingMessage) -> None:
+    async def take(self, message: AbstractIncomingMessage) -> None:
         try:
             self._ended.add(_sessions_of(json.loads(message.body).get("session_ids", [])))
         except (ValueError, TypeError, AttributeError) as error:

@@ -19,6 +19,7 @@ from array import array
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from itertools import compress, islice
 from random import uniform
 from typing import Any
@@ -31,8 +32,8 @@ from prometheus_client import Counter, Gauge
 from chassis.broker import Broker
 from chassis.errors import RemoteError
 from chassis.lifecycle import background
+from chassis.listener import listen
 from chassis.logs import get_logger
-from chassis.topology import EVENTS
 from gateway.services import Services
 from gateway.snapshots import Bodies, Hall, as_object
 
@@ -43,7 +44,6 @@ STATES = ("AVAILABLE", "HELD", "SOLD", "BLOCKED")
 # For each state the table that turns it into 1 and every other into 0.
 _MASKS = [bytes(int(code == state) for code in range(256)) for state in range(len(STATES))]
 
-_MAX_WAITING = 10_000
 _MAX_OVERHEARD = 1_000
 _HALL_BYTES = 128 * 1024 * 1024
 _MAX_EVENTS = 2_000
@@ -360,10 +360,9 @@ def _pool(pool: Pool) -> Mapping[str, int]:
 class Live:
     """The events that are looked at."""
 
-    def __init__(self, services: Services, broker: Broker | None, check_seconds: float) -> None:
+    def __init__(self, services: Services, check_seconds: float) -> None:
         self.closing = False
         self._services = services
-        self._broker = broker
         self._check_seconds = check_seconds
         self._unheard_seconds = min(_CHECK_SECONDS_UNHEARD, check_seconds)
         self._watched: OrderedDict[str, Places] = OrderedDict()
@@ -378,11 +377,14 @@ class Live:
         cls, services: Services, broker: Broker | None, check_seconds: float
     ) -> AsyncIterator[Live]:
         """Listens to what changes for as long as the block runs."""
-        live = cls(services, broker, check_seconds)
+        live = cls(services, check_seconds)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(background("seats-check", live.check))
             if broker is not None:
-                await stack.enter_async_context(background("seats", live.listen))
+                topics = (SEATS_CHANGED, EVENT_CANCELLED)
+                # What is lost where too many wait, the comparison finds.
+                listening = partial(listen, broker, topics, live.take, live.hears)
+                await stack.enter_async_context(background("seats", listening))
             yield live
 
     def end_streams(self) -> None:
@@ -504,32 +506,13 @@ class Live:
 
     # --- hearing ------------------------------------------------------------------------------
 
-    async def listen(self) -> None:
-        """Takes what is told until the broker's connection is lost (which raises)."""
-        assert self._broker is not None  # noqa: S101 - narrows the type
-        async with self._broker.channel(confirms=False) as channel:
-            closed = asyncio.Event()
-            channel.close_callbacks.add(lambda *_: closed.set())
-            queue = await channel.declare_queue(
-                exclusive=True,
-                auto_delete=True,
-                # Where it is full the oldest go; the comparison finds what they said.
-                arguments={"x-queue-type": "classic", "x-max-length": _MAX_WAITING},
-            )
-            await queue.bind(EVENTS, SEATS_CHANGED)
-            await queue.bind(EVENTS, EVENT_CANCELLED)
-            await queue.consume(self._take, no_ack=True)
-            self._connections += 1
-            self._hears = True
-            self._check_all_now()
-            try:
-                await closed.wait()
-            finally:
-                self._hears = False
-                self._check_all_now()
-        raise ConnectionError("the channel to the broker was closed")
+    def hears(self, now: bool) -> None:  # noqa: FBT001 - `listen` calls it
+        """Whether every change is heard has changed."""
+        self._hears = now
+        self._connections += now
+        self._check_all_now()
 
-    async def _take(self, message: AbstractIncomingMessage) -> None:
+    async def take(self, message: AbstractIncomingMessage) -> None:
         try:
             change = orjson.loads(message.body)
             if message.routing_key == EVENT_CANCELLED:
