@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
@@ -15,6 +13,7 @@ from catalog_service.opening import Announcement, Cancellation, Opening
 from chassis.consumer import Handlers
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
+from chassis.timestamps import timestamp
 
 MESSAGES = messages_pb2.DESCRIPTOR
 
@@ -85,9 +84,9 @@ def _open_event(opening: Opening) -> messages_pb2.OpenEvent:
         organizer_id=str(event.organizer_id),
         currency=draft.currency,
         max_per_customer=draft.max_per_customer,
-        starts_at=_stamp(draft.starts_at),
-        sales_from=_stamp(draft.sales_from),
-        sales_to=_stamp(draft.sales_to),
+        starts_at=timestamp(draft.starts_at),
+        sales_from=timestamp(draft.sales_from),
+        sales_to=timestamp(draft.sales_to),
         focal_x=opening.focal.x,
         focal_y=opening.focal.y,
     )
@@ -112,8 +111,8 @@ def _event_published(announcement: Announcement) -> messages_pb2.EventPublished:
         organizer_id=str(event.organizer_id),
         title=draft.title,
         place=announcement.place,
-        starts_at=_stamp(draft.starts_at),
-        ends_at=_stamp(draft.ends_at),
+        starts_at=timestamp(draft.starts_at),
+        ends_at=timestamp(draft.ends_at),
         timezone=draft.timezone,
         currency=draft.currency,
         tax_basis_points=draft.tax_basis_points,
@@ -126,15 +125,7 @@ def _event_published(announcement: Announcement) -> messages_pb2.EventPublished:
             messages_pb2.OpenEvent.Tier(tier_id=str(tier.id), name=tier.name, price=tier.price)
             for tier in event.tiers
         ],
-        sales_from=_stamp(draft.sales_from),
-        sales_to=_stamp(draft.sales_to),
+        sales_from=timestamp(draft.sales_from),
+        sales_to=timestamp(draft.sales_to),
         max_per_customer=draft.max_per_customer,
     )
-
-
-def _stamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

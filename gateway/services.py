@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Generic, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
 from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
@@ -32,15 +30,6 @@ RequestT = TypeVar("RequestT", bound=Message)
 ReplyT = TypeVar("ReplyT", bound=Message)
 
 _SECONDS = 5.0
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    """A moment as services take it; None stays None."""
-    if moment is None:
-        return None
-    written = Timestamp()
-    written.FromDatetime(moment)
-    return written
 
 
 class NotServingError(Exception):

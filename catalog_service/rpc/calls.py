@@ -64,11 +64,3 @@ def instant(stamp: Timestamp, field: str, error: type[CatalogError]) -> datetime
         return stamp.ToDatetime(UTC)
     except (ValueError, OverflowError):
         raise error(f"{field} is no time.", **{field: "is no time"}) from None
-
-
-def stamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

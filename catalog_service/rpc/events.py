@@ -25,7 +25,6 @@ from catalog_service.rpc.calls import (
     Rpcs,
     event_id_of,
     instant,
-    stamp,
     venue_id_of,
     who_asks,
     who_looks,
@@ -33,6 +32,7 @@ from catalog_service.rpc.calls import (
 from catalog_service.rpc.images import image_message
 from catalog_service.rpc.venues import venue_message
 from chassis.ids import parse_uuid
+from chassis.timestamps import timestamp
 
 
 class EventRpcs(Rpcs):
@@ -238,14 +238,14 @@ def event_message(event: domain.Event) -> catalog_pb2.Event:
             category=draft.category,
             venue_id=str(draft.venue_id or ""),
             location=draft.location,
-            starts_at=stamp(draft.starts_at),
-            ends_at=stamp(draft.ends_at),
-            doors_at=stamp(draft.doors_at),
+            starts_at=timestamp(draft.starts_at),
+            ends_at=timestamp(draft.ends_at),
+            doors_at=timestamp(draft.doors_at),
             timezone=draft.timezone,
             currency=draft.currency,
             max_per_customer=draft.max_per_customer,
-            sales_from=stamp(draft.sales_from),
-            sales_to=stamp(draft.sales_to),
+            sales_from=timestamp(draft.sales_from),
+            sales_to=timestamp(draft.sales_to),
             refund_policy=types_pb2.RefundPolicy(
                 until_hours_before=draft.refund_policy.until_hours_before,
                 percent=draft.refund_policy.percent,
@@ -267,7 +267,7 @@ def event_message(event: domain.Event) -> catalog_pb2.Event:
         capacity=event.capacity,
         cancel_reason=event.cancel_reason,
         version=event.version,
-        created_at=stamp(event.created_at),
+        created_at=timestamp(event.created_at),
         availability=catalog_pb2.Event.Availability(
             available=event.availability.available,
             capacity=event.availability.capacity,

@@ -6,7 +6,8 @@ from parterre.catalog.v1 import catalog_pb2
 
 from catalog_service.handlers import reviews as handlers
 from catalog_service.reviews import Review, ReviewDraft
-from catalog_service.rpc.calls import Call, Rpcs, event_id_of, stamp, who_asks, who_looks
+from catalog_service.rpc.calls import Call, Rpcs, event_id_of, who_asks, who_looks
+from chassis.timestamps import timestamp
 
 
 class ReviewRpcs(Rpcs):
@@ -43,6 +44,6 @@ def _review_message(review: Review) -> catalog_pb2.Review:
         author=review.draft.author,
         rating=review.draft.rating,
         text=review.draft.text,
-        created_at=stamp(review.created_at),
-        updated_at=stamp(review.updated_at),
+        created_at=timestamp(review.created_at),
+        updated_at=timestamp(review.updated_at),
     )

@@ -23,11 +23,11 @@ from catalog_service.handlers import venues as handlers
 from catalog_service.rpc.calls import (
     Call,
     Rpcs,
-    stamp,
     venue_id_of,
     who_asks,
 )
 from chassis.ids import parse_uuid
+from chassis.timestamps import timestamp
 
 
 class VenueRpcs(Rpcs):
@@ -188,7 +188,7 @@ def venue_message(venue: domain.Venue) -> catalog_pb2.Venue:
         amenities=draft.amenities,
         sections=[section_message(section) for section in venue.sections],
         version=venue.version,
-        created_at=stamp(venue.created_at),
+        created_at=timestamp(venue.created_at),
         focal=catalog_pb2.Point(x=draft.focal.x, y=draft.focal.y) if draft.focal else None,
     )
 

@@ -9,6 +9,7 @@ from fastapi import Query
 from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
+from chassis.timestamps import timestamp
 from gateway.bodies.base import Nothing
 from gateway.bodies.catalog import (
     Cancellation,
@@ -21,7 +22,7 @@ from gateway.bodies.catalog import (
     RefundTerms,
 )
 from gateway.routing import ANYONE, ORGANIZER, PREFIX, Behind, Json, Routes
-from gateway.services import Services, timestamp
+from gateway.services import Services
 from gateway.versions import Expected, etag
 from gateway.views import base
 from gateway.views import catalog as views

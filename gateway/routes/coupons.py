@@ -8,11 +8,11 @@ from fastapi import Query
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
+from chassis.timestamps import timestamp
 from gateway.bodies.base import PageQuery
 from gateway.bodies.catalog import EventId
 from gateway.bodies.sales import CouponChange, CouponCode, NewCoupon
 from gateway.routing import ORGANIZER, PREFIX, Behind, Json, Routes
-from gateway.services import timestamp
 from gateway.views import base
 from gateway.views import sales as views
 
