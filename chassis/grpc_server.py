@@ -27,7 +27,7 @@ from chassis.errors import (
     to_trailers,
     unavailable,
 )
-from chassis.identity import Identity, Role, TokenVerifier, unauthenticated
+from chassis.identity import Identity, Role, TokenVerifier, forbidden, unauthenticated
 from chassis.logs import get_logger
 from chassis.telemetry import RPC_SECONDS
 
@@ -87,22 +87,20 @@ def _guard(
         id = request_context.accept_request_id(_text(metadata.get("x-request-id")))
         try:
             if seconds <= 0:
-                raise TimeoutError  # 41: the deadline had passed before any work was done
+                raise TimeoutError  # before any work is done
             identity = await verifier.verify(_bearer(metadata))
             if not permits(access, identity):
-                await _abort(
-                    call, grpc.StatusCode.PERMISSION_DENIED, "FORBIDDEN", "This is not for you.", {}
-                )
+                raise forbidden()
             # gRPC serves each call in a task of its own.
             request_context.begin(id=id, identity=identity, seconds=seconds)
             async with asyncio.timeout(seconds):
                 reply = await handle(request, call)
-        except grpc.aio.AbortError:
-            raise
         except Exception as error:  # the one place where errors become statuses
             code, reason, detail, facts = status_of(error, method.full_name, id)
             RPC_SECONDS.labels(method.full_name, code.name).observe(time.perf_counter() - began)
-            await _abort(call, code, reason, detail, facts)
+            # What the handler marked the call with (a replayed refusal, say) would else be lost.
+            marks = tuple(call.trailing_metadata() or ())
+            await call.abort(code, detail, (*marks, *to_trailers(code, reason, detail, facts)))
             raise AssertionError("abort returned") from error
         seconds_ok.observe(time.perf_counter() - began)
         return reply
@@ -162,18 +160,6 @@ def status_of(
         return CODES[error.kind], error.reason, str(error), error.metadata
     log.error("unexpected error", method=method, request_id=id, exc_info=error)
     return grpc.StatusCode.INTERNAL, "INTERNAL", "Something went wrong on our side.", {}
-
-
-async def _abort(
-    call: grpc.aio.ServicerContext[Any, Any],
-    code: grpc.StatusCode,
-    reason: str,
-    detail: str,
-    facts: Mapping[str, str],
-) -> None:
-    # What the handler marked the call with (a replayed refusal, say) would else be replaced.
-    marks = tuple(call.trailing_metadata() or ())
-    await call.abort(code, detail, (*marks, *to_trailers(code, reason, detail, facts)))
 
 
 def service_handler(

@@ -72,6 +72,11 @@ def unauthenticated(detail: str) -> ServiceError:
     return ServiceError("UNAUTHENTICATED", "INVALID_TOKEN", detail)
 
 
+def forbidden() -> ServiceError:
+    """The refusal of a call that is not the caller's to make."""
+    return ServiceError("FORBIDDEN", "FORBIDDEN", "This is not for you.")
+
+
 class KeySource(Protocol):
     """Where access tokens' keys come from."""
 
@@ -86,9 +91,8 @@ class Jwks:
         ServiceError: the set has never been fetched and auth_service does not answer.
     """
 
-    def __init__(self, url: str, *, verify: Any = True) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._verify = verify
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._fetch_again_at = -float("inf")
         self._lock = asyncio.Lock()
@@ -112,9 +116,7 @@ class Jwks:
                 return
             self._fetch_again_at = time.monotonic() + _RETRY_SECONDS
             try:
-                async with httpx.AsyncClient(
-                    timeout=2.0, verify=self._verify, trust_env=False
-                ) as client:
+                async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
                     answer = (await client.get(self._url)).raise_for_status()
                 document = answer.json()
                 self._keys = {key["kid"]: _public_key(key) for key in document["keys"]}

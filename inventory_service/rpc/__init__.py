@@ -18,10 +18,10 @@ from parterre.types.v1 import types_pb2
 
 from chassis.context import caller, seconds_left
 from chassis.database import Database
-from chassis.errors import ServiceError, overloaded
+from chassis.errors import overloaded
 from chassis.grpc_server import permits, status_of
 from chassis.idempotency import REPLAYED, Claims, claim
-from chassis.identity import TokenVerifier
+from chassis.identity import TokenVerifier, forbidden
 from chassis.ids import parse_uuid
 from inventory_service.coalescer import Coalescer, TryAgain
 from inventory_service.domain import (
@@ -196,7 +196,7 @@ class InventoryServicer(OrganizerServicer):
     async def _customer(self, token: str) -> UUID:
         identity = await self._verifier.verify(token)
         if not permits(options_pb2.ACCESS_CUSTOMER, identity):
-            raise ServiceError("FORBIDDEN", "FORBIDDEN", "This is not for you.")
+            raise forbidden()
         return UUID(identity.subject)
 
     def _put(
