@@ -36,9 +36,9 @@ def _nothing(_name: str) -> None:
     pass
 
 
-def armed(process: str, folder: str | None = None) -> Callable[[str], None]:
-    """What `process` calls at its failpoints; `folder` defaults to the environment's."""
-    folder = folder if folder is not None else os.environ.get(VARIABLE)
+def armed(process: str) -> Callable[[str], None]:
+    """What `process` calls at its failpoints."""
+    folder = os.environ.get(VARIABLE)
     if not folder:
         return _nothing
     place = Path(folder)

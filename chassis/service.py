@@ -71,8 +71,8 @@ class Chassis:
         return client
 
     async def relay(self, database: Database, messages: FileDescriptor) -> None:
-        """Publishes what the database's outbox holds, and forgets old inbox rows."""
-        relay = Relay(database, self._the_broker(Topology.of(messages)))
+        """Publishes what the database's outbox holds, and forgets what the schema needs no more."""
+        relay = Relay(database, self.broker(messages))
         await self.run("relay", relay.run)
         await self.run("housekeeping", lambda: forget(database))
 
@@ -84,7 +84,7 @@ class Chassis:
         Raises:
             ValueError: no message is routed to the queue.
         """
-        broker = self._the_broker(Topology.of(messages))
+        broker = self.broker(messages)
         if queue not in broker.topology.queues:
             raise ValueError(f"no message is routed to {queue}")
         consumer = Consumer(queue, handlers, database, broker)
@@ -92,7 +92,7 @@ class Chassis:
         return consumer
 
     def broker(self, messages: FileDescriptor) -> Broker:
-        """The service's one connection to the broker, for what neither relay nor consumer does."""
+        """The service's one connection to the broker."""
         return self._the_broker(Topology.of(messages))
 
     def _the_broker(self, topology: Topology) -> Broker:

@@ -78,7 +78,6 @@ async def serve_http(
     port: int,
     *,
     drain_seconds: float,
-    limit_concurrency: int | None = None,
     forwarded_allow_ips: str = "",
 ) -> AsyncIterator[None]:
     """Serves an ASGI app until the block ends, then drains it.
@@ -101,7 +100,6 @@ async def serve_http(
         forwarded_allow_ips=forwarded_allow_ips,
         timeout_graceful_shutdown=max(1, round(drain_seconds)),
         timeout_keep_alive=30,
-        limit_concurrency=limit_concurrency,
     )
     server = QuietServer(config)
     listener = socket.create_server((host, port), backlog=2048)

@@ -10,11 +10,9 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from deploy import processes
-from deploy.processes import SetupError
+from deploy.processes import Server, SetupError
 
 _START_SECONDS = 60
 _STOP_SECONDS = 30
@@ -45,11 +43,11 @@ log.connection.level = warning
 """
 
 
-class RabbitMQ:
+class RabbitMQ(Server):
     """One node and its data. Start it from the main thread: it ends when that thread does."""
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
-        self.port = port or processes.free_port()
+    def __init__(self, folder: Path) -> None:
+        self.port = processes.free_port()
         self._folder = folder.absolute()
         self._log = self._folder / "rabbitmq.log"
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -118,18 +116,6 @@ class RabbitMQ:
             if process is not None:
                 processes.kill(process)
         self._node = self._epmd = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def _password(self) -> str:

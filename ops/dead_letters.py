@@ -23,7 +23,7 @@ from chassis.topology import Topology
 
 _SECONDS = 10.0
 # How many of a queue's letters one command looks at.
-LIMIT = 1_000
+_MOST = 1_000
 # Headers that tell of the tries so far; a replayed message starts anew.
 _OF_TRIES = frozenset({"x-parterre-tries", "x-death", "x-first-death-exchange"})
 
@@ -64,7 +64,7 @@ async def counts(url: str) -> dict[str, int]:
         return found
 
 
-async def letters(url: str, *, queue: str | None = None, limit: int = LIMIT) -> list[Letter]:
+async def letters(url: str, *, queue: str | None = None) -> list[Letter]:
     """The oldest dead letters of a queue, or of all; they stay where they are.
 
     Raises:
@@ -74,13 +74,13 @@ async def letters(url: str, *, queue: str | None = None, limit: int = LIMIT) -> 
     found: list[Letter] = []
     for name in [queue] if queue else [name for name in queues() if waiting[name]]:
         # What is not acknowledged goes back when the channel closes.
-        async with _dead(url, name, limit) as (_channel, deliveries):
+        async with _dead(url, name) as (_channel, deliveries):
             found += [_letter(name, delivery) for delivery in deliveries]
     return found
 
 
-async def replay(url: str, queue: str, ids: Sequence[str] | None, *, limit: int = LIMIT) -> int:
-    """Sends dead letters of a queue to it again: those of some message ids, or all (None).
+async def replay(url: str, queue: str, ids: Sequence[str] | None) -> int:
+    """Sends a queue's oldest dead letters to it again: those of some message ids, or all (None).
 
     Each is confirmed by the broker before it leaves the dead letters. Returns how many were sent.
 
@@ -88,7 +88,7 @@ async def replay(url: str, queue: str, ids: Sequence[str] | None, *, limit: int 
         OSError, aio_pika.exceptions.AMQPError, TimeoutError: the broker can't be had.
     """
     sent = 0
-    async with _dead(url, queue, limit) as (channel, deliveries):
+    async with _dead(url, queue) as (channel, deliveries):
         for delivery in deliveries:
             if ids is not None and delivery.message_id not in ids:
                 continue
@@ -108,7 +108,7 @@ async def replay(url: str, queue: str, ids: Sequence[str] | None, *, limit: int 
 
 @asynccontextmanager
 async def _dead(
-    url: str, queue: str, limit: int
+    url: str, queue: str
 ) -> AsyncIterator[tuple[AbstractChannel, list[AbstractIncomingMessage]]]:
     async with (
         await aio_pika.connect(url, timeout=_SECONDS) as connection,
@@ -116,7 +116,7 @@ async def _dead(
     ):
         dead = await channel.get_queue(f"{queue}.dead", ensure=False)
         deliveries: list[AbstractIncomingMessage] = []
-        while len(deliveries) < limit:
+        while len(deliveries) < _MOST:
             try:
                 delivery = await dead.get(timeout=_SECONDS)
             except QueueEmpty:

@@ -20,6 +20,9 @@ from inventory_service.domain import (
     Tier,
 )
 
+# The seats of all layouts in memory.
+_SEATS_KEPT = 400_000
+
 # Of two at once the second waits for the first, and finds its event.
 _OPEN_EVENT = """
 INSERT INTO event (event_id, status, organizer_id, currency, max_per_customer, sales_from,
@@ -277,9 +280,9 @@ async def find_terms(session: Session, event_id: UUID) -> Terms | None:
 class Layouts:
     """The layouts of the events asked for last: their places, which never change, and terms."""
 
-    def __init__(self, seats: int = 400_000) -> None:
+    def __init__(self) -> None:
         self._kept: LRUCache[UUID, Layout] = LRUCache(
-            seats, getsizeof=lambda layout: min(seats, layout.seat_count + 100)
+            _SEATS_KEPT, getsizeof=lambda layout: min(_SEATS_KEPT, layout.seat_count + 100)
         )
 
     async def find(self, session: Session, event_id: UUID, terms_version: int) -> Layout | None:

@@ -58,9 +58,9 @@ async def claim_seats(
     event_id: UUID,
     hold_id: UUID | None,
     seat_nos: Sequence[int],
-    status: str = "HELD",
+    status: str,
 ) -> Sequence[Record]:
-    """Takes free seats for a hold, or to be BLOCKED, all or none; returns those it took.
+    """Takes free seats to be SOLD to a hold, or BLOCKED, all or none; returns those it took.
 
     Waits for whoever is at them now.
     """
