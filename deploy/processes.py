@@ -1,5 +1,6 @@
 """Starting and stopping programs on this machine: ports, logs, locks, and how they end."""
 
+import abc
 import contextlib
 import fcntl
 import os
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _LOOPBACK = "127.0.0.1"
@@ -23,6 +25,25 @@ _POLL_SECONDS = 0.05
 
 class SetupError(Exception):
     """Something this machine lacks; the message says what to do next and is shown as it is."""
+
+
+class Server(abc.ABC):
+    """A server of our own, running for as long as a `with` block."""
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Return when it can be used; raise SetupError where it can't."""
+
+    @abc.abstractmethod
+    def stop(self) -> None:
+        """Stop in good order."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 def port_taken(port: int) -> bool:
