@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,8 @@ def template(postgres: Postgres) -> Callable[[str], str]:
     return make
 
 
-@pytest.fixture
-async def make_database(
+@asynccontextmanager
+async def databases(
     postgres: Postgres, template: Callable[[str], str]
 ) -> AsyncIterator[MakeDatabase]:
     """Makes a fresh `Database` on a service's migrated schema, under the service's own role.
@@ -86,14 +86,28 @@ async def make_database(
 
 
 @pytest.fixture
-async def broker_url(rabbitmq: RabbitMQ) -> str:
-    """The address of a broker without any of our queues."""
+async def make_database(
+    postgres: Postgres, template: Callable[[str], str]
+) -> AsyncIterator[MakeDatabase]:
+    """Makes databases that are closed after the test."""
+    async with databases(postgres, template) as make:
+        yield make
+
+
+async def emptied(rabbitmq: RabbitMQ) -> str:
+    """The address of the broker, now without any of our queues."""
     connection = await aio_pika.connect(rabbitmq.url)
     async with connection, connection.channel() as channel:
         for queue in Topology.of(messages_pb2.DESCRIPTOR).queues:
             for name in (queue, f"{queue}.retry", f"{queue}.dead"):
                 await channel.queue_delete(name)
     return rabbitmq.url
+
+
+@pytest.fixture
+async def broker_url(rabbitmq: RabbitMQ) -> str:
+    """The address of a broker without any of our queues."""
+    return await emptied(rabbitmq)
 
 
 class TestKeys:
@@ -106,6 +120,12 @@ class TestKeys:
 
     async def key(self, key_id: str) -> Ed25519PublicKey | None:
         return self._key.public_key() if key_id == "test" else None
+
+    def document(self) -> dict[str, Any]:
+        """The JWK set that auth_service would serve."""
+        raw = self._key.public_key().public_bytes_raw()
+        key = {"kty": "OKP", "crv": "Ed25519", "kid": "test", "alg": "EdDSA", "use": "sig"}
+        return {"keys": [{**key, "x": encode_key(raw)}]}
 
     def sign(self, claims: dict[str, Any], **headers: Any) -> str:
         return jwt.encode(

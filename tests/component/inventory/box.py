@@ -1,5 +1,7 @@
 """The box office of the tests: inventory_service twice over on one real database.
 
+Two servicers with pools of their own in the tests' process; in test_races.py two processes.
+
 Every test that uses it ends with the invariants I2 and I10 checked on what it left behind.
 """
 
@@ -70,11 +72,12 @@ UNION ALL
 SELECT 'capacity of a pool', pool.section_id::text FROM pool JOIN section USING (section_id)
  WHERE pool.capacity <> section.capacity OR held + reserved + sold > pool.capacity
 UNION ALL
-SELECT 'quota', customer_id::text FROM customer_quota WHERE seats <> (
-    SELECT coalesce(sum(hold.seats + tickets), 0) FROM hold
-     WHERE hold.event_id = customer_quota.event_id
-       AND hold.customer_id = customer_quota.customer_id
-       AND status IN ('ACTIVE', 'RESERVED', 'SOLD'))
+SELECT 'quota', customer_id::text FROM customer_quota
+  FULL JOIN (SELECT event_id, customer_id, sum(seats + tickets) AS places FROM hold
+              WHERE status IN ('ACTIVE', 'RESERVED', 'SOLD')
+              GROUP BY event_id, customer_id) AS counted
+ USING (event_id, customer_id)
+ WHERE coalesce(customer_quota.seats, 0) <> coalesce(places, 0)
 UNION ALL
 SELECT 'a live hold without its slot', hold_id::text FROM hold
  WHERE status = 'ACTIVE' AND expires_at > clock_timestamp() AND NOT EXISTS (
@@ -150,7 +153,7 @@ def place(
 
 @dataclass
 class Box:
-    """The service twice over, as two processes on one database."""
+    """The service twice over, on one database."""
 
     databases: Sequence[Database]
     callers: Sequence[Caller]
@@ -162,18 +165,18 @@ class Box:
         return self.databases[0]
 
     async def tell(self, *messages: Message) -> None:
-        """Delivers messages, each in a transaction of its own, to either process in turn."""
+        """Delivers messages, each in a transaction of its own, to either consumer in turn."""
         for message in messages:
             await self.tell_together(message)
 
     async def tell_together(self, *messages: Message) -> None:
-        """Delivers messages to one process, in one transaction."""
+        """Delivers messages to one consumer, in one transaction."""
         self._turn += 1
         received = [
             Received(uuid7(), message.DESCRIPTOR.full_name, "test", message, cast("Any", None))
             for message in messages
         ]
-        consumer = self.consumers[self._turn % 2]
+        consumer = self.consumers[self._turn % len(self.consumers)]
         for attempt in range(10):
             try:
                 await consumer.apply(received)

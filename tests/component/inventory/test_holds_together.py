@@ -11,7 +11,6 @@ from itertools import pairwise
 from uuid import UUID
 
 import grpc
-import pytest
 from parterre.inventory.v1 import inventory_pb2
 
 from chassis.errors import RemoteError
@@ -19,8 +18,6 @@ from chassis.identity import Role
 from chassis.ids import uuid7
 
 from .box import Box, Place, reason
-
-_ROUNDS = [pytest.param(1, id="once"), pytest.param(20, id="often", marks=pytest.mark.slow)]
 
 
 def _item(
@@ -193,45 +190,3 @@ async def test_a_mixed_hold_of_many_is_whole_or_not_at_all(box: Box) -> None:
     )
     assert len(lines) == said[""]
     assert all(row.seats == 2 and row.places > 2 for row in lines)
-
-
-@pytest.mark.parametrize("rounds", _ROUNDS)
-async def test_one_seat_is_sold_once_round_after_round(box: Box, rounds: int) -> None:
-    event = await box.opened(rows=1, seats=rounds)
-    for seat in range(rounds):
-        said = Counter(
-            await asyncio.gather(*(reason(box.hold(event, seats=[seat])) for _ in range(200)))
-        )
-        assert said == {"": 1, "SEATS_UNAVAILABLE": 199}
-
-
-@pytest.mark.parametrize(
-    "capacity", [pytest.param(1000, id="some"), pytest.param(10_000, marks=pytest.mark.slow)]
-)
-async def test_a_crowd_of_64_buys_a_floor_out_exactly(box: Box, capacity: int) -> None:
-    event = await box.opened(rows=0, pools=(capacity,))
-    left = iter(range(capacity + 100))
-
-    async def client() -> Counter[str]:
-        return Counter([await reason(box.hold(event, tickets=1)) for _ in left])
-
-    said = sum(await asyncio.gather(*(client() for _ in range(64))), Counter[str]())
-    assert said == {"": capacity, "NOT_ENOUGH_CAPACITY": 100}
-    assert await box.pool(event) == (capacity, 0, 0)
-
-
-@pytest.mark.parametrize("rounds", _ROUNDS)
-async def test_nobody_beats_their_limits_by_asking_both_processes_at_once(
-    box: Box, rounds: int
-) -> None:
-    for _ in range(rounds):
-        event = await box.opened(rows=2, seats=20, most=5)
-        person = str(uuid7())
-        said = Counter(
-            await asyncio.gather(
-                *(reason(box.hold(event, person, seats=[3 * n, 3 * n + 1])) for n in range(13))
-            )
-        )
-        assert said[""] == 2
-        assert set(said) <= {"", "CUSTOMER_LIMIT", "HOLD_LIMIT"}
-        assert len(await box.statuses(event)) == 4
