@@ -46,8 +46,8 @@ log.connection.level = warning
 class RabbitMQ(Server):
     """One node and its data. Start it from the main thread: it ends when that thread does."""
 
-    def __init__(self, folder: Path) -> None:
-        self.port = processes.free_port()
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+        self.port = port or processes.free_port()
         self._folder = folder.absolute()
         self._log = self._folder / "rabbitmq.log"
         self._epmd: subprocess.Popen[bytes] | None = None
