@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from catalog_service.domain import CatalogError, InvalidCursorError, from_cursor, to_cursor
-
-MAX_TEXT = 2000
-MAX_AUTHOR = 100
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_LAST = UUID(int=2**128 - 1)
+from catalog_service.domain import CatalogError
+from catalog_service.domain.findings import Findings
 
 
 class InvalidReviewError(CatalogError):
@@ -67,37 +62,8 @@ def check_review(draft: ReviewDraft) -> None:
     Raises:
         InvalidReviewError: what is wrong, by field.
     """
-    wrong: dict[str, str] = {}
-    if not 1 <= draft.rating <= 5:
-        wrong["rating"] = "must be from 1 to 5"
-    if len(draft.text) > MAX_TEXT:
-        wrong["text"] = f"has more than {MAX_TEXT:,} characters"
-    elif _CONTROL.search(draft.text):
-        wrong["text"] = "has a control character"
-    if not 1 <= len(draft.author) <= MAX_AUTHOR or _CONTROL.search(draft.author):
-        wrong["author"] = f"must have 1 to {MAX_AUTHOR} characters"
-    if wrong:
-        said = "; ".join(f"{field} {message}" for field, message in wrong.items())
-        raise InvalidReviewError(f"This review can't be: {said}.", **wrong)
-
-
-def review_after(review: Review) -> str:
-    """The cursor of a page of reviews that ends with `review`."""
-    return to_cursor("reviews", str(review.id))
-
-
-def review_of(cursor: str) -> UUID:
-    """The id that the reviews of the page of `cursor` (empty: the first) come before.
-
-    Raises:
-        InvalidCursorError: it is not a cursor of reviews.
-    """
-    if not cursor:
-        return _LAST
-    try:
-        what, id = from_cursor(cursor)
-        if what != "reviews":
-            raise InvalidCursorError
-        return UUID(id)
-    except ValueError:
-        raise InvalidCursorError from None
+    wrong = Findings()
+    wrong.within("rating", draft.rating, 1, 5)
+    wrong.text("text", draft.text, 0, 2000, lines=True)
+    wrong.text("author", draft.author, 1, 100)
+    wrong.refuse(InvalidReviewError, "This review can't be")

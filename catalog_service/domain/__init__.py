@@ -54,6 +54,7 @@ from catalog_service.domain.listing import (
     Key,
     Listed,
     Position,
+    before_id,
     check_filter,
     first_position,
     from_cursor,
@@ -61,8 +62,6 @@ from catalog_service.domain.listing import (
     position_after,
     position_of,
     to_cursor,
-    venue_after,
-    venue_of,
 )
 from catalog_service.domain.people import (
     Person,
@@ -143,6 +142,7 @@ __all__ = [
     "VenueDraft",
     "VenueFullError",
     "VenueNotFoundError",
+    "before_id",
     "changed_section",
     "changed_venue",
     "check_cancel_reason",
@@ -166,6 +166,4 @@ __all__ = [
     "stage",
     "to_cursor",
     "unknown_section",
-    "venue_after",
-    "venue_of",
 ]

@@ -13,7 +13,6 @@ from uuid import UUID
 from catalog_service.domain.errors import InvalidCursorError, InvalidFilterError
 from catalog_service.domain.events import CATEGORIES, PUBLIC_STATUSES, STATUSES, Event
 from catalog_service.domain.findings import Findings
-from catalog_service.domain.venues import Venue
 
 DEFAULT_PAGE = 20
 MAX_PAGE = 100
@@ -203,22 +202,19 @@ def position_of(cursor: str, sort: str) -> Position:
         raise InvalidCursorError from None
 
 
-def venue_after(venue: Venue) -> str:
-    """The cursor of a page of venues that ends with `venue`."""
-    return to_cursor("venues", str(venue.id))
+def before_id(cursor: str, what: str) -> UUID:
+    """The id that a page comes before, in a list of `what` by falling ids.
 
-
-def venue_of(cursor: str) -> UUID:
-    """The id that the venues of the page of `cursor` (empty: the first) come before.
+    `cursor` is `to_cursor(what, id)` of the last on the page before; empty: the first page.
 
     Raises:
-        InvalidCursorError: it is not a cursor of the venues.
+        InvalidCursorError: it is not a cursor of that list.
     """
     if not cursor:
         return _LAST
     try:
-        what, id = from_cursor(cursor)
-        if what != "venues":
+        cursor_what, id = from_cursor(cursor)
+        if cursor_what != what:
             raise InvalidCursorError
         return UUID(id)
     except ValueError:

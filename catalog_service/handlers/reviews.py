@@ -14,8 +14,6 @@ from catalog_service.reviews import (
     Review,
     ReviewDraft,
     check_review,
-    review_after,
-    review_of,
 )
 from catalog_service.storage import reviews
 from chassis.database import Session
@@ -53,8 +51,8 @@ async def list_reviews(
         EventNotFoundError: there is none the viewer may know of.
     """
     limit = domain.page_size(limit)
-    before = review_of(cursor)
+    before = domain.before_id(cursor, "reviews")
     await get_event(session, viewer, event_id)
     found = await reviews.list_reviews(session, event_id, before, limit + 1)
     page = found[:limit]
-    return page, review_after(page[-1]) if len(found) > limit else ""
+    return page, domain.to_cursor("reviews", str(page[-1].id)) if len(found) > limit else ""

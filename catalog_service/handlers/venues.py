@@ -123,9 +123,9 @@ async def list_venues(session: Session, limit: int, cursor: str) -> tuple[Sequen
         InvalidFilterError, InvalidCursorError
     """
     limit = domain.page_size(limit)
-    found = await venues.list_venues(session, domain.venue_of(cursor), limit + 1)
+    found = await venues.list_venues(session, domain.before_id(cursor, "venues"), limit + 1)
     page = found[:limit]
-    return page, domain.venue_after(page[-1]) if len(found) > limit else ""
+    return page, domain.to_cursor("venues", str(page[-1].id)) if len(found) > limit else ""
 
 
 async def _locked(session: Session, person: Person, venue_id: UUID, expected: int) -> Venue:

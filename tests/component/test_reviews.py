@@ -134,8 +134,8 @@ async def reviews(make_database: MakeDatabase, serve: Serve, tmp_path: Path) -> 
 async def test_who_was_there_reviews_once_and_may_change_their_mind(reviews: Reviews) -> None:
     event = await reviews.event()
     await reviews.booking_ends(event, ASHA)
-    first = await reviews.write(event, rating=2, text="  Long.\nVery long. ")
-    assert (first.created, first.review.text) == (True, "Long.\nVery long.")
+    first = await reviews.write(event, rating=2, text="  Long.\r\nVery long. ")
+    assert (first.created, first.review.text) == (True, "Long.\r\nVery long.")
     assert await reviews.rating(event) == (200, 1)
     second = await reviews.write(event, rating=5, author="Asha R.")
     assert not second.created

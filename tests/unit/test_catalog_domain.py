@@ -26,6 +26,7 @@ from catalog_service.domain import (
     RowDraft,
     SectionDraft,
     VenueDraft,
+    before_id,
     check_filter,
     check_section,
     check_venue,
@@ -34,7 +35,6 @@ from catalog_service.domain import (
     page_size,
     position_of,
     to_cursor,
-    venue_of,
 )
 
 VENUE = VenueDraft("Globe", "1 Bankside", "London", "GB", "Europe/London", None, ["Bar"])
@@ -173,7 +173,9 @@ def test_a_cursor_of_another_list_is_refused(cursor: str) -> None:
         position_of(cursor, "starts_at")
     if cursor != to_cursor("venues", ID):
         with pytest.raises(InvalidCursorError):
-            venue_of(cursor)
+            before_id(cursor, "venues")
+    with pytest.raises(InvalidCursorError):
+        before_id(cursor, "reviews")
 
 
 @pytest.mark.parametrize(
