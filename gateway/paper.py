@@ -25,9 +25,12 @@ _FAMILY = "noto"
 _WIDTH, _HEIGHT, _MARGIN = 148.0, 105.0, 8.0  # A6 across, millimetres
 _QR_SIDE = 52.0
 _TEXT_WIDTH = _WIDTH - _QR_SIDE - 3 * _MARGIN
-# ISO 4217: how many digits the minor unit has where it is not two.
-_DIGITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JOD": 3, "JPY": 0, "KRW": 0, "KWD": 3, "OMR": 3,
-           "TND": 3, "UGX": 0, "VND": 0, "XAF": 0, "XOF": 0, "XPF": 0}  # fmt: skip
+# ISO 4217: how many digits the minor unit has where it is not two. Mails have the same table.
+_DIGITS = {
+    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0,
+    "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
+    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
+}  # fmt: skip
 _STATUSES = {"CONFIRMED": "CONFIRMED", "CANCELLING": "CANCELLED", "CANCELLED": "CANCELLED"}
 
 

@@ -66,8 +66,12 @@ class EndedBooking:
 
 
 _PURPOSES = {"REGISTER": "finish your registration", "PASSWORD_RESET": "set a new password"}
-# ISO 4217 currencies whose minor unit is not a hundredth.
-_EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "OMR": 3}
+# ISO 4217: how many digits the minor unit has where it is not two. Tickets have the same table.
+_EXPONENTS = {
+    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0,
+    "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
+    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
+}  # fmt: skip
 _ENDINGS = {
     "CONFIRMED": (
         "Your tickets for {title}",
