@@ -13,7 +13,7 @@ from psycopg.rows import class_row, scalar_row
 from rich.console import Console
 from rich.table import Table
 
-_WELL, _WRONG, _UNKNOWN = 0, 1, 2
+from ops.verdicts import WELL, WRONG, untold
 
 # Chosen transactions whole: both sides of each, or the sum would say nothing.
 _CHOSEN = """
@@ -128,11 +128,10 @@ def report(
             reader_url, event=event, organizer=organizer, since=since, until=until
         )
     except psycopg.Error as error:
-        Console(stderr=True, highlight=False).print(f"It can't be told: {error}", style="red")
-        return _UNKNOWN
+        return untold(error)
     if as_json:
         print(json.dumps({**asdict(found), "balanced": found.is_balanced}, default=str))
-        return _WELL if found.is_balanced else _WRONG
+        return WELL if found.is_balanced else WRONG
     table = Table(box=None)
     table.add_column("Account", overflow="fold")
     table.add_column("Currency")
@@ -148,4 +147,4 @@ def report(
         console.print(f"transaction {id} does not sum to zero", style="red")
     if found.is_balanced:
         console.print("It all sums to zero. (Minor units; a debit is positive.)", style="green")
-    return _WELL if found.is_balanced else _WRONG
+    return WELL if found.is_balanced else WRONG

@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.database import Database, DatabaseError
+from ops.verdicts import WELL, WRONG, untold
 from payment_service.domain import Listed, ProviderUnavailableError, refund_key
 from payment_service.handlers import calls
 from payment_service.providers import Provider
 from payment_service.providers.sandbox import SandboxProvider
 
-_WELL, _WRONG, _UNKNOWN = 0, 1, 2
 _SETTLE_SECONDS = 3.0
 _DEADLINE_SECONDS = 10.0
 _BATCH = 1000
@@ -234,9 +234,8 @@ def report(
     try:
         found, asked = asyncio.run(_run(reader_url, sandbox_url, api_key, hours, payment_url))
     except (psycopg.Error, DatabaseError, ProviderUnavailableError) as error:
-        Console(stderr=True, highlight=False).print(f"It can't be told: {error}", style="red")
-        return _UNKNOWN
-    code = _WRONG if found.differences else _WELL
+        return untold(error)
+    code = WRONG if found.differences else WELL
     if as_json:
         rows = [asdict(each) for each in found.differences]
         print(json.dumps({"charges": found.charges, "differences": rows, "looked_up": asked}))

@@ -1,7 +1,4 @@
-"""What the operator's commands print. Each returns the command's exit code.
-
-0: all is well; 1: something is not, and it is shown; 2: it can't be told, and why.
-"""
+"""What the operator's commands print. Each returns the command's exit code (see `verdicts`)."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ from rich.table import Table
 from ops import dead_letters as letters
 from ops import timeline as timelines
 from ops.fsck import Check, Finding, check_all
+from ops.verdicts import UNKNOWN, WELL, WRONG, untold
 
 T = TypeVar("T")
-_WELL, _WRONG, _UNKNOWN = 0, 1, 2
 
 
 class _BrokerAwayError(Exception):
@@ -36,17 +33,15 @@ def fsck(reader_url: str, amqp_url: str, *, watch: float | None, as_json: bool) 
         try:
             findings = _findings(reader_url, amqp_url, console, quiet=as_json)
         except (psycopg.Error, _BrokerAwayError) as error:
-            Console(stderr=True, highlight=False).print(f"It can't be told: {error}", style="red")
-            if watch is None:
-                return _UNKNOWN
+            code = untold(error)
         else:
             code = _print_findings(findings, console, as_json=as_json)
-            if watch is None:
-                return code
+        if watch is None:
+            return code
         try:
             time.sleep(watch)
         except KeyboardInterrupt:
-            return _WELL
+            return WELL
 
 
 def _findings(
@@ -101,7 +96,7 @@ def _print_findings(findings: Sequence[Finding], console: Console, *, as_json: b
                 console.print(f"{finding.check.invariant} {finding.check.title}: {what}")
         verdict = f"{violations} violations" if violations else "All of it holds."
         console.print(verdict, style="red" if violations else "green")
-    return _WRONG if violations else _WELL
+    return WRONG if violations else WELL
 
 
 def timeline(reader_url: str, reference: str, *, as_json: bool) -> int:
@@ -110,16 +105,15 @@ def timeline(reader_url: str, reference: str, *, as_json: bool) -> int:
     try:
         found = timelines.timeline_of(reader_url, reference)
     except psycopg.Error as error:
-        console.print(f"It can't be told: {error}", style="red")
-        return _UNKNOWN
+        return untold(error)
     if found is None:
         console.print(f"There is no booking {reference}.", style="red")
-        return _WRONG
+        return WRONG
     summary, moments = found
     if as_json:
         moments_as_json = [asdict(moment) for moment in moments]
         print(json.dumps({**summary, "timeline": moments_as_json}, default=str))
-        return _WELL
+        return WELL
     console.print(
         f"{summary['reference']} for {summary['title']}: {summary['state']}"
         f" {summary['reason']}, {summary['total']} {summary['currency']} (minor units)"
@@ -130,7 +124,7 @@ def timeline(reader_url: str, reference: str, *, as_json: bool) -> int:
     for moment in moments:
         table.add_row(f"{moment.at:%F %T.%f}"[:-3], moment.where, moment.what, moment.detail)
     console.print(table)
-    return _WELL
+    return WELL
 
 
 def list_dead_letters(amqp_url: str, queue: str | None, *, as_json: bool) -> int:
@@ -141,16 +135,15 @@ def list_dead_letters(amqp_url: str, queue: str | None, *, as_json: bool) -> int
     try:
         found = _ask(letters.letters(amqp_url, queue=queue))
     except _BrokerAwayError as error:
-        console.print(f"It can't be told: {error}", style="red")
-        return _UNKNOWN
+        return untold(error)
     if as_json:
         print(json.dumps([asdict(letter) for letter in found], default=str))
-        return _WELL
+        return WELL
     table = Table("Queue", "Message id", "Type", box=None)
     for letter in found:
         table.add_row(letter.queue, letter.id, letter.type.rpartition(".")[2])
     console.print(table if found else "None.")
-    return _WELL
+    return WELL
 
 
 def show_dead_letter(amqp_url: str, message_id: str) -> int:
@@ -159,14 +152,13 @@ def show_dead_letter(amqp_url: str, message_id: str) -> int:
     try:
         found = _ask(letters.letters(amqp_url))
     except _BrokerAwayError as error:
-        console.print(f"It can't be told: {error}", style="red")
-        return _UNKNOWN
+        return untold(error)
     for letter in found:
         if letter.id == message_id:
             print(json.dumps(asdict(letter), default=str, indent=2))
-            return _WELL
+            return WELL
     console.print(f"No dead letter has the id {message_id}.", style="red")
-    return _WRONG
+    return WRONG
 
 
 def replay_dead_letters(amqp_url: str, queue: str, message_ids: Sequence[str] | None) -> int:
@@ -178,14 +170,14 @@ def replay_dead_letters(amqp_url: str, queue: str, message_ids: Sequence[str] | 
         sent = _ask(letters.replay(amqp_url, queue, message_ids or None))
     except _BrokerAwayError as error:
         console.print(f"Not all was sent: {error}", style="red")
-        return _UNKNOWN
+        return UNKNOWN
     console.print(f"{sent} sent to {queue} again.")
-    return _WELL if sent or not message_ids else _WRONG
+    return WELL if sent or not message_ids else WRONG
 
 
 def _no_such_queue(queue: str, console: Console) -> int:
     console.print(f"There is no queue {queue}; there are {', '.join(letters.queues())}.")
-    return _UNKNOWN
+    return UNKNOWN
 
 
 def _ask(question: Coroutine[Any, Any, T]) -> T:
