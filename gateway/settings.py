@@ -35,7 +35,8 @@ class Settings(ProcessSettings):
     payment_address: str
     notification_address: str
 
-    # The broker says which sessions have ended; without it they are asked for every 5 seconds.
+    # The broker says which sessions have ended and which seats have changed; without it sessions
+    # are asked for every 5 seconds, and seats each time somebody looks.
     amqp_url: SecretStr | None = None
 
     # The API's description and its page; always shown in the local profile.
