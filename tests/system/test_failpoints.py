@@ -138,8 +138,8 @@ PLANTED = {
         UPDATE booking.saga SET state = 'FAILED' WHERE booking_id = {_ONE_CONFIRMED};
         UPDATE payment.ledger_transaction SET created_at = created_at - interval '1 hour'""",
     "a cancelled booking gave back what it promised": """
-        UPDATE booking.saga SET refund = amount WHERE state = 'CANCELLED';
-        UPDATE payment.attempt SET refunded = refunded - 1 WHERE refunded > 0""",
+        UPDATE payment.attempt SET refunded = refunded - 1 WHERE refunded > 0;
+        UPDATE payment.ledger_transaction SET created_at = created_at - interval '1 hour'""",
     "no money without a booking": f"""
         UPDATE booking.booking SET payment_id = gen_random_uuid()
          WHERE booking_id = {_ONE_CONFIRMED}""",
