@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 
 from parterre.booking.v1 import booking_pb2
 from typing_extensions import TypedDict
 
+from chassis.identity import encode_key
 from gateway.views.base import KeySet, Money, time
 from gateway.views.seats import line
 
@@ -72,7 +72,7 @@ def key_set(keys: Iterable[booking_pb2.ListTicketKeysResponse.TicketKey]) -> Key
                 "kty": "OKP",
                 "crv": "Ed25519",
                 "kid": key.key_id,
-                "x": base64.urlsafe_b64encode(key.public_key).rstrip(b"=").decode(),
+                "x": encode_key(key.public_key),
                 "alg": "EdDSA",
                 "use": "sig",
             }
