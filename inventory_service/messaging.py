@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -59,41 +59,40 @@ async def on_open_event(session: Session, message: messages_pb2.OpenEvent) -> No
                 capacity=sum(len(row.numbers) for row in rows) if rows else section.capacity,
             )
         )
-    tiers = [Tier(UUID(tier.tier_id), tier.name, tier.price) for tier in message.tiers]
-    starts_at = message.starts_at.ToDatetime(UTC)
     layout = Layout(
         event_id=UUID(message.event_id),
         currency=message.currency,
         max_per_customer=message.max_per_customer,
         focal=(message.focal_x, message.focal_y),
-        tiers={tier.id: tier for tier in tiers},
+        tiers=_tiers(message),
         sections=sections,
     )
-    opening = Opening(
-        layout=layout,
-        organizer_id=UUID(message.organizer_id),
-        sales_from=(message.sales_from.ToDatetime(UTC) if message.HasField("sales_from") else None),
-        sales_to=message.sales_to.ToDatetime(UTC) if message.HasField("sales_to") else starts_at,
-        starts_at=starts_at,
-    )
-    await open_event(session, opening)
+    await open_event(session, Opening(layout, UUID(message.organizer_id), *_times(message)))
 
 
 async def on_event_published(session: Session, message: messages_pb2.EventPublished) -> None:
     """An event's terms are these from now on."""
     if not message.tiers:
         return  # of a catalog that does not tell them yet
+    terms = Terms(message.version, message.max_per_customer, _tiers(message))
+    await change_terms(session, TermsChange(UUID(message.event_id), terms, *_times(message)))
+
+
+_Event = messages_pb2.OpenEvent | messages_pb2.EventPublished
+
+
+def _tiers(message: _Event) -> Mapping[UUID, Tier]:
     tiers = [Tier(UUID(tier.tier_id), tier.name, tier.price) for tier in message.tiers]
+    return {tier.id: tier for tier in tiers}
+
+
+def _times(message: _Event) -> tuple[datetime | None, datetime, datetime]:
+    """When sales begin and end, and when the event begins, which ends them where nothing does."""
     starts_at = message.starts_at.ToDatetime(UTC)
-    await change_terms(
-        session,
-        TermsChange(
-            UUID(message.event_id),
-            Terms(message.version, message.max_per_customer, {tier.id: tier for tier in tiers}),
-            message.sales_from.ToDatetime(UTC) if message.HasField("sales_from") else None,
-            message.sales_to.ToDatetime(UTC) if message.HasField("sales_to") else starts_at,
-            starts_at,
-        ),
+    return (
+        message.sales_from.ToDatetime(UTC) if message.HasField("sales_from") else None,
+        message.sales_to.ToDatetime(UTC) if message.HasField("sales_to") else starts_at,
+        starts_at,
     )
 
 
