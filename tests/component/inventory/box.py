@@ -260,8 +260,11 @@ class Box:
         return [(name(r.outcome).removeprefix("OUTCOME_"), r.reason) for r in replies]
 
     async def check(self) -> None:
-        assert [tuple(row) for row in await self.sql(I2)] == []
-        assert [tuple(row) for row in await self.sql(I10)] == []
+        async with self.database.transaction() as session:
+            # There are no statistics of rows this young, and a plan for few is slow for many.
+            await session.execute("SET LOCAL enable_nestloop = off")
+            broken = [*await session.all(I2), *await session.all(I10)]
+        assert [tuple(row) for row in broken] == []
 
 
 async def reason(work: Awaitable[Any]) -> str:

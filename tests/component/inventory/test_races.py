@@ -63,7 +63,7 @@ async def box(two_processes: Box) -> AsyncIterator[Box]:
     await two_processes.check()
 
 
-@pytest.mark.parametrize("rounds", _ROUNDS)
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
 async def test_two_hundred_buyers_one_seat_one_wins(box: Box, rounds: int) -> None:
     event = await box.opened(rows=1, seats=rounds)
     for seat in range(rounds):
