@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -14,8 +14,12 @@ from chassis.errors import RemoteError, from_call
 from chassis.grpc_server import MAX_MESSAGE_BYTES
 from chassis.identity import ServiceTokens
 
-RequestT = TypeVar("RequestT", bound=Message)
+RequestT = TypeVar("RequestT")
+RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
+MessageT = TypeVar("MessageT", bound=Message)
 ReplyT = TypeVar("ReplyT", bound=Message)
+ReplyT_co = TypeVar("ReplyT_co", bound=Message, covariant=True)
+Metadata = tuple[tuple[str, str], ...]
 
 _DEFAULT_SECONDS = 5.0
 # Kept back of the caller's deadline, so that its own answer still arrives in time.
@@ -29,6 +33,14 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.lb_policy_name", "round_robin"),
 ]
+
+
+class Method(Protocol[RequestT_contra, ReplyT_co]):
+    """A method of a stub that gives one reply."""
+
+    def __call__(
+        self, request: RequestT_contra, /, *, timeout: float, metadata: Metadata
+    ) -> Awaitable[ReplyT_co]: ...
 
 
 class GrpcClient:
@@ -52,12 +64,14 @@ class GrpcClient:
 
     async def call(
         self,
-        method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT],
+        method: Method[RequestT, ReplyT],
         request: RequestT,
         *,
         seconds: float = _DEFAULT_SECONDS,
     ) -> ReplyT:
         """Calls `method` in the name of the current caller, else in this process's own.
+
+        An RPC that takes its request in parts is given an async iterator of them.
 
         Raises:
             RemoteError: the callee refused, failed, or did not answer within `seconds` or what is
@@ -65,15 +79,14 @@ class GrpcClient:
         """
         timeout, metadata = self._going_along(seconds)
         try:
-            reply: ReplyT = await method(request, timeout=timeout, metadata=metadata)
+            return await method(request, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from error
-        return reply
 
     async def call_with_trailers(
         self,
-        method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT],
-        request: RequestT,
+        method: grpc.aio.UnaryUnaryMultiCallable[MessageT, ReplyT],
+        request: MessageT,
         *,
         seconds: float = _DEFAULT_SECONDS,
     ) -> tuple[ReplyT, dict[str, str | bytes]]:
@@ -87,22 +100,7 @@ class GrpcClient:
             raise from_call(error) from error
         return reply, trailers
 
-    async def call_in_parts(
-        self,
-        method: grpc.aio.StreamUnaryMultiCallable[RequestT, ReplyT],
-        parts: AsyncIterator[RequestT],
-        *,
-        seconds: float = _DEFAULT_SECONDS,
-    ) -> ReplyT:
-        """As `call`, for an RPC that takes its request in parts."""
-        timeout, metadata = self._going_along(seconds)
-        try:
-            reply: ReplyT = await method(parts, timeout=timeout, metadata=metadata)
-        except grpc.aio.AioRpcError as error:
-            raise from_call(error) from error
-        return reply
-
-    def _going_along(self, seconds: float) -> tuple[float, tuple[tuple[str, str], ...]]:
+    def _going_along(self, seconds: float) -> tuple[float, Metadata]:
         """The time-out and the metadata of a call made now."""
         left = seconds_left()
         timeout = seconds if left is None else min(seconds, left - _MARGIN_SECONDS)

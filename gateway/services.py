@@ -18,7 +18,7 @@ from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
 from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
 
 from chassis import context
-from chassis.grpc_client import GrpcClient
+from chassis.grpc_client import GrpcClient, Method
 from chassis.idempotency import REPLAYED
 from chassis.identity import ServiceTokens
 from chassis.service import tls_of
@@ -26,7 +26,8 @@ from chassis.telemetry import Check
 from gateway.settings import Settings
 
 StubT = TypeVar("StubT")
-RequestT = TypeVar("RequestT", bound=Message)
+RequestT = TypeVar("RequestT")
+MessageT = TypeVar("MessageT", bound=Message)
 ReplyT = TypeVar("ReplyT", bound=Message)
 
 _SECONDS = 5.0
@@ -46,10 +47,7 @@ class Remote(Generic[StubT]):
         self._health = health_pb2_grpc.HealthStub(client.channel)
 
     async def __call__(
-        self,
-        method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT],
-        request: RequestT,
-        seconds: float = _SECONDS,
+        self, method: Method[RequestT, ReplyT], request: RequestT, seconds: float = _SECONDS
     ) -> ReplyT:
         """Calls in the name of whoever calls the gateway.
 
@@ -58,22 +56,7 @@ class Remote(Generic[StubT]):
         """
         return await self._client.call(method, request, seconds=seconds)
 
-    async def in_parts(
-        self,
-        method: grpc.aio.StreamUnaryMultiCallable[RequestT, ReplyT],
-        parts: AsyncIterator[RequestT],
-        seconds: float,
-    ) -> ReplyT:
-        """Calls an RPC that takes its request in parts.
-
-        Raises:
-            RemoteError: the service refused, failed, or did not answer in time.
-        """
-        return await self._client.call_in_parts(method, parts, seconds=seconds)
-
-    async def as_gateway(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT], request: RequestT
-    ) -> ReplyT:
+    async def as_gateway(self, method: Method[RequestT, ReplyT], request: RequestT) -> ReplyT:
         """Calls in the gateway's own name, whoever calls the gateway.
 
         Raises:
@@ -83,7 +66,7 @@ class Remote(Generic[StubT]):
             return await self._client.call(method, request, seconds=_SECONDS)
 
     async def replayable(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT], request: RequestT
+        self, method: grpc.aio.UnaryUnaryMultiCallable[MessageT, ReplyT], request: MessageT
     ) -> tuple[ReplyT, bool]:
         """Calls, and says whether the reply is one that was stored under the idempotency key.
 

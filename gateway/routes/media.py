@@ -96,9 +96,7 @@ async def add_image(event_id: EventId, request: Request, services: Behind) -> Re
                 while chunk := await file.read(_PART_BYTES):
                     yield catalog_pb2.AddImageRequest(chunk=chunk)
 
-            reply = await services.catalog.in_parts(
-                services.catalog.rpc.AddImage, parts(), _UPLOAD_SECONDS
-            )
+            reply = await services.catalog(services.catalog.rpc.AddImage, parts(), _UPLOAD_SECONDS)
         finally:
             await form.close()
     picture = views.image(reply.image)

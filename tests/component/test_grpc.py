@@ -312,7 +312,7 @@ async def in_parts(caller: Caller, role: Role, sizes: list[int]) -> list[int]:
 
     identity = Identity("somebody", role, "", caller.keys.access("somebody", role), 4_000_000_000)
     with context.request(id="test", identity=identity, seconds=10):
-        reply = await caller.client.call_in_parts(caller.stub.AddImage, parts())
+        reply = await caller.client.call(caller.stub.AddImage, parts())
     return list(reply.image.widths)
 
 

@@ -87,9 +87,7 @@ class Pictures:
         rank = Role.ADMIN if who == ROOT else Role.ORGANIZER
         identity = Identity(who, rank, "", self.caller.keys.access(who, rank), 4_000_000_000)
         with request(id="test", identity=identity, seconds=60):
-            reply = await self.caller.client.call_in_parts(
-                self.caller.stub.AddImage, parts(), seconds=60
-            )
+            reply = await self.caller.client.call(self.caller.stub.AddImage, parts(), seconds=60)
         return reply.image
 
     async def refusal(self, *args: Any, **options: Any) -> str:
