@@ -54,6 +54,8 @@ _EXPOSED = [
     "Retry-After",
     "X-Request-ID",
 ]
+# A small body may have thousands.
+_MOST_ERRORS = 100
 _PROBLEM_SCHEMA = {
     "type": "object",
     "description": "A refusal (RFC 9457). `docs/problems.md` lists every reason.",
@@ -222,7 +224,10 @@ def _invalid(faults: Sequence[dict[str, Any]]) -> ProblemError:
             return ProblemError(fault["ctx"]["reason"])
     return ProblemError(
         "VALIDATION_FAILED",
-        errors=[{"field": _field(fault["loc"]), "message": fault["msg"]} for fault in faults],
+        errors=[
+            {"field": _field(fault["loc"]), "message": fault["msg"]}
+            for fault in faults[:_MOST_ERRORS]
+        ],
     )
 
 

@@ -246,6 +246,12 @@ async def test_a_body_that_can_not_be_used_is_refused(
     assert answer.json()["reason"] == (reason or "UNSUPPORTED_MEDIA_TYPE")
 
 
+async def test_of_very_many_faults_the_first_hundred_are_told(edge: Edge) -> None:
+    body = {str(field): 0 for field in range(5000)}
+    answer = await edge.call("POST", "/holds", json=body)
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 100)
+
+
 async def test_a_body_without_a_length_is_counted_too(edge: Edge) -> None:
     async def chunks() -> Any:
         for _ in range(70):
