@@ -91,6 +91,8 @@ def not_found(reason: str, pattern: re.Pattern[str]) -> Any:
 
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+# A booking's.
+REFERENCE = re.compile(r"PT-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 
 Name = Annotated[
     str,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.bodies.base import Email, Id, Input, PageQuery, Short, Words, not_found
+from gateway.bodies.base import REFERENCE, Email, Id, Input, PageQuery, Short, Words, not_found
 from gateway.bodies.payments import Method, PaymentToken
 from gateway.bodies.seats import SeatId
 
-_REFERENCE = re.compile(r"PT-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
-Reference = Annotated[str, not_found("BOOKING_NOT_FOUND", _REFERENCE)]
+Reference = Annotated[str, not_found("BOOKING_NOT_FOUND", REFERENCE)]
 BookingStatus = Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"]
 
 

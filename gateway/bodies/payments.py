@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from gateway.bodies.base import UUID, Input, Words, not_found
+from gateway.bodies.base import REFERENCE, UUID, Input, Words, not_found
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 
@@ -20,7 +20,7 @@ Provider = Annotated[str, not_found("UNKNOWN_PROVIDER", _PROVIDER)]
 class NewPayment(Input):
     """Another attempt to pay a booking."""
 
-    booking_reference: str = Field(pattern=r"^PT-[0-9A-HJKMNP-TV-Z]{8}$", examples=["PT-7K2M9QXA"])
+    booking_reference: str = Field(pattern=f"^{REFERENCE.pattern}$", examples=["PT-7K2M9QXA"])
     method: Method
     payment_token: PaymentToken | None = Field(default=None, repr=False, examples=["tok_ok"])
 

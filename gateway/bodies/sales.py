@@ -20,7 +20,7 @@ CouponCode = Annotated[str, not_found("COUPON_NOT_FOUND", _COUPON)]
 class NewCoupon(Input):
     """A coupon; what is absent is not limited."""
 
-    code: str = Field(pattern=r"^[A-Za-z0-9-]{3,40}$", examples=["EARLY-BIRD"])
+    code: str = Field(pattern=f"^{_COUPON.pattern}$", examples=["EARLY-BIRD"])
     kind: Literal["PERCENT", "FIXED"]
     value: CouponAmount = Field(
         description="Whole percent, or minor units of the event's currency", examples=[15]
