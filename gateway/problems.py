@@ -96,7 +96,6 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "INVALID_BLOCK": (422, "These seats can't be kept back"),
     "INVALID_CAPACITY": (422, "No section has room for so many"),
     "INVALID_HOLD": (422, "The hold can't be meant"),
-    "TOO_MANY_EVENTS": (422, "Too many events"),
     "UNKNOWN_SEATS": (422, "No such seats"),
     "UNKNOWN_SECTION": (422, "No such section"),
     "UNKNOWN_TIER": (422, "No such tier"),

@@ -65,13 +65,6 @@ class InvalidCursorError(InventoryError):
     reason = "INVALID_CURSOR"
 
 
-class TooManyEventsError(InventoryError):
-    """More events were asked about than one question may name."""
-
-    kind = "INVALID"
-    reason = "TOO_MANY_EVENTS"
-
-
 class EventNotFoundError(InventoryError):
     """The event was never opened: there is none, or it is a draft, which nobody may know of."""
 

@@ -30,7 +30,6 @@ from inventory_service.domain import (
     HoldOrder,
     HoldTerms,
     Layout,
-    TooManyEventsError,
     UnknownSectionError,
     invalid_hold,
     unknown_tier,
@@ -48,7 +47,6 @@ from inventory_service.verdicts import Retried
 SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 _PAGE = 20
 _MAX_PAGE = 100
-_MAX_EVENTS = 100
 _MAX_ITEMS = 64
 _MAPS_KEPT = 32
 # How long a hold waits for its turn, where the caller does not say.
@@ -133,26 +131,6 @@ class InventoryServicer(OrganizerServicer):
         for section_id, free, version, capacity in now.pools:
             reply.pools.add(
                 section_id=section_id, available=free, version=version, capacity=capacity
-            )
-        return reply
-
-    async def GetAvailability(  # noqa: N802 - the proto's name
-        self,
-        request: inventory_pb2.GetAvailabilityRequest,
-        context: Call,  # noqa: ARG002 - gRPC's signature
-    ) -> inventory_pb2.GetAvailabilityResponse:
-        if len(request.event_ids) > _MAX_EVENTS:
-            raise TooManyEventsError("Too many events.", event_ids=f"At most {_MAX_EVENTS}.")
-        event_ids = [id for text in request.event_ids if (id := parse_uuid(text))]
-        async with self._database.transaction() as session:
-            rows = await availability.availability(session, event_ids)
-        reply = inventory_pb2.GetAvailabilityResponse()
-        for row in rows:
-            reply.events.add(
-                event_id=str(row.event_id),
-                available=row.available,
-                capacity=row.capacity,
-                sales_open=row.selling,
             )
         return reply
 

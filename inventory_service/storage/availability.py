@@ -44,30 +44,10 @@ SELECT 1 + coalesce(sum(version), 0)
   FROM seat WHERE event_id = :event_id
 """
 
-# Due holds that nobody has expired yet count as free.
-_AVAILABILITY = """
-SELECT event.event_id, capacity,
-       coalesce(sales_from, '-infinity') <= clock_timestamp()
-           AND sales_to > clock_timestamp() AS selling,
-       (SELECT count(*) FROM seat
-         WHERE seat.event_id = event.event_id AND seat.status = 'AVAILABLE')
-     + (SELECT coalesce(sum(pool.capacity - held - reserved - sold), 0) FROM pool
-         WHERE pool.event_id = event.event_id)
-     + (SELECT coalesce(sum(seats + tickets), 0) FROM hold
-         WHERE hold.event_id = event.event_id AND hold.status = 'ACTIVE'
-           AND expires_at <= statement_timestamp()) AS available
-  FROM event WHERE event.event_id = ANY(CAST(:event_ids AS uuid[])) AND event.status = 'OPEN'
-"""
-
 
 async def seat_map(session: Session, event_id: UUID) -> Record:
     """What is taken: `version`, seats `held`, `sold`, `blocked`; `pools`: what is free, and all."""
     return await session.one(_SEAT_MAP, event_id=event_id)
-
-
-async def availability(session: Session, event_ids: Sequence[UUID]) -> Sequence[Record]:
-    """`available`, `capacity`, `selling` of the open ones of some events."""
-    return await session.all(_AVAILABILITY, event_ids=event_ids)
 
 
 async def version(session: Session, event_id: UUID) -> int:
@@ -83,7 +63,7 @@ async def seat_states(session: Session, event_id: UUID) -> Record:
 # --- saying how much is left -------------------------------------------------------------------
 
 # Counted and noted in one statement, so in one snapshot. Of two at once the one that counted less
-# finds the other's row and says nothing.
+# finds the other's row and says nothing. Due holds that nobody has expired yet count as free.
 _ANNOUNCE = """
 WITH counted AS (
     SELECT event.event_id, event.capacity,

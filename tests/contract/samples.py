@@ -144,16 +144,6 @@ def review(text: str = "Grand.") -> catalog_pb2.Review:
     )
 
 
-def availability() -> inventory_pb2.GetAvailabilityResponse:
-    return inventory_pb2.GetAvailabilityResponse(
-        events=[
-            inventory_pb2.GetAvailabilityResponse.Availability(
-                event_id=EVENT, available=1, capacity=2, sales_open=True
-            )
-        ]
-    )
-
-
 def seat_map(version: int = 9, rows: int = 1) -> inventory_pb2.SeatMap:
     seats = inventory_pb2.SeatMap
     return seats(

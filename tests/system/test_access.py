@@ -381,7 +381,6 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("inventory.GetSeatMap", Row("1 + + + + + +", {"event_id": "{event_id}"})),
     ("inventory.GetSeatStates", Row("1 4 4 4 4 4 4", {"event_id": "{draft_id}"})),
     ("inventory.GetSeatStates", Row("1 + + + + + +", {"event_id": "{event_id}"})),
-    ("inventory.GetAvailability", Row("1 + + + + + +", {"event_ids": ["{event_id}"]})),
     (
         "inventory.BlockSeats",
         Row("1 3 3 4 ~ ~ 3", {"event_id": "{event_id}", "seat_ids": ["1"]}),

@@ -64,9 +64,6 @@ async def test_sales_open_and_close_by_the_databases_clock(box: Box) -> None:
     over = await box.opened(sales_to=Timestamp(seconds=1_000_000))
     for event in (early, over):
         assert await reason(box.hold(event, seats=[1])) == "SALES_CLOSED"
-    request = inventory_pb2.GetAvailabilityRequest(event_ids=[early.event_id, "nonsense"])
-    (told,) = (await box.call(str(uuid7()), "GetAvailability", request)).events
-    assert (told.sales_open, told.available, told.capacity) == (False, 70, 70)
 
 
 async def test_the_seat_map_has_a_new_version_just_when_something_changed(box: Box) -> None:
@@ -96,25 +93,6 @@ async def test_the_seat_map_has_a_new_version_just_when_something_changed(box: B
     assert not fourth.taken
     assert person not in str(fourth)
     assert (await seat_map(fourth.version)).unchanged
-
-
-async def test_availability_counts_due_holds_as_free(box: Box) -> None:
-    event, other = await box.opened(), await box.opened(rows=0, pools=(5,))
-    hold = await box.hold(event, seats=[1, 2], tickets=3)
-    await box.hold(event, seats=[3])
-    request = inventory_pb2.GetAvailabilityRequest(
-        event_ids=[event.event_id, other.event_id, str(uuid7())]
-    )
-
-    async def told() -> dict[str, int]:
-        reply = await box.callers[0].as_gateway("GetAvailability", request)
-        return {e.event_id: e.available for e in reply.events}
-
-    assert await told() == {event.event_id: 64, other.event_id: 5}
-    await box.let_expire(hold.id)
-    assert await told() == {event.event_id: 69, other.event_id: 5}
-    many = inventory_pb2.GetAvailabilityRequest(event_ids=[event.event_id] * 101)
-    assert await reason(box.callers[0].as_gateway("GetAvailability", many)) == "TOO_MANY_EVENTS"
 
 
 async def test_the_running_service_opens_an_event_that_is_asked_for_by_message(
