@@ -40,11 +40,6 @@ class InventoryServiceStub:
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatMapRequest.SerializeToString,
                 response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatMapResponse.FromString,
                 _registered_method=True)
-        self.GetAvailability = channel.unary_unary(
-                '/parterre.inventory.v1.InventoryService/GetAvailability',
-                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetAvailabilityRequest.SerializeToString,
-                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetAvailabilityResponse.FromString,
-                _registered_method=True)
         self.CreateHold = channel.unary_unary(
                 '/parterre.inventory.v1.InventoryService/CreateHold',
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldRequest.SerializeToString,
@@ -114,14 +109,6 @@ class InventoryServiceServicer:
     def GetSeatMap(self, request, context):
         """Gives the places of an event and which of them are taken; names no customer.
         Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetAvailability(self, request, context):
-        """Says how much is left of some events.
-        Reasons: TOO_MANY_EVENTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -234,11 +221,6 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatMapRequest.FromString,
                     response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatMapResponse.SerializeToString,
             ),
-            'GetAvailability': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetAvailability,
-                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetAvailabilityRequest.FromString,
-                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetAvailabilityResponse.SerializeToString,
-            ),
             'CreateHold': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateHold,
                     request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldRequest.FromString,
@@ -328,33 +310,6 @@ class InventoryService:
             '/parterre.inventory.v1.InventoryService/GetSeatMap',
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatMapRequest.SerializeToString,
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetSeatMapResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetAvailability(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/parterre.inventory.v1.InventoryService/GetAvailability',
-            parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetAvailabilityRequest.SerializeToString,
-            parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetAvailabilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,10 +20,6 @@ class InventoryServiceStub:
     """Gives the places of an event and which of them are taken; names no customer.
     Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
     """
-    GetAvailability: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetAvailabilityRequest, _inventory_pb2.GetAvailabilityResponse]
-    """Says how much is left of some events.
-    Reasons: TOO_MANY_EVENTS.
-    """
     CreateHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateHoldRequest, _inventory_pb2.CreateHoldResponse]
     """Holds seats and tickets for the caller, all or nothing.
     Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
@@ -87,16 +83,6 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_inventory_pb2.GetSeatMapResponse]:
         """Gives the places of an event and which of them are taken; names no customer.
         Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
-        """
-
-    @_abc_1.abstractmethod
-    def GetAvailability(
-        self,
-        request: _inventory_pb2.GetAvailabilityRequest,
-        context: _aio.ServicerContext[_inventory_pb2.GetAvailabilityRequest, _abc.Awaitable[_inventory_pb2.GetAvailabilityResponse]],
-    ) -> _abc.Awaitable[_inventory_pb2.GetAvailabilityResponse]:
-        """Says how much is left of some events.
-        Reasons: TOO_MANY_EVENTS.
         """
 
     @_abc_1.abstractmethod
