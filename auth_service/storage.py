@@ -156,6 +156,10 @@ VALUES (:email, 1, clock_timestamp())
 # Both throttles and the look-up in one statement and one commit, so that no connection is held and
 # no lock waits between them. The address comes first: from one that has had its share nothing is
 # counted against anybody's account. A known and an unknown account are the same work.
+# The commit does not wait for the disk, while those from the same address wait for it: a try is
+# answered only after another commit that does (a session, or the audit of its failure), and what
+# makes that one durable makes what was written before it durable. A crash loses none but the counts
+# of tries that nobody will be told the outcome of.
 _BEGIN_LOG_IN = """
 WITH counted AS (
     INSERT INTO address_throttle AS throttle (address, kind, drained_at)
@@ -185,7 +189,8 @@ SELECT :address = '' OR EXISTS (SELECT FROM counted) AS address_counted,
             LIMIT :most_sessions) AS open) AS open_sessions,
        id, email, name, role, phone, country, organizer_requested, created_at,
        disabled_at IS NOT NULL AS disabled, version, password_hash, password_version
-  FROM (VALUES (1)) AS always LEFT JOIN account ON account.email = :email
+  FROM (SELECT set_config('synchronous_commit', 'off', true)) AS until_committed
+  LEFT JOIN account ON account.email = :email
 """
 _NEXT_LOG_IN_IN = """
 SELECT ceil(extract(epoch FROM next_at - clock_timestamp())) FROM login_throttle
