@@ -30,17 +30,31 @@ COMMON = frozenset(
 _MEMORY_KIB = 19_456
 _PASSES = 2
 _LANES = 1
+# Over about so many of the last hashes.
+_AVERAGED = 16
 
 
 class HashingPool:
-    """A few threads, and a bounded queue before them. A context: at its end the threads stop."""
+    """A few threads, and a bounded queue before them. A context: at its end the threads stop.
 
-    def __init__(self, threads: int, waiting: int, *, memory_kib: int = _MEMORY_KIB) -> None:
-        self._places = threads + waiting
+    No more than `waiting` wait, and nobody who would wait for longer than `wait_seconds`, as long
+    as hashes take just now.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        waiting: int,
+        *,
+        wait_seconds: float = 2.5,
+        memory_kib: int = _MEMORY_KIB,
+    ) -> None:
+        self._count = threads
+        self._most = threads + waiting
+        self._wait_seconds = wait_seconds
+        self._taken = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
-        self._hasher = PasswordHasher(_PASSES, memory_kib, _LANES)
-        # What an unknown address's password is compared with, so that it takes as long.
-        self._nobodys = self._hasher.hash("nobody's")
+        self._hashing = Hashing(self._threads, PasswordHasher(_PASSES, memory_kib, _LANES))
 
     def __enter__(self) -> Self:
         return self
@@ -58,24 +72,29 @@ class HashingPool:
         """A place in the queue, kept for the block.
 
         Raises:
-            ServiceError: OVERLOADED, the queue is full.
+            ServiceError: OVERLOADED, the queue is full or too slow.
         """
-        if self._places == 0:
+        ahead = self._taken
+        wait = ahead * self._hashing.seconds / self._count if ahead >= self._count else 0.0
+        if ahead >= self._most or wait > self._wait_seconds:
             raise overloaded()
-        self._places -= 1
+        self._taken += 1
         try:
-            yield Hashing(self._threads, self._hasher, self._nobodys)
+            yield self._hashing
         finally:
-            self._places += 1
+            self._taken -= 1
 
 
 class Hashing:
     """What may be done in a place of the queue."""
 
-    def __init__(self, threads: ThreadPoolExecutor, hasher: PasswordHasher, nobodys: str) -> None:
+    def __init__(self, threads: ThreadPoolExecutor, hasher: PasswordHasher) -> None:
         self._threads = threads
         self._hasher = hasher
-        self._nobodys = nobodys
+        began = time.perf_counter()
+        # What an unknown address's password is compared with, so that it takes as long.
+        self._nobodys = hasher.hash("nobody's")
+        self.seconds = time.perf_counter() - began  # that a hash takes just now, about
 
     async def hash(self, password: str) -> str:
         """The password's stored form, salt and parameters included."""
@@ -99,11 +118,12 @@ class Hashing:
         return password_hash.split("$")[:-2] != self._nobodys.split("$")[:-2]
 
     async def _apart(self, work: Callable[[], T]) -> T:
-        def timed() -> T:
-            began = time.thread_time()
-            try:
-                return work()
-            finally:
-                HASHING_CPU_SECONDS.inc(time.thread_time() - began)
+        def timed() -> tuple[T, float]:
+            began, cpu = time.perf_counter(), time.thread_time()
+            done = work()
+            HASHING_CPU_SECONDS.inc(time.thread_time() - cpu)
+            return done, time.perf_counter() - began
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, timed)
+        done, seconds = await asyncio.get_running_loop().run_in_executor(self._threads, timed)
+        self.seconds += (seconds - self.seconds) / _AVERAGED
+        return done

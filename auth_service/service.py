@@ -26,7 +26,11 @@ _JWKS_HEADERS = {"cache-control": "public, max-age=300"}
 async def auth_service(settings: Settings) -> AsyncIterator[None]:
     """The running service."""
     limits = settings.limits
-    with HashingPool(settings.hashing_threads, settings.hashing_waiting) as passwords:
+    with HashingPool(
+        settings.hashing_threads,
+        settings.hashing_waiting,
+        wait_seconds=settings.hashing_wait_seconds,
+    ) as passwords:
         async with Chassis.open("auth", settings) as chassis:
             database = chassis.database("auth", encode)
             keys = KeyRing(database)

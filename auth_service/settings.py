@@ -21,9 +21,11 @@ class Settings(ServiceSettings):
     # The first admin's account, made at start where the address has none.
     bootstrap_admin_email: str | None = None
     bootstrap_admin_password: SecretStr | None = None
-    # Passwords are hashed by so many threads; so many more may wait for one.
+    # Passwords are hashed by so many threads; so many more may wait for one, as far as they are
+    # likely to get it within so many seconds.
     hashing_threads: int = Field(default=2, ge=1, le=64)
     hashing_waiting: int = Field(default=200, ge=0, le=10_000)
+    hashing_wait_seconds: float = Field(default=2.5, gt=0, le=60)
     # AUTH_LIMITS__CODE_SECONDS=300 and so on.
     limits: Limits = Limits()
 

@@ -167,7 +167,7 @@ MakeBox = Callable[..., Awaitable[Box]]
 
 @pytest.fixture
 async def make_box(make_database: MakeDatabase, serve: Serve) -> AsyncIterator[MakeBox]:
-    with HashingPool(2, 200) as passwords:
+    with HashingPool(2, 200, wait_seconds=60) as passwords:
 
         async def make(*, like: Box | None = None, **options: Any) -> Box:
             database = await make_database(
@@ -447,13 +447,22 @@ async def test_many_good_log_ins_at_once_all_succeed(box: Box) -> None:
 
 
 async def test_no_more_wait_for_hashing_than_there_is_room_for(make_box: MakeBox) -> None:
-    with HashingPool(1, 1) as passwords:
+    with HashingPool(1, 1, wait_seconds=60) as passwords:
         box = await make_box(passwords=passwords)
         with passwords.place(), passwords.place():
             error = await refusal(box.log_in())
         assert (error.reason, error.metadata["retry_after"]) == ("OVERLOADED", "1")
         # The refused try was not counted against the address.
         assert await box.scalar("SELECT count(*) FROM login_throttle") == 0
+        assert (await refusal(box.log_in())).reason == "INVALID_CREDENTIALS"
+
+
+async def test_nobody_waits_for_hashing_longer_than_they_should(make_box: MakeBox) -> None:
+    with HashingPool(1, 100, wait_seconds=1e-9) as passwords:
+        box = await make_box(passwords=passwords)
+        with passwords.place():
+            assert (await refusal(box.log_in())).reason == "OVERLOADED"
+        # Who need not wait at all is let in, however slow hashes are.
         assert (await refusal(box.log_in())).reason == "INVALID_CREDENTIALS"
 
 
