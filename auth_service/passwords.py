@@ -4,6 +4,7 @@ room for."""
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -72,12 +73,13 @@ class HashingPool:
         """A place in the queue, kept for the block.
 
         Raises:
-            ServiceError: OVERLOADED, the queue is full or too slow.
+            ServiceError: OVERLOADED, the queue is full or too slow; `retry_after` is when those who
+                are in it now have had their turn.
         """
         ahead = self._taken
         wait = ahead * self._hashing.seconds / self._count if ahead >= self._count else 0.0
         if ahead >= self._most or wait > self._wait_seconds:
-            raise overloaded()
+            raise overloaded(retry_after_seconds=math.ceil(wait))
         self._taken += 1
         try:
             yield self._hashing
