@@ -17,6 +17,7 @@ from uuid import UUID
 
 import httpx
 import jwt
+import psycopg
 import pytest
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,7 +26,7 @@ from google.protobuf.message import Message
 from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from auth_service import handlers, storage
-from auth_service.domain import Limits, token_digest
+from auth_service.domain import InvalidCredentialsError, Limits, token_digest
 from auth_service.handlers import Auth
 from auth_service.keys import KeyRing, rotate
 from auth_service.messaging import encode
@@ -40,11 +41,14 @@ from chassis.errors import RemoteError, ServiceError
 from chassis.grpc_client import GrpcClient
 from chassis.identity import Identity, Jwks, Role, ServiceTokens, TokenVerifier, encode_key
 from chassis.ids import uuid7
+from chassis.migrate import migrate
 from chassis.revocations import fetch_from, followed
 from chassis.topology import Topology
+from deploy.postgres import Postgres
 from deploy.processes import free_ports
+from deploy.provision import MIGRATOR, SCHEMAS, provision, role_of, url_for
 
-from .conftest import Caller, MakeDatabase, Serve, Until
+from .conftest import PASSWORDS, Caller, MakeDatabase, Serve, Until
 
 EMAIL = "asha@example.org"
 PASSWORD = "plum-Kettle7"
@@ -455,6 +459,31 @@ async def test_no_more_wait_for_hashing_than_there_is_room_for(make_box: MakeBox
         # The refused try was not counted against the address.
         assert await box.scalar("SELECT count(*) FROM login_throttle") == 0
         assert (await refusal(box.log_in())).reason == "INVALID_CREDENTIALS"
+
+
+async def test_the_count_of_a_try_that_was_answered_outlives_a_crash_of_the_database(
+    tmp_path: Path,
+) -> None:
+    with Postgres(tmp_path) as server, HashingPool(1, 0, memory_kib=64) as passwords:
+        provision(server.admin_url, "crashing", PASSWORDS)
+        migrator, own = (
+            url_for(server.admin_url, "crashing", role, PASSWORDS[role])
+            for role in (MIGRATOR, role_of("auth"))
+        )
+        migrate(migrator, SCHEMAS["auth"], "auth")
+        database = Database(own, "auth", encode=encode)
+        auth = Auth(database, KeyRing(database), passwords, PEPPER.encode(), True, Limits())
+        client = {"address": "192.0.2.7", "user_agent": "tests"}
+        with pytest.raises(InvalidCredentialsError):
+            await handlers.log_in(auth, email=EMAIL, password=PASSWORD, **client)
+        server.kill()
+        await database.close()
+        server.start()
+        with psycopg.connect(own) as connection:
+            counted = connection.execute("SELECT failures FROM auth.login_throttle").fetchone()
+            addresses = connection.execute("SELECT address FROM auth.address_throttle").fetchall()
+    assert counted == (1,)
+    assert addresses == [("192.0.2.7",)]
 
 
 async def test_nobody_waits_for_hashing_longer_than_they_should(make_box: MakeBox) -> None:
