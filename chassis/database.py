@@ -14,6 +14,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -21,7 +22,7 @@ import psycopg
 
 from chassis import context
 from chassis.failpoints import AFTER_COMMIT, BEFORE_COMMIT, armed
-from chassis.outbox import Encode, Outgoing, outbox_command
+from chassis.outbox import Encode, Entry, Relay, entries_of, outbox_command
 from chassis.pool import Pool, PoolTimeoutError
 from chassis.postgres import (
     BEGIN,
@@ -124,23 +125,32 @@ class Savepoint:
             self.rollback()
 
 
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What a transaction writes to the outbox; `leased`: its own process publishes it."""
+
+    entries: Sequence[Entry]
+    leased: bool
+
+
 class Session:
     """One transaction. SQL is a constant with named parameters (`:name`), never formatted."""
 
     def __init__(
         self,
         connection: Connection,
-        encode: Callable[[Sequence[object]], Sequence[Outgoing]],
+        write: Callable[[Sequence[tuple[object, str]]], Outbox],
         failpoint: Callable[[str], None],
     ) -> None:
         self._connection = connection
-        self._encode = encode
+        self._write = write
         self._failpoint = failpoint
         self._begun = False
         self._ended = False
         self._deferred: list[Command] = []
         self._savepoints = 0
         self.outgoing: list[tuple[object, str]] = []  # each with its request's id
+        self.outbox: Outbox | None = None  # what was made of them with the commit
         self.noted: list[object] = []
         self.after_commit: list[Callable[[], None]] = []
 
@@ -252,8 +262,8 @@ class Session:
 
     async def _commit(self, at: int) -> Result:
         if self.outgoing:
-            messages = self._encode([message for message, _ in self.outgoing])
-            self._deferred.append(outbox_command(messages, [id for _, id in self.outgoing]))
+            self.outbox = self._write(self.outgoing)
+            self._deferred.append(outbox_command(self.outbox.entries, leased=self.outbox.leased))
             self._failpoint(BEFORE_COMMIT)
         begun = self._begun
         results = await self._run([COMMIT])
@@ -293,7 +303,8 @@ class Database:
         self.url = url
         self.schema = schema
         self._encode = encode
-        self.outbox_filled = asyncio.Event()
+        self.outbox_filled = asyncio.Event()  # wakes the relay, which sets itself here
+        self.relay: Relay | None = None
         # Gets what transactions noted, after each commit.
         self.when_noted: Callable[[Sequence[object]], None] | None = None
         self.failpoint = armed(schema)
@@ -325,7 +336,7 @@ class Database:
                 the commit the outcome is unknown: read again by key, never retry blindly.
         """
         connection = await self._pool.acquire()
-        session = Session(connection, self._encoded, self.failpoint)
+        session = Session(connection, self._written, self.failpoint)
         try:
             try:
                 yield session
@@ -341,18 +352,24 @@ class Database:
                 self._pool.release(connection)
             raise
         self._pool.release(connection)
-        if session.outgoing:
+        if session.outbox is not None:
             self.failpoint(AFTER_COMMIT)
-            self.outbox_filled.set()
+            if session.outbox.leased and self.relay is not None:
+                self.relay.take(session.outbox.entries)
+            else:
+                self.outbox_filled.set()
         if session.noted and self.when_noted is not None:
             self.when_noted(session.noted)
         for callback in session.after_commit:
             callback()
 
-    def _encoded(self, messages: Sequence[object]) -> Sequence[Outgoing]:
+    def _written(self, outgoing: Sequence[tuple[object, str]]) -> Outbox:
         if self._encode is None:
             raise TypeError("this database was given nothing to encode messages with")
-        return [self._encode(message) for message in messages]
+        entries = entries_of(
+            [self._encode(message) for message, _ in outgoing], [id for _, id in outgoing]
+        )
+        return Outbox(entries, self.relay is not None and self.relay.has_room(len(entries)))
 
     async def run(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Runs `work` in a transaction; after a deadlock or serialization failure, runs it again.

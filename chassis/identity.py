@@ -39,6 +39,7 @@ _SERVICE_TOKEN_SECONDS = 60
 _REFETCH_SECONDS = 60
 _RETRY_SECONDS = 1
 _CACHE_SIZE = 50_000
+_HEADERS = 64
 
 log = get_logger(__name__)
 
@@ -172,6 +173,8 @@ class TokenVerifier:
             name: Ed25519PublicKey.from_public_bytes(decode_key(key)) for name, key in peers.items()
         }
         self._known: LRUCache[str, Identity] = LRUCache(_CACHE_SIZE)
+        # Of tokens that were good, by how they begin: as many as there are keys.
+        self._headers: LRUCache[str, dict[str, Any]] = LRUCache(_HEADERS)
 
     async def verify(self, token: str) -> Identity:
         """Who `token` speaks for.
@@ -193,13 +196,19 @@ class TokenVerifier:
 
     async def _verify(self, token: str) -> Identity:
         try:
-            header = jwt.get_unverified_header(token)
+            start = token.partition(".")[0]
+            header = self._headers.get(start) or jwt.get_unverified_header(token)
             if header.get("alg") != ALGORITHM:
                 raise unauthenticated("The token's algorithm is not accepted.")
+            key_id = str(header.get("kid", ""))
+            identity = None
             if header.get("typ") == ACCESS_TYPE:
-                return await self._access(token, str(header.get("kid", "")))
-            if header.get("typ") == SERVICE_TYPE:
-                return self._service(token, str(header.get("kid", "")))
+                identity = await self._access(token, key_id)
+            elif header.get("typ") == SERVICE_TYPE:
+                identity = self._service(token, key_id)
+            if identity is not None:
+                self._headers[start] = header
+                return identity
         except jwt.ExpiredSignatureError as error:
             raise unauthenticated("The token has expired.") from error
         except (jwt.InvalidTokenError, KeyError, ValueError) as error:

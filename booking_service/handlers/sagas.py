@@ -127,9 +127,9 @@ async def advance(session: Session, wakeups: Wakeups, moves: Iterable[Move]) -> 
         for id, it in courses.items()
     ]
     sagas.save(session, changes)
-    for id, it in courses.items():
+    for it in courses.values():
         if not machine.moves_by_itself(it.saga):  # nobody waits for what comes before
-            session.when_committed(partial(wakeups.wake, id))
+            session.when_committed(partial(wakeups.wake, it.booking.reference))
 
 
 def _take(course: _Course, move: Move) -> None:

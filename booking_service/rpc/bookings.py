@@ -39,7 +39,7 @@ from chassis.errors import RemoteError
 from chassis.idempotency import once
 from chassis.ids import parse_uuid
 
-_FIRST_POLL_SECONDS = 0.25
+_FIRST_POLL_SECONDS = 0.5
 _SLOWEST_POLL_SECONDS = 1.0
 # Kept back of the caller's deadline, so that a booking that did not move is still answered.
 _MARGIN_SECONDS = 0.5
@@ -104,15 +104,8 @@ class Bookings(Servicer):
         request: booking_pb2.GetBookingRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> booking_pb2.GetBookingResponse:
-        view = await self._read(request.reference)
         wait = min(request.wait_seconds, MAX_WAIT_SECONDS, (seconds_left() or 0) - _MARGIN_SECONDS)
-        if wait > 0 and moves_by_itself(view.saga):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    view = await self._await_rest(request.reference, view)
-        # Read once more where it ran out of time: cheaper than a stale answer.
-        if moves_by_itself(view.saga) and wait > 0:
-            view = await self._read(request.reference)
+        view = await self._await_rest(request.reference, wait)
         return booking_pb2.GetBookingResponse(booking=shapes.booking(view))
 
     async def ListBookings(  # noqa: N802 - the proto's name
@@ -198,17 +191,22 @@ class Bookings(Servicer):
         async with self._database.transaction() as session:
             return await self._find(session, reference)
 
-    async def _await_rest(self, reference: str, view: BookingView) -> BookingView:
-        """The booking once it has come to rest; no transaction is open while it moves."""
+    async def _await_rest(self, reference: str, seconds: float) -> BookingView:
+        """The booking once it has come to rest, or as it is when the time is over.
+
+        No transaction is open while it moves.
+        """
+        ends = asyncio.get_running_loop().time() + seconds
         pause = _FIRST_POLL_SECONDS
-        with self._wakeups.of(view.booking.id) as moved:
+        with self._wakeups.of(reference) as moved:
             while True:
                 moved.clear()
                 view = await self._read(reference)
-                if not moves_by_itself(view.saga):
+                left = ends - asyncio.get_running_loop().time()
+                if left <= 0 or not moves_by_itself(view.saga):
                     return view
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
+                    async with asyncio.timeout(min(pause, left)):
                         await moved.wait()
                 pause = min(pause * 2, _SLOWEST_POLL_SECONDS)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from uuid import UUID
+
+import orjson
 
 from booking_service.domain import (
     Attendee,
@@ -135,16 +136,16 @@ async def add(
         payment_id=booking.payment_id,
         created_at=booking.created_at,
         coupon_code=booking.coupon_code,
-        lines=json.dumps([asdict(line) for line in view.lines]),
-        attendees=json.dumps([asdict(attendee) for attendee in view.attendees]),
+        lines=orjson.dumps(view.lines).decode(),
+        attendees=orjson.dumps(view.attendees).decode(),
         method=instrument.method,
         token=instrument.token,
         entry_step=entry.step,
         outcome=entry.outcome,
         detail=entry.detail,
-        **asdict(booking.price),
-        **asdict(booking.refund_policy),
-        **asdict(view.saga),
+        **sagas.flat(booking.price),
+        **sagas.flat(booking.refund_policy),
+        **sagas.flat(view.saga),
     )
     return bool(result.rowcount)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from booking_service.domain import Instrument
 from booking_service.saga import Entry, Saga, State
@@ -15,9 +17,6 @@ from chassis.database import Row, Session
 # Beyond so many lines a timeline keeps only what moved the saga, not what was repeated or ignored.
 _CHATTER_ENTRIES = 400
 _TIMELINE_ENTRIES = 500
-# Flat, all of them: `asdict` would copy each value deeply.
-_SAGA = [field.name for field in fields(Saga)]
-_ENTRY = [field.name for field in fields(Entry)]
 
 COLUMNS = """
        saga.state, saga.amount, saga.pay_by, saga.deadline_at, saga.version, saga.step,
@@ -71,26 +70,35 @@ class Change:
     instrument: Instrument | None  # of a new attempt
 
 
+def flat(record: Any) -> dict[str, Any]:
+    """A dataclass's values by their names; `asdict` would copy each of them deeply."""
+    return {name: getattr(record, name) for name in _names_of(record.__class__)}
+
+
+@cache
+def _names_of(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
 def save(session: Session, changes: Sequence[Change]) -> None:
     """Writes locked sagas and their timelines, with the next statement."""
     rows: list[dict[str, Any]] = [
-        {name: getattr(change.saga, name) for name in _SAGA}
+        flat(change.saga)
         | {
-            "booking_id": str(change.booking_id),
+            "booking_id": change.booking_id,
             "was": change.was,
             "method": change.instrument.method if change.instrument else None,
         }
         for change in changes
     ]
     entries = [
-        {name: getattr(entry, name) for name in _ENTRY}
-        | {"booking_id": str(change.booking_id), "entry_no": number}
+        flat(entry) | {"booking_id": change.booking_id, "entry_no": number}
         for change in changes
         for number, entry in change.entries
         if entry.outcome in {"DONE", "REFUSED"} or number <= _CHATTER_ENTRIES
     ]
-    session.defer(_ADD_ENTRIES, rows=json.dumps(entries))
-    session.defer(_SAVE, rows=json.dumps(rows, default=str), sagas=len(changes))
+    session.defer(_ADD_ENTRIES, rows=orjson.dumps(entries).decode())
+    session.defer(_SAVE, rows=orjson.dumps(rows).decode(), sagas=len(changes))
 
 
 async def timeline_of(session: Session, booking_id: UUID) -> Sequence[Row]:

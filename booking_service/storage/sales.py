@@ -8,10 +8,11 @@ however much was sold.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from uuid import UUID
+
+import orjson
 
 from booking_service.domain import Sale
 from chassis.database import Row, Session
@@ -66,8 +67,7 @@ SELECT saga.state, count(*) AS sagas FROM saga JOIN event USING (event_id)
 def add(session: Session, sales: Sequence[Sale]) -> None:
     """Adds entries, with the next statement."""
     if sales:
-        rows = json.dumps([asdict(sale) for sale in sales], default=str)
-        session.defer(_ADD, rows=rows)
+        session.defer(_ADD, rows=orjson.dumps(sales).decode())
 
 
 async def fold(session: Session, limit: int) -> int:

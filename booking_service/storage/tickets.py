@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from uuid import UUID
+
+import orjson
 
 from booking_service.domain import Booking, Line, Ticket
 from booking_service.storage import events
@@ -50,10 +51,10 @@ def add(session: Session, minted: Sequence[tuple[Booking, Sequence[Ticket]]]) ->
     """Adds valid tickets, with the next statement."""
     rows = [
         {
-            "ticket_id": str(ticket.id),
-            "booking_id": str(booking.id),
+            "ticket_id": ticket.id,
+            "booking_id": booking.id,
             "line_no": ticket.line_no,
-            "event_id": str(booking.event.id),
+            "event_id": booking.event.id,
             "seat_id": ticket.seat_id,
             "attendee_name": ticket.attendee_name,
         }
@@ -61,7 +62,7 @@ def add(session: Session, minted: Sequence[tuple[Booking, Sequence[Ticket]]]) ->
         for ticket in tickets
     ]
     if rows:
-        session.defer(_ADD, rows=json.dumps(rows))
+        session.defer(_ADD, rows=orjson.dumps(rows).decode())
 
 
 def revoke(session: Session, booking_ids: Sequence[UUID]) -> None:

@@ -21,7 +21,7 @@ from chassis.context import request_ids
 from chassis.database import Database, Session
 from chassis.ids import uuid7
 from chassis.lifecycle import background
-from chassis.outbox import Relay, encoded
+from chassis.outbox import Entry, Relay, encoded
 from chassis.topology import Topology
 from deploy.rabbitmq import RabbitMQ
 from notification_service import messaging
@@ -205,6 +205,42 @@ async def test_a_killed_relays_message_is_published_by_the_next_one(
 
         await until(both)
     assert await mails(database) == 2
+
+
+async def test_what_a_dead_process_had_in_memory_is_published_by_the_next_one_at_once(
+    database: Database, broker_url: str, until: Until
+) -> None:
+    """Its rows stay leased to it for longer than this test waits."""
+
+    class Dead(Relay):
+        def has_room(self, count: int) -> bool:  # noqa: ARG002 - as it was before it died
+            return True
+
+        def take(self, entries: Sequence[Entry]) -> None:
+            pass
+
+    Dead(database, cast("Broker", None))
+    await send(database, code("000001"))
+    async with relaying(database, broker_url), consuming(database, broker_url):
+
+        async def arrived() -> bool:
+            return await mails(database) == 1 and await outbox(database) == 0
+
+        await until(arrived)
+
+
+async def test_a_relay_takes_no_more_from_memory_than_it_has_room_for(
+    database: Database, broker_url: str, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.outbox._ROOM", 3)
+    async with relaying(database, broker_url), consuming(database, broker_url):
+        for count in (2, 4, 3, 50):
+            await send(database, *(code(f"{count:03}{number:03}") for number in range(count)))
+
+        async def arrived() -> bool:
+            return await mails(database) == 59 and await outbox(database) == 0
+
+        await until(arrived)
 
 
 async def test_a_message_delivered_many_times_takes_effect_once(
@@ -429,7 +465,7 @@ async def test_a_message_nobody_takes_is_kept_and_holds_up_no_other(
         await send(database, messages_pb2.SellSeats(), code("000001"))
 
         async def the_other_arrived() -> bool:
-            return await mails(database) == 1
+            return await mails(database) == 1 and await outbox(database) == 1
 
         await until(the_other_arrived)
         async with database.transaction() as session:
