@@ -187,6 +187,13 @@ class EventNotReadyError(BookingError):
     reason = "EVENT_NOT_READY"
 
 
+class ProviderUnavailableError(BookingError):
+    """The payment provider does not answer, so that a new payment would only wait."""
+
+    kind = "UNAVAILABLE"
+    reason = "PROVIDER_UNAVAILABLE"
+
+
 class EventIsCancelledError(BookingError):
     """The event was called off."""
 

@@ -78,6 +78,7 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
         "booking.events": {
             messages_pb2.EventPublished: on_event_published,
             messages_pb2.EventCancelled: on_event_cancelled,
+            messages_pb2.ProviderState: on_provider_state,
         },
     }
 
@@ -121,6 +122,16 @@ async def on_event_published(session: Session, message: messages_pb2.EventPublis
 async def on_event_cancelled(session: Session, message: messages_pb2.EventCancelled) -> None:
     """An event was called off."""
     await bookings.call_off(session, UUID(message.event_id), message.reason)
+
+
+async def on_provider_state(session: Session, message: messages_pb2.ProviderState) -> None:
+    """A provider stopped answering, still does not, or answers again."""
+    await bookings.note_provider(
+        session,
+        message.provider,
+        available=message.available,
+        told_at=message.told_at.ToDatetime(UTC),
+    )
 
 
 def encode(message: object) -> Outgoing:

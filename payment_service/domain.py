@@ -369,6 +369,15 @@ class PaidBack:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderState:
+    """What the bookings are told of a provider."""
+
+    provider: str
+    available: bool  # it answers, so that a new payment does not only wait
+    told_at: datetime  # by the database's clock: the newest holds
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The payment after something happened, whom to tell, and what to give back."""
 

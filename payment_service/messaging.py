@@ -19,6 +19,7 @@ from payment_service.domain import (
     GiveBack,
     PaidBack,
     Payment,
+    ProviderState,
     Reply,
     Void,
 )
@@ -54,6 +55,10 @@ def encode(message: object) -> Outgoing:
                     reason=message.reason,
                 )
             )
+        case ProviderState(provider, available, told_at):
+            state = messages_pb2.ProviderState(provider=provider, available=available)
+            state.told_at.FromDatetime(told_at)
+            return encoded(state)
     raise TypeError(f"{type(message).__name__} is not a message")
 
 

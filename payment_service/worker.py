@@ -7,12 +7,16 @@ recorded together.
 
 A call that follows from a command is leased to this process by the command's own transaction, as
 far as there is room, and made as soon as that is committed; the work list is asked for all else.
+
+The bookings are told when the provider stops answering, again while it does not, and when it
+answers. Each process has a breaker of its own, and the last to speak wins. That is whoever goes on
+saying that it has no answer: new payments are refused until every process reaches the provider.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -32,7 +36,7 @@ from payment_service.domain import (
     provider_key,
     refund_key,
 )
-from payment_service.handlers import calls, webhooks
+from payment_service.handlers import calls, outages, webhooks
 from payment_service.handlers.work import NO_LEASE, Call, Lease, Todo
 from payment_service.providers import Provider
 from payment_service.providers.breaker import Breaker
@@ -41,6 +45,8 @@ _POLL_SECONDS = 1.0
 _FORGET_SECONDS = 600.0
 # One transaction of results; more wait for the next.
 _RECORD_BATCH = 50
+# The key of no charge.
+_PROBE_KEY = "probe"
 
 log = get_logger(__name__)
 
@@ -100,9 +106,14 @@ class Worker:
                 self._group.create_task(self._record())
                 while True:
                     self._awake.clear()
+                    await self.tell()
                     room = self._room()
                     claimed = await self.claim(room) if room else []
                     self.start(Todo(claimed))
+                    if not claimed and self._breaker.is_open and self._room():
+                        # Nobody needs it now, so nobody would find out that it is back.
+                        self._in_flight += 1
+                        self._group.create_task(self._probe())
                     if not room or len(claimed) < room:
                         with suppress(TimeoutError):
                             async with asyncio.timeout(_POLL_SECONDS):
@@ -117,13 +128,17 @@ class Worker:
 
     async def make(self, call: Call) -> Result:
         """Calls the provider."""
-        try:
-            result = await _call(self.provider, call)
-        except Exception as error:  # an adapter's fault is an unknown outcome, and no other's worry
-            log.exception("the provider's adapter failed", kind=call.kind)
-            result = Unknown(type(error).__name__)
-        self._note(call.kind, result)
-        return result
+        return await self._ask(call.kind, _call(self.provider, call))
+
+    async def tell(self) -> None:
+        """Tells the bookings whether the provider answers, where that is news."""
+        available = self._breaker.news(_now())
+        if available is not None:
+            name = self.provider.name
+            await self._database.run(
+                lambda session: outages.tell(session, name, available=available)
+            )
+            self._breaker.told(available=available, now=_now())
 
     async def record(self, results: Sequence[tuple[Call, Result]]) -> None:
         """Writes down, in one transaction, what came of calls."""
@@ -179,6 +194,11 @@ class Worker:
         self._database.failpoint(AFTER_PROVIDER_ANSWER)
         self._results.put_nowait((call, result))
 
+    async def _probe(self) -> None:
+        await self._ask(Kind.LOOKUP, self.provider.look_up(_PROBE_KEY))
+        self._in_flight -= 1
+        self.wake()
+
     async def _record(self) -> None:
         while True:
             batch = [await self._results.get()]
@@ -202,8 +222,19 @@ class Worker:
             # The lease runs out and the call is made again, under the same key.
             log.exception("a result could not be recorded", kind=result[0].kind)
 
+    async def _ask(self, kind: Kind, answer: Awaitable[Result]) -> Result:
+        try:
+            result = await answer
+        except Exception as error:  # an adapter's fault is an unknown outcome, and no other's worry
+            log.exception("the provider's adapter failed", kind=kind)
+            result = Unknown(type(error).__name__)
+        self._note(kind, result)
+        return result
+
     def _note(self, kind: Kind, result: Result) -> None:
         self._breaker.note(result, _now())
+        if self._breaker.news(_now()) is not None:
+            self.wake()  # it is told by the loop
         if isinstance(result, Unknown | Unreachable):
             log.warning("no answer from the provider", kind=kind, why=result.why)
 

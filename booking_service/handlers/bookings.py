@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from booking_service import saga as machine
@@ -20,6 +21,7 @@ from booking_service.domain import (
     HoldAlreadyBookedError,
     Instrument,
     Price,
+    ProviderUnavailableError,
     TicketAdmittedError,
     check_attendees,
     check_bookable,
@@ -31,7 +33,7 @@ from booking_service.domain import (
 from booking_service.handlers import coupons
 from booking_service.handlers.sagas import Move, advance, command_message
 from booking_service.saga import Facts, Happening, State
-from booking_service.storage import bookings, events, tickets, underway
+from booking_service.storage import bookings, events, outages, tickets, underway
 from booking_service.storage.bookings import BookingView
 from booking_service.storage.underway import Underway
 from booking_service.wakeups import Wakeups
@@ -59,7 +61,7 @@ async def quote(
     if coupon_code:
         subtotal = subtotal_of(hold.lines)
         coupon = await coupons.look_at(session, hold.event_id, coupon_code, customer_id, subtotal)
-    basis_points = found[0].tax_basis_points
+    basis_points = found.event.tax_basis_points
     return price_of(hold.lines, basis_points, hold.currency, coupon=coupon, fees=fees)
 
 
@@ -81,22 +83,25 @@ async def make(
         HoldNotFoundError, HoldExpiredError, HoldAlreadyBookedError, HoldNotActiveError;
         CouponUnknownError, CouponNotValidError, CouponMinimumError, CouponUsedUpError;
         InvalidAttendeesError: they do not fit the hold;
-        EventNotReadyError, EventIsCancelledError.
+        EventNotReadyError, EventIsCancelledError;
+        ProviderUnavailableError: there is something to pay; the hold stays as it is.
     """
     check_bookable(hold, customer_id)
     check_attendees(attendees, hold.lines)
     found = await events.find(session, hold.event_id)
     if found is None:
         raise _not_ready()
-    event, off, now = found
-    if off:
+    event = found.event
+    if found.off:
         raise EventIsCancelledError("The event was cancelled.")
     coupon = None
     if coupon_code:
         subtotal = subtotal_of(hold.lines)
         coupon = await coupons.take(session, event.id, coupon_code, customer_id, subtotal)
     price = price_of(hold.lines, event.tax_basis_points, hold.currency, coupon=coupon, fees=fees)
-    first = machine.begin(price.total, now)
+    if price.total and found.provider_is_out:
+        raise _provider_is_out()
+    first = machine.begin(price.total, found.now)
     booking = Booking(
         id=uuid7(),
         reference=new_reference(),
@@ -107,7 +112,7 @@ async def make(
         price=price,
         refund_policy=event.refund_policy,
         event=event,
-        created_at=now,
+        created_at=found.now,
         coupon_code=coupon.code if coupon else "",
     )
     view = BookingView(booking, first.saga, instrument.method, hold.lines, attendees)
@@ -136,11 +141,14 @@ async def new_attempt(
 
     Raises:
         BookingNotFoundError, PaymentInProgressError;
-        BookingStateError: the booking does not wait for a payment.
+        BookingStateError: the booking does not wait for a payment;
+        ProviderUnavailableError.
     """
     locked = await _lock(session, reference, customer_id, sees_all=False, sells=False)
     if Happening.NEW_ATTEMPT not in machine.TABLE[locked.saga.state]:
         raise BookingStateError("The booking does not wait for a payment.")
+    if locked.provider_is_out:
+        raise _provider_is_out()
     await advance(session, wakeups, [Move(locked, Happening.NEW_ATTEMPT, instrument=instrument)])
 
 
@@ -207,6 +215,20 @@ async def remember_event(session: Session, event: Event) -> None:
 async def call_off(session: Session, event_id: UUID, reason: str) -> None:
     """Notes that an event was called off; its bookings are told afterwards, batch by batch."""
     await events.cancel(session, event_id, reason)
+
+
+async def note_provider(
+    session: Session, provider: str, *, available: bool, told_at: datetime
+) -> None:
+    """Notes whether a provider answers, unless something newer is known."""
+    await outages.tell(session, provider, available=available, told_at=told_at)
+
+
+def _provider_is_out() -> ProviderUnavailableError:
+    return ProviderUnavailableError(
+        "The payment provider does not answer, so nothing was begun; try again in a moment.",
+        retry_after="10",
+    )
 
 
 def _not_ready() -> EventNotReadyError:

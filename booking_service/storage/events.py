@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
 from booking_service.domain import Event, RefundPolicy
+from booking_service.storage import outages
 from chassis.database import Row, Session
 
 # An older version that arrives late never overwrites a newer one.
@@ -34,7 +35,8 @@ COLUMNS = """
        event.percent AS event_percent
 """
 _FIND = f"""
-SELECT {COLUMNS}, cancelled_event.event_id IS NOT NULL AS off, clock_timestamp() AS now
+SELECT {COLUMNS}, cancelled_event.event_id IS NOT NULL AS off, {outages.IS_ON},
+       clock_timestamp() AS now
   FROM event LEFT JOIN cancelled_event USING (event_id) WHERE event_id = :event_id
 """  # noqa: S608 - put together from constants
 _SOLD_BY = """
@@ -54,6 +56,16 @@ UPDATE cancelled_event SET settled_at = clock_timestamp()
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An event, and what holds for it now."""
+
+    event: Event
+    off: bool  # it was called off
+    provider_is_out: bool
+    now: datetime
+
+
 async def save(session: Session, event: Event) -> None:
     """Remembers an event, unless something newer is known."""
     policy = event.refund_policy
@@ -67,10 +79,10 @@ async def cancel(session: Session, event_id: UUID, reason: str) -> None:
     await session.execute(_CANCEL, event_id=event_id, reason=reason)
 
 
-async def find(session: Session, event_id: UUID) -> tuple[Event, bool, datetime] | None:
-    """The event, whether it was called off, and what time it is."""
+async def find(session: Session, event_id: UUID) -> Found | None:
+    """The event, with what else a booking of it depends on."""
     row = await session.first(_FIND, event_id=event_id)
-    return (event_of(row), row.off, row.now) if row else None
+    return Found(event_of(row), row.off, row.provider_is_out, row.now) if row else None
 
 
 async def sold_by(

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from booking_service.domain import Booking, Instrument, Method
 from booking_service.saga import Saga
-from booking_service.storage import bookings, events, sagas
+from booking_service.storage import bookings, events, outages, sagas
 from chassis.database import Row, Session
 
 _LOCK = f"""
 SELECT {bookings.COLUMNS}, {events.COLUMNS}, {sagas.COLUMNS}, clock_timestamp() AS now,
-       EXISTS (SELECT FROM cancelled_event WHERE event_id = booking.event_id) AS off
+       EXISTS (SELECT FROM cancelled_event WHERE event_id = booking.event_id) AS off,
+       {outages.IS_ON}
   FROM saga JOIN booking USING (booking_id) JOIN event ON event.event_id = booking.event_id
 """  # noqa: S608 - put together from constants
 _BY_REFERENCE = _LOCK + " WHERE booking.reference = :reference FOR UPDATE OF saga"
@@ -49,6 +50,7 @@ class Underway:
     instrument: Instrument  # of the last attempt; a card's token only until it was passed on
     now: datetime
     event_off: bool
+    provider_is_out: bool
 
 
 async def lock_by_reference(session: Session, reference: str) -> Underway | None:
@@ -80,4 +82,5 @@ def _underway(row: Row) -> Underway:
         Instrument(Method(row.method), row.token),
         row.now,
         row.off,
+        row.provider_is_out,
     )

@@ -85,6 +85,7 @@ async def quote_booking(body: Quotation, services: Behind) -> Response:
         "INVALID_ATTENDEES",
         "EVENT_NOT_READY",
         "EVENT_IS_CANCELLED",
+        "PROVIDER_UNAVAILABLE",
         "IDEMPOTENCY_KEY_REUSED",
         "IDEMPOTENCY_IN_PROGRESS",
     ],

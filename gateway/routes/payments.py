@@ -41,6 +41,7 @@ _WITHHELD = frozenset({"authorization", "cookie"})
         "BOOKING_STATE",
         "PAYMENT_IN_PROGRESS",
         "INVALID_PAYMENT_METHOD",
+        "PROVIDER_UNAVAILABLE",
         "IDEMPOTENCY_KEY_REUSED",
         "IDEMPOTENCY_IN_PROGRESS",
     ],

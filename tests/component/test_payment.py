@@ -17,6 +17,7 @@ from uuid import UUID
 
 import aio_pika
 import pytest
+from google.protobuf import json_format
 from google.protobuf.message import Message
 from parterre.messages.v1 import messages_pb2
 from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
@@ -37,6 +38,7 @@ from deploy.processes import free_port
 from payment_service import messaging
 from payment_service.domain import Kind, NothingCapturedError, Void
 from payment_service.handlers.work import Lease, Todo
+from payment_service.providers import breaker
 from payment_service.providers.sandbox import SandboxProvider
 from payment_service.rpc import SERVICE, PaymentServicer
 from payment_service.service import payment_service
@@ -104,6 +106,18 @@ class Desk:
 
     async def outcomes(self, payment: Purchase) -> list[str]:
         return [outcome for outcome, _reason in await self.replies(payment)]
+
+    async def told(self) -> list[bool]:
+        """What was told of the provider so far: whether it answers."""
+        async with self.database.transaction() as session:
+            rows = await session.all(
+                "SELECT body FROM outbox WHERE type LIKE '%ProviderState' ORDER BY id"
+            )
+        told = [json_format.Parse(row.body, messages_pb2.ProviderState()) for row in rows]
+        assert all(each.provider == "sandbox" for each in told)
+        moments = [each.told_at.ToDatetime() for each in told]
+        assert moments == sorted(set(moments))
+        return [each.available for each in told]
 
     async def hurry(self) -> None:
         """Lets time pass for every call that waits."""
@@ -675,11 +689,41 @@ async def test_a_provider_that_fails_for_a_while_delays_payments_and_loses_none(
             return int(tries) >= 5  # the breaker is open
 
         await desk.eventually(tried)
-        assert await desk.scalar("SELECT count(*) FROM outbox") == 0
+        assert not any([await desk.replies(payment) for payment in payments])
         await failing.fault("none")
         for payment in payments:
             await desk.until(payment, "AUTHORIZED")
             assert (await desk.charge(payment))["status"] == "AUTHORIZED"
+
+
+async def test_an_outage_is_told_while_it_lasts_and_ends_though_nobody_calls(
+    open_desk: OpenDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.1)
+    async with (
+        running(tmp_path / "sandbox.db") as failing,
+        open_desk(at=failing, deadline_seconds=0.3) as desk,
+    ):
+        await captured(desk)
+        assert await desk.told() == []
+        await failing.fault("down")
+        await desk.send(*(Purchase().authorize("tok_ok") for _ in range(breaker.FAILURES)))
+
+        async def told_twice() -> bool:
+            return bool((await desk.told())[:2] == [False, False])
+
+        await desk.eventually(told_twice)
+        async with desk.database.transaction() as session:
+            await session.execute("DELETE FROM provider_call")  # nothing is left to be asked
+        await failing.fault("none")
+
+        async def told_of_its_end() -> bool:
+            return bool((await desk.told())[-1])
+
+        await desk.eventually(told_of_its_end)
+        assert (await desk.told()).count(True) == 1
+        await captured(desk)
 
 
 async def test_void_is_answered_at_once_for_what_never_reached_a_provider(

@@ -169,7 +169,7 @@ def provider(system: Breakable, mode: str) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_while_the_provider_can_not_be_reached_bookings_wait_and_expire(
+def test_while_the_provider_can_not_be_reached_bookings_wait_and_new_ones_are_refused(
     breakable: Breakable, asha: Client, bikram: Client
 ) -> None:
     with breakable.standing_still("supervisor"):
@@ -180,10 +180,18 @@ def test_while_the_provider_can_not_be_reached_bookings_wait_and_expire(
             until(lambda: verified(bikram, payment))
         assert (refused.value.status, refused.value.reason) == (503, "PROVIDER_UNAVAILABLE")
         until(lambda: state(breakable, too_late) == "AUTHORIZING")
+        until(lambda: breakable.sql("SELECT 1 FROM booking.provider_outage WHERE until > now()"))
+        key, hold = secrets.token_hex(8), surely(asha, "/holds", best(breakable))
+        card = {"payment_method": "CARD", "payment_token": "tok_ok"}
+        with pytest.raises(ProblemError) as refused:
+            asha.post("/bookings", {"hold_id": hold["id"], **card}, key=key)
+        assert (refused.value.status, refused.value.reason) == (503, "PROVIDER_UNAVAILABLE")
         deadline_passes(breakable, too_late)
         ends(asha, too_late, "EXPIRED")
         assert seats_are(breakable, too_late, "AVAILABLE")
     ends(bikram, in_time, "CONFIRMED")
+    again = surely(asha, "/bookings", {"hold_id": hold["id"], **card}, key=key)
+    ends(asha, again["reference"], "CONFIRMED")
     assert money(breakable, too_late) == (0, 0)
 
 

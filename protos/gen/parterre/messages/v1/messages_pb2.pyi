@@ -1053,6 +1053,38 @@ class PaymentRefunded(_message.Message):
 Global___PaymentRefunded: _TypeAlias = PaymentRefunded  # noqa: Y015
 
 @_typing.final
+class ProviderState(_message.Message):
+    """payment -> booking: whether a provider answers. That it does not is told again while that lasts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    TOLD_AT_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """For example sandbox."""
+    available: _builtins.bool
+    """False: a new payment would only wait."""
+    @_builtins.property
+    def told_at(self) -> _timestamp_pb2.Timestamp:
+        """By payment's clock: an older one never overwrites a newer one."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        available: _builtins.bool = ...,
+        told_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["told_at", b"told_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "provider", b"provider", "told_at", b"told_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderState: _TypeAlias = ProviderState  # noqa: Y015
+
+@_typing.final
 class DeliverCode(_message.Message):
     """--- facts for the people concerned ------------------------------------------------------------
 
