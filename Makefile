@@ -72,9 +72,9 @@ bench: .venv/.dev ## Measure what things cost (SCENARIO=login for one)
 clean: ## Stop the system and forget its data
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy clean; else rm -rf .parterre; fi
 
-# Two processes, each with servers of its own: the tests wait more than they work. A file's tests
-# stay together. WORKERS= runs them all in one.
-WORKERS ?= -n 2 --dist loadfile
+# Three processes, each with servers of its own: the tests wait more than they work. A file's tests
+# stay together, those that start servers come first. WORKERS= runs them all in one.
+WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # --- the checks ------------------------------------------------------------------------------
 .PHONY: test

@@ -59,12 +59,15 @@ async def background(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIte
 
 async def _forever(name: str, work: Callable[[], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
     pause = 0.2
     while True:
         began = loop.time()
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - a background loop outlives whatever it meets
+            if task is not None and task.cancelling():
+                return  # at closing something that was gone already: it is over all the same
             log.warning("background work failed", work=name, error=repr(error), pause=pause)
         if loop.time() - began > 60:
             pause = 0.2

@@ -149,10 +149,11 @@ class Relay:
         """Publishes until cancelled or the broker's connection is lost (which raises)."""
         async with self._broker.channel(confirms=True) as channel:
             try:
-                self._channel = channel
-                # What a predecessor had in memory has nobody any more.
+                # What a predecessor had in memory has nobody any more. It comes first: nothing is
+                # published from the table and from memory at once.
                 while await self.publish_batch(channel, leased_too=True) == BATCH:
                     pass
+                self._channel = channel
                 while not channel.is_closed:
                     self._database.outbox_filled.clear()
                     if await self.publish_batch(channel) < BATCH:

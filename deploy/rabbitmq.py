@@ -16,6 +16,9 @@ from deploy.processes import Server, SetupError
 
 _START_SECONDS = 60
 _STOP_SECONDS = 30
+# A port is looked for, and used two seconds later: somebody else may have taken it meanwhile.
+_TRIES = 3
+_PORT_LOST = "dist_port_already_used"
 _CLAIM_SECONDS = 30  # how long a node whose supervisor was killed may take to end
 _FETCH_STEP_SECONDS = 180
 _FETCH_SECONDS = 600
@@ -72,6 +75,16 @@ class RabbitMQ(Server):
         """
         home = ensure_installed()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._start(home)
+            except SetupError as error:
+                if _PORT_LOST not in str(error) or not tries_left:
+                    raise
+            else:
+                return
+
+    def _start(self, home: Path) -> None:
         with processes.claimed(
             self._folder / "lock",
             wait_seconds=_CLAIM_SECONDS,

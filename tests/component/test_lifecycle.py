@@ -87,6 +87,21 @@ async def database(make_database: MakeDatabase) -> Database:
     return await make_database("notification", encode=encoded)
 
 
+async def test_work_that_fails_at_being_stopped_is_not_started_again() -> None:
+    runs = asyncio.Semaphore(0)
+
+    async def work() -> None:
+        runs.release()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ConnectionError("what was to be closed is gone")
+
+    async with asyncio.timeout(10), background("work", work):
+        await runs.acquire()
+    assert runs.locked()
+
+
 async def test_a_service_says_when_it_is_ready_and_drains_when_told_to_stop(
     database: Database, broker_url: str, tmp_path: Path, until: Until
 ) -> None:

@@ -21,7 +21,7 @@ from parterre.inventory.v1 import inventory_pb2
 from parterre.messages.v1 import messages_pb2
 
 from chassis.consumer import Consumer, Received
-from chassis.database import Database, DatabaseError, is_transient
+from chassis.database import Database, DatabaseError, Session, is_transient
 from chassis.errors import RemoteError
 from chassis.identity import Role
 from chassis.ids import uuid7
@@ -220,9 +220,11 @@ class Box:
         return [int(line.seat_id) for line in hold.lines]
 
     async def sql(self, statement: str, **parameters: Any) -> Sequence[Any]:
-        async with self.database.transaction() as session:
+        async def work(session: Session) -> Sequence[Any]:
             result = await session.execute(statement, **parameters)
             return result.all() if result.returns_rows else ()
+
+        return await self.database.run(work)
 
     async def let_expire(self, *hold_ids: str) -> None:
         """Makes the holds' time be over, as if they had been made long ago."""
