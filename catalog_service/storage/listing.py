@@ -65,7 +65,7 @@ _SORTS: Mapping[str, tuple[str, str, str]] = {
 }
 # Words that half of all events have say little of any, and to rank all those would take long: the
 # soonest of them are ranked.
-_RANKED_MOST = 1000
+_RANKED_MOST = 500
 
 
 def _page(scope: str, sort: str) -> str:
