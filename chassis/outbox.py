@@ -140,10 +140,15 @@ class Relay:
         Where it has stopped meanwhile their leases run out, as if it had died.
         """
         if self._channel is not None:
-            self._in_memory += len(entries)
             task = asyncio.create_task(self._publish_leased(self._channel, entries))
             self._publishing.add(task)
-            task.add_done_callback(self._publishing.discard)
+            self._in_memory += len(entries)
+
+            def done(task: asyncio.Task[None]) -> None:
+                self._publishing.discard(task)
+                self._in_memory -= len(entries)
+
+            task.add_done_callback(done)
 
     async def run(self) -> None:
         """Publishes until cancelled or the broker's connection is lost (which raises)."""
@@ -195,8 +200,6 @@ class Relay:
                 loop.call_later(_GATHER_SECONDS, self._database.outbox_filled.set)
             self._confirmed += confirmed
             self._refused += refused
-        finally:
-            self._in_memory -= len(entries)
 
     async def _publish_all(
         self, channel: AbstractChannel, entries: Sequence[Entry]

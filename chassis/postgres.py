@@ -30,6 +30,8 @@ from psycopg.types.json import set_json_loads
 
 _PREPARED_MOST = 500  # statements per connection; the least used goes first
 _CONNECT_SECONDS = 5
+# A server that has not answered by then is not going to: statements end by its own time-out before.
+_ANSWER_SECONDS = 30.0
 _CANCEL_SECONDS = 2.0
 _RECOVER_SECONDS = 5.0
 # "Cached plan must not change result type", or a prepared statement that is gone.
@@ -241,7 +243,7 @@ class Connection:
 
         Raises:
             psycopg.Error: the first that failed; a lost connection is an OperationalError
-                without `sqlstate`.
+                without `sqlstate`, as is a server that does not answer within half a minute.
         """
         if self._answer is not None:
             raise RuntimeError("a connection runs one thing at a time")
@@ -256,7 +258,11 @@ class Connection:
             self._writable()
         except psycopg.Error as error:
             self._lose(error)
-        return await answer
+        overdue = self._loop.call_later(_ANSWER_SECONDS, self._give_up)
+        try:
+            return await answer
+        finally:
+            overdue.cancel()
 
     def dump(self, command: Command) -> Dumped:
         """The command in the server's terms.
@@ -372,6 +378,9 @@ class Connection:
             answer.set_exception(error)
         else:
             answer.set_result(results)
+
+    def _give_up(self) -> None:
+        self._lose(psycopg.OperationalError("the server did not answer in time"))
 
     def _lose(self, error: Exception) -> None:
         if not self.lost:

@@ -14,7 +14,14 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import idempotency
 from chassis.context import request
-from chassis.database import Database, DatabaseError, PoolTimeoutError, Session, is_overload
+from chassis.database import (
+    Database,
+    DatabaseError,
+    PoolTimeoutError,
+    Session,
+    is_lost,
+    is_overload,
+)
 from chassis.errors import ServiceError
 from chassis.identity import Identity, Role
 from chassis.migrate import migrate
@@ -25,6 +32,18 @@ from .conftest import PASSWORDS, MakeDatabase
 
 CANCEL = booking_pb2.CancelBookingRequest
 REPLY = booking_pb2.CancelBookingResponse
+
+
+async def test_a_server_that_does_not_answer_is_given_up_and_the_next_transaction_goes_on(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await make_database("notification", statement_seconds=60)
+    monkeypatch.setattr("chassis.postgres._ANSWER_SECONDS", 0.2)
+    with pytest.raises(DatabaseError) as refused:
+        async with database.transaction() as session:
+            await session.execute("SELECT pg_sleep(60)")
+    assert is_lost(refused.value)
+    await database.check()
 
 
 async def test_a_service_sees_its_own_schema_only_and_may_not_change_tables(
