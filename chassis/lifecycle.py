@@ -6,7 +6,6 @@ SIGTERM and SIGINT ask for a stop once; the second one ends the process at once.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import sys
@@ -22,9 +21,6 @@ log = get_logger(__name__)
 
 def run(service: AbstractAsyncContextManager[object]) -> None:
     """Opens `service`, keeps it open until a signal asks for a stop, closes it."""
-    # libuv's way of changing what it watches in batches may miss a descriptor's number that is
-    # closed and used again at once, as when a database goes away: who waits there hears nothing.
-    os.environ.setdefault("UV_USE_IO_URING", "0")
     uvloop.run(_until_stopped(service))
 
 
