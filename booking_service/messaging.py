@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from uuid import UUID
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
@@ -33,6 +32,7 @@ from chassis.consumer import Handlers, Together
 from chassis.context import request_ids
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
+from chassis.timestamps import timestamp
 
 MESSAGES = messages_pb2.DESCRIPTOR
 
@@ -242,10 +242,3 @@ def line_message(line: Line, currency: str) -> types_pb2.Line:
         quantity=line.quantity,
         price=types_pb2.Money(amount=line.price, currency=currency),
     )
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """A moment as contracts write it."""
-    written = Timestamp()
-    written.FromDatetime(moment)
-    return written

@@ -15,6 +15,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,7 +23,7 @@ import psycopg
 
 from chassis import context
 from chassis.failpoints import AFTER_COMMIT, BEFORE_COMMIT, armed
-from chassis.outbox import Encode, Entry, Relay, entries_of, outbox_command
+from chassis.outbox import Encode, Entry, Relay, outbox_command
 from chassis.pool import Pool, PoolTimeoutError
 from chassis.postgres import (
     BEGIN,
@@ -127,10 +128,10 @@ class Savepoint:
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """What a transaction writes to the outbox; `leased`: its own process publishes it."""
+    """What a transaction writes to the outbox."""
 
     entries: Sequence[Entry]
-    leased: bool
+    relay: Relay | None  # that the rows are leased to; None: whichever finds them
 
 
 class Session:
@@ -190,6 +191,11 @@ class Session:
     async def scalar(self, sql: str, /, **parameters: Any) -> Any:
         """The first column of the first row, or None."""
         return (await self.execute(sql, **parameters)).scalar()
+
+    async def now(self) -> datetime:
+        """What the database's clock says, the only one that decides anything."""
+        moment: datetime = await self.scalar("SELECT clock_timestamp()")
+        return moment
 
     def defer(self, sql: str, /, **parameters: Any) -> None:
         """Runs a statement whose result nobody needs with the next one, or with COMMIT.
@@ -263,7 +269,9 @@ class Session:
     async def _commit(self, at: int) -> Result:
         if self.outgoing:
             self.outbox = self._write(self.outgoing)
-            self._deferred.append(outbox_command(self.outbox.entries, leased=self.outbox.leased))
+            self._deferred.append(
+                outbox_command(self.outbox.entries, leased=self.outbox.relay is not None)
+            )
             self._failpoint(BEFORE_COMMIT)
         begun = self._begun
         results = await self._run([COMMIT])
@@ -354,8 +362,8 @@ class Database:
         self._pool.release(connection)
         if session.outbox is not None:
             self.failpoint(AFTER_COMMIT)
-            if session.outbox.leased and self.relay is not None:
-                self.relay.take(session.outbox.entries)
+            if session.outbox.relay is not None:
+                session.outbox.relay.take(session.outbox.entries)
             else:
                 self.outbox_filled.set()
         if session.noted and self.when_noted is not None:
@@ -366,10 +374,9 @@ class Database:
     def _written(self, outgoing: Sequence[tuple[object, str]]) -> Outbox:
         if self._encode is None:
             raise TypeError("this database was given nothing to encode messages with")
-        entries = entries_of(
-            [self._encode(message) for message, _ in outgoing], [id for _, id in outgoing]
-        )
-        return Outbox(entries, self.relay is not None and self.relay.has_room(len(entries)))
+        entries = [Entry.of(self._encode(message), id) for message, id in outgoing]
+        has_room = self.relay is not None and self.relay.has_room(len(entries))
+        return Outbox(entries, self.relay if has_room else None)
 
     async def run(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Runs `work` in a transaction; after a deadlock or serialization failure, runs it again.

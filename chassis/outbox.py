@@ -88,6 +88,11 @@ class Entry:
     body: str
     request_id: str
 
+    @classmethod
+    def of(cls, message: Outgoing, request_id: str) -> Entry:
+        """The message under an id of its own."""
+        return cls(uuid7(), message.type, message.body, request_id)
+
 
 Encode = Callable[[object], Outgoing]
 
@@ -95,14 +100,6 @@ Encode = Callable[[object], Outgoing]
 def encoded(message: Message) -> Outgoing:
     """The outbox's form of a proto message."""
     return Outgoing(message.DESCRIPTOR.full_name, proto_json.dumps(message))
-
-
-def entries_of(messages: Sequence[Outgoing], request_ids: Sequence[str]) -> Sequence[Entry]:
-    """Messages with ids of their own, each with its request's id."""
-    return [
-        Entry(uuid7(), message.type, message.body, request_id)
-        for message, request_id in zip(messages, request_ids, strict=True)
-    ]
 
 
 def outbox_command(entries: Sequence[Entry], *, leased: bool) -> Command:

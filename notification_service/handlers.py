@@ -14,7 +14,7 @@ async def deliver_code(
     session: Session, *, email: str, purpose: str, code: str, expires_at: datetime
 ) -> None:
     """Writes the mail that brings a one-time code."""
-    now = await session.scalar("SELECT clock_timestamp()")
+    now = await session.now()
     minutes = max(1, round((expires_at - now).total_seconds() / 60))
     await storage.add_mail(session, code_mail(email, purpose, code, minutes))
 

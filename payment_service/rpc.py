@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
 from parterre.types.v1 import types_pb2
 
@@ -19,6 +17,7 @@ from chassis.idempotency import once
 from chassis.identity import Role
 from chassis.ids import parse_uuid
 from chassis.logs import get_logger
+from chassis.timestamps import timestamp
 from payment_service.domain import (
     InvalidSignatureError,
     Payment,
@@ -130,7 +129,7 @@ def _message(payment: Payment, refunds: Sequence[Refund]) -> payment_pb2.Payment
         captured_amount=captured,
         refunded_amount=refunded,
         action_url=last.action_url if last and payment.status is Status.REQUIRES_ACTION else "",
-        created_at=_timestamp(payment.created_at),
+        created_at=timestamp(payment.created_at),
     )
     for attempt in payment.attempts:
         message.attempts.add(
@@ -138,7 +137,7 @@ def _message(payment: Payment, refunds: Sequence[Refund]) -> payment_pb2.Payment
             method=attempt.method,
             status=attempt.status,
             reason=attempt.reason,
-            created_at=_timestamp(attempt.created_at),
+            created_at=timestamp(attempt.created_at),
         )
     for refund in refunds:
         message.refunds.add(
@@ -146,14 +145,6 @@ def _message(payment: Payment, refunds: Sequence[Refund]) -> payment_pb2.Payment
             amount=refund.amount,
             status="DONE" if refund.done else "PENDING",
             reason=refund.reason,
-            created_at=_timestamp(refund.created_at),
+            created_at=timestamp(refund.created_at),
         )
     return message
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

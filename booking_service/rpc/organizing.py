@@ -11,7 +11,6 @@ from parterre.booking.v1 import booking_pb2
 from booking_service import saga
 from booking_service.domain import Coupon, CouponChange, InvalidCouponError, InvalidCursorError
 from booking_service.handlers import coupons, organizing
-from booking_service.messaging import timestamp
 from booking_service.rpc import shapes
 from booking_service.rpc.servicer import (
     Call,
@@ -217,7 +216,7 @@ class Organizing(Servicer):
             reply.ticket.token = ""
             reply.gate = row.gate
             if row.admitted_at is not None:
-                reply.admitted_at.CopyFrom(timestamp(row.admitted_at))
+                reply.admitted_at.FromDatetime(row.admitted_at)
         return reply
 
 

@@ -8,11 +8,12 @@ from parterre.booking.v1 import booking_pb2
 
 from booking_service import saga
 from booking_service.domain import Attendee, Coupon, Event, Price
-from booking_service.messaging import line_message, timestamp
+from booking_service.messaging import line_message
 from booking_service.storage import events, tickets
 from booking_service.storage.bookings import BookingView
 from booking_service.tickets import Claims, TicketKeys
 from chassis.database import Row
+from chassis.timestamps import timestamp
 
 
 def price(it: Price) -> booking_pb2.Price:
@@ -37,7 +38,7 @@ def booked_event(it: Event) -> booking_pb2.BookedEvent:
         timezone=it.timezone,
     )
     if it.ends_at is not None:
-        shown.ends_at.CopyFrom(timestamp(it.ends_at))
+        shown.ends_at.FromDatetime(it.ends_at)
     return shown
 
 
@@ -61,7 +62,7 @@ def booking(view: BookingView) -> booking_pb2.Booking:
         refunded_amount=state.refunded,
     )
     if status == "PENDING":
-        shown.expires_at.CopyFrom(timestamp(state.pay_by))
+        shown.expires_at.FromDatetime(state.pay_by)
     if state.amount:
         shown.payment.CopyFrom(
             booking_pb2.BookingPayment(
@@ -97,7 +98,7 @@ def ticket(row: Row, keys: TicketKeys) -> booking_pb2.Ticket:
         booking_reference=row.reference,
     )
     if row.admitted_at is not None:
-        shown.admitted_at.CopyFrom(timestamp(row.admitted_at))
+        shown.admitted_at.FromDatetime(row.admitted_at)
     return shown
 
 
@@ -116,7 +117,7 @@ def coupon(it: Coupon) -> booking_pb2.Coupon:
         created_at=timestamp(it.created_at),
     )
     if it.valid_from is not None:
-        shown.valid_from.CopyFrom(timestamp(it.valid_from))
+        shown.valid_from.FromDatetime(it.valid_from)
     if it.valid_to is not None:
-        shown.valid_to.CopyFrom(timestamp(it.valid_to))
+        shown.valid_to.FromDatetime(it.valid_to)
     return shown

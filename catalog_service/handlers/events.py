@@ -20,7 +20,7 @@ from catalog_service.domain import (
     TierDraft,
     VenueNotFoundError,
 )
-from catalog_service.storage import availability, clock, events, venues
+from catalog_service.storage import availability, events, venues
 from chassis.database import Session
 
 # How many events a transaction of the caretaker's takes.
@@ -35,7 +35,7 @@ async def create_event(
     Raises:
         InvalidEventError, VenueNotFoundError, SectionNotFoundError
     """
-    domain.check_event(draft, tiers, await clock.now(session))
+    domain.check_event(draft, tiers, await session.now())
     draft = await _at_venue(session, person, draft, tiers)
     return await get_event(
         session, person, await events.add_event(session, person.id, draft, tiers)
@@ -68,7 +68,7 @@ async def plan_edit(
     event = await events.find_event(session, event_id)
     if event is None or not event.is_run_by(person):
         raise EventNotFoundError
-    return event, domain.edited(event, change, await clock.now(session))
+    return event, domain.edited(event, change, await session.now())
 
 
 async def edit_event(
@@ -153,7 +153,7 @@ async def _ask_to_open(session: Session, event: Event, *, is_new: bool) -> None:
         venues.keep_venue(session, venue_id)
     sections = await venues.list_sections(session, venue_id, with_rows=True) if venue_id else ()
     if is_new:
-        domain.check_publishable(event, sections, await clock.now(session))
+        domain.check_publishable(event, sections, await session.now())
     session.send(opening.opening(event, sections))
 
 

@@ -154,7 +154,7 @@ async def set_capacity(
         refusal = CapacityBelowSoldError(
             f"{pool.taken} places are held, reserved and sold.", taken=str(pool.taken)
         )
-        _free, due = await pools.free_in_pools(session, event.event_id)
+        due = await pools.due_holds(session, event.event_id)
         raise DueHoldsInTheWayError(due, refusal) if due else refusal
     noted(
         session,

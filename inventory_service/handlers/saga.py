@@ -149,7 +149,7 @@ async def _take_back(session: Session, hold: HoldState) -> bool:
         limits.count_places(session, hold.event_id, hold.customer_id, hold.seats + hold.tickets)
     if taken and tickets:
         await pools.lock_pools(session, hold.event_id, tickets)
-        pools_taken = await pools.claim_pools(session, hold.event_id, tickets, status="SOLD")
+        pools_taken = await pools.sell_pools(session, hold.event_id, tickets)
         taken = len(pools_taken) == len(tickets)
     if not taken:
         savepoint.rollback()
@@ -171,5 +171,5 @@ async def _due_for(
     if seat_nos:
         due += (await seats.taken_seats(session, hold.event_id, seat_nos)).values()
     if tickets:
-        due += (await pools.free_in_pools(session, hold.event_id))[1]
+        due += await pools.due_holds(session, hold.event_id)
     return due

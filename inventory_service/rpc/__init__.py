@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
 import grpc
 from cachetools import LRUCache
-from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.inventory.v1 import inventory_pb2
 from parterre.options.v1 import options_pb2
 from parterre.types.v1 import types_pb2
@@ -342,17 +341,10 @@ def _add_result(
     refusal.metadata.update(metadata)
 
 
-# Of the ids and times that many holds have in common.
+# Of the ids that many holds have in common.
 @lru_cache(maxsize=4096)
 def _text(id: UUID) -> str:
     return str(id)
-
-
-@lru_cache(maxsize=256)
-def _timestamp(at: datetime) -> Timestamp:
-    written = Timestamp()
-    written.FromDatetime(at)
-    return written
 
 
 def _written(hold: Hold) -> bytes:
@@ -370,8 +362,8 @@ def _hold(hold: Hold, shown: inventory_pb2.Hold | None = None) -> inventory_pb2.
     shown.total.currency = layout.currency
     shown.version = hold.version
     shown.customer_id = str(hold.customer_id)
-    shown.expires_at.CopyFrom(_timestamp(hold.expires_at))
-    shown.extendable_until.CopyFrom(_timestamp(hold.extendable_until))
+    shown.expires_at.FromDatetime(hold.expires_at)
+    shown.extendable_until.FromDatetime(hold.extendable_until)
     for line in hold.lines:
         part = shown.lines.add(
             section_id=_text(line.section_id),

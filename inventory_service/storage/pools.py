@@ -21,9 +21,8 @@ SELECT section_id, capacity - held - reserved - sold AS free FROM pool
 
 # The condition is judged on the row as it is once the lock is had: READ COMMITTED evaluates it
 # again after waiting for another claim. The table's CHECK says the same once more.
-_CLAIM_POOLS = """
-UPDATE pool SET held = held + taken.n * CAST(:to_held AS integer),
-                sold = sold + taken.n * (1 - CAST(:to_held AS integer)), version = version + 1
+_SELL_POOLS = """
+UPDATE pool SET sold = sold + taken.n, version = version + 1
   FROM unnest(CAST(:section_ids AS uuid[]), CAST(:counts AS integer[])) AS taken (section_id, n)
  WHERE pool.event_id = :event_id AND pool.section_id = taken.section_id
    AND held + reserved + sold + taken.n <= capacity
@@ -41,14 +40,11 @@ UPDATE pool SET capacity = :capacity, version = version + 1
 RETURNING capacity - held - reserved - sold AS free, version
 """
 
-# In one snapshot, as with the seats.
-_POOLS = """
-SELECT coalesce(jsonb_object_agg(section_id, capacity - held - reserved - sold), '{}') AS free,
-       ARRAY(SELECT hold_id FROM hold
-              WHERE event_id = :event_id AND status = 'ACTIVE'
-                AND expires_at <= statement_timestamp() AND tickets > 0
-              ORDER BY expires_at LIMIT :limit) AS due
-  FROM pool WHERE event_id = :event_id
+_DUE = """
+SELECT hold_id FROM hold
+ WHERE event_id = :event_id AND status = 'ACTIVE' AND expires_at <= statement_timestamp()
+   AND tickets > 0
+ ORDER BY expires_at LIMIT :limit
 """
 
 
@@ -60,19 +56,18 @@ async def lock_pools(
     return {row.section_id: row.free for row in rows}
 
 
-async def claim_pools(
-    session: Session, event_id: UUID, taken: Mapping[UUID, int], *, status: str = "HELD"
+async def sell_pools(
+    session: Session, event_id: UUID, taken: Mapping[UUID, int]
 ) -> Sequence[Record]:
-    """Takes so many of each pool; returns them as they are now, none where one had too few.
+    """Sells so many of each pool; returns them as they are now, none where one had too few.
 
     With more than one pool the caller has locked them, or undoes what it did where it gets none.
     """
     claimed = await session.all(
-        _CLAIM_POOLS,
+        _SELL_POOLS,
         event_id=event_id,
         section_ids=list(taken),
         counts=list(taken.values()),
-        to_held=int(status == "HELD"),
     )
     return claimed if len(claimed) == len(taken) else ()
 
@@ -89,10 +84,9 @@ async def resize(
     return await session.first(_RESIZE, event_id=event_id, section_id=section_id, capacity=capacity)
 
 
-async def free_in_pools(session: Session, event_id: UUID) -> tuple[dict[UUID, int], list[UUID]]:
-    """How much is free in each pool, and due holds of the event that have tickets."""
-    row = await session.one(_POOLS, event_id=event_id, limit=DUE_LIMIT)
-    return {UUID(section_id): free for section_id, free in row.free.items()}, row.due
+async def due_holds(session: Session, event_id: UUID) -> list[UUID]:
+    """Due holds of the event that have tickets."""
+    return [row.hold_id for row in await session.all(_DUE, event_id=event_id, limit=DUE_LIMIT)]
 
 
 # Counts are added to the row as it is once its lock is had; the table's CHECKs keep them sane.

@@ -5,14 +5,13 @@ from __future__ import annotations
 from chassis.database import Session
 from chassis.logs import get_logger
 from payment_service.domain import ProviderState
-from payment_service.storage import clock
 
 log = get_logger(__name__)
 
 
 async def tell(session: Session, provider: str, *, available: bool) -> None:
     """Tells the bookings whether a provider answers."""
-    session.send(ProviderState(provider, available, told_at=await clock.now(session)))
+    session.send(ProviderState(provider, available, told_at=await session.now()))
     if available:
         log.info("the provider answers again, new payments are taken", provider=provider)
     else:
