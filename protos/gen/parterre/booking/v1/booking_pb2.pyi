@@ -480,14 +480,14 @@ Global___CreateBookingRequest: _TypeAlias = CreateBookingRequest  # noqa: Y015
 
 @_typing.final
 class CreateBookingResponse(_message.Message):
-    """Response of CreateBooking."""
+    """Response of CreateBooking, as it is kept under an Idempotency-Key."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BOOKING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def booking(self) -> Global___Booking:
-        """Status PENDING."""
+        """Status PENDING, or CONFIRMED where there is nothing to pay."""
 
     def __init__(
         self,
@@ -501,6 +501,126 @@ class CreateBookingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateBookingResponse: _TypeAlias = CreateBookingResponse  # noqa: Y015
+
+@_typing.final
+class CreateBookingsRequest(_message.Message):
+    """Request of CreateBookings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """One order, and whose it is."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TOKEN_FIELD_NUMBER: _builtins.int
+        REQUEST_ID_FIELD_NUMBER: _builtins.int
+        ORDER_FIELD_NUMBER: _builtins.int
+        WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+        token: _builtins.str
+        """The person's own access token, as it came; verified like a caller's."""
+        request_id: _builtins.str
+        """Of the person's request."""
+        wait_seconds: _builtins.int
+        """Answer only when the booking has come to rest, or after so many seconds, at most 20; 0: at once."""
+        @_builtins.property
+        def order(self) -> Global___CreateBookingRequest:
+            """What they ask for."""
+
+        def __init__(
+            self,
+            *,
+            token: _builtins.str = ...,
+            request_id: _builtins.str = ...,
+            order: Global___CreateBookingRequest | None = ...,
+            wait_seconds: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "request_id", b"request_id", "token", b"token", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateBookingsRequest.Item]:
+        """1-64 of them; each is judged by itself."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___CreateBookingsRequest.Item] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBookingsRequest: _TypeAlias = CreateBookingsRequest  # noqa: Y015
+
+@_typing.final
+class CreateBookingsResponse(_message.Message):
+    """Part of the response of CreateBookings: the answers that are there at the same moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Result(_message.Message):
+        """What became of an item."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PLACE_FIELD_NUMBER: _builtins.int
+        BOOKING_FIELD_NUMBER: _builtins.int
+        REFUSAL_FIELD_NUMBER: _builtins.int
+        REPLAYED_FIELD_NUMBER: _builtins.int
+        place: _builtins.int
+        """Its place in the request, from 0."""
+        replayed: _builtins.bool
+        """True: it is what was answered before under the idempotency key."""
+        @_builtins.property
+        def booking(self) -> Global___Booking:
+            """The booking as it stands."""
+
+        @_builtins.property
+        def refusal(self) -> _types_pb2.Refusal:
+            """Nothing was booked."""
+
+        def __init__(
+            self,
+            *,
+            place: _builtins.int = ...,
+            booking: Global___Booking | None = ...,
+            refusal: _types_pb2.Refusal | None = ...,
+            replayed: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "outcome", b"outcome", "refusal", b"refusal"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "outcome", b"outcome", "place", b"place", "refusal", b"refusal", "replayed", b"replayed"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["booking", "refusal"]  # noqa: Y015
+        _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateBookingsResponse.Result]:
+        """In no order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___CreateBookingsResponse.Result] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBookingsResponse: _TypeAlias = CreateBookingsResponse  # noqa: Y015
 
 @_typing.final
 class GetBookingRequest(_message.Message):

@@ -40,10 +40,10 @@ class BookingServiceStub:
                 request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.QuoteBookingRequest.SerializeToString,
                 response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.QuoteBookingResponse.FromString,
                 _registered_method=True)
-        self.CreateBooking = channel.unary_unary(
-                '/parterre.booking.v1.BookingService/CreateBooking',
-                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingRequest.SerializeToString,
-                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingResponse.FromString,
+        self.CreateBookings = channel.unary_stream(
+                '/parterre.booking.v1.BookingService/CreateBookings',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingsRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingsResponse.FromString,
                 _registered_method=True)
         self.GetBooking = channel.unary_unary(
                 '/parterre.booking.v1.BookingService/GetBooking',
@@ -135,9 +135,10 @@ class BookingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CreateBooking(self, request, context):
-        """Makes a booking of a hold and starts its saga.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
+    def CreateBookings(self, request, context):
+        """Makes bookings of holds, for those who asked at the same time, and starts their sagas; the answers
+        come as they are there.
+        Reasons of an item's refusal: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
         COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
         INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_IS_CANCELLED,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
@@ -276,10 +277,10 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.QuoteBookingRequest.FromString,
                     response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.QuoteBookingResponse.SerializeToString,
             ),
-            'CreateBooking': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateBooking,
-                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingRequest.FromString,
-                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingResponse.SerializeToString,
+            'CreateBookings': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateBookings,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingsRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingsResponse.SerializeToString,
             ),
             'GetBooking': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBooking,
@@ -396,7 +397,7 @@ class BookingService:
             _registered_method=True)
 
     @staticmethod
-    def CreateBooking(request,
+    def CreateBookings(request,
             target,
             options=(),
             channel_credentials=None,
@@ -406,12 +407,12 @@ class BookingService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
-            '/parterre.booking.v1.BookingService/CreateBooking',
-            parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingRequest.SerializeToString,
-            parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingResponse.FromString,
+            '/parterre.booking.v1.BookingService/CreateBookings',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingsRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.CreateBookingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,9 +21,10 @@ class BookingServiceStub:
     Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
     COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, EVENT_NOT_READY.
     """
-    CreateBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.CreateBookingRequest, _booking_pb2.CreateBookingResponse]
-    """Makes a booking of a hold and starts its saga.
-    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
+    CreateBookings: _aio.UnaryStreamMultiCallable[_booking_pb2.CreateBookingsRequest, _booking_pb2.CreateBookingsResponse]
+    """Makes bookings of holds, for those who asked at the same time, and starts their sagas; the answers
+    come as they are there.
+    Reasons of an item's refusal: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
     COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
     INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_IS_CANCELLED,
     IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
@@ -105,13 +106,14 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def CreateBooking(
+    def CreateBookings(
         self,
-        request: _booking_pb2.CreateBookingRequest,
-        context: _aio.ServicerContext[_booking_pb2.CreateBookingRequest, _abc.Awaitable[_booking_pb2.CreateBookingResponse]],
-    ) -> _abc.Awaitable[_booking_pb2.CreateBookingResponse]:
-        """Makes a booking of a hold and starts its saga.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
+        request: _booking_pb2.CreateBookingsRequest,
+        context: _aio.ServicerContext[_booking_pb2.CreateBookingsRequest, _abc.AsyncIterator[_booking_pb2.CreateBookingsResponse]],
+    ) -> _abc.AsyncIterator[_booking_pb2.CreateBookingsResponse]:
+        """Makes bookings of holds, for those who asked at the same time, and starts their sagas; the answers
+        come as they are there.
+        Reasons of an item's refusal: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
         COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
         INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_IS_CANCELLED,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.

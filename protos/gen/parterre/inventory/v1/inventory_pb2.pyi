@@ -500,14 +500,14 @@ class CreateHoldsResponse(_message.Message):
             """Status ACTIVE."""
 
         @_builtins.property
-        def refusal(self) -> Global___CreateHoldsResponse.Refusal:
+        def refusal(self) -> _types_pb2.Refusal:
             """Nothing was held."""
 
         def __init__(
             self,
             *,
             hold: Global___Hold | None = ...,
-            refusal: Global___CreateHoldsResponse.Refusal | None = ...,
+            refusal: _types_pb2.Refusal | None = ...,
             replayed: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "outcome", b"outcome", "refusal", b"refusal"]  # noqa: Y015
@@ -517,60 +517,6 @@ class CreateHoldsResponse(_message.Message):
         _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["hold", "refusal"]  # noqa: Y015
         _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
         def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
-
-    @_typing.final
-    class Refusal(_message.Message):
-        """What the status of a call by itself would have been."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        @_typing.final
-        class MetadataEntry(_message.Message):
-            DESCRIPTOR: _descriptor.Descriptor
-
-            KEY_FIELD_NUMBER: _builtins.int
-            VALUE_FIELD_NUMBER: _builtins.int
-            key: _builtins.str
-            value: _builtins.str
-            def __init__(
-                self,
-                *,
-                key: _builtins.str = ...,
-                value: _builtins.str = ...,
-            ) -> None: ...
-            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-            _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-            def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-        CODE_FIELD_NUMBER: _builtins.int
-        REASON_FIELD_NUMBER: _builtins.int
-        DETAIL_FIELD_NUMBER: _builtins.int
-        METADATA_FIELD_NUMBER: _builtins.int
-        code: _builtins.int
-        """A gRPC status code."""
-        reason: _builtins.str
-        """As in google.rpc.ErrorInfo."""
-        detail: _builtins.str
-        """For people."""
-        @_builtins.property
-        def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-            """As in google.rpc.ErrorInfo."""
-
-        def __init__(
-            self,
-            *,
-            code: _builtins.int = ...,
-            reason: _builtins.str = ...,
-            detail: _builtins.str = ...,
-            metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "detail", b"detail", "metadata", b"metadata", "reason", b"reason"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
@@ -589,6 +535,191 @@ class CreateHoldsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateHoldsResponse: _TypeAlias = CreateHoldsResponse  # noqa: Y015
+
+@_typing.final
+class ReserveHoldsRequest(_message.Message):
+    """Request of ReserveHolds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """One hold, and the booking that wants it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TOKEN_FIELD_NUMBER: _builtins.int
+        REQUEST_ID_FIELD_NUMBER: _builtins.int
+        HOLD_ID_FIELD_NUMBER: _builtins.int
+        BOOKING_ID_FIELD_NUMBER: _builtins.int
+        token: _builtins.str
+        """The person's own access token, as it came; verified like a caller's."""
+        request_id: _builtins.str
+        """Of the person's request."""
+        hold_id: _builtins.str
+        """The hold (UUID); the person's own."""
+        booking_id: _builtins.str
+        """The booking (UUID) that will be made of it."""
+        def __init__(
+            self,
+            *,
+            token: _builtins.str = ...,
+            request_id: _builtins.str = ...,
+            hold_id: _builtins.str = ...,
+            booking_id: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "hold_id", b"hold_id", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReserveHoldsRequest.Item]:
+        """1-64 of them; each is judged by itself."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ReserveHoldsRequest.Item] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveHoldsRequest: _TypeAlias = ReserveHoldsRequest  # noqa: Y015
+
+@_typing.final
+class ReserveHoldsResponse(_message.Message):
+    """Response of ReserveHolds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Result(_message.Message):
+        """What became of an item."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        HOLD_FIELD_NUMBER: _builtins.int
+        REFUSAL_FIELD_NUMBER: _builtins.int
+        BOOKING_ID_FIELD_NUMBER: _builtins.int
+        EVENT_OPEN_FIELD_NUMBER: _builtins.int
+        booking_id: _builtins.str
+        """The booking that it is reserved for: the one that asked first. Empty where it is not reserved."""
+        event_open: _builtins.bool
+        """The event is on sale as far as inventory knows; an active hold of another is not reserved."""
+        @_builtins.property
+        def hold(self) -> Global___Hold:
+            """As it stands now: BOOKED where it is reserved, by this call or before; else what keeps it from
+            being reserved (EXPIRED, RELEASED).
+            """
+
+        @_builtins.property
+        def refusal(self) -> _types_pb2.Refusal:
+            """There is no such hold, or the call can't be answered."""
+
+        def __init__(
+            self,
+            *,
+            hold: Global___Hold | None = ...,
+            refusal: _types_pb2.Refusal | None = ...,
+            booking_id: _builtins.str = ...,
+            event_open: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "outcome", b"outcome", "refusal", b"refusal"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "event_open", b"event_open", "hold", b"hold", "outcome", b"outcome", "refusal", b"refusal"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["hold", "refusal"]  # noqa: Y015
+        _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReserveHoldsResponse.Result]:
+        """One for each item, in their order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ReserveHoldsResponse.Result] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveHoldsResponse: _TypeAlias = ReserveHoldsResponse  # noqa: Y015
+
+@_typing.final
+class CancelReservationsRequest(_message.Message):
+    """Request of CancelReservations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """A hold, and the booking that will never be."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        HOLD_ID_FIELD_NUMBER: _builtins.int
+        BOOKING_ID_FIELD_NUMBER: _builtins.int
+        hold_id: _builtins.str
+        """The hold (UUID)."""
+        booking_id: _builtins.str
+        """The booking (UUID)."""
+        def __init__(
+            self,
+            *,
+            hold_id: _builtins.str = ...,
+            booking_id: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "hold_id", b"hold_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CancelReservationsRequest.Item]:
+        """1-64 of them."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___CancelReservationsRequest.Item] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelReservationsRequest: _TypeAlias = CancelReservationsRequest  # noqa: Y015
+
+@_typing.final
+class CancelReservationsResponse(_message.Message):
+    """Response of CancelReservations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelReservationsResponse: _TypeAlias = CancelReservationsResponse  # noqa: Y015
 
 @_typing.final
 class GetHoldRequest(_message.Message):
@@ -705,7 +836,7 @@ class ExtendHoldRequest(_message.Message):
     hold_id: _builtins.str
     """Which."""
     seconds: _builtins.int
-    """Seconds from now; 0: the usual ten minutes. Never past `extendable_until`."""
+    """So many seconds more than it has; 0: 300. Cut to `extendable_until`."""
     def __init__(
         self,
         *,

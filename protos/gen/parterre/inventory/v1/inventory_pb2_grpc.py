@@ -50,6 +50,16 @@ class InventoryServiceStub:
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsRequest.SerializeToString,
                 response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsResponse.FromString,
                 _registered_method=True)
+        self.ReserveHolds = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/ReserveHolds',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReserveHoldsRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReserveHoldsResponse.FromString,
+                _registered_method=True)
+        self.CancelReservations = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/CancelReservations',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CancelReservationsRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CancelReservationsResponse.FromString,
+                _registered_method=True)
         self.GetHold = channel.unary_unary(
                 '/parterre.inventory.v1.InventoryService/GetHold',
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetHoldRequest.SerializeToString,
@@ -128,6 +138,24 @@ class InventoryServiceServicer:
         """CreateHold for several people whose requests the gateway has at the same moment: one call for
         what would be many. Each is refused or served by itself, on its own token.
         Reasons: INVALID_HOLD; those of CreateHold are in the results.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReserveHolds(self, request, context):
+        """Reserves holds for bookings, in the names of those whose tokens come along: such a hold does not
+        expire, and its seats stay as they are until the booking's saga moves them. The first booking that
+        asks has it; asked again, the answer is the same.
+        Reasons of an item's refusal: HOLD_NOT_FOUND, INVALID_TOKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelReservations(self, request, context):
+        """Gives reservations back whose bookings do not exist and never will: the hold is its holder's again
+        for what is left of its time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -230,6 +258,16 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.CreateHolds,
                     request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsRequest.FromString,
                     response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsResponse.SerializeToString,
+            ),
+            'ReserveHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReserveHolds,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReserveHoldsRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReserveHoldsResponse.SerializeToString,
+            ),
+            'CancelReservations': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelReservations,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CancelReservationsRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.CancelReservationsResponse.SerializeToString,
             ),
             'GetHold': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHold,
@@ -364,6 +402,60 @@ class InventoryService:
             '/parterre.inventory.v1.InventoryService/CreateHolds',
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsRequest.SerializeToString,
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.CreateHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReserveHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/ReserveHolds',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReserveHoldsRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReserveHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelReservations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/CancelReservations',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.CancelReservationsRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.CancelReservationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

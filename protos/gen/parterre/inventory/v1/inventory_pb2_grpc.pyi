@@ -31,6 +31,16 @@ class InventoryServiceStub:
     what would be many. Each is refused or served by itself, on its own token.
     Reasons: INVALID_HOLD; those of CreateHold are in the results.
     """
+    ReserveHolds: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReserveHoldsRequest, _inventory_pb2.ReserveHoldsResponse]
+    """Reserves holds for bookings, in the names of those whose tokens come along: such a hold does not
+    expire, and its seats stay as they are until the booking's saga moves them. The first booking that
+    asks has it; asked again, the answer is the same.
+    Reasons of an item's refusal: HOLD_NOT_FOUND, INVALID_TOKEN.
+    """
+    CancelReservations: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CancelReservationsRequest, _inventory_pb2.CancelReservationsResponse]
+    """Gives reservations back whose bookings do not exist and never will: the hold is its holder's again
+    for what is left of its time.
+    """
     GetHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetHoldRequest, _inventory_pb2.GetHoldResponse]
     """Gives one of the caller's holds.
     Reasons: HOLD_NOT_FOUND.
@@ -106,6 +116,28 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """CreateHold for several people whose requests the gateway has at the same moment: one call for
         what would be many. Each is refused or served by itself, on its own token.
         Reasons: INVALID_HOLD; those of CreateHold are in the results.
+        """
+
+    @_abc_1.abstractmethod
+    def ReserveHolds(
+        self,
+        request: _inventory_pb2.ReserveHoldsRequest,
+        context: _aio.ServicerContext[_inventory_pb2.ReserveHoldsRequest, _abc.Awaitable[_inventory_pb2.ReserveHoldsResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.ReserveHoldsResponse]:
+        """Reserves holds for bookings, in the names of those whose tokens come along: such a hold does not
+        expire, and its seats stay as they are until the booking's saga moves them. The first booking that
+        asks has it; asked again, the answer is the same.
+        Reasons of an item's refusal: HOLD_NOT_FOUND, INVALID_TOKEN.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelReservations(
+        self,
+        request: _inventory_pb2.CancelReservationsRequest,
+        context: _aio.ServicerContext[_inventory_pb2.CancelReservationsRequest, _abc.Awaitable[_inventory_pb2.CancelReservationsResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.CancelReservationsResponse]:
+        """Gives reservations back whose bookings do not exist and never will: the hold is its holder's again
+        for what is left of its time.
         """
 
     @_abc_1.abstractmethod

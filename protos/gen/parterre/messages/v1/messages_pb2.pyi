@@ -3,7 +3,7 @@
 isort:skip_file
 Every message on the broker, and with it the whole topology: a message's `route` names the queue
 that takes it (commands and replies) or its topic and the queues that subscribe (facts).
-Payloads travel as proto-JSON. Fields are never reused; readers ignore fields they do not know.
+Payloads travel as binary protobuf. Fields are never reused; readers ignore fields they do not know.
 """
 
 from collections import abc as _abc
@@ -21,6 +21,11 @@ if sys.version_info >= (3, 11):
     from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -505,9 +510,7 @@ Global___SeatsCommand: _TypeAlias = SeatsCommand  # noqa: Y015
 
 @_typing.final
 class ReserveSeats(_message.Message):
-    """HELD -> RESERVED, all or nothing. Refused when the hold expired, was released, or changed since
-    the booking read it. A Release that came before blocks it for good, as does any newer step.
-    """
+    """Before bookings reserved by RPC: as ReserveHolds. Answered for sagas that began before that."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -522,7 +525,7 @@ class ReserveSeats(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """The seats' new expiry: the payment deadline."""
+        """Has no effect any more."""
 
     def __init__(
         self,
@@ -541,7 +544,9 @@ Global___ReserveSeats: _TypeAlias = ReserveSeats  # noqa: Y015
 
 @_typing.final
 class SellSeats(_message.Message):
-    """RESERVED -> SOLD."""
+    """Reserved -> SOLD: the booking is confirmed. It can't be refused, for a reservation ends only by its
+    own saga's Release.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -563,9 +568,10 @@ class SellSeats(_message.Message):
 
 Global___SellSeats: _TypeAlias = SellSeats  # noqa: Y015
 
+@_deprecated("""This message has been marked as deprecated using proto message options.""")
 @_typing.final
 class UnsellSeats(_message.Message):
-    """SOLD -> RESERVED: the capture failed."""
+    """Not sent any more, and ignored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -589,7 +595,9 @@ Global___UnsellSeats: _TypeAlias = UnsellSeats  # noqa: Y015
 
 @_typing.final
 class ReleaseSeats(_message.Message):
-    """HELD, RESERVED or SOLD -> AVAILABLE, and a tombstone: a Reserve that comes later has no effect."""
+    """Held, reserved or SOLD -> AVAILABLE, and a tombstone: an older command that comes later has no
+    effect.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -613,7 +621,7 @@ Global___ReleaseSeats: _TypeAlias = ReleaseSeats  # noqa: Y015
 
 @_typing.final
 class RestockSeats(_message.Message):
-    """SOLD -> AVAILABLE: the booking was cancelled."""
+    """Reserved or SOLD -> AVAILABLE: the booking was cancelled."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -637,8 +645,8 @@ Global___RestockSeats: _TypeAlias = RestockSeats  # noqa: Y015
 
 @_typing.final
 class ReclaimSeats(_message.Message):
-    """AVAILABLE -> SOLD, the very same seats and counts, all or nothing: they were paid for after they
-    had been released.
+    """AVAILABLE -> SOLD, the very same seats and counts, all or nothing, where the person's limit leaves
+    room and the event still sells: they were paid for after they had been released.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -680,11 +688,11 @@ class SeatsReply(_message.Message):
         OUTCOME_RESERVE_REFUSED: SeatsReply._Outcome.ValueType  # 2
         """Reserve was refused."""
         OUTCOME_SOLD: SeatsReply._Outcome.ValueType  # 3
-        """Sell succeeded."""
+        """Sell is done."""
         OUTCOME_SELL_REFUSED: SeatsReply._Outcome.ValueType  # 4
-        """Sell was refused."""
+        """Not sent any more."""
         OUTCOME_UNSOLD: SeatsReply._Outcome.ValueType  # 5
-        """Unsell is done."""
+        """Not sent any more."""
         OUTCOME_RELEASED: SeatsReply._Outcome.ValueType  # 6
         """Release is done."""
         OUTCOME_RESTOCKED: SeatsReply._Outcome.ValueType  # 7
@@ -692,7 +700,7 @@ class SeatsReply(_message.Message):
         OUTCOME_RECLAIMED: SeatsReply._Outcome.ValueType  # 8
         """Reclaim succeeded: the seats are SOLD."""
         OUTCOME_RECLAIM_REFUSED: SeatsReply._Outcome.ValueType  # 9
-        """Reclaim was refused: somebody else has at least one of them."""
+        """Reclaim was refused: SEATS_UNAVAILABLE, CUSTOMER_LIMIT or SALES_CLOSED."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
         """How it ended."""
@@ -704,11 +712,11 @@ class SeatsReply(_message.Message):
     OUTCOME_RESERVE_REFUSED: SeatsReply.Outcome.ValueType  # 2
     """Reserve was refused."""
     OUTCOME_SOLD: SeatsReply.Outcome.ValueType  # 3
-    """Sell succeeded."""
+    """Sell is done."""
     OUTCOME_SELL_REFUSED: SeatsReply.Outcome.ValueType  # 4
-    """Sell was refused."""
+    """Not sent any more."""
     OUTCOME_UNSOLD: SeatsReply.Outcome.ValueType  # 5
-    """Unsell is done."""
+    """Not sent any more."""
     OUTCOME_RELEASED: SeatsReply.Outcome.ValueType  # 6
     """Release is done."""
     OUTCOME_RESTOCKED: SeatsReply.Outcome.ValueType  # 7
@@ -716,7 +724,7 @@ class SeatsReply(_message.Message):
     OUTCOME_RECLAIMED: SeatsReply.Outcome.ValueType  # 8
     """Reclaim succeeded: the seats are SOLD."""
     OUTCOME_RECLAIM_REFUSED: SeatsReply.Outcome.ValueType  # 9
-    """Reclaim was refused: somebody else has at least one of them."""
+    """Reclaim was refused: SEATS_UNAVAILABLE, CUSTOMER_LIMIT or SALES_CLOSED."""
 
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
@@ -747,10 +755,76 @@ class SeatsReply(_message.Message):
 Global___SeatsReply: _TypeAlias = SeatsReply  # noqa: Y015
 
 @_typing.final
-class AuthorizePayment(_message.Message):
+class AskReservation(_message.Message):
+    """inventory -> booking: a hold was reserved for this booking half a minute ago; does the booking
+    exist? Answered by Reservation. Where it does not, it never will: asking settles that.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    booking_id: _builtins.str
+    """The booking (UUID)."""
+    event_id: _builtins.str
+    """The event (UUID)."""
+    hold_id: _builtins.str
+    """The hold (UUID)."""
+    def __init__(
+        self,
+        *,
+        booking_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        hold_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "event_id", b"event_id", "hold_id", b"hold_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskReservation: _TypeAlias = AskReservation  # noqa: Y015
+
+@_typing.final
+class Reservation(_message.Message):
+    """booking -> inventory: whether a booking that a hold is reserved for exists."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    EXISTS_FIELD_NUMBER: _builtins.int
+    booking_id: _builtins.str
+    """The booking (UUID)."""
+    event_id: _builtins.str
+    """The event (UUID)."""
+    hold_id: _builtins.str
+    """The hold (UUID)."""
+    exists: _builtins.bool
+    """False: it does not and never will. The hold is its holder's again, for what is left of its time."""
+    def __init__(
+        self,
+        *,
+        booking_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        hold_id: _builtins.str = ...,
+        exists: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "event_id", b"event_id", "exists", b"exists", "hold_id", b"hold_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reservation: _TypeAlias = Reservation  # noqa: Y015
+
+@_typing.final
+class ChargePayment(_message.Message):
     """--- booking -> payment: the saga's commands ---------------------------------------------------
 
-    Start one attempt to be paid. A Void that came before blocks it for good.
+    Start one attempt to be paid, and take the money. A GiveBack that came before blocks it for good.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -766,6 +840,7 @@ class AuthorizePayment(_message.Message):
     EVENT_ID_FIELD_NUMBER: _builtins.int
     ORGANIZER_ID_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
+    FEES_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment (UUID): one per booking."""
     booking_id: _builtins.str
@@ -781,11 +856,13 @@ class AuthorizePayment(_message.Message):
     token: _builtins.str
     """The card's single-use token; empty for wallets."""
     event_id: _builtins.str
-    """The event (UUID) and its organizer (UUID): who the money is for."""
+    """The event (UUID)."""
     organizer_id: _builtins.str
-    """The organizer (UUID)."""
+    """Its organizer (UUID): who the money is for."""
     step: _builtins.int
     """The saga's step that asks, as in SeatsCommand."""
+    fees: _builtins.int
+    """Of the amount, what the house keeps as its fee; minor units."""
     @_builtins.property
     def amount(self) -> _types_pb2.Money:
         """How much."""
@@ -804,49 +881,20 @@ class AuthorizePayment(_message.Message):
         event_id: _builtins.str = ...,
         organizer_id: _builtins.str = ...,
         step: _builtins.int = ...,
+        fees: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "attempt", b"attempt", "booking_id", b"booking_id", "booking_reference", b"booking_reference", "customer_id", b"customer_id", "event_id", b"event_id", "method", b"method", "organizer_id", b"organizer_id", "payment_id", b"payment_id", "step", b"step", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "attempt", b"attempt", "booking_id", b"booking_id", "booking_reference", b"booking_reference", "customer_id", b"customer_id", "event_id", b"event_id", "fees", b"fees", "method", b"method", "organizer_id", b"organizer_id", "payment_id", b"payment_id", "step", b"step", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AuthorizePayment: _TypeAlias = AuthorizePayment  # noqa: Y015
+Global___ChargePayment: _TypeAlias = ChargePayment  # noqa: Y015
 
 @_typing.final
-class CapturePayment(_message.Message):
-    """Take the authorized money. Answered CAPTURED at once where the method charges at once."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAYMENT_ID_FIELD_NUMBER: _builtins.int
-    BOOKING_ID_FIELD_NUMBER: _builtins.int
-    STEP_FIELD_NUMBER: _builtins.int
-    payment_id: _builtins.str
-    """The payment (UUID)."""
-    booking_id: _builtins.str
-    """The booking (UUID)."""
-    step: _builtins.int
-    """The saga's step that asks, as in SeatsCommand."""
-    def __init__(
-        self,
-        *,
-        payment_id: _builtins.str = ...,
-        booking_id: _builtins.str = ...,
-        step: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "payment_id", b"payment_id", "step", b"step"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CapturePayment: _TypeAlias = CapturePayment  # noqa: Y015
-
-@_typing.final
-class VoidPayment(_message.Message):
-    """Undo whatever was or will be authorized: void, refund where it was charged already, and a
-    tombstone that blocks an Authorize that comes later.
+class GiveBackPayment(_message.Message):
+    """Undo whatever was or will be charged: void what is set aside, refund what was taken, also where
+    neither is known yet; and a tombstone that blocks a Charge that comes later.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -873,11 +921,11 @@ class VoidPayment(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___VoidPayment: _TypeAlias = VoidPayment  # noqa: Y015
+Global___GiveBackPayment: _TypeAlias = GiveBackPayment  # noqa: Y015
 
 @_typing.final
 class RefundPayment(_message.Message):
-    """Give captured money back. Never more than was captured."""
+    """Give captured money back: a share of what has not been promised to go back already."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -887,6 +935,7 @@ class RefundPayment(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment (UUID)."""
     booking_id: _builtins.str
@@ -894,11 +943,13 @@ class RefundPayment(_message.Message):
     refund_id: _builtins.str
     """The refund (UUID): a second command with the same id changes nothing."""
     amount: _builtins.int
-    """Minor units; capped at what is left of the capture."""
+    """Not sent any more: minor units, by a saga from before `percent`."""
     reason: _builtins.str
     """Why."""
     step: _builtins.int
     """The saga's step that asks, as in SeatsCommand."""
+    percent: _builtins.int
+    """1-100, of what is left once all refunds that were asked for are done; rounded half up."""
     def __init__(
         self,
         *,
@@ -908,14 +959,84 @@ class RefundPayment(_message.Message):
         amount: _builtins.int = ...,
         reason: _builtins.str = ...,
         step: _builtins.int = ...,
+        percent: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "payment_id", b"payment_id", "reason", b"reason", "refund_id", b"refund_id", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "payment_id", b"payment_id", "percent", b"percent", "reason", b"reason", "refund_id", b"refund_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RefundPayment: _TypeAlias = RefundPayment  # noqa: Y015
+
+@_deprecated("""This message has been marked as deprecated using proto message options.""")
+@_typing.final
+class AuthorizePayment(_message.Message):
+    """Not sent any more, and ignored: booking's migration asks anew, by ChargePayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """The payment (UUID)."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizePayment: _TypeAlias = AuthorizePayment  # noqa: Y015
+
+@_deprecated("""This message has been marked as deprecated using proto message options.""")
+@_typing.final
+class CapturePayment(_message.Message):
+    """Not sent any more, and ignored: booking's migration asks anew, by ChargePayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """The payment (UUID)."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CapturePayment: _TypeAlias = CapturePayment  # noqa: Y015
+
+@_deprecated("""This message has been marked as deprecated using proto message options.""")
+@_typing.final
+class VoidPayment(_message.Message):
+    """Not sent any more, and ignored: the saga sends GiveBackPayment again until it is answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """The payment (UUID)."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidPayment: _TypeAlias = VoidPayment  # noqa: Y015
 
 @_typing.final
 class PaymentReply(_message.Message):
@@ -932,21 +1053,27 @@ class PaymentReply(_message.Message):
         OUTCOME_UNSPECIFIED: PaymentReply._Outcome.ValueType  # 0
         """Never sent."""
         OUTCOME_AUTHORIZED: PaymentReply._Outcome.ValueType  # 1
-        """The money is set aside (or already charged, where the method does that)."""
+        """Not sent any more."""
         OUTCOME_AUTHORIZATION_REFUSED: PaymentReply._Outcome.ValueType  # 2
-        """The attempt was refused."""
+        """Not sent any more."""
         OUTCOME_ACTION_REQUIRED: PaymentReply._Outcome.ValueType  # 3
         """The customer has to do something at `action_url`; another reply follows."""
         OUTCOME_CAPTURED: PaymentReply._Outcome.ValueType  # 4
-        """The money is ours."""
+        """Not sent any more."""
         OUTCOME_CAPTURE_REFUSED: PaymentReply._Outcome.ValueType  # 5
-        """The capture was refused."""
+        """Not sent any more."""
         OUTCOME_VOIDED: PaymentReply._Outcome.ValueType  # 6
-        """Nothing is set aside or charged any more."""
+        """Not sent any more."""
         OUTCOME_REFUNDED: PaymentReply._Outcome.ValueType  # 7
-        """The money went back."""
+        """All that was asked to go back went back."""
         OUTCOME_PAID_LATE: PaymentReply._Outcome.ValueType  # 8
-        """The customer paid after the payment had been given up."""
+        """The customer paid after the payment had been given back."""
+        OUTCOME_CHARGED: PaymentReply._Outcome.ValueType  # 9
+        """The money is ours."""
+        OUTCOME_CHARGE_REFUSED: PaymentReply._Outcome.ValueType  # 10
+        """The attempt was refused."""
+        OUTCOME_GIVEN_BACK: PaymentReply._Outcome.ValueType  # 11
+        """Nothing is set aside or charged any more."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
         """How it ended."""
@@ -954,21 +1081,27 @@ class PaymentReply(_message.Message):
     OUTCOME_UNSPECIFIED: PaymentReply.Outcome.ValueType  # 0
     """Never sent."""
     OUTCOME_AUTHORIZED: PaymentReply.Outcome.ValueType  # 1
-    """The money is set aside (or already charged, where the method does that)."""
+    """Not sent any more."""
     OUTCOME_AUTHORIZATION_REFUSED: PaymentReply.Outcome.ValueType  # 2
-    """The attempt was refused."""
+    """Not sent any more."""
     OUTCOME_ACTION_REQUIRED: PaymentReply.Outcome.ValueType  # 3
     """The customer has to do something at `action_url`; another reply follows."""
     OUTCOME_CAPTURED: PaymentReply.Outcome.ValueType  # 4
-    """The money is ours."""
+    """Not sent any more."""
     OUTCOME_CAPTURE_REFUSED: PaymentReply.Outcome.ValueType  # 5
-    """The capture was refused."""
+    """Not sent any more."""
     OUTCOME_VOIDED: PaymentReply.Outcome.ValueType  # 6
-    """Nothing is set aside or charged any more."""
+    """Not sent any more."""
     OUTCOME_REFUNDED: PaymentReply.Outcome.ValueType  # 7
-    """The money went back."""
+    """All that was asked to go back went back."""
     OUTCOME_PAID_LATE: PaymentReply.Outcome.ValueType  # 8
-    """The customer paid after the payment had been given up."""
+    """The customer paid after the payment had been given back."""
+    OUTCOME_CHARGED: PaymentReply.Outcome.ValueType  # 9
+    """The money is ours."""
+    OUTCOME_CHARGE_REFUSED: PaymentReply.Outcome.ValueType  # 10
+    """The attempt was refused."""
+    OUTCOME_GIVEN_BACK: PaymentReply.Outcome.ValueType  # 11
+    """Nothing is set aside or charged any more."""
 
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
@@ -977,6 +1110,8 @@ class PaymentReply(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ACTION_URL_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
+    CAPTURED_AMOUNT_FIELD_NUMBER: _builtins.int
+    REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
     booking_id: _builtins.str
     """The booking (UUID)."""
     payment_id: _builtins.str
@@ -993,6 +1128,10 @@ class PaymentReply(_message.Message):
     """The newest step payment has seen: to any other step of the saga this is no answer. PAID_LATE,
     which nobody asked for, is heard at any step.
     """
+    captured_amount: _builtins.int
+    """What was captured by the attempt that the booking is paid by, minor units."""
+    refunded_amount: _builtins.int
+    """What of that has gone back so far, whoever asked; minor units. Both only ever rise."""
     def __init__(
         self,
         *,
@@ -1003,10 +1142,12 @@ class PaymentReply(_message.Message):
         reason: _builtins.str = ...,
         action_url: _builtins.str = ...,
         step: _builtins.int = ...,
+        captured_amount: _builtins.int = ...,
+        refunded_amount: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_url", b"action_url", "attempt", b"attempt", "booking_id", b"booking_id", "outcome", b"outcome", "payment_id", b"payment_id", "reason", b"reason", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_url", b"action_url", "attempt", b"attempt", "booking_id", b"booking_id", "captured_amount", b"captured_amount", "outcome", b"outcome", "payment_id", b"payment_id", "reason", b"reason", "refunded_amount", b"refunded_amount", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1061,6 +1202,7 @@ class ProviderState(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
     TOLD_AT_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """For example sandbox."""
     available: _builtins.bool
@@ -1069,16 +1211,21 @@ class ProviderState(_message.Message):
     def told_at(self) -> _timestamp_pb2.Timestamp:
         """By payment's clock: an older one never overwrites a newer one."""
 
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The methods that go by this provider: CARD, KHALTI, ESEWA."""
+
     def __init__(
         self,
         *,
         provider: _builtins.str = ...,
         available: _builtins.bool = ...,
         told_at: _timestamp_pb2.Timestamp | None = ...,
+        methods: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["told_at", b"told_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "provider", b"provider", "told_at", b"told_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "methods", b"methods", "provider", b"provider", "told_at", b"told_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

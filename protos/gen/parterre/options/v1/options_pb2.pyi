@@ -41,6 +41,8 @@ class _AccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Access.ValueTy
     """An admin."""
     ACCESS_GATEWAY: _Access.ValueType  # 5
     """The gateway itself, with its service token; never a person's token."""
+    ACCESS_BOOKING: _Access.ValueType  # 6
+    """booking_service itself, with its service token; never a person's token."""
 
 class Access(_Access, metaclass=_AccessEnumTypeWrapper):
     """Who may call an RPC. Every RPC names one; a server refuses to start with one that does not.
@@ -59,6 +61,8 @@ ACCESS_ADMIN: Access.ValueType  # 4
 """An admin."""
 ACCESS_GATEWAY: Access.ValueType  # 5
 """The gateway itself, with its service token; never a person's token."""
+ACCESS_BOOKING: Access.ValueType  # 6
+"""booking_service itself, with its service token; never a person's token."""
 Global___Access: _TypeAlias = Access  # noqa: Y015
 
 @_typing.final
@@ -70,10 +74,15 @@ class Route(_message.Message):
     QUEUE_FIELD_NUMBER: _builtins.int
     TOPIC_FIELD_NUMBER: _builtins.int
     SUBSCRIBERS_FIELD_NUMBER: _builtins.int
+    FENCED_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """A command or a reply: the one queue that takes it, through the exchange `parterre.commands`."""
     topic: _builtins.str
     """A fact: its topic on the exchange `parterre.events`."""
+    fenced: _builtins.bool
+    """Taking it twice has the effect of taking it once, by the step it carries: its consumers keep no
+    inbox row for it.
+    """
     @_builtins.property
     def subscribers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The queues that subscribe to the fact; a fact nobody subscribes to yet is published all the same."""
@@ -84,10 +93,11 @@ class Route(_message.Message):
         queue: _builtins.str = ...,
         topic: _builtins.str = ...,
         subscribers: _abc.Iterable[_builtins.str] | None = ...,
+        fenced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "subscribers", b"subscribers", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fenced", b"fenced", "queue", b"queue", "subscribers", b"subscribers", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

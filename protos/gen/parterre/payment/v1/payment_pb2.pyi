@@ -261,73 +261,128 @@ class VerifyPaymentResponse(_message.Message):
 Global___VerifyPaymentResponse: _TypeAlias = VerifyPaymentResponse  # noqa: Y015
 
 @_typing.final
-class ReceiveWebhookRequest(_message.Message):
-    """Request of ReceiveWebhook."""
+class ReceiveWebhooksRequest(_message.Message):
+    """Request of ReceiveWebhooks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
-    class HeadersEntry(_message.Message):
+    class Webhook(_message.Message):
+        """What a provider sent."""
+
         DESCRIPTOR: _descriptor.Descriptor
 
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
+        @_typing.final
+        class HeadersEntry(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            KEY_FIELD_NUMBER: _builtins.int
+            VALUE_FIELD_NUMBER: _builtins.int
+            key: _builtins.str
+            value: _builtins.str
+            def __init__(
+                self,
+                *,
+                key: _builtins.str = ...,
+                value: _builtins.str = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        PROVIDER_FIELD_NUMBER: _builtins.int
+        BODY_FIELD_NUMBER: _builtins.int
+        HEADERS_FIELD_NUMBER: _builtins.int
+        REQUEST_ID_FIELD_NUMBER: _builtins.int
+        provider: _builtins.str
+        """"sandbox"."""
+        body: _builtins.bytes
+        """The raw body, as received."""
+        request_id: _builtins.str
+        """Of the provider's request."""
+        @_builtins.property
+        def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+            """The request's headers, names in lower case."""
+
         def __init__(
             self,
             *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
+            provider: _builtins.str = ...,
+            body: _builtins.bytes = ...,
+            headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+            request_id: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers", "provider", b"provider", "request_id", b"request_id"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-    PROVIDER_FIELD_NUMBER: _builtins.int
-    BODY_FIELD_NUMBER: _builtins.int
-    HEADERS_FIELD_NUMBER: _builtins.int
-    provider: _builtins.str
-    """"sandbox"."""
-    body: _builtins.bytes
-    """The raw body, as received."""
+    WEBHOOKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The request's headers, names in lower case."""
+    def webhooks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReceiveWebhooksRequest.Webhook]:
+        """1-64 of them; each is judged by itself."""
 
     def __init__(
         self,
         *,
-        provider: _builtins.str = ...,
-        body: _builtins.bytes = ...,
-        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        webhooks: _abc.Iterable[Global___ReceiveWebhooksRequest.Webhook] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReceiveWebhookRequest: _TypeAlias = ReceiveWebhookRequest  # noqa: Y015
+Global___ReceiveWebhooksRequest: _TypeAlias = ReceiveWebhooksRequest  # noqa: Y015
 
 @_typing.final
-class ReceiveWebhookResponse(_message.Message):
-    """Response of ReceiveWebhook: it is stored."""
+class ReceiveWebhooksResponse(_message.Message):
+    """Response of ReceiveWebhooks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Result(_message.Message):
+        """What became of a webhook."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        REFUSAL_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def refusal(self) -> _types_pb2.Refusal:
+            """Absent: it is stored."""
+
+        def __init__(
+            self,
+            *,
+            refusal: _types_pb2.Refusal | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReceiveWebhooksResponse.Result]:
+        """One for each webhook, in their order."""
+
     def __init__(
         self,
+        *,
+        results: _abc.Iterable[Global___ReceiveWebhooksResponse.Result] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReceiveWebhookResponse: _TypeAlias = ReceiveWebhookResponse  # noqa: Y015
+Global___ReceiveWebhooksResponse: _TypeAlias = ReceiveWebhooksResponse  # noqa: Y015
 
 @_typing.final
 class CreateRefundRequest(_message.Message):

@@ -45,10 +45,10 @@ class PaymentServiceStub:
                 request_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.VerifyPaymentRequest.SerializeToString,
                 response_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.VerifyPaymentResponse.FromString,
                 _registered_method=True)
-        self.ReceiveWebhook = channel.unary_unary(
-                '/parterre.payment.v1.PaymentService/ReceiveWebhook',
-                request_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookRequest.SerializeToString,
-                response_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookResponse.FromString,
+        self.ReceiveWebhooks = channel.unary_unary(
+                '/parterre.payment.v1.PaymentService/ReceiveWebhooks',
+                request_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhooksRequest.SerializeToString,
+                response_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhooksResponse.FromString,
                 _registered_method=True)
         self.CreateRefund = channel.unary_unary(
                 '/parterre.payment.v1.PaymentService/CreateRefund',
@@ -77,9 +77,10 @@ class PaymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ReceiveWebhook(self, request, context):
-        """Checks a provider's signature and stores its event; it is processed after the answer.
-        Reasons: UNKNOWN_PROVIDER, INVALID_SIGNATURE, STALE_WEBHOOK, INVALID_WEBHOOK.
+    def ReceiveWebhooks(self, request, context):
+        """Checks the signatures of what providers sent at the same time, and stores it; it is processed after
+        the answer.
+        Reasons of a refusal: UNKNOWN_PROVIDER, INVALID_SIGNATURE, STALE_WEBHOOK, INVALID_WEBHOOK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,10 +109,10 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     request_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.VerifyPaymentRequest.FromString,
                     response_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.VerifyPaymentResponse.SerializeToString,
             ),
-            'ReceiveWebhook': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReceiveWebhook,
-                    request_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookRequest.FromString,
-                    response_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookResponse.SerializeToString,
+            'ReceiveWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveWebhooks,
+                    request_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhooksRequest.FromString,
+                    response_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhooksResponse.SerializeToString,
             ),
             'CreateRefund': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRefund,
@@ -185,7 +186,7 @@ class PaymentService:
             _registered_method=True)
 
     @staticmethod
-    def ReceiveWebhook(request,
+    def ReceiveWebhooks(request,
             target,
             options=(),
             channel_credentials=None,
@@ -198,9 +199,9 @@ class PaymentService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/parterre.payment.v1.PaymentService/ReceiveWebhook',
-            parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookRequest.SerializeToString,
-            parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhookResponse.FromString,
+            '/parterre.payment.v1.PaymentService/ReceiveWebhooks',
+            parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhooksRequest.SerializeToString,
+            parterre_dot_payment_dot_v1_dot_payment__pb2.ReceiveWebhooksResponse.FromString,
             options,
             channel_credentials,
             insecure,

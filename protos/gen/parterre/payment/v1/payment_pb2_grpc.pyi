@@ -24,9 +24,10 @@ class PaymentServiceStub:
     """Asks the provider now how the payer's last attempt stands, and settles by it.
     Reasons: PAYMENT_NOT_FOUND, PROVIDER_UNAVAILABLE.
     """
-    ReceiveWebhook: _aio.UnaryUnaryMultiCallable[_payment_pb2.ReceiveWebhookRequest, _payment_pb2.ReceiveWebhookResponse]
-    """Checks a provider's signature and stores its event; it is processed after the answer.
-    Reasons: UNKNOWN_PROVIDER, INVALID_SIGNATURE, STALE_WEBHOOK, INVALID_WEBHOOK.
+    ReceiveWebhooks: _aio.UnaryUnaryMultiCallable[_payment_pb2.ReceiveWebhooksRequest, _payment_pb2.ReceiveWebhooksResponse]
+    """Checks the signatures of what providers sent at the same time, and stores it; it is processed after
+    the answer.
+    Reasons of a refusal: UNKNOWN_PROVIDER, INVALID_SIGNATURE, STALE_WEBHOOK, INVALID_WEBHOOK.
     """
     CreateRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.CreateRefundRequest, _payment_pb2.CreateRefundResponse]
     """Gives captured money back, some or all, at the wish of the event's organizer or an admin. With all
@@ -59,13 +60,14 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def ReceiveWebhook(
+    def ReceiveWebhooks(
         self,
-        request: _payment_pb2.ReceiveWebhookRequest,
-        context: _aio.ServicerContext[_payment_pb2.ReceiveWebhookRequest, _abc.Awaitable[_payment_pb2.ReceiveWebhookResponse]],
-    ) -> _abc.Awaitable[_payment_pb2.ReceiveWebhookResponse]:
-        """Checks a provider's signature and stores its event; it is processed after the answer.
-        Reasons: UNKNOWN_PROVIDER, INVALID_SIGNATURE, STALE_WEBHOOK, INVALID_WEBHOOK.
+        request: _payment_pb2.ReceiveWebhooksRequest,
+        context: _aio.ServicerContext[_payment_pb2.ReceiveWebhooksRequest, _abc.Awaitable[_payment_pb2.ReceiveWebhooksResponse]],
+    ) -> _abc.Awaitable[_payment_pb2.ReceiveWebhooksResponse]:
+        """Checks the signatures of what providers sent at the same time, and stores it; it is processed after
+        the answer.
+        Reasons of a refusal: UNKNOWN_PROVIDER, INVALID_SIGNATURE, STALE_WEBHOOK, INVALID_WEBHOOK.
         """
 
     @_abc_1.abstractmethod
