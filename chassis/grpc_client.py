@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -99,6 +99,32 @@ class GrpcClient:
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from error
         return reply, trailers
+
+    async def parts(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[MessageT, ReplyT],
+        request: MessageT,
+        *,
+        seconds: float = _DEFAULT_SECONDS,
+    ) -> AsyncGenerator[ReplyT]:
+        """As `call`, for an RPC that answers in parts: each as it comes.
+
+        `seconds` are for all of them. Who leaves off before the last closes the generator, which
+        ends the call.
+
+        Raises:
+            RemoteError: the callee refused, failed, or was not done in time; parts that came
+                before it were given.
+        """
+        timeout, metadata = self._going_along(seconds)
+        call = method(request, timeout=timeout, metadata=metadata)
+        try:
+            async for reply in call:
+                yield reply
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from error
+        finally:
+            call.cancel()
 
     def _going_along(self, seconds: float) -> tuple[float, Metadata]:
         """The time-out and the metadata of a call made now."""

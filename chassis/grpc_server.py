@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+)
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +48,17 @@ _ROLES: Mapping[int, Role] = {
     options_pb2.ACCESS_ORGANIZER: Role.ORGANIZER,
     options_pb2.ACCESS_ADMIN: Role.ADMIN,
 }
+_PROCESSES: Mapping[int, str] = {
+    options_pb2.ACCESS_GATEWAY: "gateway",
+    options_pb2.ACCESS_BOOKING: "booking",
+}
 
 log = get_logger(__name__)
 
-Handler = Callable[[Any, Any], Awaitable[Message]]
+Call = grpc.aio.ServicerContext[Any, Any]
+# A method that answers in parts is a generator, and sends each as it comes; its reply is None.
+Handler = Callable[[Any, Any], Awaitable[Message | None]]
+PartsHandler = Callable[[Any, Any], AsyncGenerator[Message]]
 
 
 class UndeclaredAccessError(Exception):
@@ -67,19 +81,20 @@ def permits(access: int, identity: Identity) -> bool:
     """Whether `identity` may call an RPC that declares `access`."""
     if access == options_pb2.ACCESS_ANYONE:
         return True
-    if access == options_pb2.ACCESS_GATEWAY:
-        return identity.is_process and identity.subject == "gateway"
+    process = _PROCESSES.get(access)
+    if process is not None:
+        return identity.is_process and identity.subject == process
     needed = _ROLES.get(access)
     return needed is not None and identity.role is not None and identity.role >= needed
 
 
 def _guard(
     method: MethodDescriptor, handle: Handler, verifier: TokenVerifier
-) -> Callable[[Message, grpc.aio.ServicerContext[Any, Any]], Awaitable[Message]]:
+) -> Callable[[Message, Call], Awaitable[Message | None]]:
     access = access_of(method)
     seconds_ok = RPC_SECONDS.labels(method.full_name, "OK")
 
-    async def guarded(request: Message, call: grpc.aio.ServicerContext[Any, Any]) -> Message:
+    async def guarded(request: Message, call: Call) -> Message | None:
         began = time.perf_counter()
         metadata = dict(call.invocation_metadata() or ())
         remaining: float | None = call.time_remaining()  # None where the caller set no deadline
@@ -121,12 +136,21 @@ def _bounded(handle: Handler) -> Handler:
                 )
             yield message
 
-    async def bounded(
-        messages: AsyncIterable[Message], call: grpc.aio.ServicerContext[Any, Any]
-    ) -> Message:
+    async def bounded(messages: AsyncIterable[Message], call: Call) -> Message | None:
         return await handle(parts(messages), call)
 
     return bounded
+
+
+def _sent_in_parts(handle: PartsHandler) -> Handler:
+    """Sends the parts of an answer as they come, all within the call's one deadline."""
+
+    async def sent(request: Message, call: Call) -> None:
+        async with aclosing(handle(request, call)) as parts:
+            async for part in parts:
+                await call.write(part)
+
+    return sent
 
 
 def _text(value: str | bytes | None) -> str | None:
@@ -169,13 +193,18 @@ def service_handler(
 
     Raises:
         UndeclaredAccessError: an RPC does not declare who may call it.
+        NotImplementedError: an RPC takes and gives parts; none does so far.
     """
     handlers = {}
     for method in descriptor.methods:
         handle = getattr(servicer, method.name)
         kind = grpc.unary_unary_rpc_method_handler
+        if method.client_streaming and method.server_streaming:
+            raise NotImplementedError(f"{method.full_name} takes and gives parts")
         if method.client_streaming:
             handle, kind = _bounded(handle), grpc.stream_unary_rpc_method_handler
+        elif method.server_streaming:
+            handle, kind = _sent_in_parts(handle), grpc.unary_stream_rpc_method_handler
         handlers[method.name] = kind(
             _guard(method, handle, verifier),
             request_deserializer=GetMessageClass(method.input_type).FromString,

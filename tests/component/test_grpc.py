@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import grpc
@@ -13,9 +14,11 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from google.protobuf import descriptor_pb2, descriptor_pool
+from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
 from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
 from parterre.options.v1 import options_pb2
+from parterre.types.v1 import types_pb2
 
 from chassis import context
 from chassis.database import PoolTimeoutError
@@ -23,6 +26,7 @@ from chassis.errors import RemoteError, ServiceError
 from chassis.grpc_server import UndeclaredAccessError, access_of, permits, service_handler
 from chassis.identity import LEEWAY_SECONDS, Identity, Role, TokenVerifier
 from chassis.ids import uuid7
+from chassis.refusals import read_refusal, write_refusal
 
 from .conftest import Caller, Serve, TestKeys
 
@@ -331,6 +335,158 @@ async def test_a_request_in_parts_is_guarded_and_bounded_as_a_whole(serve: Serve
         assert refused.value.reason == reason
 
 
+BOOKING = booking_pb2.DESCRIPTOR.services_by_name["BookingService"]
+Part = booking_pb2.CreateBookingsResponse
+
+
+def part(place: int) -> Part:
+    return Part(results=[Part.Result(place=place)])
+
+
+class Teller:
+    """Answers in parts: two at once, then whatever the test says, then a third."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]] = nothing) -> None:
+        self._work = work
+        self.seen: list[object] = []
+        self.ended = asyncio.Event()
+
+    def __getattr__(self, _name: str) -> Any:
+        """The RPCs that nobody calls here."""
+        return None
+
+    async def CreateBookings(  # noqa: N802 - the proto's name
+        self, _request: Any, _context: Any
+    ) -> AsyncGenerator[Part]:
+        self.seen += [context.caller().subject, context.request_id.get()]
+        try:
+            yield part(0)
+            yield part(1)
+            await self._work()
+            yield part(2)
+        finally:
+            self.ended.set()
+
+
+async def answered_in_parts(caller: Caller, seen: list[int], *, seconds: float = 10) -> None:
+    parts = caller.client.parts(
+        caller.stub.CreateBookings, booking_pb2.CreateBookingsRequest(), seconds=seconds
+    )
+    async with aclosing(parts):
+        async for each in parts:
+            seen.extend(result.place for result in each.results)
+
+
+async def telling(serve: Serve, teller: Teller) -> Caller:
+    return await serve("booking", BOOKING, teller, booking_pb2_grpc.BookingServiceStub)
+
+
+async def test_an_answer_in_parts_comes_as_it_is_ready(serve: Serve) -> None:
+    door = asyncio.Event()
+
+    async def wait() -> None:
+        await door.wait()
+
+    teller = Teller(wait)
+    seen: list[int] = []
+    with context.request(id="req-42", seconds=30):
+        asking = asyncio.create_task(answered_in_parts(await telling(serve, teller), seen))
+        async with asyncio.timeout(30):
+            while seen != [0, 1]:
+                await asyncio.sleep(0.001)
+        assert not asking.done()
+        door.set()
+        await asking
+    assert seen == [0, 1, 2]
+    assert teller.seen == ["gateway", "req-42"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (ServiceError("CONFLICT", "HOLD_EXPIRED", "Gone."), "FAILED_PRECONDITION", "HOLD_EXPIRED"),
+        (ValueError("table saga_secret is broken"), "INTERNAL", "INTERNAL"),
+    ],
+)
+async def test_what_ends_an_answer_in_the_middle_comes_after_its_parts(
+    serve: Serve, error: Exception, code: str, reason: str
+) -> None:
+    seen: list[int] = []
+    caller = await telling(serve, Teller(raising(error)))
+    with pytest.raises(RemoteError) as failed:
+        await answered_in_parts(caller, seen)
+    assert seen == [0, 1]
+    assert (failed.value.code.name, failed.value.reason) == (code, reason)
+    assert "secret" not in failed.value.detail
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_an_answer_in_parts_has_one_deadline_for_all(serve: Serve) -> None:
+    teller = Teller(for_ever)
+    seen: list[int] = []
+    caller = await telling(serve, teller)
+    with pytest.raises(RemoteError) as late:
+        await answered_in_parts(caller, seen, seconds=0.3)
+    assert late.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert seen == [0, 1]
+    await asyncio.wait_for(teller.ended.wait(), 5)
+
+
+async def test_who_leaves_off_ends_the_call(serve: Serve) -> None:
+    teller = Teller(for_ever)
+    caller = await telling(serve, teller)
+    parts = caller.client.parts(
+        caller.stub.CreateBookings, booking_pb2.CreateBookingsRequest(), seconds=10
+    )
+    assert (await anext(parts)).results[0].place == 0
+    await parts.aclose()
+    await asyncio.wait_for(teller.ended.wait(), 5)
+
+
+async def test_an_answer_in_parts_is_not_everybodys_to_ask_for(serve: Serve) -> None:
+    teller = Teller()
+    caller = await telling(serve, teller)
+    token = caller.keys.access("somebody", Role.ADMIN)
+    identity = Identity("somebody", Role.ADMIN, "", token, 4_000_000_000)
+    seen: list[int] = []
+    with (
+        context.request(id="test", identity=identity, seconds=10),
+        pytest.raises(RemoteError) as refused,
+    ):
+        await answered_in_parts(caller, seen)
+    assert (refused.value.reason, seen, teller.seen) == ("FORBIDDEN", [], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason", "metadata"),
+    [
+        (
+            ServiceError("CONFLICT", "SEATS_UNAVAILABLE", "Gone.", seat_ids='["7"]'),
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "SEATS_UNAVAILABLE",
+            {"seat_ids": '["7"]'},
+        ),
+        (PoolTimeoutError(), grpc.StatusCode.UNAVAILABLE, "OVERLOADED", {"retry_after": "1"}),
+        (ValueError("of seat_secret"), grpc.StatusCode.INTERNAL, "INTERNAL", {}),
+    ],
+)
+def test_an_items_refusal_is_read_as_the_error_a_call_of_its_own_would_raise(
+    error: Exception, code: grpc.StatusCode, reason: str, metadata: dict[str, str]
+) -> None:
+    refusal = types_pb2.Refusal()
+    write_refusal(refusal, error, method="parterre.v1.Make", request_id="req-1")
+    read = read_refusal(types_pb2.Refusal.FromString(refusal.SerializeToString()))
+    assert (read.code, read.reason, read.metadata) == (code, reason, metadata)
+    assert "secret" not in read.detail
+
+
+def test_a_refusal_of_a_kind_unknown_here_is_an_error_all_the_same() -> None:
+    assert read_refusal(types_pb2.Refusal(code=99)).code is grpc.StatusCode.UNKNOWN
+
+
 def test_an_rpc_that_does_not_say_who_may_call_it_is_refused() -> None:
     file = descriptor_pb2.FileDescriptorProto(name="undeclared.proto", package="undeclared")
     file.message_type.add(name="Nothing")
@@ -352,6 +508,7 @@ def test_an_rpc_that_does_not_say_who_may_call_it_is_refused() -> None:
         (options_pb2.ACCESS_ORGANIZER, {"ORGANIZER", "ADMIN"}),
         (options_pb2.ACCESS_ADMIN, {"ADMIN"}),
         (options_pb2.ACCESS_GATEWAY, {"gateway"}),
+        (options_pb2.ACCESS_BOOKING, {"booking"}),
     ],
 )
 def test_access_is_what_the_contract_says(access: int, allowed: set[str]) -> None:
