@@ -591,30 +591,41 @@ class HoldStatus(StrEnum):
     EXPIRED = "EXPIRED"
 
 
-# What the seats of a hold are while it stands so.
+# What the seats of a hold are while it stands so. Reserving changes its row alone.
 SEATS_OF: Mapping[HoldStatus, str] = {
     HoldStatus.ACTIVE: "HELD",
-    HoldStatus.RESERVED: "RESERVED",
+    HoldStatus.RESERVED: "HELD",
     HoldStatus.SOLD: "SOLD",
     HoldStatus.RELEASED: "AVAILABLE",
     HoldStatus.EXPIRED: "AVAILABLE",
 }
-_SHOWN = {"HELD": "ACTIVE", "RESERVED": "BOOKED", "SOLD": "BOOKED", "AVAILABLE": "RELEASED"}
+_SHOWN: Mapping[HoldStatus, str] = {
+    HoldStatus.ACTIVE: "ACTIVE",
+    HoldStatus.RESERVED: "BOOKED",
+    HoldStatus.SOLD: "BOOKED",
+    HoldStatus.RELEASED: "RELEASED",
+    HoldStatus.EXPIRED: "EXPIRED",
+}
 
 
 def shown_status(status: HoldStatus, *, due: bool) -> str:
     """The status as its owner sees it; `due` says that the hold's time is over."""
-    if status is HoldStatus.EXPIRED or (status is HoldStatus.ACTIVE and due):
-        return "EXPIRED"
-    return _SHOWN[SEATS_OF[status]]
+    return "EXPIRED" if status is HoldStatus.ACTIVE and due else _SHOWN[status]
+
+
+# A reservation whose booking was not heard of for so long is asked after.
+ASK_AFTER = timedelta(seconds=30)
+# A payment that comes so long after the end of sales is still in time: as long as a booking waits
+# for it.
+PAYMENT_TIME = timedelta(minutes=10)
 
 
 class Command(StrEnum):
     """What the booking's saga asks for."""
 
-    RESERVE = "RESERVE"
+    RESERVE = "RESERVE"  # by sagas of before: those of today reserve by RPC
     SELL = "SELL"
-    UNSELL = "UNSELL"
+    UNSELL = "UNSELL"  # by sagas of before, and ignored
     RELEASE = "RELEASE"
     RESTOCK = "RESTOCK"
     RECLAIM = "RECLAIM"
@@ -626,8 +637,6 @@ class Outcome(StrEnum):
     RESERVED = "RESERVED"
     RESERVE_REFUSED = "RESERVE_REFUSED"
     SOLD = "SOLD"
-    SELL_REFUSED = "SELL_REFUSED"
-    UNSOLD = "UNSOLD"
     RELEASED = "RELEASED"
     RESTOCKED = "RESTOCKED"
     RECLAIMED = "RECLAIMED"
@@ -644,7 +653,6 @@ class SeatsOrder:
     hold_id: UUID
     saga_step: int
     hold_version: int = 0  # RESERVE only
-    expires_at: datetime | None = None  # RESERVE only
     request_id: str = ""  # which the answer carries on
 
 
@@ -681,7 +689,7 @@ class Step(NamedTuple):
     """What a command does to a hold: its next status (None: nothing changes) and the answer."""
 
     to: HoldStatus | None
-    outcome: Outcome
+    outcome: Outcome | None  # None: there is no answer to what can't be asked, and an alert
     reason: str = ""
 
 
@@ -701,6 +709,8 @@ def _refuses(outcome: Outcome, **reasons: str) -> dict[HoldStatus, Step]:
 
 
 _S = HoldStatus
+# A reservation ends only by its own saga's Release, so a Sell always finds one.
+_NOT_RESERVED = Step(None, None, "HOLD_NOT_RESERVED")
 # Each command in each status. `step` lets no old command come here, so the newest has its way; one
 # that was sent twice finds its effect standing and is answered so.
 STEPS: Mapping[Command, _Table] = {
@@ -712,16 +722,7 @@ STEPS: Mapping[Command, _Table] = {
     Command.SELL: {
         **_moves(_S.SOLD, Outcome.SOLD, _S.RESERVED),
         **_stands(Outcome.SOLD, _S.SOLD),
-        **_refuses(
-            Outcome.SELL_REFUSED,
-            ACTIVE="HOLD_NOT_BOOKED",
-            RELEASED="HOLD_RELEASED",
-            EXPIRED="HOLD_EXPIRED",
-        ),
-    },
-    Command.UNSELL: {
-        **_moves(_S.RESERVED, Outcome.UNSOLD, _S.SOLD),
-        **_stands(Outcome.UNSOLD, _S.ACTIVE, _S.RESERVED, _S.RELEASED, _S.EXPIRED),
+        **dict.fromkeys((_S.ACTIVE, _S.RELEASED, _S.EXPIRED), _NOT_RESERVED),
     },
     # Also what is SOLD: a Reclaim that was refused may have succeeded when it came once more.
     Command.RELEASE: {
@@ -732,20 +733,20 @@ STEPS: Mapping[Command, _Table] = {
         **_moves(_S.RELEASED, Outcome.RESTOCKED, _S.ACTIVE, _S.RESERVED, _S.SOLD),
         **_stands(Outcome.RESTOCKED, _S.RELEASED, _S.EXPIRED),
     },
+    # Of what was the booking's before: `step` refuses the rest.
     Command.RECLAIM: {
-        **_moves(_S.SOLD, Outcome.RECLAIMED, _S.RELEASED, _S.RESERVED),
+        **_moves(_S.SOLD, Outcome.RECLAIMED, _S.RELEASED, _S.EXPIRED, _S.RESERVED),
         **_stands(Outcome.RECLAIMED, _S.SOLD),
-        **_refuses(Outcome.RECLAIM_REFUSED, ACTIVE="HOLD_NOT_BOOKED", EXPIRED="HOLD_EXPIRED"),
+        **_refuses(Outcome.RECLAIM_REFUSED, ACTIVE="SEATS_UNAVAILABLE"),
     },
 }
 # The hold is another booking's: nothing of it changes.
 _FOREIGN: Mapping[Command, Step] = {
     Command.RESERVE: Step(None, Outcome.RESERVE_REFUSED, "HOLD_NOT_ACTIVE"),
-    Command.SELL: Step(None, Outcome.SELL_REFUSED, "HOLD_NOT_ACTIVE"),
-    Command.UNSELL: Step(None, Outcome.UNSOLD),
+    Command.SELL: _NOT_RESERVED,
     Command.RELEASE: Step(None, Outcome.RELEASED),
     Command.RESTOCK: Step(None, Outcome.RESTOCKED),
-    Command.RECLAIM: Step(None, Outcome.RECLAIM_REFUSED, "HOLD_NOT_ACTIVE"),
+    Command.RECLAIM: Step(None, Outcome.RECLAIM_REFUSED, "SEATS_UNAVAILABLE"),
 }
 
 
@@ -800,22 +801,39 @@ class Move:
         return self.changes_places and SEATS_OF[self.to] == "AVAILABLE"
 
 
-def step(order: SeatsOrder, hold: HoldState, *, event_open: bool) -> Step | None:
+_REFUSED = {
+    Command.RESERVE: Outcome.RESERVE_REFUSED,
+    Command.RECLAIM: Outcome.RECLAIM_REFUSED,
+}
+
+
+def step(
+    order: SeatsOrder, hold: HoldState, *, event_open: bool, still_sells: bool = True
+) -> Step | None:
     """What the command does to the hold; None, no answer even, where a newer one came before.
 
-    `event_open` matters to RESERVE alone. A command without a step is older than any other.
+    `event_open` matters to RESERVE, `still_sells` to RECLAIM: the event is open, and its sales
+    ended no longer than `PAYMENT_TIME` ago. Whether what a RECLAIM takes back is free, and within
+    the person's limit, is found where it is taken. A command without a step is older than any
+    other.
     """
+    if order.command is Command.UNSELL:
+        return None
     if hold.booking_id not in (None, order.booking_id):
         return _FOREIGN[order.command]
     if order.saga_step < max(hold.saga_step, 1):
         return None
+    refusals: Mapping[str, bool] = {}
     if order.command is Command.RESERVE and hold.status is HoldStatus.ACTIVE:
         refusals = {
             "HOLD_EXPIRED": hold.due,
             "HOLD_CHANGED": hold.version != order.hold_version,
             "EVENT_NOT_ON_SALE": not event_open,
         }
-        for reason, applies in refusals.items():
-            if applies:
-                return Step(None, Outcome.RESERVE_REFUSED, reason)
+    elif order.command is Command.RECLAIM and SEATS_OF[hold.status] == "AVAILABLE":
+        # What was never the booking's it can't have again.
+        refusals = {"SALES_CLOSED": not still_sells, "SEATS_UNAVAILABLE": hold.booking_id is None}
+    for reason, applies in refusals.items():
+        if applies:
+            return Step(None, _REFUSED[order.command], reason)
     return STEPS[order.command][hold.status]
