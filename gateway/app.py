@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from chassis.errors import RemoteError, ServiceError
+from chassis.errors import RemoteError, ServiceError, unavailable
 from chassis.identity import Jwks, TokenVerifier
 from chassis.telemetry import Health
 from gateway.bodies.base import UNKNOWN_OBJECT
@@ -167,6 +167,7 @@ def api(
             ProblemError: _on_problem,
             RemoteError: _on_remote_error,
             ServiceError: _on_service_error,
+            TimeoutError: _on_timeout,
             RequestValidationError: _on_invalid,
             HTTPException: _on_http_error,
         },
@@ -209,6 +210,11 @@ async def _on_remote_error(request: Request, error: Exception) -> Response:
 async def _on_service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)  # noqa: S101 - as registered
     return from_service_error(error).response(request.url.path)
+
+
+async def _on_timeout(request: Request, _error: Exception) -> Response:
+    """For what waited too long for its turn, or for a service."""
+    return from_service_error(unavailable()).response(request.url.path)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

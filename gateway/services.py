@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Generic, TypeVar
 
 import grpc
@@ -18,6 +18,7 @@ from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
 from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
 
 from chassis import context
+from chassis.errors import RemoteError
 from chassis.grpc_client import GrpcClient, Method
 from chassis.idempotency import REPLAYED
 from chassis.identity import ServiceTokens
@@ -31,6 +32,11 @@ MessageT = TypeVar("MessageT", bound=Message)
 ReplyT = TypeVar("ReplyT", bound=Message)
 
 _SECONDS = 5.0
+
+
+def is_unknown(error: Exception) -> bool:
+    """Whether a service does not know the method: one of the version before, in a rollout."""
+    return isinstance(error, RemoteError) and error.code is grpc.StatusCode.UNIMPLEMENTED
 
 
 class NotServingError(Exception):
@@ -64,6 +70,23 @@ class Remote(Generic[StubT]):
         """
         with context.request(id=context.request_id.get(), seconds=_SECONDS):
             return await self._client.call(method, request, seconds=_SECONDS)
+
+    async def parts_as_gateway(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[MessageT, ReplyT],
+        request: MessageT,
+        seconds: float,
+    ) -> AsyncGenerator[ReplyT]:
+        """Calls in the gateway's own name, and gives the parts of the answer as they come.
+
+        Raises:
+            RemoteError: the service refused, failed, or was not done in time.
+        """
+        with context.request(id=context.request_id.get(), seconds=seconds):
+            parts = self._client.parts(method, request, seconds=seconds)
+            async with aclosing(parts):
+                async for part in parts:
+                    yield part
 
     async def replayable(
         self, method: grpc.aio.UnaryUnaryMultiCallable[MessageT, ReplyT], request: MessageT

@@ -15,14 +15,15 @@ from parterre.inventory.v1 import inventory_pb2
 from parterre.options.v1 import options_pb2
 from parterre.types.v1 import types_pb2
 
+from chassis.batching import Batch, Batcher, Limits, TryAgain
 from chassis.context import caller, seconds_left
 from chassis.database import Database
 from chassis.errors import overloaded
-from chassis.grpc_server import permits, status_of
+from chassis.grpc_server import permits
 from chassis.idempotency import REPLAYED, Claims, claim
 from chassis.identity import TokenVerifier, forbidden
 from chassis.ids import parse_uuid
-from inventory_service.coalescer import Coalescer, TryAgain
+from chassis.refusals import write_refusal
 from inventory_service.domain import (
     BestAvailable,
     Hold,
@@ -48,6 +49,8 @@ _PAGE = 20
 _MAX_PAGE = 100
 _MAX_ITEMS = 64
 _MAPS_KEPT = 32
+# Longer than a batch waits for a lock: two of an event beside each other choose the same seats.
+_LIMITS = Limits(slow_seconds=0.3)
 # How long a hold waits for its turn, where the caller does not say.
 _SECONDS = 5.0
 
@@ -63,7 +66,9 @@ class InventoryServicer(OrganizerServicer):
         self._terms = terms
         self._layouts = Layouts()
         self._vacancies = Vacancies()
-        self._coalescer: Coalescer[Asked, Hold | Replayed] = Coalescer(self._make, self._expire)
+        self._batcher: Batcher[UUID, Asked, Hold | Replayed] = Batcher(
+            "holds", self._make, _LIMITS, clear=self._expire
+        )
         self._maps: LRUCache[UUID, inventory_pb2.SeatMap] = LRUCache(_MAPS_KEPT)
 
     async def GetSeatMap(  # noqa: N802 - the proto's name
@@ -181,17 +186,15 @@ class InventoryServicer(OrganizerServicer):
     ) -> asyncio.Future[Hold | Replayed]:
         order = _order(request, person)
         left = seconds_left()
-        return self._coalescer.put(
+        return self._batcher.put(
             order.event_id,
             Asked(order, claim(request, str(person)) if request.idempotency_key else None),
             seconds=_SECONDS if left is None else left,
         )
 
-    async def _make(
-        self, event_id: UUID, asked: Sequence[Asked], *, alone: bool
-    ) -> Sequence[Hold | Replayed | TryAgain | Exception]:
-        """The coalescer's work."""
-        claims = Claims(self._database.schema, [each.claim for each in asked])
+    async def _make(self, event_id: UUID, batch: Batch[Asked, Hold | Replayed]) -> None:
+        """The batcher's work: a batch is one transaction."""
+        claims = Claims(self._database.schema, [each.claim for each in batch.items])
         try:
             async with self._database.transaction() as session:
                 answers = await make_holds(
@@ -199,20 +202,23 @@ class InventoryServicer(OrganizerServicer):
                     self._layouts,
                     self._vacancies,
                     event_id,
-                    asked,
+                    batch.items,
                     terms=self._terms,
                     claims=claims,
                     write=_written,
-                    alone=alone,
+                    alone=batch.is_alone,
                 )
         except OvertakenError:
-            if not alone:
+            if not batch.is_alone:
                 raise
-            return [TryAgain(overloaded())]
-        return [
-            TryAgain(answer.refusal, answer.due) if isinstance(answer, Retried) else answer
-            for answer in answers
-        ]
+            batch.answer(0, TryAgain(overloaded()))
+            return
+        batch.answer_all(
+            [
+                TryAgain(answer.refusal, answer.due) if isinstance(answer, Retried) else answer
+                for answer in answers
+            ]
+        )
 
     async def _expire(self, event_id: UUID, hold_ids: Sequence[UUID]) -> None:
         await self._database.run(partial(expire_holds, event_id=event_id, hold_ids=hold_ids))
@@ -335,10 +341,7 @@ def _add_result(
                 return
             error = made.answer
     assert isinstance(error, Exception)  # noqa: S101 - narrows the type; nobody cancels these
-    code, reason, detail, metadata = status_of(error, "CreateHolds", request_id)
-    refusal = result.refusal
-    refusal.code, refusal.reason, refusal.detail = code.value[0], reason, detail
-    refusal.metadata.update(metadata)
+    write_refusal(result.refusal, error, method="CreateHolds", request_id=request_id)
 
 
 # Of the ids that many holds have in common.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
 import httpx
 import pytest
 from parterre.inventory.v1 import inventory_pb2
+from parterre.types.v1 import types_pb2
 
-from gateway import holds
-from gateway.holds import Answer, Holds
+from gateway.holds import LIMITS, Answer, Holds
 from tests.contract import samples
 from tests.contract.conftest import Edge, RefusalError
 
@@ -31,9 +31,10 @@ def hold_of(seat: str) -> str:
 
 
 def refused(code: grpc.StatusCode, reason: str, **metadata: str) -> Result:
-    refusal = inventory_pb2.CreateHoldsResponse.Refusal
     return Result(
-        refusal=refusal(code=code.value[0], reason=reason, detail="No.", metadata=metadata)
+        refusal=types_pb2.Refusal(
+            code=code.value[0], reason=reason, detail="No.", metadata=metadata
+        )
     )
 
 
@@ -110,12 +111,12 @@ def crowd(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> Crowd:
     create = Holds.create
 
     async def seen(desk: Holds, order: inventory_pb2.CreateHoldRequest) -> Answer:
+        # Nobody is overtaken, however slow the machine is.
+        monkeypatch.setattr(desk._batcher, "_limits", replace(LIMITS, slow_seconds=60))
         crowd.at_the_desk.append(order.seat_ids[0])
         return await create(desk, order)
 
     monkeypatch.setattr(Holds, "create", seen)
-    # Nobody is overtaken, however slow the machine is.
-    monkeypatch.setattr(holds, "_SLOW_SECONDS", 60)
     edge.inventory.answers["CreateHold"] = inventory_pb2.CreateHoldResponse(hold=samples.hold())
     crowd.answer()
     return crowd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
 
 import grpc
@@ -12,8 +13,7 @@ from parterre.inventory.v1 import inventory_pb2
 from chassis import context
 from chassis.errors import RemoteError, ServiceError
 from chassis.identity import Identity, Role
-from gateway import holds
-from gateway.holds import Answer, Holds
+from gateway.holds import LIMITS, Answer, Holds
 
 Item = inventory_pb2.CreateHoldsRequest.Item
 
@@ -116,7 +116,7 @@ async def test_those_that_come_meanwhile_go_as_one_each_with_their_own_token(
     assert refused.metadata == {"seat_ids": '["taken"]'}
     made = [(answer[0].id, answer[1]) for answer in answers if isinstance(answer, tuple)]
     assert made == [("0", False), ("1", False), ("7", False), ("again", True)]
-    assert not desk._lanes
+    assert not desk._batcher._lanes
 
 
 async def test_events_do_not_wait_for_each_other(desk: Holds, inventory: Inventory) -> None:
@@ -128,10 +128,8 @@ async def test_events_do_not_wait_for_each_other(desk: Holds, inventory: Invento
     await asyncio.gather(other, *tasks)
 
 
-async def test_calls_that_hang_are_overtaken(
-    desk: Holds, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(holds, "_SLOW_SECONDS", 0)
+async def test_calls_that_hang_are_overtaken(inventory: Inventory) -> None:
+    desk = Holds(cast("Any", inventory), replace(LIMITS, slow_seconds=0))
     tasks = await crowd(desk, inventory, "7", "8")
     await inventory.called(3)
     inventory.door.set()
@@ -158,10 +156,8 @@ async def test_an_inventory_of_the_version_before_is_asked_one_by_one(
     assert inventory.calls[3:] == [[("token of person 7", "7")], [("token of person 8", "8")]]
 
 
-async def test_more_than_may_wait_are_refused_at_once(
-    desk: Holds, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(holds, "_MOST", 2)
+async def test_more_than_may_wait_are_refused_at_once(inventory: Inventory) -> None:
+    desk = Holds(cast("Any", inventory), replace(LIMITS, most=2))
     tasks = await crowd(desk, inventory, "7", "8")
     with pytest.raises(ServiceError) as refused:
         await ask(desk, "late", "9")
