@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -173,6 +174,13 @@ class InvalidFilterError(BookingError):
     reason = "INVALID_FILTER"
 
 
+class InvalidBatchError(BookingError):
+    """Too many bookings in one call, or none."""
+
+    kind = "INVALID"
+    reason = "VALIDATION_FAILED"
+
+
 class InvalidTicketError(BookingError):
     """Not a ticket of ours, or not one any more readable as it was made."""
 
@@ -192,6 +200,19 @@ class ProviderUnavailableError(BookingError):
 
     kind = "UNAVAILABLE"
     reason = "PROVIDER_UNAVAILABLE"
+
+
+class EventNotOnSaleError(BookingError):
+    """Inventory has closed the event, or not opened it."""
+
+    reason = "EVENT_NOT_ON_SALE"
+
+
+class HoldBusyError(BookingError):
+    """Another booking of the hold was refused a moment ago; the hold is about to be free again."""
+
+    kind = "UNAVAILABLE"
+    reason = "HOLD_BUSY"
 
 
 class EventIsCancelledError(BookingError):
@@ -253,10 +274,13 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A method, with the single-use token a card has."""
+    """A method, with the single-use token a card has; no method where there is nothing to pay."""
 
-    method: Method
-    token: str
+    method: Method | None
+    token: str = dataclasses.field(repr=False)
+
+
+NO_INSTRUMENT = Instrument(None, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +394,8 @@ class Hold:
     version: int
     currency: str
     lines: Sequence[Line]
+    booking_id: UUID | None = None  # that it is reserved for
+    event_open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -579,10 +605,10 @@ def ticket_sales(
     return list(tiers.values())
 
 
-def refund_of(paid: int, policy: RefundPolicy, starts_at: datetime, now: datetime) -> int:
-    """What goes back to a customer who cancels at `now` (the database's), minor units.
+def share_back(policy: RefundPolicy, starts_at: datetime, now: datetime) -> int:
+    """What share goes back to a customer who cancels at `now` (the database's), whole percent.
 
-    `paid` is what has not gone back already: the policy's share is of that.
+    It is a share of what has not been promised to go back already, which payment knows.
 
     Raises:
         CancellationClosedError: it is too late.
@@ -591,7 +617,7 @@ def refund_of(paid: int, policy: RefundPolicy, starts_at: datetime, now: datetim
         raise CancellationClosedError(
             f"Bookings can be cancelled until {policy.until_hours_before} hours before the start."
         )
-    return half_up(paid * policy.percent, 100)
+    return policy.percent
 
 
 def new_reference() -> str:
@@ -604,26 +630,41 @@ def refund_id_of(payment_id: UUID, number: int) -> UUID:
     return uuid5(payment_id, "cancellation" if number <= 1 else f"cancellation {number}")
 
 
-def check_instrument(method: str, token: str, *, method_field: str) -> Instrument:
-    """A method with its token; `method_field` is what the caller calls the method.
+def check_method(method: str, *, method_field: str) -> Method | None:
+    """The method, if one is named; `method_field` is what the caller calls it.
 
     Raises:
-        InvalidPaymentMethodError: no such method; a card without a token, a wallet with one.
+        InvalidPaymentMethodError: there is no such method.
     """
-    if method not in Method.__members__:
+    if method and method not in Method.__members__:
         raise InvalidPaymentMethodError(
             "There is no such payment method.",
             **{method_field: f"must be one of {', '.join(Method)}"},
         )
-    if method == Method.CARD and not 1 <= len(token) <= _TOKEN_LENGTH:
+    return Method(method) if method else None
+
+
+def check_instrument(method: str, token: str, *, method_field: str) -> Instrument:
+    """A method with its token, to pay by; `method_field` is what the caller calls the method.
+
+    Raises:
+        InvalidPaymentMethodError: no such method; a card without a token, a wallet with one.
+    """
+    named = check_method(method, method_field=method_field)
+    if named is None:
+        raise InvalidPaymentMethodError(
+            "There is something to pay, so say how.",
+            **{method_field: f"must be one of {', '.join(Method)}"},
+        )
+    if named is Method.CARD and not 1 <= len(token) <= _TOKEN_LENGTH:
         raise InvalidPaymentMethodError(
             "A card needs its token.", payment_token=f"must have 1-{_TOKEN_LENGTH} characters"
         )
-    if method != Method.CARD and token:
+    if named is not Method.CARD and token:
         raise InvalidPaymentMethodError(
-            "A wallet has no token.", payment_token=f"must be absent with {method}"
+            "A wallet has no token.", payment_token=f"must be absent with {named}"
         )
-    return Instrument(Method(method), token)
+    return Instrument(named, token)
 
 
 def check_attendees(attendees: Sequence[Attendee], lines: Sequence[Line]) -> None:
@@ -653,7 +694,7 @@ def check_attendees(attendees: Sequence[Attendee], lines: Sequence[Line]) -> Non
 
 
 def check_bookable(hold: Hold, customer_id: UUID) -> None:
-    """Makes sure that a booking can be made of the hold.
+    """Makes sure that a quote can be given for the hold.
 
     Raises:
         HoldNotFoundError, HoldExpiredError, HoldAlreadyBookedError, HoldNotActiveError.
@@ -666,6 +707,29 @@ def check_bookable(hold: Hold, customer_id: UUID) -> None:
         raise HoldAlreadyBookedError("A booking has been made of this hold already.")
     if hold.status != "ACTIVE":
         raise HoldNotActiveError("The hold was released.")
+
+
+def check_reserved(hold: Hold, customer_id: UUID) -> UUID:
+    """Makes sure that the hold was reserved for a booking; gives the booking's id.
+
+    Whether that booking exists already, its own key says.
+
+    Raises:
+        HoldNotFoundError, HoldExpiredError, HoldNotActiveError, EventNotOnSaleError.
+    """
+    if hold.booking_id is not None and hold.customer_id == customer_id:
+        return hold.booking_id
+    if hold.status == "ACTIVE" and not hold.event_open:
+        raise EventNotOnSaleError("This event is not on sale.")
+    if hold.status == "ACTIVE":
+        raise HoldExpiredError("The hold has expired.")
+    check_bookable(hold, customer_id)
+    raise AssertionError("unreachable: what is not active is refused")
+
+
+def is_over(event: Event, now: datetime) -> bool:
+    """Whether the event has ended at `now`, or has begun where its end is not known."""
+    return now >= (event.ends_at or event.starts_at)
 
 
 def check_cancellation(reason: str) -> None:
@@ -702,58 +766,13 @@ def tickets_to_mint(
 
 
 @dataclass(frozen=True, slots=True)
-class ReserveSeats:
-    """To inventory: keep the hold's seats until the payment deadline."""
+class Reservation:
+    """A hold that is reserved for a booking; to inventory: whether that booking exists."""
 
-    booking: Booking
-    step: int  # the saga's, as in the commands below
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class MoveSeats:
-    """To inventory: sell, unsell, release, restock or reclaim the hold's seats."""
-
-    booking: Booking
-    step: int
-    verb: str  # SELL, UNSELL, RELEASE, RESTOCK, RECLAIM
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorizePayment:
-    """To payment: begin an attempt."""
-
-    booking: Booking
-    step: int
-    attempt: int
-    instrument: Instrument
-
-
-@dataclass(frozen=True, slots=True)
-class CapturePayment:
-    """To payment: take the money."""
-
-    booking: Booking
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class VoidPayment:
-    """To payment: undo whatever was or will be authorized."""
-
-    booking: Booking
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class RefundPayment:
-    """To payment: give money back."""
-
-    booking: Booking
-    step: int
-    number: int  # which refund of the saga's, from 1
-    amount: int  # minor units
-    reason: str
+    booking_id: UUID
+    event_id: UUID
+    hold_id: UUID
+    exists: bool = False
 
 
 @dataclass(frozen=True, slots=True)

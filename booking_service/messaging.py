@@ -2,63 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
+from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from booking_service.domain import (
-    AuthorizePayment,
-    Booking,
-    BookingEnded,
-    CapturePayment,
-    Event,
-    Line,
-    MoveSeats,
-    RefundPayment,
-    RefundPolicy,
-    ReserveSeats,
-    VoidPayment,
-    refund_id_of,
-)
+from booking_service.domain import BookingEnded, Event, Line, RefundPolicy, Reservation
 from booking_service.handlers import bookings, sagas
 from booking_service.handlers.sagas import Answer
 from booking_service.saga import Facts, Happening
+from booking_service.saga.messages import (
+    ChargePayment,
+    Command,
+    GiveBackPayment,
+    ReclaimSeats,
+    RefundPayment,
+    ReleaseSeats,
+    RestockSeats,
+    SellSeats,
+)
 from booking_service.wakeups import Wakeups
 from chassis.consumer import Handlers, Together
 from chassis.context import request_ids
 from chassis.database import Session
+from chassis.logs import get_logger
 from chassis.outbox import Outgoing, encoded
 from chassis.timestamps import timestamp
 
 MESSAGES = messages_pb2.DESCRIPTOR
 
 _SEATS = messages_pb2.SeatsReply
+_PAYMENT = messages_pb2.PaymentReply
+# What the version before sent besides has no name here: its sagas ask again.
 _SEATS_OUTCOMES: Mapping[int, Happening] = {
     _SEATS.OUTCOME_RESERVED: Happening.RESERVED,
     _SEATS.OUTCOME_RESERVE_REFUSED: Happening.RESERVE_REFUSED,
     _SEATS.OUTCOME_SOLD: Happening.SOLD,
-    _SEATS.OUTCOME_SELL_REFUSED: Happening.SELL_REFUSED,
-    _SEATS.OUTCOME_UNSOLD: Happening.UNSOLD,
     _SEATS.OUTCOME_RELEASED: Happening.RELEASED,
     _SEATS.OUTCOME_RESTOCKED: Happening.RESTOCKED,
     _SEATS.OUTCOME_RECLAIMED: Happening.RECLAIMED,
     _SEATS.OUTCOME_RECLAIM_REFUSED: Happening.RECLAIM_REFUSED,
 }
-_PAYMENT = messages_pb2.PaymentReply
 _PAYMENT_OUTCOMES: Mapping[int, Happening] = {
-    _PAYMENT.OUTCOME_AUTHORIZED: Happening.AUTHORIZED,
-    _PAYMENT.OUTCOME_AUTHORIZATION_REFUSED: Happening.AUTHORIZATION_REFUSED,
+    _PAYMENT.OUTCOME_CHARGED: Happening.CHARGED,
+    _PAYMENT.OUTCOME_CHARGE_REFUSED: Happening.CHARGE_REFUSED,
     _PAYMENT.OUTCOME_ACTION_REQUIRED: Happening.ACTION_REQUIRED,
-    _PAYMENT.OUTCOME_CAPTURED: Happening.CAPTURED,
-    _PAYMENT.OUTCOME_CAPTURE_REFUSED: Happening.CAPTURE_REFUSED,
-    _PAYMENT.OUTCOME_VOIDED: Happening.VOIDED,
+    _PAYMENT.OUTCOME_GIVEN_BACK: Happening.GIVEN_BACK,
     _PAYMENT.OUTCOME_REFUNDED: Happening.REFUNDED,
     _PAYMENT.OUTCOME_PAID_LATE: Happening.PAID_LATE,
 }
+# Told with payment's totals; without them it is the version before that speaks.
+_WITH_TOTALS = frozenset({_PAYMENT.OUTCOME_CHARGED, _PAYMENT.OUTCOME_REFUNDED})
+
+log = get_logger(__name__)
 
 
 def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
@@ -66,7 +66,16 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
 
     async def on_replies(session: Session, messages: Sequence[Message]) -> None:
         origins = request_ids(len(messages))
-        await sagas.hear(session, wakeups, list(map(_answer, messages, origins)))
+        asked = [each for each in messages if isinstance(each, messages_pb2.AskReservation)]
+        if asked:
+            await sagas.tell_reservations(session, list(map(_reservation, asked)))
+        answers = [
+            answer
+            for message, origin in zip(messages, origins, strict=True)
+            if (answer := _answer(message, origin)) is not None
+        ]
+        if answers:
+            await sagas.hear(session, wakeups, answers)
 
     together = Together(on_replies)
     return {
@@ -74,6 +83,7 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
             messages_pb2.SeatsReply: together,
             messages_pb2.PaymentReply: together,
             messages_pb2.PaymentRefunded: together,
+            messages_pb2.AskReservation: together,
         },
         "booking.events": {
             messages_pb2.EventPublished: on_event_published,
@@ -83,20 +93,38 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
     }
 
 
-def _answer(message: Message, origin: str) -> Answer:
+def _reservation(message: messages_pb2.AskReservation) -> Reservation:
+    return Reservation(UUID(message.booking_id), UUID(message.event_id), UUID(message.hold_id))
+
+
+def _answer(message: Message, origin: str) -> Answer | None:
+    happening: Happening | None = None
     match message:
         case messages_pb2.SeatsReply():
-            happening = _SEATS_OUTCOMES[message.outcome]
+            happening = _SEATS_OUTCOMES.get(message.outcome)
             facts = Facts(step=message.step, reason=message.reason)
         case messages_pb2.PaymentReply():
-            happening = _PAYMENT_OUTCOMES[message.outcome]
-            facts = Facts(step=message.step, reason=message.reason, action_url=message.action_url)
+            if message.captured_amount or message.outcome not in _WITH_TOTALS:
+                happening = _PAYMENT_OUTCOMES.get(message.outcome)
+            facts = Facts(
+                step=message.step,
+                reason=message.reason,
+                action_url=message.action_url,
+                captured=message.captured_amount,
+                refunded=message.refunded_amount,
+            )
         case messages_pb2.PaymentRefunded():
             happening = Happening.PAID_BACK
-            kept = message.captured_amount - message.refunded_amount
-            facts = Facts(kept=kept, detail=message.reason)
+            facts = Facts(
+                captured=message.captured_amount,
+                refunded=message.refunded_amount,
+                detail=message.reason,
+            )
         case _:
-            raise TypeError(f"{type(message).__name__} is no reply")
+            return None
+    if happening is None:
+        log.info("reply of the version before", type=message.DESCRIPTOR.name)
+        return None
     return Answer(UUID(message.booking_id), happening, facts, origin)
 
 
@@ -141,73 +169,82 @@ def encode(message: object) -> Outgoing:
 
 def _written(message: object) -> Message:
     match message:
-        case ReserveSeats(booking, step, expires_at):
-            written: Message = messages_pb2.ReserveSeats(
-                seats=_seats(booking, step),
-                hold_version=booking.hold_version,
-                expires_at=timestamp(expires_at),
-            )
-        case MoveSeats(booking, step, verb):
-            written = _MOVES[verb](seats=_seats(booking, step))
-        case AuthorizePayment():
-            written = _authorize(message)
-        case CapturePayment(booking, step):
-            written = messages_pb2.CapturePayment(
-                payment_id=str(booking.payment_id), booking_id=str(booking.id), step=step
-            )
-        case VoidPayment(booking, step):
-            written = messages_pb2.VoidPayment(
-                payment_id=str(booking.payment_id), booking_id=str(booking.id), step=step
-            )
-        case RefundPayment(booking, step, number, amount, reason):
-            written = messages_pb2.RefundPayment(
-                payment_id=str(booking.payment_id),
-                booking_id=str(booking.id),
-                refund_id=str(refund_id_of(booking.payment_id, number)),
-                amount=amount,
-                reason=reason,
-                step=step,
+        case Command():
+            return _WRITTEN[type(message)](message)
+        case Reservation(booking_id, event_id, hold_id, exists):
+            return messages_pb2.Reservation(
+                booking_id=str(booking_id),
+                event_id=str(event_id),
+                hold_id=str(hold_id),
+                exists=exists,
             )
         case BookingEnded():
-            written = _ended(message)
-        case _:
-            raise TypeError(f"{type(message).__name__} is no message")
+            return _ended(message)
+    raise TypeError(f"{type(message).__name__} is no message")
+
+
+def _seats(kind: type[Any]) -> Callable[[Any], Message]:
+    def written(command: Command) -> Message:
+        booking = command.booking
+        message: Message = kind(
+            seats=messages_pb2.SeatsCommand(
+                booking_id=str(booking.id),
+                event_id=str(booking.event.id),
+                hold_id=str(booking.hold_id),
+                step=command.step,
+            )
+        )
+        return message
+
     return written
 
 
-_MOVES = {
-    "SELL": messages_pb2.SellSeats,
-    "UNSELL": messages_pb2.UnsellSeats,
-    "RELEASE": messages_pb2.ReleaseSeats,
-    "RESTOCK": messages_pb2.RestockSeats,
-    "RECLAIM": messages_pb2.ReclaimSeats,
-}
-
-
-def _seats(booking: Booking, step: int) -> messages_pb2.SeatsCommand:
-    return messages_pb2.SeatsCommand(
-        booking_id=str(booking.id),
-        event_id=str(booking.event.id),
-        hold_id=str(booking.hold_id),
-        step=step,
-    )
-
-
-def _authorize(message: AuthorizePayment) -> messages_pb2.AuthorizePayment:
+def _charge(message: ChargePayment) -> Message:
     booking = message.booking
-    return messages_pb2.AuthorizePayment(
+    return messages_pb2.ChargePayment(
         payment_id=str(booking.payment_id),
         booking_id=str(booking.id),
         booking_reference=booking.reference,
         customer_id=str(booking.customer_id),
         attempt=message.attempt,
         amount=types_pb2.Money(amount=booking.price.total, currency=booking.price.currency),
-        method=message.instrument.method,
+        method=message.instrument.method or "",
         token=message.instrument.token,
         event_id=str(booking.event.id),
         organizer_id=str(booking.event.organizer_id),
         step=message.step,
+        fees=booking.price.fees,
     )
+
+
+def _give_back(message: GiveBackPayment) -> Message:
+    return messages_pb2.GiveBackPayment(
+        payment_id=str(message.booking.payment_id),
+        booking_id=str(message.booking.id),
+        step=message.step,
+    )
+
+
+def _refund(message: RefundPayment) -> Message:
+    return messages_pb2.RefundPayment(
+        payment_id=str(message.booking.payment_id),
+        booking_id=str(message.booking.id),
+        refund_id=str(message.refund_id),
+        percent=message.percent,
+        reason=message.reason,
+        step=message.step,
+    )
+
+
+_WRITTEN: Mapping[type[Command], Callable[[Any], Message]] = {
+    SellSeats: _seats(messages_pb2.SellSeats),
+    ReleaseSeats: _seats(messages_pb2.ReleaseSeats),
+    RestockSeats: _seats(messages_pb2.RestockSeats),
+    ReclaimSeats: _seats(messages_pb2.ReclaimSeats),
+    ChargePayment: _charge,
+    GiveBackPayment: _give_back,
+    RefundPayment: _refund,
+}
 
 
 def _ended(message: BookingEnded) -> messages_pb2.BookingEnded:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from booking_service import clockwork
+from booking_service import loops
 from booking_service.domain import Fees
 from booking_service.messaging import MESSAGES, encode, queues
-from booking_service.rpc import SERVICE, BookingServicer, Holds
+from booking_service.rpc import SERVICE, BookingServicer, Inventory
 from booking_service.settings import Settings
 from booking_service.tickets import TicketKeys
 from booking_service.wakeups import Wakeups
@@ -29,10 +29,15 @@ async def booking_service(settings: Settings) -> AsyncIterator[None]:
         await chassis.relay(database, MESSAGES)
         for queue, handlers in queues(wakeups).items():
             await chassis.consume(queue, handlers, database, MESSAGES)
-        await chassis.run("deadlines", lambda: clockwork.keep_deadlines(database, wakeups))
-        await chassis.run("cancelled-events", lambda: clockwork.keep_telling(database, wakeups))
-        await chassis.run("sales", lambda: clockwork.keep_folding(database))
-        holds = Holds(chassis.client("inventory", settings.inventory_address))
+        await chassis.run("deadlines", lambda: loops.keep_deadlines(database, wakeups))
+        await chassis.run("cancelled-events", lambda: loops.keep_telling(database, wakeups))
+        await chassis.run("sales", lambda: loops.keep_folding(database))
+        holds = Inventory(chassis.client("inventory", settings.inventory_address))
         fees = Fees(settings.fee_basis_points, settings.fee_per_ticket)
-        await chassis.serve(SERVICE, BookingServicer(database, wakeups, holds.fetch, keys, fees))
+        await chassis.serve(
+            SERVICE,
+            lambda verifier: BookingServicer(
+                database, wakeups, holds, keys=keys, fees=fees, verifier=verifier
+            ),
+        )
         yield

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from booking_service import saga as machine
 from booking_service.domain import (
+    NO_INSTRUMENT,
     Attendee,
     Booking,
+    BookingError,
     BookingNotFoundError,
     BookingStateError,
+    Coupon,
     Event,
     EventIsCancelledError,
     EventNotReadyError,
@@ -22,22 +25,29 @@ from booking_service.domain import (
     Instrument,
     Price,
     ProviderUnavailableError,
+    Reservation,
     TicketAdmittedError,
     check_attendees,
     check_bookable,
+    check_instrument,
+    check_method,
+    check_reserved,
     new_reference,
     price_of,
-    refund_of,
+    share_back,
     subtotal_of,
 )
-from booking_service.handlers import coupons
-from booking_service.handlers.sagas import Move, advance, command_message
+from booking_service.handlers import coupons, sagas
+from booking_service.handlers.sagas import Begun, Move, advance
 from booking_service.saga import Facts, Happening, State
-from booking_service.storage import bookings, events, outages, tickets, underway
-from booking_service.storage.bookings import BookingView
+from booking_service.storage import bookings, events, outages, reservations, tickets, underway
+from booking_service.storage.bookings import BookingView, Fresh
+from booking_service.storage.events import Found
 from booking_service.storage.underway import Underway
 from booking_service.wakeups import Wakeups
 from chassis.database import Session
+from chassis.errors import RemoteError
+from chassis.idempotency import Claims, StoredRefusalError
 from chassis.ids import uuid7
 
 _REFERENCE_TRIES = 5
@@ -65,73 +75,246 @@ async def quote(
     return price_of(hold.lines, basis_points, hold.currency, coupon=coupon, fees=fees)
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody asks for: a booking of a hold."""
+
+    hold: Hold | BookingError | RemoteError  # as inventory reserved it; or why it did not
+    customer_id: UUID
+    method: str
+    token: str
+    attendees: Sequence[Attendee]
+    coupon_code: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The answer that was given under the key before: a reply, serialized, or a refusal."""
+
+    answer: bytes | Exception
+
+
+Answer = BookingView | Replayed | Exception
+
+
 async def make(
     session: Session,
-    hold: Hold,
-    customer_id: UUID,
-    instrument: Instrument,
-    attendees: Sequence[Attendee],
+    orders: Sequence[Order],
     *,
-    coupon_code: str,
     fees: Fees,
-) -> BookingView:
-    """Makes a booking of a hold, starts its saga and asks for its seats.
+    claims: Claims,
+    write: Callable[[BookingView], bytes],
+) -> tuple[Sequence[Answer], Sequence[Reservation]]:
+    """Makes bookings of reserved holds and starts their sagas; answers each order in its place.
 
-    Inventory has the last word on the hold; one hold never makes two bookings: a constraint.
+    `claims` are the orders' on their idempotency keys, `write` serializes a reply to be kept. One
+    hold never makes two bookings, and one id only one: constraints. With the answers come the
+    reservations that are to be given back: of orders that were refused, whose bookings will never
+    be.
+
+    A refusal is HoldNotFoundError, HoldExpiredError, HoldAlreadyBookedError, HoldNotActiveError;
+    CouponUnknownError, CouponNotValidError, CouponMinimumError, CouponUsedUpError;
+    InvalidAttendeesError, InvalidPaymentMethodError; EventNotReadyError, EventNotOnSaleError,
+    EventIsCancelledError; ProviderUnavailableError where there is something to pay.
 
     Raises:
-        HoldNotFoundError, HoldExpiredError, HoldAlreadyBookedError, HoldNotActiveError;
-        CouponUnknownError, CouponNotValidError, CouponMinimumError, CouponUsedUpError;
-        InvalidAttendeesError: they do not fit the hold;
-        EventNotReadyError, EventIsCancelledError;
-        ProviderUnavailableError: there is something to pay; the hold stays as it is.
+        IntegrityError: one of the bookings was disowned meanwhile; nothing is done.
     """
-    check_bookable(hold, customer_id)
-    check_attendees(attendees, hold.lines)
-    found = await events.find(session, hold.event_id)
-    if found is None:
-        raise _not_ready()
-    event = found.event
-    if found.off:
-        raise EventIsCancelledError("The event was cancelled.")
-    coupon = None
-    if coupon_code:
-        subtotal = subtotal_of(hold.lines)
-        coupon = await coupons.take(session, event.id, coupon_code, customer_id, subtotal)
-    price = price_of(hold.lines, event.tax_basis_points, hold.currency, coupon=coupon, fees=fees)
-    if price.total and found.provider_is_out:
-        raise _provider_is_out()
-    first = machine.begin(price.total, found.now)
-    booking = Booking(
-        id=uuid7(),
-        reference=new_reference(),
-        customer_id=customer_id,
-        hold_id=hold.id,
-        hold_version=hold.version,
-        payment_id=uuid7(),
-        price=price,
-        refund_policy=event.refund_policy,
-        event=event,
-        created_at=found.now,
-        coupon_code=coupon.code if coupon else "",
+    looks = claims.looks
+    event_ids = {order.hold.event_id for order in orders if isinstance(order.hold, Hold)}
+    results = await session.together(*looks, events.finding(event_ids))
+    claims.read(results[: len(looks)])
+    batch = _Batch(session, orders, events.found(results[-1]), fees)
+    batch.answers.update(
+        {
+            place: Replayed(answer) if isinstance(answer, bytes | StoredRefusalError) else answer
+            for place, answer in claims.answers.items()
+        }
     )
-    view = BookingView(booking, first.saga, instrument.method, hold.lines, attendees)
-    view = await _add(session, view, first.entry, instrument)
-    for command in first.commands:
-        session.send(command_message(command, view.booking, first, instrument))
-    return view
+    await batch.add()
+    sagas.begin(session, list(batch.begun.values()))
+    kept = {
+        place: write(answer) if isinstance(answer, BookingView) else answer
+        for place, answer in batch.answers.items()
+        if isinstance(answer, BookingView | BookingError)
+    }
+    stored = claims.store(kept)
+    if stored:
+        session.defer(stored[0], **stored[1])
+    given_back = await batch.give_back()
+    return [batch.answers[place] for place in range(len(orders))], given_back
 
 
-async def _add(
-    session: Session, view: BookingView, entry: machine.Entry, instrument: Instrument
-) -> BookingView:
-    for _ in range(_REFERENCE_TRIES):
-        if await bookings.add(session, view, entry, instrument):
-            return view
-        if await bookings.hold_is_booked(session, view.booking.hold_id):
-            raise HoldAlreadyBookedError("A booking has been made of this hold already.")
-        view = replace(view, booking=replace(view.booking, reference=new_reference()))
-    raise AssertionError("every random reference was taken")
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A booking that nothing stands against so far."""
+
+    order: Order
+    hold: Hold
+    booking_id: UUID
+    found: Found
+
+
+class _Batch:
+    """Orders on their way through a transaction."""
+
+    def __init__(
+        self,
+        session: Session,
+        orders: Sequence[Order],
+        found: Mapping[UUID, Found],
+        fees: Fees,
+    ) -> None:
+        self._session = session
+        self._orders = orders
+        self._found = found
+        self._fees = fees
+        self.answers: dict[int, Answer] = {}
+        self.begun: dict[int, Begun] = {}
+
+    async def add(self) -> None:
+        """Adds the bookings that can be made."""
+        together: dict[int, Begun] = {}
+        by_themselves: list[tuple[int, _Draft]] = []
+        ids: set[UUID] = set()
+        for place, order in enumerate(self._orders):
+            if place in self.answers:
+                continue
+            try:
+                draft = self._draft(order)
+                if order.coupon_code or draft.booking_id in ids:
+                    by_themselves.append((place, draft))
+                else:
+                    together[place] = self._begun(draft, None)
+                    ids.add(draft.booking_id)
+            except (BookingError, RemoteError) as error:
+                self.answers[place] = error
+        await self._insert(together)
+        # A coupon's count has to be undone where its booking is refused, and of two orders for one
+        # hold the second may be refused; in the order of the coupons, which they lock.
+        for place, draft in sorted(by_themselves, key=lambda each: _coupon_key(each[1])):
+            try:
+                async with self._session.savepoint():
+                    coupon = await self._take_coupon(draft) if draft.order.coupon_code else None
+                    await self._insert({place: self._begun(draft, coupon)}, refuse=False)
+            except BookingError as error:
+                self.answers[place] = error
+
+    def _draft(self, order: Order) -> _Draft:
+        hold = order.hold
+        if isinstance(hold, Exception):
+            raise hold
+        booking_id = check_reserved(hold, order.customer_id)
+        check_attendees(order.attendees, hold.lines)
+        found = self._found.get(hold.event_id)
+        if found is None:
+            raise _not_ready()
+        if found.off:
+            raise EventIsCancelledError("The event was cancelled.")
+        return _Draft(order, hold, booking_id, found)
+
+    async def _take_coupon(self, draft: _Draft) -> Coupon:
+        code, subtotal = draft.order.coupon_code, subtotal_of(draft.hold.lines)
+        event_id, customer_id = draft.hold.event_id, draft.order.customer_id
+        return await coupons.take(self._session, event_id, code, customer_id, subtotal)
+
+    def _begun(self, draft: _Draft, coupon: Coupon | None) -> Begun:
+        order, hold, found = draft.order, draft.hold, draft.found
+        event, now = found.event, found.now
+        price = price_of(
+            hold.lines, event.tax_basis_points, hold.currency, coupon=coupon, fees=self._fees
+        )
+        instrument = NO_INSTRUMENT
+        if price.total:
+            instrument = check_instrument(order.method, order.token, method_field="payment_method")
+            if found.provider_is_out:
+                raise _provider_is_out()
+        else:
+            instrument = replace(
+                instrument, method=check_method(order.method, method_field="payment_method")
+            )
+        first = machine.begin(price.total, now)
+        reserved = machine.step(first.saga, Happening.RESERVED, now, Facts(step=first.saga.step))
+        booking = Booking(
+            id=draft.booking_id,
+            reference=new_reference(),
+            customer_id=order.customer_id,
+            hold_id=hold.id,
+            hold_version=hold.version,
+            payment_id=uuid7(),
+            price=price,
+            refund_policy=event.refund_policy,
+            event=event,
+            created_at=now,
+            coupon_code=coupon.code if coupon else "",
+        )
+        view = BookingView(
+            booking, reserved.saga, instrument.method or "", hold.lines, order.attendees
+        )
+        return Begun(view, instrument, first, reserved, order.request_id)
+
+    async def _insert(self, begun: Mapping[int, Begun], *, refuse: bool = True) -> None:
+        """Inserts bookings; of those whose reference is taken, under another.
+
+        Raises:
+            HoldAlreadyBookedError: without `refuse`; else it is the answer.
+        """
+        waiting = dict(begun)
+        for _ in range(_REFERENCE_TRIES):
+            if not waiting:
+                return
+            fresh = [Fresh(it.view, (it.first.entry, it.step.entry)) for it in waiting.values()]
+            added = await bookings.add(self._session, fresh)
+            for place, it in list(waiting.items()):
+                if it.view.booking.id in added:
+                    self.begun[place] = waiting.pop(place)
+                    self.answers[place] = it.view
+            if not waiting:
+                return
+            booked = await bookings.booked_holds(
+                self._session, [it.view.booking.hold_id for it in waiting.values()]
+            )
+            for place, it in list(waiting.items()):
+                if it.view.booking.hold_id in booked:
+                    error = HoldAlreadyBookedError("A booking has been made of this hold already.")
+                    if not refuse:
+                        raise error
+                    del waiting[place]
+                    self.answers[place] = error
+                else:
+                    booking = replace(it.view.booking, reference=new_reference())
+                    waiting[place] = replace(it, view=replace(it.view, booking=booking))
+        raise AssertionError("every random reference was taken")
+
+    async def give_back(self) -> Sequence[Reservation]:
+        """Disowns the bookings of refused orders; gives their reservations."""
+        refused = {
+            hold.booking_id: Reservation(hold.booking_id, hold.event_id, hold.id)
+            for place, answer in self.answers.items()
+            if isinstance(answer, BookingError)
+            and isinstance(hold := self._orders[place].hold, Hold)
+            and hold.booking_id is not None
+            and hold.customer_id == self._orders[place].customer_id
+        }
+        if not refused:
+            return ()
+        disowned = await reservations.disown(self._session, list(refused))
+        return [reservation for id, reservation in refused.items() if id in disowned]
+
+
+def _coupon_key(draft: _Draft) -> tuple[UUID, str]:
+    return draft.hold.event_id, draft.order.coupon_code.upper()
+
+
+async def find(session: Session, reference: str, customer_id: UUID) -> BookingView | None:
+    """The customer's own booking."""
+    return await bookings.find(session, reference, caller_id=customer_id, sees_all=False)
+
+
+async def is_disowned(session: Session, booking_id: UUID) -> bool:
+    """Whether the booking will never be made."""
+    return bool(await reservations.disowned(session, [booking_id]))
 
 
 async def new_attempt(
@@ -145,7 +328,7 @@ async def new_attempt(
         ProviderUnavailableError.
     """
     locked = await _lock(session, reference, customer_id, sees_all=False, sells=False)
-    if Happening.NEW_ATTEMPT not in machine.TABLE[locked.saga.state]:
+    if Happening.NEW_ATTEMPT not in machine.TABLE[locked.saga.state].on:
         raise BookingStateError("The booking does not wait for a payment.")
     if locked.provider_is_out:
         raise _provider_is_out()
@@ -163,8 +346,8 @@ async def cancel(
 ) -> None:
     """Gives up a booking that is not paid, or cancels a confirmed one and refunds it.
 
-    One that is on its way there already stays on it, so that asking twice is no error. What went
-    back already is not given back again: the policy's share is of what is left.
+    One that is on its way there already stays on it, so that asking twice is no error. The policy's
+    share is of what was not promised to go back already, which payment reckons.
 
     Raises:
         BookingNotFoundError;
@@ -178,19 +361,20 @@ async def cancel(
         (
             wish
             for wish in (Happening.CANCEL, Happening.GIVE_UP)
-            if wish in machine.TABLE[saga.state]
+            if wish in machine.TABLE[saga.state].on
         ),
         None,
     )
     if happening is None:
         raise BookingStateError("The booking has ended.")
     decides = is_admin or caller_id == booking.event.organizer_id
-    refund = saga.amount - saga.refunded
+    percent = 100
     if saga.state is State.CONFIRMED and not decides:
-        refund = refund_of(refund, booking.refund_policy, booking.event.starts_at, locked.now)
+        percent = share_back(booking.refund_policy, booking.event.starts_at, locked.now)
         if "ADMITTED" in await tickets.lock(session, booking.id):
             raise TicketAdmittedError("Somebody has gone in with a ticket of this booking.")
-    facts = Facts(reason="CANCELLED_BY_ORGANIZER" if decides else "", refund=refund, detail=reason)
+    reason_code = "CANCELLED_BY_ORGANIZER" if decides else ""
+    facts = Facts(reason=reason_code, percent=percent, detail=reason)
     await advance(session, wakeups, [Move(locked, happening, facts)])
 
 

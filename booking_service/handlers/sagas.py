@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -13,26 +13,31 @@ from uuid import UUID
 from booking_service import saga as machine
 from booking_service.domain import (
     REFUSALS,
-    Attendee,
-    AuthorizePayment,
     Booking,
     BookingEnded,
-    CapturePayment,
     Instrument,
     Line,
-    MoveSeats,
-    RefundPayment,
-    ReserveSeats,
+    Reservation,
     Sale,
     Ticket,
     UnknownBookingError,
-    VoidPayment,
     day_of,
+    is_over,
     ticket_sales,
     tickets_to_mint,
 )
-from booking_service.saga import Command, Entry, Facts, Happening, Saga, State, Step
-from booking_service.storage import bookings, coupons, events, sagas, sales, tickets, underway
+from booking_service.saga import Entry, Facts, Happening, Saga, State, Step
+from booking_service.storage import (
+    bookings,
+    coupons,
+    events,
+    reservations,
+    sagas,
+    sales,
+    tickets,
+    underway,
+)
+from booking_service.storage.bookings import BookingView, Parts
 from booking_service.storage.underway import Underway
 from booking_service.wakeups import Wakeups
 from chassis.database import Session
@@ -40,14 +45,16 @@ from chassis.ids import uuid7
 from chassis.logs import get_logger
 from chassis.telemetry import ALERTS
 
-_MOVES = {
-    Command.SELL: "SELL",
-    Command.UNSELL: "UNSELL",
-    Command.RELEASE: "RELEASE",
-    Command.RECLAIM: "RECLAIM",
-    Command.RESTOCK: "RESTOCK",
-}
-Parts = Mapping[UUID, tuple[Sequence[Line], Sequence[Attendee]]]
+# What usually ends a booking, so that its lines are read along with its lock.
+_ENDING = frozenset(
+    {
+        Happening.CHARGED,
+        Happening.RELEASED,
+        Happening.RESTOCKED,
+        Happening.RECLAIMED,
+        Happening.RESERVE_REFUSED,
+    }
+)
 
 log = get_logger(__name__)
 
@@ -89,10 +96,13 @@ class _Course:
         return self.underway.booking
 
 
-async def advance(session: Session, wakeups: Wakeups, moves: Iterable[Move]) -> None:
+async def advance(
+    session: Session, wakeups: Wakeups, moves: Iterable[Move], known: Parts | None = None
+) -> None:
     """Applies happenings, in this order: states, timelines, tickets, figures and messages.
 
-    It takes as many statements for many as for one.
+    It takes as many statements for many as for one. `known` are lines and attendees that were read
+    already.
 
     Raises:
         BookingError: a saga refuses a wish; the transaction must not commit.
@@ -103,39 +113,70 @@ async def advance(session: Session, wakeups: Wakeups, moves: Iterable[Move]) -> 
         course = courses.get(booking.id)
         if course is None:
             course = courses[booking.id] = _Course(move.underway, move.underway.saga)
-        _take(course, move)
+        await _take(session, course, move)
         step = course.steps[-1]
-        for command in step.commands:
+        if step.asks is not None:
             instrument = course.instrument or course.underway.instrument
-            message = command_message(command, booking, step, instrument)
+            message = step.asks.of(booking, step.saga, instrument)
             session.send(message, request_id=move.request_id)
     if not courses:
         return
-    parts = await bookings.parts_of(
-        session, [id for id, course in courses.items() if any(map(_needs_parts, course.steps))]
-    )
-    _keep_tickets(session, courses.values(), parts)
-    sales.add(session, [sale for course in courses.values() for sale in _sales(course, parts)])
-    _keep_coupons(session, courses.values())
-    for course in courses.values():
+    _follow(session, courses.values(), await _parts(session, courses, known or {}))
+    changes = [sagas.Change(id, it.saga, it.entries, it.instrument) for id, it in courses.items()]
+    sagas.save(session, changes)
+    for it in courses.values():
+        if not machine.moves_by_itself(it.saga):  # nobody waits for what comes before
+            method = (it.instrument or it.underway.instrument).method
+            session.when_committed(
+                partial(wakeups.wake, it.booking.reference, it.saga, method or "")
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A booking that is new, and its saga's first steps."""
+
+    view: BookingView
+    instrument: Instrument
+    first: Step  # it was begun
+    step: Step  # its seats were reserved
+    request_id: str
+
+
+def begin(session: Session, begun: Sequence[Begun]) -> None:
+    """Does what follows from the first steps of new bookings: commands, tickets of free ones."""
+    courses = []
+    for each in begun:
+        view, step = each.view, each.step
+        now = view.booking.created_at
+        new = Underway(view.booking, view.saga, each.instrument, now, False, False)  # noqa: FBT003
+        courses.append(_Course(new, view.saga, [step], request_id=each.request_id))
+        if step.asks is not None:
+            message = step.asks.of(view.booking, view.saga, each.instrument)
+            session.send(message, request_id=each.request_id)
+    parts = {each.view.booking.id: (each.view.lines, each.view.attendees) for each in begun}
+    _follow(session, courses, parts)
+
+
+def _follow(session: Session, courses: Collection[_Course], parts: Parts) -> None:
+    """Tickets, figures, coupons and endings, as the bookings' steps have it."""
+    _keep_tickets(session, courses, parts)
+    sales.add(session, [sale for course in courses for sale in _sales(course, parts)])
+    _keep_coupons(session, courses)
+    for course in courses:
         for step in course.steps:
             if step.ended:
                 ended = _ended(course.booking, step, parts[course.booking.id][0])
                 session.send(ended, request_id=course.request_id)
-    changes = [
-        sagas.Change(id, it.underway.saga.version, it.saga, it.entries, it.instrument)
-        for id, it in courses.items()
-    ]
-    sagas.save(session, changes)
-    for it in courses.values():
-        if not machine.moves_by_itself(it.saga):  # nobody waits for what comes before
-            session.when_committed(partial(wakeups.wake, it.booking.reference))
 
 
-def _take(course: _Course, move: Move) -> None:
+async def _take(session: Session, course: _Course, move: Move) -> None:
     saga = machine.knowing(course.saga, event_off=move.underway.event_off)
+    facts = move.facts or Facts()
+    if machine.would_revive(saga, move.happening, facts):
+        facts = replace(facts, hindrance=await _hindrance(session, course, move))
     jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads what is sent again
-    step = machine.step(saga, move.happening, move.underway.now, move.facts, jitter)
+    step = machine.step(saga, move.happening, move.underway.now, facts, jitter)
     if step.refusal:
         raise REFUSALS[step.refusal]
     _report(course.booking, step)
@@ -144,6 +185,32 @@ def _take(course: _Course, move: Move) -> None:
     course.entries.append((step.saga.version, step.entry))
     course.instrument = move.instrument or course.instrument
     course.request_id = move.request_id
+
+
+async def _hindrance(session: Session, course: _Course, move: Move) -> str:
+    """Why a late payment can't confirm the booking, but for what inventory says to it.
+
+    Where nothing hinders it the booking's coupon counts again.
+    """
+    booking = course.booking
+    if is_over(booking.event, move.underway.now):
+        return "SALES_CLOSED"
+    if booking.coupon_code and not await coupons.take_again(session, booking.id):
+        return "COUPON_USED_UP"
+    return ""
+
+
+async def _parts(session: Session, courses: Mapping[UUID, _Course], known: Parts) -> Parts:
+    """Lines and attendees of the bookings whose steps need them."""
+    missing = [
+        id
+        for id, course in courses.items()
+        if id not in known and any(map(_needs_parts, course.steps))
+    ]
+    if not missing:
+        return known
+    (read,) = await session.together(bookings.reading_parts(missing))
+    return {**known, **bookings.parts_of(read)}
 
 
 def _report(booking: Booking, step: Step) -> None:
@@ -158,26 +225,6 @@ def _report(booking: Booking, step: Step) -> None:
         log.error("saga wants an operator", alert=step.alert, **facts)
     elif step.ignored:
         log.info("happening ignored", **facts)
-
-
-def command_message(
-    command: Command, booking: Booking, step: Step, instrument: Instrument
-) -> object:
-    """What a saga's command is to others."""
-    saga = step.saga
-    match command:
-        case Command.RESERVE:
-            return ReserveSeats(booking, saga.step, saga.pay_by)
-        case Command.AUTHORIZE:
-            return AuthorizePayment(booking, saga.step, saga.attempt, instrument)
-        case Command.CAPTURE:
-            return CapturePayment(booking, saga.step)
-        case Command.VOID:
-            return VoidPayment(booking, saga.step)
-        case Command.REFUND:
-            return RefundPayment(booking, saga.step, saga.refunds, saga.refund, saga.reason)
-        case _:
-            return MoveSeats(booking, saga.step, _MOVES[command])
 
 
 def _needs_parts(step: Step) -> bool:
@@ -200,14 +247,12 @@ def _keep_tickets(session: Session, courses: Iterable[_Course], parts: Parts) ->
 
 
 def _keep_coupons(session: Session, courses: Iterable[_Course]) -> None:
-    """Gives a coupon back for a booking that came to nothing, and takes it for one paid late."""
-    given: list[UUID] = []
-    for course in courses:
-        if course.booking.coupon_code:
-            if any(step.enters(State.RECLAIMING) for step in course.steps):
-                coupons.take_again(session, course.booking.id)
-            if machine.came_to_nothing(course.saga):
-                given.append(course.booking.id)
+    """Gives a coupon back for a booking that came to nothing."""
+    given = [
+        course.booking.id
+        for course in courses
+        if course.booking.coupon_code and machine.came_to_nothing(course.saga)
+    ]
     coupons.give_back(session, given)
 
 
@@ -260,18 +305,26 @@ async def hear(session: Session, wakeups: Wakeups, answers: Sequence[Answer]) ->
         UnknownBookingError: there is no such booking.
     """
     ids = {answer.booking_id for answer in answers}
-    locked = await underway.lock_by_ids(session, ids)
+    ending = {answer.booking_id for answer in answers if answer.happening in _ENDING}
+    locked, parts = await underway.lock_by_ids(session, ids, with_parts=ending)
     for answer in answers:
         if answer.booking_id not in locked:
             raise UnknownBookingError(str(answer.booking_id))
-    await advance(
-        session,
-        wakeups,
-        (
-            Move(locked[it.booking_id], it.happening, it.facts, request_id=it.request_id)
-            for it in answers
-        ),
+    moves = (
+        Move(locked[it.booking_id], it.happening, it.facts, request_id=it.request_id)
+        for it in answers
     )
+    await advance(session, wakeups, moves, parts)
+
+
+async def tell_reservations(session: Session, asked: Sequence[Reservation]) -> None:
+    """Tells inventory which bookings exist that it has reserved holds for.
+
+    One that does not exist is kept from ever being made.
+    """
+    disowned = await reservations.disown(session, [each.booking_id for each in asked])
+    for each in asked:
+        session.send(replace(each, exists=each.booking_id not in disowned))
 
 
 async def meet_deadlines(session: Session, wakeups: Wakeups, limit: int) -> int:

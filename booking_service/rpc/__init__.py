@@ -5,14 +5,15 @@ from __future__ import annotations
 from parterre.booking.v1 import booking_pb2
 
 from booking_service.rpc.bookings import Bookings
-from booking_service.rpc.holds import FetchHold, Holds
+from booking_service.rpc.holds import Holds, Inventory, Wish
+from booking_service.rpc.making import Making
 from booking_service.rpc.organizing import Organizing
 from booking_service.rpc.tickets import Tickets
 
-__all__ = ["SERVICE", "BookingServicer", "FetchHold", "Holds"]
+__all__ = ["SERVICE", "BookingServicer", "Holds", "Inventory", "Wish"]
 
 SERVICE = booking_pb2.DESCRIPTOR.services_by_name["BookingService"]
 
 
-class BookingServicer(Bookings, Tickets, Organizing):
+class BookingServicer(Making, Bookings, Tickets, Organizing):
     """Bookings, tickets, and what organizers make and see of them."""

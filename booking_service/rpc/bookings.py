@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from uuid import UUID
 
 from parterre.booking.v1 import booking_pb2
 
 from booking_service.domain import (
     MAX_WAIT_SECONDS,
-    Attendee,
-    Hold,
     HoldNotFoundError,
     InvalidFilterError,
     check_cancellation,
@@ -30,17 +26,12 @@ from booking_service.rpc.servicer import (
     states_of,
     to_cursor,
 )
-from booking_service.saga import moves_by_itself
 from booking_service.storage import bookings, sagas
-from booking_service.storage.bookings import BookingView
 from chassis.context import seconds_left
 from chassis.database import Session
-from chassis.errors import RemoteError
 from chassis.idempotency import once
 from chassis.ids import parse_uuid
 
-_FIRST_POLL_SECONDS = 0.5
-_SLOWEST_POLL_SECONDS = 1.0
 # Kept back of the caller's deadline, so that a booking that did not move is still answered.
 _MARGIN_SECONDS = 0.5
 
@@ -53,7 +44,7 @@ class Bookings(Servicer):
         request: booking_pb2.QuoteBookingRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> booking_pb2.QuoteBookingResponse:
-        hold = await self._fetch_hold(_hold_id(request.hold_id))
+        hold = await self._holds.fetch(_hold_id(request.hold_id))
         async with self._database.transaction() as session:
             price = await handlers.quote(
                 session,
@@ -65,47 +56,15 @@ class Bookings(Servicer):
         lines = [line_message(line, hold.currency) for line in hold.lines]
         return booking_pb2.QuoteBookingResponse(lines=lines, price=shapes.price(price))
 
-    async def CreateBooking(  # noqa: N802 - the proto's name
-        self, request: booking_pb2.CreateBookingRequest, context: Call
-    ) -> booking_pb2.CreateBookingResponse:
-        instrument = check_instrument(
-            request.payment_method, request.payment_token, method_field="payment_method"
-        )
-        attendees = [
-            Attendee(attendee.seat_id, attendee.name.strip(), attendee.email.strip())
-            for attendee in request.attendees
-        ]
-        # Asked before the transaction, but judged within it: a replay is answered as it was the
-        # first time, whatever has become of the hold and of inventory since.
-        hold: Hold | RemoteError | HoldNotFoundError
-        try:
-            hold = await self._fetch_hold(_hold_id(request.hold_id))
-        except (RemoteError, HoldNotFoundError) as error:
-            hold = error
-
-        async def work(session: Session) -> booking_pb2.CreateBookingResponse:
-            if isinstance(hold, Exception):
-                raise hold
-            made = await handlers.make(
-                session,
-                hold,
-                caller_id(),
-                instrument,
-                attendees,
-                coupon_code=request.coupon_code,
-                fees=self._fees,
-            )
-            return booking_pb2.CreateBookingResponse(booking=shapes.booking(made))
-
-        return await once(self._database, request, booking_pb2.CreateBookingResponse, work, context)
-
     async def GetBooking(  # noqa: N802 - the proto's name
         self,
         request: booking_pb2.GetBookingRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> booking_pb2.GetBookingResponse:
         wait = min(request.wait_seconds, MAX_WAIT_SECONDS, (seconds_left() or 0) - _MARGIN_SECONDS)
-        view = await self._await_rest(request.reference, wait)
+        async with self._database.transaction() as session:
+            view = await self._find(session, request.reference)
+        view = await self._until_rest(view, wait)
         return booking_pb2.GetBookingResponse(booking=shapes.booking(view))
 
     async def ListBookings(  # noqa: N802 - the proto's name
@@ -186,29 +145,6 @@ class Bookings(Servicer):
             )
             entry.at.FromDatetime(row.at)
         return reply
-
-    async def _read(self, reference: str) -> BookingView:
-        async with self._database.transaction() as session:
-            return await self._find(session, reference)
-
-    async def _await_rest(self, reference: str, seconds: float) -> BookingView:
-        """The booking once it has come to rest, or as it is when the time is over.
-
-        No transaction is open while it moves.
-        """
-        ends = asyncio.get_running_loop().time() + seconds
-        pause = _FIRST_POLL_SECONDS
-        with self._wakeups.of(reference) as moved:
-            while True:
-                moved.clear()
-                view = await self._read(reference)
-                left = ends - asyncio.get_running_loop().time()
-                if left <= 0 or not moves_by_itself(view.saga):
-                    return view
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(pause, left)):
-                        await moved.wait()
-                pause = min(pause * 2, _SLOWEST_POLL_SECONDS)
 
 
 def _hold_id(text: str) -> UUID:

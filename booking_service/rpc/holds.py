@@ -1,26 +1,34 @@
-"""Inventory's holds, asked for in the caller's own name."""
+"""Inventory's holds: shown in the caller's own name, reserved in booking_service's."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from parterre.types.v1 import types_pb2
 
-from booking_service.domain import Hold, HoldNotFoundError, Line
+from booking_service.domain import BookingError, Hold, HoldNotFoundError, Line, Reservation
+from chassis import context
 from chassis.errors import RemoteError
 from chassis.grpc_client import GrpcClient
+from chassis.refusals import read_refusal
 
-FetchHold = Callable[[UUID], Awaitable[Hold]]
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A hold that is to be reserved for a booking."""
+
+    token: str  # the person's own
+    request_id: str
+    hold_id: UUID
+    booking_id: UUID  # that will be made of it, if no other asked first
 
 
-class Holds:
-    """Inventory, asked for holds."""
-
-    def __init__(self, client: GrpcClient) -> None:
-        self._client = client
-        self._stub = inventory_pb2_grpc.InventoryServiceStub(client.channel)
+class Holds(Protocol):
+    """What bookings need of inventory."""
 
     async def fetch(self, hold_id: UUID) -> Hold:
         """The caller's hold as it stands by inventory's clock.
@@ -29,23 +37,86 @@ class Holds:
             HoldNotFoundError: there is none, or it is not the caller's.
             RemoteError: inventory does not answer.
         """
+
+    async def reserve(self, wishes: Sequence[Wish]) -> Sequence[Hold | BookingError | RemoteError]:
+        """Reserves holds; each as it stands then, or why it can't be told."""
+
+    async def cancel(self, reservations: Sequence[Reservation]) -> None:
+        """Gives reservations back whose bookings will never be.
+
+        Raises:
+            RemoteError: inventory does not answer; it will ask for them.
+        """
+
+
+class Inventory:
+    """Inventory, asked for holds."""
+
+    def __init__(self, client: GrpcClient) -> None:
+        self._client = client
+        self._stub = inventory_pb2_grpc.InventoryServiceStub(client.channel)
+
+    async def fetch(self, hold_id: UUID) -> Hold:
         request = inventory_pb2.GetHoldRequest(hold_id=str(hold_id))
         try:
             reply = await self._client.call(self._stub.GetHold, request)
         except RemoteError as error:
-            if error.reason == "HOLD_NOT_FOUND":
-                raise HoldNotFoundError("There is no such hold.") from error
-            raise
-        hold = reply.hold
-        return Hold(
-            id=hold_id,
-            event_id=UUID(hold.event_id),
-            customer_id=UUID(hold.customer_id),
-            status=hold.status,
-            version=hold.version,
-            currency=hold.total.currency,
-            lines=[_line(line) for line in hold.lines],
-        )
+            raise _translated(error) from error
+        return _hold(reply.hold)
+
+    async def reserve(self, wishes: Sequence[Wish]) -> Sequence[Hold | BookingError | RemoteError]:
+        request = inventory_pb2.ReserveHoldsRequest()
+        for wish in wishes:
+            request.items.add(
+                token=wish.token,
+                request_id=wish.request_id,
+                hold_id=str(wish.hold_id),
+                booking_id=str(wish.booking_id),
+            )
+        with context.request(id=context.request_id.get(), seconds=context.seconds_left()):
+            try:
+                reply = await self._client.call(self._stub.ReserveHolds, request)
+            except RemoteError as error:
+                return [error] * len(wishes)
+        return [_reserved(result) for result in reply.results]
+
+    async def cancel(self, reservations: Sequence[Reservation]) -> None:
+        request = inventory_pb2.CancelReservationsRequest()
+        for each in reservations:
+            request.items.add(hold_id=str(each.hold_id), booking_id=str(each.booking_id))
+        with context.request(id=context.request_id.get(), seconds=context.seconds_left()):
+            await self._client.call(self._stub.CancelReservations, request)
+
+
+def _reserved(
+    result: inventory_pb2.ReserveHoldsResponse.Result,
+) -> Hold | BookingError | RemoteError:
+    if result.HasField("refusal"):
+        return _translated(read_refusal(result.refusal))
+    booking_id = UUID(result.booking_id) if result.booking_id else None
+    return _hold(result.hold, booking_id, event_open=result.event_open)
+
+
+def _translated(error: RemoteError) -> BookingError | RemoteError:
+    if error.reason == "HOLD_NOT_FOUND":
+        return HoldNotFoundError("There is no such hold.")
+    return error
+
+
+def _hold(
+    shown: inventory_pb2.Hold, booking_id: UUID | None = None, *, event_open: bool = True
+) -> Hold:
+    return Hold(
+        id=UUID(shown.id),
+        event_id=UUID(shown.event_id),
+        customer_id=UUID(shown.customer_id),
+        status=shown.status,
+        version=shown.version,
+        currency=shown.total.currency,
+        lines=[_line(line) for line in shown.lines],
+        booking_id=booking_id,
+        event_open=event_open,
+    )
 
 
 def _line(line: types_pb2.Line) -> Line:

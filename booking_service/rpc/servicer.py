@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -18,15 +20,20 @@ from booking_service.domain import (
     InvalidCursorError,
     InvalidFilterError,
 )
-from booking_service.rpc.holds import FetchHold
+from booking_service.rpc.holds import Holds
+from booking_service.saga import moves_by_itself
 from booking_service.storage import bookings
 from booking_service.storage.bookings import BookingView
 from booking_service.tickets import TicketKeys
 from booking_service.wakeups import Wakeups
 from chassis.context import caller
 from chassis.database import Database, Session
-from chassis.identity import Role
+from chassis.identity import Role, TokenVerifier
 from chassis.ids import parse_uuid
+
+# How often a booking that somebody waits for is looked at.
+_FIRST_LOOK_SECONDS = 0.5
+_SLOWEST_LOOK_SECONDS = 2.0
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,15 +45,18 @@ class Servicer(booking_pb2_grpc.BookingServiceServicer):
         self,
         database: Database,
         wakeups: Wakeups,
-        fetch_hold: FetchHold,
+        holds: Holds,
+        *,
         keys: TicketKeys,
         fees: Fees,
+        verifier: TokenVerifier,
     ) -> None:
         self._database = database
         self._wakeups = wakeups
-        self._fetch_hold = fetch_hold
+        self._holds = holds
         self._keys = keys
         self._fees = fees
+        self._verifier = verifier
 
     async def _find(self, session: Session, reference: str) -> BookingView:
         """The booking, if the caller may see it.
@@ -58,6 +68,36 @@ class Servicer(booking_pb2_grpc.BookingServiceServicer):
         if view is None:
             raise BookingNotFoundError("There is no such booking.")
         return view
+
+    async def _until_rest(self, view: BookingView, seconds: float) -> BookingView:
+        """The booking once it has come to rest, or as it is when the time is over.
+
+        No transaction is open while it moves. Who moves it in this process tells how it stands; for
+        the case that another process does, it is looked at now and then.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        pause = _FIRST_LOOK_SECONDS
+        reference = view.booking.reference
+        with self._wakeups.of(reference) as waiting:
+            while moves_by_itself(view.saga):
+                left = ends - loop.time()
+                if left <= 0:
+                    return view
+                rest = await waiting.wait(min(pause, left))
+                if rest is None:
+                    view = await self._look(view)
+                    pause = min(pause * 2, _SLOWEST_LOOK_SECONDS)
+                elif rest.saga.version > view.saga.version:
+                    view = replace(view, saga=rest.saga, method=rest.method)
+        return view
+
+    async def _look(self, view: BookingView) -> BookingView:
+        async with self._database.transaction() as session:
+            found = await bookings.find(
+                session, view.booking.reference, caller_id=view.booking.customer_id, sees_all=False
+            )
+        return found or view
 
 
 def caller_id() -> UUID:

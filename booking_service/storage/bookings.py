@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,62 +11,78 @@ import orjson
 from booking_service.domain import (
     Attendee,
     Booking,
-    Instrument,
     Line,
     Price,
     RefundPolicy,
 )
 from booking_service.saga import Entry, Saga, State
 from booking_service.storage import events, sagas
-from chassis.database import Row, Session
+from chassis import records
+from chassis.database import Result, Row, Session, Statement
 
-# One statement for a whole booking. The first part waits for whoever is making a booking of the
-# same hold, and then does nothing, nor do the others.
+# One statement for many whole bookings. Whoever is making a booking of the same hold, or under the
+# same id or reference, is waited for, and then the booking is left out. The first line of the
+# timeline has no such clause: where the booking's id was given up meanwhile (see `reservations`)
+# the statement fails, and with it whatever else it would have made.
 _ADD = """
-WITH made AS (
+WITH fresh AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS each (
+        booking_id uuid, reference text, hold_id uuid, hold_version integer, customer_id uuid,
+        event_id uuid, payment_id uuid, currency text, subtotal bigint, discount bigint, tax bigint,
+        fees bigint, total bigint, until_hours_before integer, percent integer,
+        created_at timestamptz, coupon_code text, lines jsonb, attendees jsonb, entries jsonb,
+        state text, amount bigint, pay_by timestamptz, deadline_at timestamptz, version integer,
+        step integer, attempt smallint, ending text, reason text, payment_status text, method text)
+), made AS (
     INSERT INTO booking (booking_id, reference, hold_id, hold_version, customer_id, event_id,
                          payment_id, currency, subtotal, discount, tax, fees, total,
                          until_hours_before, percent, created_at, coupon_code)
-    VALUES (:booking_id, :reference, :hold_id, :hold_version, :customer_id, :event_id,
-            :payment_id, :currency, :subtotal, :discount, :tax, :fees, :total,
-            :until_hours_before, :percent, :created_at, :coupon_code)
+    SELECT booking_id, reference, hold_id, hold_version, customer_id, event_id, payment_id,
+           currency, subtotal, discount, tax, fees, total, until_hours_before, percent, created_at,
+           coupon_code
+      FROM fresh ORDER BY hold_id
         ON CONFLICT DO NOTHING
     RETURNING booking_id
 ), line AS (
     INSERT INTO booking_line (booking_id, line_no, seat_id, section_id, section, row, number,
                               tier_id, tier, quantity, price)
-    SELECT made.booking_id, line_no - 1, seat_id, section_id, section, row, number,
-           tier_id, tier, quantity, price
-      FROM made, ROWS FROM (jsonb_to_recordset(CAST(:lines AS jsonb)) AS (
+    SELECT made.booking_id, line_no - 1, line.seat_id, line.section_id, line.section, line.row,
+           line.number, line.tier_id, line.tier, line.quantity, line.price
+      FROM made JOIN fresh USING (booking_id), ROWS FROM (jsonb_to_recordset(fresh.lines) AS (
                seat_id text, section_id text, section text, row text, number text,
                tier_id text, tier text, quantity integer, price bigint)) WITH ORDINALITY
            AS line (seat_id, section_id, section, row, number, tier_id, tier, quantity, price,
                     line_no)
 ), person AS (
     INSERT INTO attendee (booking_id, attendee_no, seat_id, name, email)
-    SELECT made.booking_id, attendee_no - 1, seat_id, name, email
-      FROM made, ROWS FROM (jsonb_to_recordset(CAST(:attendees AS jsonb))
-                            AS (seat_id text, name text, email text)) WITH ORDINALITY
+    SELECT made.booking_id, attendee_no - 1, attendee.seat_id, attendee.name, attendee.email
+      FROM made JOIN fresh USING (booking_id),
+           ROWS FROM (jsonb_to_recordset(fresh.attendees)
+                      AS (seat_id text, name text, email text)) WITH ORDINALITY
            AS attendee (seat_id, name, email, attendee_no)
 ), coupon AS (
     INSERT INTO coupon_use (booking_id, event_id, code, customer_id, counted)
-    SELECT made.booking_id, :event_id, :coupon_code, :customer_id, true
-      FROM made WHERE :coupon_code <> ''
+    SELECT made.booking_id, event_id, coupon_code, customer_id, true
+      FROM made JOIN fresh USING (booking_id) WHERE coupon_code <> ''
 ), entry AS (
     INSERT INTO timeline (booking_id, entry_no, at, state, step, outcome, attempt, detail)
-    SELECT made.booking_id, :version, clock_timestamp(), :state, :entry_step, :outcome, :attempt,
-           :detail
-      FROM made
+    SELECT made.booking_id, entry_no, clock_timestamp(), entry.state, entry.step, entry.outcome,
+           entry.attempt, entry.detail
+      FROM made JOIN fresh USING (booking_id),
+           ROWS FROM (jsonb_to_recordset(fresh.entries)
+                      AS (state text, step text, outcome text, attempt smallint, detail text))
+           WITH ORDINALITY AS entry (state, step, outcome, attempt, detail, entry_no)
+), begun AS (
+    INSERT INTO saga (booking_id, event_id, state, amount, pay_by, deadline_at, version, step,
+                      attempt, resends, ending, reason, event_off, paid_late, refund, action_url,
+                      payment_status, refused_because, refunds, refunded, method, token)
+    SELECT made.booking_id, event_id, state, amount, pay_by, deadline_at, version, step,
+           attempt, 0, ending, reason, false, false, 0, '', payment_status, '', 0, 0, method, ''
+      FROM made JOIN fresh USING (booking_id)
 )
-INSERT INTO saga (booking_id, event_id, state, amount, pay_by, deadline_at, version, step, attempt,
-                  resends, ending, reason, event_off, paid_late, refund, action_url,
-                  payment_status, refused_because, refunds, refunded, method, token)
-SELECT made.booking_id, :event_id, :state, :amount, :pay_by, :deadline_at, :version, :step,
-       :attempt, :resends, :ending, :reason, :event_off, :paid_late, :refund, :action_url,
-       :payment_status, :refused_because, :refunds, :refunded, :method, :token
-  FROM made
+SELECT booking_id FROM made
 """
-_HOLD_IS_BOOKED = "SELECT EXISTS (SELECT FROM booking WHERE hold_id = :hold_id)"
+_BOOKED_HOLDS = "SELECT hold_id FROM booking WHERE hold_id = ANY(CAST(:hold_ids AS uuid[]))"
 _LINES = """
        (SELECT jsonb_agg(to_jsonb(line) - 'booking_id' - 'line_no' ORDER BY line_no)
           FROM booking_line AS line WHERE line.booking_id = booking.booking_id) AS lines
@@ -103,6 +119,19 @@ _OF_CUSTOMER = (
     " AND (CAST(:event_id AS uuid) IS NULL OR booking.event_id = :event_id)" + _PAGE
 )
 _OF_EVENT = _VIEW + " WHERE booking.event_id = :event_id" + _PAGE
+# Of a saga, when its booking is made; the rest is as it always is then.
+_SAGA_COLUMNS = (
+    "state",
+    "amount",
+    "pay_by",
+    "deadline_at",
+    "version",
+    "step",
+    "attempt",
+    "ending",
+    "reason",
+    "payment_status",
+)
 _OWN = "SELECT booking_id FROM booking WHERE reference = :reference AND customer_id = :customer_id"
 
 
@@ -117,52 +146,63 @@ class BookingView:
     attendees: Sequence[Attendee]
 
 
-async def add(
-    session: Session,
-    view: BookingView,
-    entry: Entry,
-    instrument: Instrument,
-) -> bool:
-    """Adds a booking with all its parts; False: its hold or its reference has one already."""
-    booking = view.booking
-    result = await session.execute(
-        _ADD,
-        booking_id=booking.id,
-        reference=booking.reference,
-        hold_id=booking.hold_id,
-        hold_version=booking.hold_version,
-        customer_id=booking.customer_id,
-        event_id=booking.event.id,
-        payment_id=booking.payment_id,
-        created_at=booking.created_at,
-        coupon_code=booking.coupon_code,
-        lines=orjson.dumps(view.lines).decode(),
-        attendees=orjson.dumps(view.attendees).decode(),
-        method=instrument.method,
-        token=instrument.token,
-        entry_step=entry.step,
-        outcome=entry.outcome,
-        detail=entry.detail,
-        **sagas.flat(booking.price),
-        **sagas.flat(booking.refund_policy),
-        **sagas.flat(view.saga),
-    )
-    return bool(result.rowcount)
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A booking to be made, with the lines of its timeline so far."""
+
+    view: BookingView
+    entries: Sequence[Entry]
 
 
-async def hold_is_booked(session: Session, hold_id: UUID) -> bool:
-    """Whether there is a booking of the hold."""
-    return bool(await session.scalar(_HOLD_IS_BOOKED, hold_id=hold_id))
+async def add(session: Session, fresh: Sequence[Fresh]) -> set[UUID]:
+    """Adds bookings with all their parts; gives the ids of those that were added.
+
+    Of the others the hold or the reference has a booking already.
+
+    Raises:
+        IntegrityError: one of the ids was given up meanwhile; nothing was added.
+    """
+    rows = [
+        records.flat(each.view.booking.price)
+        | records.flat(each.view.booking.refund_policy)
+        | {name: getattr(each.view.saga, name) for name in _SAGA_COLUMNS}
+        | {
+            "booking_id": each.view.booking.id,
+            "reference": each.view.booking.reference,
+            "hold_id": each.view.booking.hold_id,
+            "hold_version": each.view.booking.hold_version,
+            "customer_id": each.view.booking.customer_id,
+            "event_id": each.view.booking.event.id,
+            "payment_id": each.view.booking.payment_id,
+            "created_at": each.view.booking.created_at,
+            "coupon_code": each.view.booking.coupon_code,
+            "lines": each.view.lines,
+            "attendees": each.view.attendees,
+            "entries": each.entries,
+            "method": each.view.method,
+        }
+        for each in fresh
+    ]
+    added = await session.all(_ADD, rows=orjson.dumps(rows).decode())
+    return {row.booking_id for row in added}
 
 
-async def parts_of(
-    session: Session, ids: Sequence[UUID]
-) -> Mapping[UUID, tuple[Sequence[Line], Sequence[Attendee]]]:
-    """Lines and attendees of bookings."""
-    if not ids:
-        return {}
-    rows = await session.all(_PARTS, ids=list(ids))
-    return {row.booking_id: _parts(row) for row in rows}
+async def booked_holds(session: Session, hold_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the holds that have a booking."""
+    return {row.hold_id for row in await session.all(_BOOKED_HOLDS, hold_ids=list(hold_ids))}
+
+
+Parts = Mapping[UUID, tuple[Sequence[Line], Sequence[Attendee]]]
+
+
+def reading_parts(ids: Collection[UUID]) -> Statement:
+    """Reads lines and attendees of bookings; `parts_of` reads the result."""
+    return _PARTS, {"ids": list(ids)}
+
+
+def parts_of(result: Result) -> Parts:
+    """Lines and attendees by the bookings' ids."""
+    return {row.booking_id: _parts(row) for row in result}
 
 
 async def find(
@@ -233,16 +273,11 @@ def _view(row: Row) -> BookingView:
 
 def booking_of(row: Row) -> Booking:
     """The booking a row has among its columns, with its event's."""
-    return Booking(
-        row.booking_id,
-        row.reference,
-        row.customer_id,
-        row.hold_id,
-        row.hold_version,
-        row.payment_id,
-        Price(row.subtotal, row.discount, row.tax, row.fees, row.total, row.currency),
-        RefundPolicy(row.until_hours_before, row.percent),
-        events.event_of(row),
-        row.created_at,
-        row.coupon_code,
+    return records.read(
+        Booking,
+        row,
+        id=row.booking_id,
+        price=records.read(Price, row),
+        refund_policy=records.read(RefundPolicy, row),
+        event=events.event_of(row),
     )

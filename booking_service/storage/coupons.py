@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from booking_service.domain import Coupon, CouponChange
+from chassis import records
 from chassis.database import Row, Session
 
 _COLUMNS = """
@@ -97,26 +98,29 @@ UPDATE coupon_customer AS customer SET used = customer.used - freed.uses
  WHERE customer.event_id = freed.event_id AND customer.code = freed.code
    AND customer.customer_id = freed.customer_id
 """
-# A booking that is paid late keeps its price. Its use counts again where the limits leave room;
-# where somebody else has had it since, it does not, and the limits stay kept.
-_TAKE_AGAIN = """
+# A booking that is paid late keeps its price, so its use has to count again. Each condition is on
+# the row that its own statement changes, and is judged once that row's lock is had: of two that
+# take the last use at once, the second finds none. A use that is still counted is left so.
+_TAKE_AGAIN = f"""
 WITH wanted AS (
     SELECT booking_id, event_id, code, customer_id FROM coupon_use
      WHERE booking_id = :booking_id AND NOT counted FOR UPDATE
 ), taken AS (
-    UPDATE coupon SET used = coupon.used + 1
-      FROM wanted JOIN coupon_customer AS customer USING (event_id, code, customer_id)
+    UPDATE coupon SET used = coupon.used + 1 FROM wanted
      WHERE coupon.event_id = wanted.event_id AND coupon.code = wanted.code
        AND (usage_limit IS NULL OR coupon.used < usage_limit)
-       AND (per_customer_limit IS NULL OR customer.used < per_customer_limit)
-    RETURNING wanted.*
+    RETURNING wanted.*, coalesce(per_customer_limit, {2**31 - 1}) AS most
 ), counted AS (
-    UPDATE coupon_customer AS customer SET used = customer.used + 1 FROM taken
-     WHERE customer.event_id = taken.event_id AND customer.code = taken.code
-       AND customer.customer_id = taken.customer_id
+    INSERT INTO coupon_customer AS customer (event_id, code, customer_id, used)
+    SELECT event_id, code, customer_id, 1 FROM taken
+        ON CONFLICT (event_id, code, customer_id) DO UPDATE SET used = customer.used + 1
+     WHERE customer.used < (SELECT most FROM taken)
+    RETURNING customer_id
+), used AS (
+    UPDATE coupon_use SET counted = true FROM taken WHERE coupon_use.booking_id = taken.booking_id
 )
-UPDATE coupon_use SET counted = true FROM taken WHERE coupon_use.booking_id = taken.booking_id
-"""
+SELECT NOT EXISTS (SELECT FROM wanted) OR EXISTS (SELECT FROM counted) AS counts
+"""  # noqa: S608 - put together from constants
 
 
 async def add(session: Session, event_id: UUID, coupon: Coupon) -> Coupon | None:
@@ -164,23 +168,19 @@ def give_back(session: Session, booking_ids: Sequence[UUID]) -> None:
         session.defer(_GIVE_BACK, ids=sorted(booking_ids))
 
 
-def take_again(session: Session, booking_id: UUID) -> None:
-    """Counts the booking's use again where there is room, with the next statement."""
-    session.defer(_TAKE_AGAIN, booking_id=booking_id)
+async def take_again(session: Session, booking_id: UUID) -> bool:
+    """Counts the booking's use again where the coupon's limits leave room; whether it counts now.
+
+    A use that is counted still is left so.
+    """
+    savepoint = session.savepoint()
+    counts = bool(await session.scalar(_TAKE_AGAIN, booking_id=booking_id))
+    if counts:
+        savepoint.release()
+    else:
+        savepoint.rollback()  # of the two counts one may have been taken
+    return counts
 
 
 def _coupon(row: Row) -> Coupon:
-    return Coupon(
-        row.code,
-        row.kind,
-        row.value,
-        row.min_total,
-        row.max_discount,
-        row.usage_limit,
-        row.per_customer_limit,
-        row.valid_from,
-        row.valid_to,
-        row.active,
-        row.used,
-        row.created_at,
-    )
+    return records.read(Coupon, row)

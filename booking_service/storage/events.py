@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
 from booking_service.domain import Event, RefundPolicy
 from booking_service.storage import outages
-from chassis.database import Row, Session
+from chassis import records
+from chassis.database import Result, Row, Session, Statement
 
 # An older version that arrives late never overwrites a newer one.
 _SAVE = """
@@ -37,7 +38,8 @@ COLUMNS = """
 _FIND = f"""
 SELECT {COLUMNS}, cancelled_event.event_id IS NOT NULL AS off, {outages.IS_ON},
        clock_timestamp() AS now
-  FROM event LEFT JOIN cancelled_event USING (event_id) WHERE event_id = :event_id
+  FROM event LEFT JOIN cancelled_event USING (event_id)
+ WHERE event_id = ANY(CAST(:event_ids AS uuid[]))
 """  # noqa: S608 - put together from constants
 _SOLD_BY = """
 SELECT currency, timezone FROM event
@@ -81,8 +83,19 @@ async def cancel(session: Session, event_id: UUID, reason: str) -> None:
 
 async def find(session: Session, event_id: UUID) -> Found | None:
     """The event, with what else a booking of it depends on."""
-    row = await session.first(_FIND, event_id=event_id)
-    return Found(event_of(row), row.off, row.provider_is_out, row.now) if row else None
+    return found((await session.together(finding([event_id])))[0]).get(event_id)
+
+
+def finding(event_ids: Collection[UUID]) -> Statement:
+    """Reads events, with what else bookings of them depend on; `found` reads the result."""
+    return _FIND, {"event_ids": list(event_ids)}
+
+
+def found(result: Result) -> Mapping[UUID, Found]:
+    """The events by their ids."""
+    return {
+        row.event_id: Found(event_of(row), row.off, row.provider_is_out, row.now) for row in result
+    }
 
 
 async def sold_by(
@@ -105,16 +118,11 @@ async def settle(session: Session, event_id: UUID) -> None:
 
 def event_of(row: Row) -> Event:
     """The event a row has among its columns."""
-    return Event(
-        row.event_id,
-        row.organizer_id,
-        row.title,
-        row.place,
-        row.starts_at,
-        row.timezone,
-        row.event_currency,
-        row.tax_basis_points,
-        RefundPolicy(row.event_hours, row.event_percent),
-        row.event_version,
-        row.ends_at,
+    return records.read(
+        Event,
+        row,
+        id=row.event_id,
+        currency=row.event_currency,
+        refund_policy=RefundPolicy(row.event_hours, row.event_percent),
+        version=row.event_version,
     )

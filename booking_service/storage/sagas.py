@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from booking_service.domain import Instrument
-from booking_service.saga import Entry, Saga, State
+from booking_service.saga import Entry, Saga
+from chassis import records
 from chassis.database import Row, Session
+from chassis.records import flat
 
 # Beyond so many lines a timeline keeps only what moved the saga, not what was repeated or ignored.
 _CHATTER_ENTRIES = 400
@@ -21,30 +22,28 @@ _TIMELINE_ENTRIES = 500
 COLUMNS = """
        saga.state, saga.amount, saga.pay_by, saga.deadline_at, saga.version, saga.step,
        saga.attempt, saga.resends, saga.ending, saga.reason, saga.event_off, saga.paid_late,
-       saga.refund, saga.action_url, saga.payment_status, saga.refused_because, saga.refunds,
-       saga.refunded, saga.method, saga.token
+       saga.percent AS refund_percent, saga.refunds, saga.action_url, saga.payment_status,
+       saga.refused_because, saga.captured, saga.refunded, saga.method, saga.token
 """
-# The sagas are locked; the version is what they were when that was done. Were one changed all the
-# same, the division by zero keeps the transaction from committing: nobody waits to read a count.
+# The sagas are locked. Were one changed all the same, two lines of its timeline would have the same
+# number, which the timeline's key forbids: the transaction fails.
 _SAVE = """
-WITH saved AS (
 UPDATE saga
    SET state = new.state, deadline_at = new.deadline_at, version = new.version, step = new.step,
        attempt = new.attempt, resends = new.resends, ending = new.ending, reason = new.reason,
-       event_off = new.event_off, paid_late = new.paid_late, refund = new.refund,
-       refunds = new.refunds, refunded = new.refunded, action_url = new.action_url,
-       payment_status = new.payment_status, refused_because = new.refused_because,
-       method = coalesce(new.method, saga.method),
+       event_off = new.event_off, paid_late = new.paid_late, percent = new.percent,
+       refunds = new.refunds, captured = new.captured, refunded = new.refunded,
+       action_url = new.action_url, payment_status = new.payment_status,
+       refused_because = new.refused_because, method = coalesce(new.method, saga.method),
        token = CASE WHEN new.state = 'SECURING' THEN saga.token ELSE '' END
   FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS new (
-           booking_id uuid, was integer, state text, deadline_at timestamptz, version integer,
+           booking_id uuid, state text, deadline_at timestamptz, version integer,
            step integer, attempt smallint, resends integer, ending text, reason text,
-           event_off boolean, paid_late boolean, refund bigint, refunds integer, refunded bigint,
-           action_url text, payment_status text, refused_because text, method text)
- WHERE saga.booking_id = new.booking_id AND saga.version = new.was
-RETURNING saga.booking_id
-)
-SELECT 1 / CASE WHEN count(*) = :sagas THEN 1 ELSE 0 END FROM saved
+           event_off boolean, paid_late boolean, percent smallint, refunds integer,
+           captured bigint, refunded bigint, action_url text, payment_status text,
+           refused_because text, method text)
+ WHERE saga.booking_id = new.booking_id
+   AND saga.booking_id = ANY(CAST(:ids AS uuid[]))  -- or a plan may read all there ever were
 """
 _ADD_ENTRIES = """
 INSERT INTO timeline (booking_id, entry_no, at, state, step, outcome, attempt, detail)
@@ -64,20 +63,9 @@ class Change:
     """A saga's new version, and the lines of its timeline that led there."""
 
     booking_id: UUID
-    was: int  # the version it had when it was locked
     saga: Saga
     entries: Sequence[tuple[int, Entry]]  # each with the version it led to
     instrument: Instrument | None  # of a new attempt
-
-
-def flat(record: Any) -> dict[str, Any]:
-    """A dataclass's values by their names; `asdict` would copy each of them deeply."""
-    return {name: getattr(record, name) for name in _names_of(record.__class__)}
-
-
-@cache
-def _names_of(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
 
 
 def save(session: Session, changes: Sequence[Change]) -> None:
@@ -86,7 +74,6 @@ def save(session: Session, changes: Sequence[Change]) -> None:
         flat(change.saga)
         | {
             "booking_id": change.booking_id,
-            "was": change.was,
             "method": change.instrument.method if change.instrument else None,
         }
         for change in changes
@@ -98,7 +85,8 @@ def save(session: Session, changes: Sequence[Change]) -> None:
         if entry.outcome in {"DONE", "REFUSED"} or number <= _CHATTER_ENTRIES
     ]
     session.defer(_ADD_ENTRIES, rows=orjson.dumps(entries).decode())
-    session.defer(_SAVE, rows=orjson.dumps(rows).decode(), sagas=len(changes))
+    ids = [change.booking_id for change in changes]
+    session.defer(_SAVE, rows=orjson.dumps(rows).decode(), ids=ids)
 
 
 async def timeline_of(session: Session, booking_id: UUID) -> Sequence[Row]:
@@ -108,23 +96,4 @@ async def timeline_of(session: Session, booking_id: UUID) -> Sequence[Row]:
 
 def saga_of(row: Row) -> Saga:
     """The saga a row has among its columns."""
-    return Saga(
-        State(row.state),
-        row.amount,
-        row.pay_by,
-        row.deadline_at,
-        row.version,
-        row.step,
-        row.attempt,
-        row.resends,
-        State(row.ending) if row.ending else None,
-        row.reason,
-        row.event_off,
-        row.paid_late,
-        row.refund,
-        row.action_url,
-        row.payment_status,
-        row.refused_because,
-        row.refunds,
-        row.refunded,
-    )
+    return records.read(Saga, row, percent=row.refund_percent)

@@ -55,10 +55,11 @@ SELECT event.currency, {_SUMS} FROM {_ALL} JOIN event USING (event_id)
  WHERE CAST(:organizer_id AS uuid) IS NULL OR event.organizer_id = :organizer_id
  GROUP BY event.currency ORDER BY event.currency
 """  # noqa: S608 - put together from constants
-# Only those that wait for something: few, and found by the index of their deadlines.
+# Only those that wait for something: few, and found by the index of their deadlines. A confirmed
+# one that waits for its Sell's answer is counted among the endings.
 _LIVE = """
 SELECT saga.state, count(*) AS sagas FROM saga JOIN event USING (event_id)
- WHERE saga.deadline_at IS NOT NULL
+ WHERE saga.deadline_at IS NOT NULL AND saga.state <> 'CONFIRMED'
    AND (CAST(:organizer_id AS uuid) IS NULL OR event.organizer_id = :organizer_id)
  GROUP BY saga.state
 """

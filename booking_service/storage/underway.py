@@ -14,7 +14,8 @@ from uuid import UUID
 from booking_service.domain import Booking, Instrument, Method
 from booking_service.saga import Saga
 from booking_service.storage import bookings, events, outages, sagas
-from chassis.database import Row, Session
+from booking_service.storage.bookings import Parts
+from chassis.database import Row, Session, Statement
 
 _LOCK = f"""
 SELECT {bookings.COLUMNS}, {events.COLUMNS}, {sagas.COLUMNS}, clock_timestamp() AS now,
@@ -59,10 +60,16 @@ async def lock_by_reference(session: Session, reference: str) -> Underway | None
     return _underway(row) if row else None
 
 
-async def lock_by_ids(session: Session, ids: Collection[UUID]) -> Mapping[UUID, Underway]:
-    """The bookings there are of these, locked."""
-    rows = await session.all(_BY_IDS, ids=list(ids))
-    return {row.booking_id: _underway(row) for row in rows}
+async def lock_by_ids(
+    session: Session, ids: Collection[UUID], with_parts: Collection[UUID]
+) -> tuple[Mapping[UUID, Underway], Parts]:
+    """The bookings there are of these, locked; lines and attendees of those `with_parts`."""
+    statements: list[Statement] = [(_BY_IDS, {"ids": list(ids)})]
+    if with_parts:
+        statements.append(bookings.reading_parts(with_parts))
+    rows, *read = await session.together(*statements)
+    parts = bookings.parts_of(read[0]) if read else {}
+    return {row.booking_id: _underway(row) for row in rows}, parts
 
 
 async def lock_due(session: Session, limit: int) -> Sequence[Underway]:
@@ -79,7 +86,7 @@ def _underway(row: Row) -> Underway:
     return Underway(
         bookings.booking_of(row),
         sagas.saga_of(row),
-        Instrument(Method(row.method), row.token),
+        Instrument(Method(row.method) if row.method else None, row.token),
         row.now,
         row.off,
         row.provider_is_out,
