@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from chassis.logs import get_logger
 from chassis.topology import Topology, declare
+from chassis.wire import Wire
 
 _CONNECT_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 15
@@ -69,6 +70,12 @@ class Broker:
             publisher_confirms=confirms, on_return_raises=confirms
         ) as channel:
             yield channel
+
+    @asynccontextmanager
+    async def wire(self) -> AsyncIterator[Wire]:
+        """A channel of its own for many messages, the lean way."""
+        async with self.channel(confirms=True) as channel:
+            yield await Wire.on(channel)
 
     async def check(self) -> None:
         """Raises unless the connection is open.

@@ -1,25 +1,30 @@
 """The transactional inbox: each message takes effect once, however often it is delivered.
 
 A batch of messages is one transaction: first the inbox rows of (consumer, message id), which drop
-the duplicates, then the effects, the outgoing rows with them; the ack comes after the commit. When
-a batch fails its messages are tried one by one, so that a poison message stops only itself: it
-waits in the retry queue, and after `TRIES` goes to the dead letters.
+the duplicates, then the effects, the outgoing rows with them; the ack comes after the commit.
+Messages whose type is fenced have no inbox row: a duplicate of theirs names a step that is over, or
+asks for what is done, and has no effect of its own (ADR 0017; the simulation delivers every message
+more than once, and at any time).
+
+When a batch fails its messages are tried one by one, so that a poison message stops only itself: it
+waits in the retry queue, and after `TRIES` goes to the dead letters; one that is always too slow,
+after `SLOW_TRIES`. One that kills its process comes again marked as redelivered: those are taken
+one at a time, with nothing else in hand, until they are through, so that the broker counts the next
+death against that message alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
-import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from google.protobuf import json_format
 from google.protobuf.message import Message
+from prometheus_client import Counter
 
-from chassis import proto_json
 from chassis.broker import Broker
 from chassis.context import accept_request_id, requests
 from chassis.database import (
@@ -29,22 +34,29 @@ from chassis.database import (
     Session,
     is_lost,
     is_overload,
+    is_timeout,
     is_transient,
 )
 from chassis.failpoints import AFTER_CONSUME, BEFORE_ACK
 from chassis.ids import parse_uuid
 from chassis.logs import get_logger
+from chassis.payloads import UnreadablePayloadError, read_payload
+from chassis.retrying import persistently
 from chassis.telemetry import ALERTS, MESSAGES_CONSUMED
-from chassis.topology import DEAD
+from chassis.topology import DEAD, is_fenced
+from chassis.wire import Delivery, Parcel, Wire
 
 BATCH = 100
 PREFETCH = 2 * BATCH
-# How often a message that fails is tried before it is given up as a dead letter.
+# How often a message that fails is tried before it is given up as a dead letter; and one that
+# takes longer than it may while the database is well.
 TRIES = 5
+SLOW_TRIES = 10
 _TRIES_HEADER = "x-parterre-tries"
+_SLOW_TRIES_HEADER = "x-parterre-slow-tries"
 _BATCH_SECONDS = 30.0
-# Of the event loop: a delivery goes through the client library's tasks before it is here.
-_TURNS = 4
+_CONFIRM_SECONDS = 10.0
+_HEALTH_SECONDS = 2.0
 
 _INBOX_SQL = """
 INSERT INTO inbox (consumer, message_id)
@@ -74,7 +86,7 @@ Handlers = Mapping[type[Message], Handle | Together]
 
 
 class UnreadableMessageError(Exception):
-    """No id, an unknown type, or a body that is not that type's JSON: trying again won't help."""
+    """No id, an unknown type, or a body that is none of that type: trying again won't help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +97,10 @@ class Received:
     type: str
     request_id: str
     content: Message
-    delivery: AbstractIncomingMessage
+    delivery: Delivery
 
 
-def read(delivery: AbstractIncomingMessage, types: Mapping[str, type[Message]]) -> Received:
+def read(delivery: Delivery, types: Mapping[str, type[Message]]) -> Received:
     """The message that was delivered.
 
     Raises:
@@ -101,9 +113,9 @@ def read(delivery: AbstractIncomingMessage, types: Mapping[str, type[Message]]) 
     if content_type is None:
         raise UnreadableMessageError(f"unknown type {delivery.type}")
     try:
-        content = proto_json.loads(delivery.body, content_type)
-    except (json_format.ParseError, UnicodeDecodeError) as error:
-        raise UnreadableMessageError(f"not a {delivery.type}: {error}") from error
+        content = read_payload(delivery.body, delivery.content_type, content_type)
+    except UnreadablePayloadError as error:
+        raise UnreadableMessageError(str(error)) from error
     origin = accept_request_id(str(delivery.headers.get("request_id", "")))
     return Received(id, str(delivery.type), origin, content, delivery)
 
@@ -117,82 +129,97 @@ class Consumer:
         self._broker = broker
         self._types = {kind.DESCRIPTOR.full_name: kind for kind in handlers}
         self._handlers = {kind.DESCRIPTOR.full_name: handle for kind, handle in handlers.items()}
+        self._fenced = {kind.DESCRIPTOR.full_name for kind in handlers if is_fenced(kind)}
 
     async def run(self) -> None:
         """Consumes until cancelled or the broker's connection is lost (which raises)."""
-        async with self._broker.channel(confirms=True) as channel:
-            await channel.set_qos(prefetch_count=PREFETCH)
-            queue = await channel.get_queue(self._queue, ensure=False)
-            waiting: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
-            # A closed channel or connection wakes the loop below with None.
-            channel.close_callbacks.add(lambda *_: waiting.put_nowait(None))
-            await queue.consume(waiting.put)
+        async with self._broker.wire() as wire:
+            # Whether the last process died of a message is seen by the first that comes.
+            await wire.consume(self._queue, prefetch=1)
+            alone = True
             while True:
-                batch = [await waiting.get()]
-                for _ in range(_TURNS):  # what came over the wire together is still being unpacked
-                    await asyncio.sleep(0)
-                while len(batch) < BATCH and not waiting.empty():
-                    batch.append(waiting.get_nowait())
-                deliveries = [delivery for delivery in batch if delivery is not None]
-                if len(deliveries) < len(batch):
-                    raise ConnectionError("the channel to the broker was closed")
-                await self._take(channel, deliveries)
+                deliveries = await wire.receive(BATCH)
+                suspects = [delivery for delivery in deliveries if delivery.redelivered]
+                if suspects and not alone:
+                    # Nothing more is handed out; what was is taken before them.
+                    await wire.cancel()
+                    deliveries += wire.arrived(PREFETCH)
+                    suspects = [delivery for delivery in deliveries if delivery.redelivered]
+                for start in range(0, len(deliveries), BATCH):
+                    await self._take(
+                        wire, [each for each in deliveries[start:][:BATCH] if not each.redelivered]
+                    )
+                for suspect in suspects:
+                    await self._take(wire, [suspect])
+                if bool(suspects) is not alone:
+                    alone = bool(suspects)
+                    await wire.consume(self._queue, prefetch=1 if alone else PREFETCH)
 
-    async def _take(
-        self, channel: AbstractChannel, deliveries: Sequence[AbstractIncomingMessage]
-    ) -> None:
+    async def _take(self, wire: Wire, deliveries: Iterable[Delivery]) -> None:
         readable: list[Received] = []
         for delivery in deliveries:
             try:
                 readable.append(read(delivery, self._types))
             except UnreadableMessageError as error:
-                self._bury(delivery, str(error))
-                await delivery.reject(requeue=False)
+                self._bury(wire, delivery, str(error))
         if len(readable) > 1:
             try:
-                async with asyncio.timeout(_BATCH_SECONDS):
-                    await self.apply(readable)
+                await self._apply_in_time(readable)
             except Exception as error:  # noqa: BLE001 - one by one tells whose it is
                 log.warning("batch failed, trying one by one", error=repr(error))
             else:
-                # Deliveries are taken in order, so the last tag covers all before it.
-                await readable[-1].delivery.ack(multiple=True)
+                wire.ack([received.delivery for received in readable])
                 return
         for received in readable:
-            await self._take_alone(channel, received)
+            await self._take_alone(wire, received)
 
-    async def _take_alone(self, channel: AbstractChannel, received: Received) -> None:
-        pause = 0.1
-        while True:
-            try:
-                async with asyncio.timeout(_BATCH_SECONDS):
-                    await self.apply([received])
-            except (DatabaseError, PoolTimeoutError, TimeoutError) as error:
-                if not _is_the_databases(error):
-                    await self._try_later(channel, received, error)
-                    return
-                # The database is away or busy: no fault of the message. Wait with it in hand; the
-                # broker keeps the rest.
-                log.warning("database unavailable, waiting", error=repr(error), pause=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-            except Exception as error:  # noqa: BLE001 - a poison message stops only itself
-                await self._try_later(channel, received, error)
-                return
-            else:
-                await received.delivery.ack()
-                return
+    async def _take_alone(self, wire: Wire, received: Received) -> None:
+        # The database is away or busy: no fault of the message. It waits in hand; the broker keeps
+        # the rest.
+        def tell(error: BaseException, pause: float) -> None:
+            log.warning("database unavailable, waiting", error=repr(error), pause=pause)
+
+        try:
+            await persistently(
+                partial(self._apply_in_time, [received]),
+                _is_the_databases,
+                first_seconds=0.1,
+                most_seconds=5.0,
+                before_pause=tell,
+            )
+        except Exception as error:  # noqa: BLE001 - a poison message stops only itself
+            await self._try_later(wire, received, error)
+        else:
+            wire.ack([received.delivery])
+
+    async def _apply_in_time(self, batch: Sequence[Received]) -> None:
+        """Takes messages in one transaction.
+
+        Raises:
+            TooSlowError: it took too long, and the database is well.
+        """
+        try:
+            async with asyncio.timeout(_BATCH_SECONDS):
+                await self.apply(batch)
+        except (TimeoutError, DatabaseError) as error:
+            if isinstance(error, TimeoutError) or is_timeout(error):
+                async with asyncio.timeout(_HEALTH_SECONDS):
+                    await self._database.check()
+                raise TooSlowError(repr(error)) from error
+            raise
 
     async def apply(self, batch: Sequence[Received]) -> None:
         """Takes messages in one transaction; duplicates, here or from before, have no effect."""
+        fenced = self._fenced
         async with self._database.transaction() as session:
-            rows = await session.all(
-                _INBOX_SQL, consumer=self._queue, ids=[received.id for received in batch]
-            )
-            fresh = {row.message_id for row in rows}
+            once = [received.id for received in batch if received.type not in fenced]
+            fresh: set[UUID] = set()
+            if once:
+                rows = await session.all(_INBOX_SQL, consumer=self._queue, ids=once)
+                fresh = {row.message_id for row in rows}
             gathered: list[Received] = []
             for received in batch:
-                if received.id in fresh:
+                if received.type in fenced or received.id in fresh:
                     fresh.discard(received.id)
                     handler = self._handlers[received.type]
                     if gathered and handler is not self._handlers[gathered[0].type]:
@@ -205,7 +232,7 @@ class Consumer:
                     outcome = "applied"
                 else:
                     outcome = "duplicate"
-                MESSAGES_CONSUMED.labels(self._queue, received.type, outcome).inc()
+                _consumed(self._queue, received.type, outcome).inc()
             if gathered:
                 await self._handle(session, gathered)
             self._database.failpoint(AFTER_CONSUME)
@@ -219,16 +246,18 @@ class Consumer:
             else:
                 await handler(session, batch[0].content)
 
-    async def _try_later(
-        self, channel: AbstractChannel, received: Received, error: Exception
-    ) -> None:
+    async def _try_later(self, wire: Wire, received: Received, error: Exception) -> None:
         delivery = received.delivery
-        tries = int(str(delivery.headers.get(_TRIES_HEADER, 0))) + 1
-        if tries >= TRIES:
-            self._bury(delivery, repr(error), error)
-            await delivery.reject(requeue=False)
+        header, most = (
+            (_SLOW_TRIES_HEADER, SLOW_TRIES)
+            if isinstance(error, TooSlowError)
+            else (_TRIES_HEADER, TRIES)
+        )
+        tries = int(str(delivery.headers.get(header, 0))) + 1
+        if tries >= most:
+            self._bury(wire, delivery, repr(error), error)
             return
-        MESSAGES_CONSUMED.labels(self._queue, received.type, "failed").inc()
+        _consumed(self._queue, received.type, "failed").inc()
         log.warning(
             "message failed, will be tried again",
             type=received.type,
@@ -236,23 +265,28 @@ class Consumer:
             tries=tries,
             exc_info=error,
         )
-        again = aio_pika.Message(
-            delivery.body,
-            message_id=delivery.message_id,
-            type=delivery.type,
-            content_type=delivery.content_type,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            headers={**delivery.headers, _TRIES_HEADER: tries},
+        again = Parcel(
+            exchange="",
+            routing_key=f"{self._queue}.retry",
+            mandatory=True,
+            message_id=str(received.id),
+            type=received.type,
+            content_type=delivery.content_type or "",
+            headers={**delivery.headers, header: tries},
+            body=delivery.body,
         )
         # Confirmed before the ack: a crash between the two makes a duplicate, never a loss.
-        await channel.default_exchange.publish(again, f"{self._queue}.retry", timeout=10)
-        await delivery.ack()
+        async with asyncio.timeout(_CONFIRM_SECONDS):
+            refused = await wire.publish([again])
+        if refused:
+            raise ConnectionError(f"the retry queue refuses: {refused[0]}")
+        wire.ack([delivery])
 
     def _bury(
-        self, delivery: AbstractIncomingMessage, why: str, error: Exception | None = None
+        self, wire: Wire, delivery: Delivery, why: str, error: Exception | None = None
     ) -> None:
         ALERTS.labels("dead_letter").inc()
-        MESSAGES_CONSUMED.labels(self._queue, delivery.type or "?", "dead").inc()
+        _consumed(self._queue, delivery.type or "?", "dead").inc()
         log.error(
             "message given up",
             queue=self._queue,
@@ -262,9 +296,19 @@ class Consumer:
             why=why,
             exc_info=error,
         )
+        wire.bury(delivery)
 
 
-def _is_the_databases(error: Exception) -> bool:
+class TooSlowError(Exception):
+    """A message took longer than it may, and the database is well."""
+
+
+@cache
+def _consumed(queue: str, type: str, outcome: str) -> Counter:
+    return MESSAGES_CONSUMED.labels(queue, type, outcome)
+
+
+def _is_the_databases(error: BaseException) -> bool:
     if isinstance(error, DatabaseError):
         return is_lost(error) or is_transient(error) or is_overload(error)
     return isinstance(error, PoolTimeoutError | TimeoutError)

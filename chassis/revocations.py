@@ -9,15 +9,15 @@ it asks every few seconds.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 import httpx
-from aio_pika.abc import AbstractIncomingMessage
 from cachetools import TTLCache
+from google.protobuf.message import Message
+from parterre.messages.v1 import messages_pb2
 
 from chassis.broker import Broker
 from chassis.identity import LEEWAY_SECONDS, LONGEST_ACCESS_SECONDS
@@ -26,7 +26,6 @@ from chassis.listener import listen
 from chassis.logs import get_logger
 
 PATH = "/revocations"
-TOPIC = "session.revoked"
 _MOST_SESSIONS = 200_000
 _KEPT_SECONDS = LONGEST_ACCESS_SECONDS + 2 * LEEWAY_SECONDS
 _FIRST_FETCH_SECONDS = 2.0
@@ -80,7 +79,9 @@ async def followed(fetch: Fetch, broker: Broker | None) -> AsyncIterator[Revocat
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background("revocations-fetch", follower.fetch))
         if broker is not None:
-            listening = partial(listen, broker, [TOPIC], follower.take, follower.hears)
+            listening = partial(
+                listen, broker, [messages_pb2.SessionsRevoked], follower.take, follower.hears
+            )
             await stack.enter_async_context(background("revocations", listening))
         yield ended
 
@@ -108,11 +109,9 @@ class _Follower:
         self._hears = now
         self._changed.set()
 
-    async def take(self, message: AbstractIncomingMessage) -> None:
-        try:
-            self._ended.add(_sessions_of(json.loads(message.body).get("session_ids", [])))
-        except (ValueError, TypeError, AttributeError) as error:
-            log.warning("unreadable revocation", id=message.message_id, error=repr(error))
+    async def take(self, message: Message) -> None:
+        if isinstance(message, messages_pb2.SessionsRevoked):
+            self._ended.add(message.session_ids)
 
 
 def _sessions_of(answer: Any) -> list[str]:

@@ -16,7 +16,8 @@ from chassis.grpc_server import serve_grpc
 from chassis.housekeeping import forget
 from chassis.identity import Jwks, KeySource, ServiceTokens, TokenVerifier
 from chassis.lifecycle import background
-from chassis.outbox import Encode, Relay
+from chassis.outbox import Encode
+from chassis.relay import Relay
 from chassis.revocations import Fetch, fetch_from, followed
 from chassis.settings import ProcessSettings, ServiceSettings
 from chassis.telemetry import Answer, Health, internal_app, serve_http

@@ -1,6 +1,7 @@
 """The tables that outbox, inbox and idempotency keys need in each service's schema.
 
-A service's first migration executes `MESSAGING_V1`; it is frozen once released, like a migration.
+A service's first migration executes `MESSAGING_V1`, a later one `MESSAGING_V2`, and so on; each is
+frozen once released, like a migration.
 """
 
 MESSAGING_V1 = (
@@ -36,4 +37,15 @@ MESSAGING_V1 = (
     )
     """,
     "CREATE INDEX idempotency_created_at ON idempotency USING brin (created_at)",
+)
+
+# Messages are written as binary protobuf. Rows of before keep their JSON and are published with it.
+MESSAGING_V2 = (
+    "ALTER TABLE outbox ADD COLUMN payload bytea",
+    "ALTER TABLE outbox ALTER COLUMN body DROP NOT NULL",
+    """
+    ALTER TABLE outbox ADD CONSTRAINT outbox_has_one_body
+        CHECK ((payload IS NULL) <> (body IS NULL)) NOT VALID
+    """,
+    "ALTER TABLE outbox VALIDATE CONSTRAINT outbox_has_one_body",
 )

@@ -82,6 +82,18 @@ class Topology:
         return cls(types, addresses, {name: tuple(bound) for name, bound in queues.items()})
 
 
+def is_fenced(kind: type[Message]) -> bool:
+    """Whether taking such a message twice does what taking it once does, by its step."""
+    fenced: bool = kind.DESCRIPTOR.GetOptions().Extensions[options_pb2.route].fenced
+    return fenced
+
+
+def topic_of(kind: type[Message]) -> str:
+    """The topic of a fact; empty for what is none."""
+    topic: str = kind.DESCRIPTOR.GetOptions().Extensions[options_pb2.route].topic
+    return topic
+
+
 def queue_arguments(name: str) -> Mapping[str, Any]:
     """The arguments of a consumer's queue."""
     return {

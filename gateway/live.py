@@ -22,11 +22,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from functools import partial
 from itertools import compress, islice
 from random import uniform
-from typing import Any
 
 import orjson
-from aio_pika.abc import AbstractIncomingMessage
+from google.protobuf.message import Message
 from parterre.inventory.v1 import inventory_pb2
+from parterre.messages.v1 import messages_pb2
 from prometheus_client import Counter, Gauge
 
 from chassis.broker import Broker
@@ -37,8 +37,6 @@ from chassis.logs import get_logger
 from gateway.services import Services
 from gateway.snapshots import Bodies, Hall, as_object
 
-SEATS_CHANGED = "seats.changed"
-EVENT_CANCELLED = "event.cancelled"
 # By the byte that GetSeatStates and SeatsChanged say.
 STATES = ("AVAILABLE", "HELD", "SOLD", "BLOCKED")
 # For each state the table that turns it into 1 and every other into 0.
@@ -108,7 +106,7 @@ class Places:
         self._states = bytearray()
         self._versions = array("q")
         self._pools: dict[str, Pool] = {}
-        self._overheard: list[Mapping[str, Any]] | None = None
+        self._overheard: list[messages_pb2.SeatsChanged] | None = None
         self._expected_until = 0.0
         self._changed = asyncio.Event()
         # What changed since the last delta, as it was then.
@@ -194,7 +192,7 @@ class Places:
         )
         self._tell_soon()
 
-    def apply(self, change: Mapping[str, Any]) -> None:
+    def apply(self, change: messages_pb2.SeatsChanged) -> None:
         """Takes what a `SeatsChanged` tells that is newer than what is known."""
         if self._overheard is not None:
             if len(self._overheard) < _MAX_OVERHEARD:
@@ -203,19 +201,14 @@ class Places:
                 self.doubt()
         known = len(self._states)
         for number, state, version in zip(
-            change.get("seats", ()),
-            change.get("states", ()),
-            change.get("versions", ()),
-            strict=True,
+            change.seats, change.states, change.versions, strict=True
         ):
             if 0 <= number < known and version > self._versions[number]:
                 self._set_seat(number, state, version)
-        for told in change.get("pools", ()):
-            # Proto-JSON: a 64-bit number is a text, and a zero is not there.
-            id, version = told["section_id"], int(told.get("version", 0))
-            was = self._pools.get(id)
-            if was is not None and version > was[2]:
-                self._set_pool(id, (told.get("available", 0), told.get("capacity", 0), version))
+        for told in change.pools:
+            was = self._pools.get(told.section_id)
+            if was is not None and told.version > was[2]:
+                self._set_pool(told.section_id, (told.available, told.capacity, told.version))
         self._tell_soon()
 
     def doubt(self) -> None:
@@ -381,9 +374,9 @@ class Live:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(background("seats-check", live.check))
             if broker is not None:
-                topics = (SEATS_CHANGED, EVENT_CANCELLED)
+                facts = (messages_pb2.SeatsChanged, messages_pb2.EventCancelled)
                 # What is lost where too many wait, the comparison finds.
-                listening = partial(listen, broker, topics, live.take, live.hears)
+                listening = partial(listen, broker, facts, live.take, live.hears)
                 await stack.enter_async_context(background("seats", listening))
             yield live
 
@@ -512,15 +505,16 @@ class Live:
         self._connections += now
         self._check_all_now()
 
-    async def take(self, message: AbstractIncomingMessage) -> None:
-        try:
-            change = orjson.loads(message.body)
-            if message.routing_key == EVENT_CANCELLED:
-                self.doubt(change["event_id"], _DOUBT_SECONDS)
-            elif places := self._watched.get(change["event_id"]):
-                places.apply(change)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            log.warning("unreadable change of seats", id=message.message_id, error=repr(error))
+    async def take(self, message: Message) -> None:
+        match message:
+            case messages_pb2.EventCancelled():
+                self.doubt(message.event_id, _DOUBT_SECONDS)
+            case messages_pb2.SeatsChanged():
+                if places := self._watched.get(message.event_id):
+                    try:
+                        places.apply(message)
+                    except ValueError as error:
+                        log.warning("unreadable change of seats", error=repr(error))
 
     def _check_all_now(self) -> None:
         for places in self._watched.values():

@@ -22,6 +22,7 @@ from aio_pika.abc import AbstractExchange
 from chassis.broker import Broker
 from chassis.database import Database
 from chassis.logs import get_logger
+from chassis.payloads import PROTOBUF
 from chassis.telemetry import ALERTS, MESSAGES_PUBLISHED
 from chassis.topology import EVENTS
 from inventory_service.changes import PlacesChange, PoolChange, SeatChange
@@ -139,9 +140,9 @@ class Announcer:
         )
         outgoing = encode(change)
         message = aio_pika.Message(
-            outgoing.body.encode(),
+            outgoing.body,
             type=outgoing.type,
-            content_type="application/json",
+            content_type=PROTOBUF,
             delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT,
         )
         address = self._broker.topology.addresses[outgoing.type]

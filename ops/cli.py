@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from ops import ledger as trial_balance
 from ops import reconcile as reconciling
 from ops import reports
 from ops.client import ProblemError
+from ops.messages import readable
 from ops.seed import Account, demo_accounts, fill
 from ops.seed import seed as make_demo_data
 
@@ -178,6 +180,16 @@ def reconcile(
             as_json=as_json,
         )
     )
+
+
+@app.command()
+def messages() -> None:
+    """Print what psql shows of outbox rows with their payloads as JSON: a filter for its `\\g |`.
+
+    SELECT id, type, payload FROM booking.outbox \\g | parterre messages
+    """
+    for line in readable(sys.stdin):
+        typer.echo(line, nl=False)
 
 
 @dead_letters.command("list")

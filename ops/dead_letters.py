@@ -20,6 +20,7 @@ from aio_pika.exceptions import ChannelNotFoundEntity, QueueEmpty
 from parterre.messages.v1 import messages_pb2
 
 from chassis.topology import Topology
+from ops.messages import shown
 
 _SECONDS = 10.0
 # How many of a queue's letters one command looks at.
@@ -35,7 +36,7 @@ class Letter:
     queue: str  # whose consumer gave it up
     id: str
     type: str
-    body: str
+    body: object  # as JSON has it; its bytes in hex where it can't be read
     headers: dict[str, Any]
     sent_at: datetime | None
 
@@ -130,7 +131,7 @@ def _letter(queue: str, delivery: AbstractIncomingMessage) -> Letter:
         queue,
         delivery.message_id or "",
         delivery.type or "",
-        delivery.body.decode(errors="replace"),
+        shown(delivery.type or "", delivery.body, delivery.content_type),
         dict(delivery.headers),
         delivery.timestamp,
     )

@@ -15,7 +15,7 @@ from parterre.messages.v1 import messages_pb2
 from chassis.broker import Broker
 from chassis.consumer import Consumer
 from chassis.database import Database, Session
-from chassis.outbox import Relay
+from chassis.relay import Relay
 from chassis.topology import Topology
 from notification_service import messaging
 
@@ -36,14 +36,26 @@ async def consume(moment: str, database: Database, broker: Broker) -> None:
     await Consumer("notification.commands", handlers, database, broker).run()
 
 
+async def poisoned(moment: str, database: Database, broker: Broker) -> None:
+    """Dies of the message with the code `moment`, whenever it meets it."""
+
+    async def handle(session: Session, message: messages_pb2.DeliverCode) -> None:
+        if message.code == moment:
+            die()
+        await messaging.on_deliver_code(session, message)
+
+    handlers = {messages_pb2.DeliverCode: handle}
+    await Consumer("notification.commands", handlers, database, broker).run()
+
+
 async def relay(moment: str, database: Database, broker: Broker) -> None:
     class CrashingRelay(Relay):
-        async def _publish(self, *arguments: object) -> None:
+        def _publish(self, *arguments: object) -> object:  # type: ignore[override]
             if moment == "before_publish":
                 die()
-            await super()._publish(*arguments)  # type: ignore[arg-type]
-            if moment == "after_publish":
-                die()
+            answer = super()._publish(*arguments)  # type: ignore[arg-type]
+            answer.add_done_callback(lambda _answer: die())
+            return answer
 
     await CrashingRelay(database, broker).run()
 
@@ -52,7 +64,9 @@ async def main() -> None:
     role, moment, database_url, amqp_url = sys.argv[1:]
     database = Database(database_url, "notification")
     broker = Broker(amqp_url, Topology.of(messages_pb2.DESCRIPTOR), process="crashing")
-    await {"consumer": consume, "relay": relay}[role](moment, database, broker)
+    await {"consumer": consume, "poisoned": poisoned, "relay": relay}[role](
+        moment, database, broker
+    )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from chassis.broker import Broker
 from chassis.database import Database
 from chassis.identity import encode_key
 from chassis.lifecycle import background
-from chassis.outbox import Relay, encoded
+from chassis.outbox import encoded
+from chassis.relay import Relay
 from chassis.revocations import PATH
 from chassis.telemetry import serve_http
 from chassis.topology import Topology

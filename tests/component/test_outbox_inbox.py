@@ -21,7 +21,9 @@ from chassis.context import request_ids
 from chassis.database import Database, Session
 from chassis.ids import uuid7
 from chassis.lifecycle import background
-from chassis.outbox import Entry, Relay, encoded
+from chassis.outbox import Entry, encoded
+from chassis.payloads import JSON, PROTOBUF
+from chassis.relay import Relay
 from chassis.topology import Topology
 from deploy.rabbitmq import RabbitMQ
 from notification_service import messaging
@@ -232,7 +234,7 @@ async def test_what_a_dead_process_had_in_memory_is_published_by_the_next_one_at
 async def test_a_relay_takes_no_more_from_memory_than_it_has_room_for(
     database: Database, broker_url: str, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chassis.outbox._ROOM", 3)
+    monkeypatch.setattr("chassis.relay._ROOM", 3)
     async with relaying(database, broker_url), consuming(database, broker_url):
         for count in (2, 4, 3, 50):
             await send(database, *(code(f"{count:03}{number:03}") for number in range(count)))
@@ -250,7 +252,9 @@ async def test_a_message_delivered_many_times_takes_effect_once(
     async with broker.channel(confirms=True) as channel:
         body, message_id = encoded(code("000001")), str(uuid7())
         for _ in range(10):
-            message = aio_pika.Message(body.body.encode(), message_id=message_id, type=body.type)
+            message = aio_pika.Message(
+                body.body, message_id=message_id, type=body.type, content_type=PROTOBUF
+            )
             await channel.default_exchange.publish(message, QUEUE)
     await broker.close()
     async with consuming(database, broker_url):
@@ -313,6 +317,7 @@ async def test_a_replayed_dead_letter_takes_effect_once(
         await send(database, code("000001"))
         await until(given_up)
         (letter,) = await dead_letters.letters(broker_url, queue=QUEUE)
+        assert cast("dict[str, object]", letter.body)["code"] == "000001"
         is_broken = False
         assert await dead_letters.replay(broker_url, QUEUE, ["another"]) == 0
         assert await dead_letters.replay(broker_url, QUEUE, [letter.id]) == 1
@@ -323,7 +328,12 @@ async def test_a_replayed_dead_letter_takes_effect_once(
         await until(arrived)
         # It was given up by somebody who had not heard that it took effect.
         async with broker.channel(confirms=True) as channel:
-            message = aio_pika.Message(letter.body.encode(), message_id=letter.id, type=letter.type)
+            message = aio_pika.Message(
+                encoded(code("000001")).body,
+                message_id=letter.id,
+                type=letter.type,
+                content_type=PROTOBUF,
+            )
             await channel.default_exchange.publish(message, f"{QUEUE}.dead")
         assert await dead_letters.replay(broker_url, QUEUE, None) == 1
         await send(database, code("000002"))
@@ -404,20 +414,30 @@ async def test_what_follows_from_a_message_carries_its_request_id_in_a_batch_too
 
 
 @pytest.mark.parametrize(
-    ("message_id", "type", "body"),
+    ("message_id", "type", "body", "content_type"),
     [
-        (str(uuid7()), "parterre.messages.v1.NoSuchMessage", b"{}"),
-        (str(uuid7()), "parterre.messages.v1.DeliverCode", b"not json"),
-        ("", "parterre.messages.v1.DeliverCode", b"{}"),
+        (str(uuid7()), "parterre.messages.v1.NoSuchMessage", b"", PROTOBUF),
+        (str(uuid7()), "parterre.messages.v1.DeliverCode", b"not json", JSON),
+        (str(uuid7()), "parterre.messages.v1.DeliverCode", b"\xff", PROTOBUF),
+        (str(uuid7()), "parterre.messages.v1.DeliverCode", b"{}", "text/plain"),
+        ("", "parterre.messages.v1.DeliverCode", b"", PROTOBUF),
     ],
-    ids=["unknown type", "unreadable", "no id"],
+    ids=["unknown type", "no JSON", "no protobuf", "unknown content", "no id"],
 )
 async def test_what_can_not_be_read_is_a_dead_letter_at_once(
-    database: Database, broker_url: str, until: Until, message_id: str, type: str, body: bytes
+    database: Database,
+    broker_url: str,
+    until: Until,
+    message_id: str,
+    type: str,
+    body: bytes,
+    content_type: str,
 ) -> None:
     async with consuming(database, broker_url), relaying(database, broker_url) as broker:
         async with broker.channel(confirms=True) as channel:
-            message = aio_pika.Message(body, message_id=message_id or None, type=type)
+            message = aio_pika.Message(
+                body, message_id=message_id or None, type=type, content_type=content_type
+            )
             await channel.default_exchange.publish(message, QUEUE)
         await send(database, code("000001"))
 

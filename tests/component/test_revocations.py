@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import aio_pika
 import pytest
+from google.protobuf import json_format
+from parterre.messages.v1 import messages_pb2
 from starlette.responses import JSONResponse, Response
 
 from chassis.broker import Broker
 from chassis.errors import ServiceError
 from chassis.identity import Role, TokenVerifier
 from chassis.ids import uuid7
-from chassis.revocations import TOPIC, Revocations, fetch_from, followed
+from chassis.payloads import JSON, PROTOBUF
+from chassis.revocations import Revocations, fetch_from, followed
 from chassis.telemetry import Health, internal_app, serve_http
 from chassis.topology import EVENTS, Topology
 from deploy.processes import free_port
@@ -49,10 +51,20 @@ async def make_broker(broker_url: str) -> AsyncIterator[Callable[[], Broker]]:
         yield make
 
 
-async def say(broker: Broker, body: bytes) -> None:
+def ended_sessions(*session_ids: str) -> messages_pb2.SessionsRevoked:
+    return messages_pb2.SessionsRevoked(session_ids=session_ids)
+
+
+async def say(
+    broker: Broker,
+    body: bytes,
+    content_type: str = PROTOBUF,
+    type: str = messages_pb2.SessionsRevoked.DESCRIPTOR.full_name,
+) -> None:
+    message = aio_pika.Message(body, type=type, content_type=content_type)
     async with broker.channel(confirms=True) as channel:
         exchange = await channel.get_exchange(EVENTS, ensure=False)
-        await exchange.publish(aio_pika.Message(body), TOPIC, mandatory=True)
+        await exchange.publish(message, "session.revoked", mandatory=True)
 
 
 def told(ended: Revocations, session_id: str) -> Callable[[], Awaitable[bool]]:
@@ -92,7 +104,7 @@ async def test_a_token_that_was_good_a_moment_ago_is_refused_in_every_process(
         await verifiers[1].verify(token)
         await until(listening(list_, 6))
 
-        await say(make_broker(), json.dumps({"session_ids": [session_id]}).encode())
+        await say(make_broker(), ended_sessions(session_id).SerializeToString())
 
         for ended, verifier in zip(processes, verifiers, strict=True):
             await until(told(ended, session_id))
@@ -125,7 +137,7 @@ async def test_what_was_said_while_nobody_listened_is_asked_for(
         async def heard_of() -> bool:
             if heard not in ended:
                 try:
-                    await say(broker, json.dumps({"session_ids": [heard]}).encode())
+                    await say(broker, ended_sessions(heard).SerializeToString())
                 except aio_pika.exceptions.PublishError:
                     return False  # nobody listens yet
             return heard in ended
@@ -155,9 +167,13 @@ async def test_an_unreadable_message_does_not_stop_the_next_one(
     async with followed(list_.fetch, broker) as ended:
         await until(listening(list_, 3))
         for body in (b"{", b"[]", b'{"session_ids": "all"}', b'{"session_ids": [1]}', b"\xff"):
-            await say(broker, body)
+            await say(broker, body, JSON)
+        await say(broker, b"\xff")
+        await say(broker, b"", "text/plain")
+        await say(broker, b"", type="parterre.messages.v1.NoSuchMessage")
         session_id = str(uuid7())
-        await say(broker, json.dumps({"session_ids": [session_id]}).encode())
+        by_a_version_before = json_format.MessageToJson(ended_sessions(session_id)).encode()
+        await say(broker, by_a_version_before, JSON)
         await until(told(ended, session_id))
 
 
@@ -167,11 +183,11 @@ async def test_the_queue_goes_with_its_process(
     list_, broker = List(), make_broker()
     async with followed(list_.fetch, make_broker()):
         await until(listening(list_, 3))
-        await say(broker, b"{}")  # mandatory: somebody takes it
+        await say(broker, b"")  # mandatory: somebody takes it
 
     async def nobody_takes_it() -> bool:
         try:
-            await say(broker, b"{}")
+            await say(broker, b"")
         except aio_pika.exceptions.PublishError:
             return True
         return False

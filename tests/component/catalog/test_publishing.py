@@ -15,7 +15,8 @@ from chassis.consumer import Consumer
 from chassis.database import Session
 from chassis.ids import uuid7
 from chassis.lifecycle import background
-from chassis.outbox import Relay, encoded
+from chassis.outbox import encoded
+from chassis.relay import Relay
 from chassis.topology import Topology
 from tests.component.conftest import MakeDatabase, Until
 

@@ -1,0 +1,13 @@
+"""Messages as binary protobuf."""
+
+from alembic import op
+
+from chassis.tables import MESSAGING_V2
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    for statement in MESSAGING_V2:
+        op.execute(statement)
