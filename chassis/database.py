@@ -11,7 +11,6 @@ next or with COMMIT.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,29 +22,27 @@ import psycopg
 
 from chassis import context
 from chassis.failpoints import AFTER_COMMIT, BEFORE_COMMIT, armed
-from chassis.outbox import Encode, Entry, Relay, outbox_command
+from chassis.outbox import Encode, Entry, Publisher, outbox_statement
 from chassis.pool import Pool, PoolTimeoutError
 from chassis.postgres import (
     BEGIN,
     COMMIT,
     ROLLBACK,
     STALE_STATES,
-    Command,
+    Bound,
     Connection,
-    ManyRowsError,
-    NoRowError,
+    NotOneRowError,
     Result,
     Row,
-    command,
-    rolled_back,
+    Statement,
 )
+from chassis.retrying import persistently
 
 __all__ = [
     "Database",
     "DatabaseError",
     "IntegrityError",
-    "ManyRowsError",
-    "NoRowError",
+    "NotOneRowError",
     "PoolTimeoutError",
     "Result",
     "Row",
@@ -53,13 +50,11 @@ __all__ = [
     "Statement",
     "is_lost",
     "is_overload",
+    "is_timeout",
     "is_transient",
 ]
 
 T = TypeVar("T")
-
-# SQL and its parameters, for `Session.together`.
-Statement = tuple[str, Mapping[str, Any]]
 
 # What the database refuses with; `sqlstate` says why, None that it could not be asked.
 DatabaseError = psycopg.Error
@@ -68,9 +63,11 @@ IntegrityError = psycopg.IntegrityError
 # Deadlock and serialization failures, and plans that the tables have outgrown: the transaction did
 # nothing and may be tried again.
 _RETRY_STATES = frozenset({"40001", "40P01"}) | STALE_STATES
-_RETRIES = 4
-# Statement or lock time-out, too many connections, disk full: no room for it now.
-_OVERLOAD_STATES = frozenset({"57014", "55P03", "53300", "53100", "53200"})
+_TRIES = 4
+# Statement or lock time-out.
+_TIMEOUT_STATES = frozenset({"57014", "55P03"})
+# Those, too many connections, disk full, out of memory: no room for it now.
+_OVERLOAD_STATES = _TIMEOUT_STATES | {"53300", "53100", "53200"}
 # The server is shutting down, starting, or has crashed; 08 is the class of connection failures.
 _LOST_STATES = frozenset({"57P01", "57P02", "57P03"})
 
@@ -78,6 +75,11 @@ _LOST_STATES = frozenset({"57P01", "57P02", "57P03"})
 def is_overload(error: DatabaseError) -> bool:
     """Whether the database refused for want of time or room."""
     return error.sqlstate in _OVERLOAD_STATES
+
+
+def is_timeout(error: DatabaseError) -> bool:
+    """Whether a statement took longer than it may, or waited so long for a lock."""
+    return error.sqlstate in _TIMEOUT_STATES
 
 
 def is_transient(error: DatabaseError) -> bool:
@@ -91,6 +93,10 @@ def is_lost(error: DatabaseError) -> bool:
     if state is None:
         return isinstance(error, psycopg.OperationalError)
     return state in _LOST_STATES or state.startswith("08")
+
+
+def _is_worth_it(error: BaseException) -> bool:
+    return isinstance(error, DatabaseError) and is_transient(error)
 
 
 class Savepoint:
@@ -131,7 +137,7 @@ class Outbox:
     """What a transaction writes to the outbox."""
 
     entries: Sequence[Entry]
-    relay: Relay | None  # that the rows are leased to; None: whichever finds them
+    relay: Publisher | None  # that the rows are leased to; None: whichever finds them
 
 
 class Session:
@@ -148,7 +154,7 @@ class Session:
         self._failpoint = failpoint
         self._begun = False
         self._ended = False
-        self._deferred: list[Command] = []
+        self._deferred: list[Bound] = []
         self._savepoints = 0
         self.outgoing: list[tuple[object, str]] = []  # each with its request's id
         self.outbox: Outbox | None = None  # what was made of them with the commit
@@ -157,20 +163,21 @@ class Session:
 
     async def execute(self, sql: str, /, **parameters: Any) -> Result:
         """Runs a statement; its `rowcount` says how many rows it touched."""
-        return (await self._run([command(sql, parameters)]))[-1]
+        return (await self._run([self._connection.bind(sql, parameters)]))[-1]
 
     async def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> None:
         """Runs a statement once for each of `rows`, in one round trip."""
         if rows:
-            await self._run([command(sql, row) for row in rows])
+            await self.together(*((sql, row) for row in rows))
 
     async def together(self, *statements: Statement) -> Sequence[Result]:
         """Runs statements in one round trip; gives what each of them gave.
 
         After one that fails, those behind it do not run.
         """
-        results = await self._run([command(sql, parameters) for sql, parameters in statements])
-        return results[len(results) - len(statements) :]
+        bound = [self._connection.bind(sql, parameters) for sql, parameters in statements]
+        results = await self._run(bound)
+        return results[len(results) - len(bound) :]
 
     async def all(self, sql: str, /, **parameters: Any) -> Sequence[Row]:
         """Every row of the result."""
@@ -184,7 +191,7 @@ class Session:
         """The only row.
 
         Raises:
-            NoRowError, ManyRowsError: there is not exactly one.
+            NotOneRowError: there is not exactly one.
         """
         return (await self.execute(sql, **parameters)).one()
 
@@ -202,14 +209,14 @@ class Session:
 
         What it raises, that one raises.
         """
-        self._deferred.append(command(sql, parameters))
+        self._deferred.append(self._connection.bind(sql, parameters))
 
     async def finish(self, sql: str, /, **parameters: Any) -> Result:
         """Runs the transaction's last statement and commits, in one round trip.
 
         The outcome is unknown where it raises for a lost connection, as with any commit.
         """
-        last = command(sql, parameters)
+        last = self._connection.bind(sql, parameters)
         if not (self._begun or self._deferred or self.outgoing):
             self._ended = True
             return (await self._connection.run(last))[-1]
@@ -225,7 +232,7 @@ class Session:
 
     def undo_to(self, savepoint: str) -> None:
         """Undoes what was done since the savepoint; `Savepoint.rollback` calls it."""
-        begins = command(f"SAVEPOINT {savepoint}", {})
+        begins = self._connection.bind(f"SAVEPOINT {savepoint}", {})
         if begins in self._deferred:
             # It never reached the server, so neither did what came after it.
             del self._deferred[self._deferred.index(begins) :]
@@ -249,17 +256,15 @@ class Session:
         """Tells `Database.when_noted` of something, within the process, once it has committed."""
         self.noted.append(fact)
 
-    async def _run(self, commands: list[Command]) -> list[Result]:
+    async def _run(self, statements: list[Bound]) -> list[Result]:
         if self._ended:
             raise RuntimeError("the transaction has ended")
-        commands = [*self._deferred, *commands]
+        statements = [*self._deferred, *statements]
         if not self._begun:
-            commands.insert(0, BEGIN)
-        # A value that can't be sent fails here, with nothing done and the transaction as it was.
-        dumped = [self._connection.dump(command) for command in commands]
+            statements.insert(0, BEGIN)
         self._deferred.clear()
         self._begun = True
-        return await self._connection.send(dumped)
+        return await self._connection.run(*statements)
 
     async def commit(self) -> None:
         """Ends the transaction; the block that opened it does this."""
@@ -269,17 +274,14 @@ class Session:
     async def _commit(self, at: int) -> Result:
         if self.outgoing:
             self.outbox = self._write(self.outgoing)
-            self._deferred.append(
-                outbox_command(self.outbox.entries, leased=self.outbox.relay is not None)
+            sql, parameters = outbox_statement(
+                self.outbox.entries, leased=self.outbox.relay is not None
             )
+            self.defer(sql, **parameters)
             self._failpoint(BEFORE_COMMIT)
         begun = self._begun
         results = await self._run([COMMIT])
         self._ended = True
-        if rolled_back(results[-1]):
-            raise psycopg.errors.InFailedSqlTransaction(
-                "the transaction was rolled back, for a statement in it had failed"
-            )
         return results[at - begun]
 
     async def roll_back(self) -> None:
@@ -312,7 +314,7 @@ class Database:
         self.schema = schema
         self._encode = encode
         self.outbox_filled = asyncio.Event()  # wakes the relay, which sets itself here
-        self.relay: Relay | None = None
+        self.relay: Publisher | None = None
         # Gets what transactions noted, after each commit.
         self.when_noted: Callable[[Sequence[object]], None] | None = None
         self.failpoint = armed(schema)
@@ -384,15 +386,14 @@ class Database:
         At most four times, with jittered pauses; anything else, a lost connection included, is
         raised at once.
         """
-        for attempt in range(_RETRIES):
-            try:
-                async with self.transaction() as session:
-                    return await work(session)
-            except DatabaseError as error:
-                if not is_transient(error) or attempt == _RETRIES - 1:
-                    raise
-            await asyncio.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter
-        raise AssertionError("unreachable")
+
+        async def once() -> T:
+            async with self.transaction() as session:
+                return await work(session)
+
+        return await persistently(
+            once, _is_worth_it, first_seconds=0.02, most_seconds=0.2, tries=_TRIES
+        )
 
     async def check(self) -> None:
         """Raises unless the database answers."""

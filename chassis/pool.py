@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from chassis.postgres import Connection
@@ -22,12 +21,9 @@ class Pool:
         self, connect: Callable[[], Awaitable[Connection]], *, size: int, acquire_seconds: float
     ) -> None:
         self._connect = connect
-        self._size = size
+        self._room = asyncio.Semaphore(size)  # for those that are in use
         self._acquire_seconds = acquire_seconds
         self._idle: list[Connection] = []
-        self._open = 0  # connections, and room that was promised for one
-        # Each is given a connection, or None: room to open one.
-        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._recovering: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -40,49 +36,36 @@ class Pool:
         """
         if self._closed:
             raise RuntimeError("the pool is closed")
+        if self._room.locked():
+            try:
+                async with asyncio.timeout(self._acquire_seconds):
+                    await self._room.acquire()
+            except TimeoutError:
+                raise PoolTimeoutError("no database connection came free in time") from None
+        else:
+            await self._room.acquire()
         while self._idle:
             connection = self._idle.pop()
             if self._is_good(connection):
                 return connection
             connection.close()
-            self._open -= 1
-        if self._open < self._size:
-            self._open += 1
-        else:
-            given = await self._turn()
-            if given is not None:
-                return given
         try:
             return await self._connect()
         except BaseException:
-            self._give(None)
-            raise
-
-    async def _turn(self) -> Connection | None:
-        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            async with asyncio.timeout(self._acquire_seconds):
-                return await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():
-                self._give(turn.result())  # it came in the moment of giving up
-            elif turn in self._waiting:
-                self._waiting.remove(turn)
-            if isinstance(error, TimeoutError):
-                raise PoolTimeoutError("no database connection came free in time") from None
+            self._room.release()
             raise
 
     def release(self, connection: Connection) -> None:
         """Gives a connection back; it must be idle, outside of any transaction."""
+        if connection.stale:
+            # The tables changed under it, so they did under the others.
+            for other in self._idle:
+                other.stale = True
         if self._closed or not self._is_good(connection):
-            if connection.stale:
-                # The tables changed under it, so they did under the others.
-                self.renew()
             connection.close()
-            self._give(None)
         else:
-            self._give(connection)
+            self._idle.append(connection)
+        self._room.release()
 
     def recover(self, connection: Connection) -> None:
         """Gives a connection back whose user was interrupted: it is made idle again first."""
@@ -97,22 +80,6 @@ class Pool:
         self._recovering.add(task)
         task.add_done_callback(self._recovering.discard)
 
-    def renew(self) -> None:
-        """Closes what is idle, so that it is opened anew."""
-        for connection in self._idle:
-            connection.stale = True
-
-    def _give(self, connection: Connection | None) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(connection)
-                return
-        if connection is None:
-            self._open -= 1
-        else:
-            self._idle.append(connection)
-
     def _is_good(self, connection: Connection) -> bool:
         return not (
             connection.lost
@@ -126,4 +93,3 @@ class Pool:
         await asyncio.gather(*self._recovering, return_exceptions=True)
         while self._idle:
             self._idle.pop().close()
-            self._open -= 1

@@ -1,24 +1,21 @@
 """One connection to PostgreSQL: psycopg 3's libpq, driven in pipeline mode.
 
 What is sent together costs one round trip, however many statements it is: BEGIN rides with a
-transaction's first statement, COMMIT with whatever is left to do. Statements are prepared when a
-connection meets them again; results come in the binary format.
-
-The socket is watched for as long as the connection lives, so a connection that the server closed
-while it lay in the pool is known without asking.
+transaction's first statement, COMMIT with whatever is left to do. Every statement is prepared;
+results come in the binary format. ADR 0008 says why this is not psycopg's own connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict, deque
+import select
+from collections import deque, namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import orjson
 import psycopg
@@ -28,10 +25,14 @@ from psycopg.pq import DiagnosticField, ExecStatus, Format
 from psycopg.pq.abc import PGresult
 from psycopg.types.json import set_json_loads
 
-_PREPARED_MOST = 500  # statements per connection; the least used goes first
+from chassis.telemetry import DATABASE_ANSWERS_OVERDUE
+
+_PREPARED_MOST = 500  # statements per connection
 _CONNECT_SECONDS = 5
-# A server that has not answered by then is not going to: statements end by its own time-out before.
-_ANSWER_SECONDS = 30.0
+# How often an answer is looked for that the loop did not tell of. A server that owes one at two
+# looks is not going to give it: statements end by their own time-out before.
+_LOOK_SECONDS = 15.0
+_LATE_SECONDS = 1.0  # a look that comes so late says nothing
 _CANCEL_SECONDS = 2.0
 _RECOVER_SECONDS = 5.0
 # "Cached plan must not change result type", or a prepared statement that is gone.
@@ -45,25 +46,20 @@ _PLACES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+if TYPE_CHECKING:
 
-class Row(tuple[Any, ...]):
-    """A row of a result: read by name, by place, or unpacked."""
-
-    __slots__ = ()
-
-    if TYPE_CHECKING:
+    class Row(tuple[Any, ...]):
+        """A row of a result: read by name, by place, or unpacked."""
 
         def __getattr__(self, name: str) -> Any: ...
 
         def _asdict(self) -> dict[str, Any]: ...
+else:
+    Row = tuple
 
 
-class NoRowError(LookupError):
-    """There should have been exactly one row, and there was none."""
-
-
-class ManyRowsError(LookupError):
-    """There should have been exactly one row, and there were more."""
+class NotOneRowError(LookupError):
+    """There should have been exactly one row; its argument says how many there were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +68,9 @@ class Result:
 
     rows: list[Row]
     rowcount: int
-    returns_rows: bool
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
-
-    def all(self) -> list[Row]:
-        """Every row."""
-        return self.rows
 
     def first(self) -> Row | None:
         """The first row, or None."""
@@ -89,10 +80,10 @@ class Result:
         """The only row.
 
         Raises:
-            NoRowError, ManyRowsError: there is not exactly one.
+            NotOneRowError: there is not exactly one.
         """
         if len(self.rows) != 1:
-            raise ManyRowsError(len(self.rows)) if self.rows else NoRowError
+            raise NotOneRowError(len(self.rows))
         return self.rows[0]
 
     def scalar(self) -> Any:
@@ -100,16 +91,12 @@ class Result:
         return self.rows[0][0] if self.rows else None
 
 
-class Statement(NamedTuple):
-    """SQL as the server takes it, `$1` for `:name`, and the names in their order."""
-
-    sql: bytes
-    names: tuple[str, ...]
-
-
 @lru_cache(maxsize=4096)
-def statement(sql: str) -> Statement:
-    """Reads SQL with `:name` parameters; what is quoted, cast or commented is left alone."""
+def placed(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    """SQL as the server takes it, `$1` for `:name`, and the names in their order.
+
+    What is quoted, cast or commented is left alone.
+    """
     places: dict[str, int] = {}
 
     def place(found: re.Match[str]) -> str:
@@ -118,72 +105,42 @@ def statement(sql: str) -> Statement:
             return found[0]
         return f"${places.setdefault(name, len(places) + 1)}"
 
-    return Statement(_PLACES.sub(place, sql).encode(), tuple(places))
+    return _PLACES.sub(place, sql).encode(), tuple(places)
 
 
-class Command(NamedTuple):
-    """A statement and its parameters, in the statement's order."""
-
-    statement: Statement
-    values: tuple[Any, ...]
+# SQL and its parameters, by name.
+Statement = tuple[str, Mapping[str, Any]]
 
 
-def command(sql: str, parameters: Mapping[str, Any]) -> Command:
-    """The statement with its parameters; those it does not name are left out.
+class Bound(NamedTuple):
+    """A statement and its values as the server takes them."""
 
-    Raises:
-        TypeError: a parameter is missing.
-    """
-    known = statement(sql)
-    try:
-        return Command(known, tuple([parameters[name] for name in known.names]))
-    except KeyError as missing:
-        raise TypeError(f"the statement needs a parameter {missing}") from None
+    sql: bytes
+    values: Any = None
+    types: tuple[int, ...] | None = None
+    formats: Any = None
 
 
-BEGIN = command("BEGIN", {})
-COMMIT = command("COMMIT", {})
-ROLLBACK = command("ROLLBACK", {})
+BEGIN = Bound(b"BEGIN")
+COMMIT = Bound(b"COMMIT")
+ROLLBACK = Bound(b"ROLLBACK")
 
-# A statement, its values, their types and formats.
-Dumped = tuple[bytes, Any, tuple[int, ...] | None, Any]
-MakeRow = Callable[[Sequence[Any]], Row]
+_MakeRow = Callable[[Sequence[Any]], Row]
 
 
 @lru_cache(maxsize=4096)
-def _row_maker(names: tuple[bytes | None, ...]) -> MakeRow:
-    fields = []
-    for at, raw in enumerate(names):
-        name = (raw or b"").decode()
-        # A column without a usable name, or with an earlier one's, is read by its place.
-        fields.append(
-            name
-            if name.isidentifier()
-            and not iskeyword(name)
-            and not name.startswith("_")
-            and name not in fields
-            else f"column_{at}"
-        )
-    base: Any = NamedTuple("Row", [(name, Any) for name in fields])  # type: ignore[misc]
-    return partial(tuple.__new__, type("Row", (base, Row), {"__slots__": ()}))
-
-
-_Key = tuple[bytes, tuple[int, ...] | None]
+def _row_maker(names: tuple[bytes | None, ...]) -> _MakeRow:
+    # A column without a usable name, or with an earlier one's, is read by its place.
+    kind = namedtuple("Row", [(name or b"").decode() for name in names], rename=True)  # type: ignore[misc]  # noqa: PYI024
+    return cast("_MakeRow", partial(tuple.__new__, kind))
 
 
 @dataclass(slots=True)
 class _Prepared:
+    sql: bytes
     name: bytes
-    make_row: MakeRow | None = None
-
-
-@dataclass(slots=True)
-class _Expected:
-    """What the next result from the server is the answer to."""
-
-    key: _Key | None  # of the statement that is being prepared
-    prepared: _Prepared | None
-    shown: bool  # whether the caller asked for it
+    is_made: bool = False  # or was asked for
+    make_row: _MakeRow | None = None
 
 
 class Connection:
@@ -214,14 +171,18 @@ class Connection:
         self._adapt = Transformer(connection)
         self._loop = asyncio.get_running_loop()
         self._socket = self._pg.socket
-        self._loop.add_reader(self._socket, self._readable)
-        self._prepared: OrderedDict[_Key, _Prepared] = OrderedDict()
-        self._met: set[_Key] = set()
-        self._names = 0
-        self._expected: deque[_Expected] = deque()
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        # Watched while it lies in the pool as well: one that the server closed is known at once.
+        self._loop.add_reader(self._socket, self._read)
+        self._prepared: dict[tuple[bytes, tuple[int, ...] | None], _Prepared] = {}
+        # What the results to come are of: a statement's preparation (False) or its run (True).
+        self._expected: deque[tuple[_Prepared, bool]] = deque()
         self._results: list[Result] = []
         self._error: Exception | None = None
         self._answer: asyncio.Future[list[Result]] | None = None
+        self._next_look: asyncio.TimerHandle | None = None
+        self._seen: asyncio.Future[list[Result]] | None = None  # owed at the last look
         self.opened_at = self._loop.time()
         self.lost = False
         # A plan of this connection no longer fits the tables: it must not be used again.
@@ -232,11 +193,25 @@ class Connection:
         """Whether the server still owes an answer."""
         return self._answer is not None
 
-    async def run(self, *commands: Command) -> list[Result]:
-        """`send`, of commands as they are."""
-        return await self.send([self.dump(command) for command in commands])
+    def bind(self, sql: str, parameters: Mapping[str, Any]) -> Bound:
+        """The statement with its parameters; those it does not name are left out.
 
-    async def send(self, commands: Sequence[Dumped]) -> list[Result]:
+        Raises:
+            TypeError: a parameter is missing.
+            psycopg.Error: a value has no form that could be sent.
+        """
+        text, names = placed(sql)
+        if not names:
+            return Bound(text)
+        try:
+            values = [parameters[name] for name in names]
+        except KeyError as missing:
+            raise TypeError(f"the statement needs a parameter {missing}") from None
+        adapt = self._adapt
+        dumped = adapt.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        return Bound(text, dumped, adapt.types, adapt.formats)
+
+    async def run(self, *statements: Bound) -> list[Result]:
         """Runs statements in one round trip; after one that fails, those behind it do not run.
 
         Outside of a transaction they are one of their own.
@@ -251,84 +226,57 @@ class Connection:
             raise psycopg.OperationalError("the connection is lost")
         answer: asyncio.Future[list[Result]] = self._loop.create_future()
         self._answer = answer
+        if self._next_look is None:
+            self._next_look = self._loop.call_later(_LOOK_SECONDS, self._look)
         try:
-            for sql, values, types, formats in commands:
-                self._queue(sql, values, types, formats)
+            for statement in statements:
+                self._queue(statement)
             self._pg.pipeline_sync()
-            self._writable()
+            self._write()
         except psycopg.Error as error:
             self._lose(error)
-        overdue = self._loop.call_later(_ANSWER_SECONDS, self._give_up)
-        try:
-            return await answer
-        finally:
-            overdue.cancel()
+        return await answer
 
-    def dump(self, command: Command) -> Dumped:
-        """The command in the server's terms.
-
-        Raises:
-            psycopg.Error: a value has no such form.
-        """
-        (sql, _names), values = command
-        if not values:
-            return sql, None, None, None
-        adapt = self._adapt
-        return (
-            sql,
-            adapt.dump_sequence(values, [PyFormat.AUTO] * len(values)),
-            adapt.types,
-            adapt.formats,
-        )
-
-    def _queue(self, sql: bytes, values: Any, types: tuple[int, ...] | None, formats: Any) -> None:
-        key = (sql, types)
-        prepared = self._prepared.get(key)
-        if prepared is not None:
-            self._prepared.move_to_end(key)
-        elif key in self._met:
-            self._met.discard(key)
-            prepared = self._prepare(key)
-        else:
-            if len(self._met) >= _PREPARED_MOST:
-                self._met.clear()
-            self._met.add(key)
+    def _queue(self, statement: Bound) -> None:
+        sql, values, types, formats = statement
+        prepared = self._prepared.get((sql, types))
         if prepared is None:
-            self._pg.send_query_params(sql, values, types, formats, Format.BINARY)
-        else:
-            self._pg.send_query_prepared(prepared.name, values, formats, Format.BINARY)
-        self._expected.append(_Expected(None, prepared, shown=True))
+            # Beyond the limit one is prepared without a name, for this once.
+            is_full = len(self._prepared) >= _PREPARED_MOST
+            prepared = _Prepared(sql, b"" if is_full else b"s%d" % len(self._prepared))
+            if not is_full:
+                self._prepared[sql, types] = prepared
+        if not prepared.is_made:
+            prepared.is_made = True
+            self._pg.send_prepare(prepared.name, sql, types)
+            self._expected.append((prepared, False))
+        self._pg.send_query_prepared(prepared.name, values, formats, Format.BINARY)
+        self._expected.append((prepared, True))
 
-    def _prepare(self, key: _Key) -> _Prepared:
-        if len(self._prepared) >= _PREPARED_MOST:
-            _key, oldest = self._prepared.popitem(last=False)
-            self._pg.send_close_prepared(oldest.name)
-            self._expected.append(_Expected(None, None, shown=False))
-        self._names += 1
-        prepared = self._prepared[key] = _Prepared(b"s%d" % self._names)
-        self._pg.send_prepare(prepared.name, *key)
-        self._expected.append(_Expected(key, prepared, shown=False))
-        return prepared
-
-    def _writable(self) -> None:
+    def _write(self) -> None:
         try:
             more = self._pg.flush()
         except psycopg.Error as error:
             self._lose(error)
             return
         if more:
-            self._loop.add_writer(self._socket, self._writable)
+            self._loop.add_writer(self._socket, self._write)
         else:
             self._loop.remove_writer(self._socket)
 
-    def _readable(self) -> None:
+    def _read(self) -> None:
         pg = self._pg
         try:
-            pg.consume_input()
-            while self._answer is not None and not pg.is_busy():
-                result = pg.get_result()  # None stands between two statements
-                if result is not None:
-                    self._take(result)
+            # Until nothing more is there: of a socket in error uvloop tells once, and a server that
+            # was stopped leaves both a last notice and the error behind.
+            readable: object = True
+            while readable:
+                pg.consume_input()
+                while self._answer is not None and not pg.is_busy():
+                    result = pg.get_result()  # None stands between two statements
+                    if result is not None:
+                        self._take(result)
+                readable = self._poll.poll(0)
         except psycopg.Error as error:
             self._lose(error)
 
@@ -337,36 +285,36 @@ class Connection:
         if status == ExecStatus.PIPELINE_SYNC:
             self._settle()
             return
-        expected = self._expected.popleft() if self._expected else None
+        if not self._expected:
+            return  # of the server's own accord: it says why it goes
+        prepared, is_run = self._expected.popleft()
         if status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-            if expected is not None and expected.shown:
+            if is_run:
                 try:
-                    self._results.append(self._load(result, expected.prepared))
+                    self._results.append(self._load(result, prepared))
                 except Exception as error:  # noqa: BLE001 - the caller's, once the server is done
                     self._error = self._error or error
             return
-        if expected is not None and expected.key is not None:
-            self._prepared.pop(expected.key, None)
+        if not is_run:
+            prepared.is_made = False
         if status != ExecStatus.PIPELINE_ABORTED and self._error is None:
             self._error = _error_of(result)
-            if self._error.sqlstate in STALE_STATES and expected and expected.prepared:
-                self.stale = True
+            self.stale = self._error.sqlstate in STALE_STATES
 
-    def _load(self, result: PGresult, prepared: _Prepared | None) -> Result:
+    def _load(self, result: PGresult, prepared: _Prepared) -> Result:
         if result.status == ExecStatus.COMMAND_OK:
-            if result.command_status == b"ROLLBACK":
-                return _ROLLED_BACK
-            return Result([], result.command_tuples or 0, returns_rows=False)
+            if result.command_status == b"ROLLBACK" and prepared.sql == COMMIT.sql:
+                raise errors.InFailedSqlTransaction(
+                    "the transaction was rolled back, for a statement in it had failed"
+                )
+            return Result([], result.command_tuples or 0)
         count = result.ntuples
         if not count:
-            return Result([], 0, returns_rows=True)
-        make_row = prepared.make_row if prepared else None
-        if make_row is None:
-            make_row = _row_maker(tuple(result.fname(at) for at in range(result.nfields)))
-            if prepared:
-                prepared.make_row = make_row
+            return Result([], 0)
+        if prepared.make_row is None:
+            prepared.make_row = _row_maker(tuple(result.fname(at) for at in range(result.nfields)))
         self._adapt.set_pgresult(result)
-        return Result(self._adapt.load_rows(0, count, make_row), count, returns_rows=True)
+        return Result(self._adapt.load_rows(0, count, prepared.make_row), count)
 
     def _settle(self) -> None:
         answer, error, results = self._answer, self._error, self._results
@@ -379,8 +327,22 @@ class Connection:
         else:
             answer.set_result(results)
 
-    def _give_up(self) -> None:
-        self._lose(psycopg.OperationalError("the server did not answer in time"))
+    def _look(self) -> None:
+        """Gives up an answer that is owed for the second time, once what has come is read."""
+        assert self._next_look is not None  # noqa: S101 - it called this
+        # A process that was stopped meanwhile has not waited: the answer may be on its way.
+        is_late = self._loop.time() - self._next_look.when() > _LATE_SECONDS
+        self._next_look, owed, seen = None, self._answer, self._seen
+        if owed is None:
+            return
+        if owed is seen and not is_late:
+            DATABASE_ANSWERS_OVERDUE.inc()
+            self._read()
+            if self._answer is owed:
+                self._lose(psycopg.OperationalError("the server did not answer in time"))
+        else:
+            self._seen = owed
+            self._next_look = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def _lose(self, error: Exception) -> None:
         if not self.lost:
@@ -412,17 +374,11 @@ class Connection:
         """Closes the connection at once; the server rolls back what was open."""
         if not self.lost:
             self.lost = True
+            if self._next_look is not None:
+                self._next_look.cancel()
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._pg.finish()
-
-
-_ROLLED_BACK = Result([], 0, returns_rows=False)
-
-
-def rolled_back(result: Result) -> bool:
-    """Whether the server answered a COMMIT by rolling back, for a statement had failed before."""
-    return result is _ROLLED_BACK
 
 
 def _error_of(result: PGresult) -> psycopg.Error:

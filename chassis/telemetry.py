@@ -29,6 +29,10 @@ RPC_SECONDS = Histogram(
 MESSAGES_CONSUMED = Counter("messages_consumed", "Messages taken", ["queue", "type", "outcome"])
 MESSAGES_PUBLISHED = Counter("messages_published", "Messages confirmed by the broker", ["type"])
 OUTBOX_WAITING = Gauge("outbox_waiting", "Outbox rows seen by the last poll, not yet published")
+DATABASE_ANSWERS_OVERDUE = Counter(
+    "database_answers_overdue",
+    "Answers of the database that the watchdog had to look for or give up; 0 in good health",
+)
 ALERTS = Counter("alerts", "Conditions that want an operator", ["kind"])
 
 _CHECK_SECONDS = 2.0

@@ -38,7 +38,7 @@ async def test_a_server_that_does_not_answer_is_given_up_and_the_next_transactio
     make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = await make_database("notification", statement_seconds=60)
-    monkeypatch.setattr("chassis.postgres._ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("chassis.postgres._LOOK_SECONDS", 0.1)
     with pytest.raises(DatabaseError) as refused:
         async with database.transaction() as session:
             await session.execute("SELECT pg_sleep(60)")

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+import uvloop
 
 from chassis.database import (
     Database,
     DatabaseError,
     IntegrityError,
-    ManyRowsError,
-    NoRowError,
+    NotOneRowError,
     PoolTimeoutError,
     Session,
     is_lost,
     is_overload,
 )
 from chassis.ids import uuid7
-from chassis.postgres import statement
+from chassis.postgres import Connection, placed
+from chassis.telemetry import DATABASE_ANSWERS_OVERDUE
 from deploy.postgres import Postgres
 
 from .conftest import MakeDatabase
@@ -65,7 +70,7 @@ async def people(database: Database) -> int:
     ],
 )
 def test_only_parameters_are_replaced(sql: str, sent: str, names: tuple[str, ...]) -> None:
-    assert statement(sql) == (sent.encode(), names)
+    assert placed(sql) == (sent.encode(), names)
 
 
 @pytest.mark.parametrize(
@@ -108,10 +113,9 @@ async def test_rows_are_read_by_name_by_place_and_unpacked(make_database: MakeDa
         assert [*row] == [1, "x", 2, 3]
         with pytest.raises(AttributeError):
             _ = row.absent
-        with pytest.raises(NoRowError):
-            await session.one("SELECT 1 WHERE false")
-        with pytest.raises(ManyRowsError):
-            await session.one("SELECT generate_series(1, 2)")
+        for sql in ("SELECT 1 WHERE false", "SELECT generate_series(1, 2)"):
+            with pytest.raises(NotOneRowError):
+                await session.one(sql)
         assert await session.first("SELECT 1 WHERE false") is None
 
 
@@ -248,16 +252,17 @@ async def test_a_prepared_statement_that_no_longer_fits_is_prepared_anew(
 
 async def test_a_refusal_leaves_prepared_statements_in_place(make_database: MakeDatabase) -> None:
     database = await make_database("notification", pool_size=1)
-    mine = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%person%'"
+    asked = "SELECT count(*) FROM person"
+    mine = "SELECT count(*) FROM pg_prepared_statements WHERE statement = :asked"
 
     async def refuse(session: Session) -> None:
-        await session.scalar("SELECT count(*) FROM person")
+        await session.scalar(asked)
         raise ValueError("refused")
 
     for _ in range(3):
         with pytest.raises(ValueError, match="refused"):
             await database.run(refuse)
-    assert await value(database, mine) == 1
+    assert await value(database, mine, asked=asked) == 1
 
 
 async def test_an_interrupted_transaction_is_undone_and_its_connection_used_again(
@@ -301,6 +306,82 @@ async def test_a_connection_that_the_server_ended_is_noticed_in_the_pool_and_in_
             await database.run(ended_within)
         assert is_lost(lost.value)
     assert await value(database, "SELECT 1") == 1
+
+
+def _pause(seconds: float) -> None:
+    """Blocks the whole thread, as SIGSTOP would."""
+    time.sleep(seconds)
+
+
+def test_a_server_that_is_killed_with_a_query_unread_is_missed_at_once(tmp_path: Path) -> None:
+    """It leaves a last notice and a reset connection, of which uvloop tells only once."""
+    tmp_path.chmod(0o755)
+
+    async def scenario(url: str) -> float:
+        connection = await Connection.open(url)
+        pid = (await connection.run(connection.bind("SELECT pg_backend_pid()", {})))[0].scalar()
+        os.kill(pid, signal.SIGSTOP)
+        asked = asyncio.create_task(connection.run(connection.bind("SELECT 1", {})))
+        await asyncio.sleep(0)
+        os.kill(pid, signal.SIGQUIT)
+        os.kill(pid, signal.SIGCONT)
+        _pause(0.3)  # the loop is busy meanwhile, and finds notice and reset together
+        free_at = asyncio.get_running_loop().time()
+        with pytest.raises(psycopg.OperationalError) as lost:
+            await asyncio.wait_for(asked, 10)
+        assert is_lost(lost.value)
+        assert connection.lost
+        return asyncio.get_running_loop().time() - free_at
+
+    overdue = DATABASE_ANSWERS_OVERDUE._value.get()
+    with Postgres(tmp_path / "own") as own:
+        assert uvloop.run(scenario(own.admin_url)) < 1
+        own.kill()  # asked politely while it recovers, it takes its time
+    assert DATABASE_ANSWERS_OVERDUE._value.get() == overdue
+
+
+@pytest.mark.parametrize("has_arrived", [True, False])
+def test_a_process_that_was_paused_does_not_give_up_an_answer(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, *, has_arrived: bool
+) -> None:
+    """The watchdog's timer comes before the socket in uvloop's round, and both are due."""
+    monkeypatch.setattr("chassis.postgres._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("chassis.postgres._LATE_SECONDS", 1.0 if has_arrived else 0.2)
+
+    async def scenario() -> Any:
+        connection = await Connection.open(postgres.admin_url)
+        pid = (await connection.run(connection.bind("SELECT pg_backend_pid()", {})))[0].scalar()
+        os.kill(pid, signal.SIGSTOP)
+        asked = asyncio.create_task(connection.run(connection.bind("SELECT 7", {})))
+        await asyncio.sleep(0.15)  # a first look, that found nothing
+        if has_arrived:
+            os.kill(pid, signal.SIGCONT)
+        _pause(0.4)  # until the second look is due
+        if not has_arrived:
+            asyncio.get_running_loop().call_later(0.05, os.kill, pid, signal.SIGCONT)
+        try:
+            return (await asked)[0].scalar()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            connection.close()
+
+    assert uvloop.run(scenario()) == 7
+
+
+def test_a_server_that_gives_no_answer_is_given_up_and_counted(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.postgres._LOOK_SECONDS", 0.05)
+    overdue = DATABASE_ANSWERS_OVERDUE._value.get()
+
+    async def scenario() -> None:
+        connection = await Connection.open(postgres.admin_url)
+        with pytest.raises(psycopg.OperationalError, match="in time"):
+            await connection.run(connection.bind("SELECT pg_sleep(30)", {}))
+        assert connection.lost
+
+    uvloop.run(scenario())
+    assert DATABASE_ANSWERS_OVERDUE._value.get() == overdue + 1
 
 
 async def test_a_server_that_cannot_be_reached_is_told_apart() -> None:
