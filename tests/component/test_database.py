@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,6 +14,7 @@ import pytest
 from parterre.booking.v1 import booking_pb2
 from sqlalchemy.exc import DBAPIError
 
+import chassis.migrate
 from chassis import idempotency
 from chassis.context import request
 from chassis.database import (
@@ -104,6 +107,35 @@ def test_a_failed_migration_leaves_nothing_behind(
     with psycopg.connect(postgres.admin_url, dbname="broken") as connection:
         found = connection.execute("SELECT to_regclass('notification.half')").fetchone()
     assert found == (None,)
+
+
+def _migrate_slowly(url: str, folder: str) -> None:
+    sys.path.insert(0, folder)
+    chassis.migrate._LOCK_MS = 300
+    migrate(url, "slow_service", "notification")
+
+
+def test_a_second_migration_waits_for_the_first_beyond_the_time_for_locks(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    package = tmp_path / "slow_service"
+    (package / "migrations").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "migrations" / "0001_slow.py").write_text(
+        "from alembic import op\nrevision = '0001'\ndown_revision = None\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE slow (id int)')\n"
+        "    op.execute('SELECT pg_sleep(1)')\n"
+    )
+    provision(postgres.admin_url, "slow", PASSWORDS)
+    url = url_for(postgres.admin_url, "slow", MIGRATOR, PASSWORDS[MIGRATOR])
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        both = [pool.submit(_migrate_slowly, url, str(tmp_path)) for _ in range(2)]
+        for done in both:
+            done.result()
+    with psycopg.connect(postgres.admin_url, dbname="slow") as connection:
+        query = "SELECT count(*) FROM notification.alembic_version"
+        assert connection.execute(query).fetchone() == (1,)
 
 
 async def test_a_deadlock_is_retried_until_both_succeed(make_database: MakeDatabase) -> None:
