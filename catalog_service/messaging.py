@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
+from catalog_service.domain import Attendance, EventCounts
 from catalog_service.handlers import events, projections
 from catalog_service.opening import Announcement, Cancellation, Opening
-from chassis.consumer import Handlers
+from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
 from chassis.timestamps import timestamp
@@ -18,44 +19,53 @@ from chassis.timestamps import timestamp
 MESSAGES = messages_pb2.DESCRIPTOR
 
 
-async def on_event_opened(session: Session, message: messages_pb2.EventOpened) -> None:
-    """Inventory has the event's places on sale."""
-    await events.event_opened(session, UUID(message.event_id), message.capacity)
+async def on_events_opened(session: Session, messages: Sequence[messages_pb2.EventOpened]) -> None:
+    """Inventory has events' places on sale."""
+    await events.events_opened(
+        session, {UUID(message.event_id): message.capacity for message in messages}
+    )
 
 
-async def on_availability_changed(
-    session: Session, message: messages_pb2.AvailabilityChanged
+async def on_facts(
+    session: Session,
+    messages: Sequence[messages_pb2.AvailabilityChanged | messages_pb2.BookingEnded],
 ) -> None:
-    """Inventory tells how much is left."""
+    """Inventory tells how much is left; somebody has tickets, or has them no more."""
     await projections.availability_changed(
         session,
-        UUID(message.event_id),
-        available=message.available,
-        capacity=message.capacity,
-        sold=message.sold,
-        version=message.version,
+        [
+            EventCounts(
+                UUID(message.event_id),
+                available=message.available,
+                capacity=message.capacity,
+                sold=message.sold,
+                version=message.version,
+            )
+            for message in messages
+            if isinstance(message, messages_pb2.AvailabilityChanged)
+        ],
     )
-
-
-async def on_booking_ended(session: Session, message: messages_pb2.BookingEnded) -> None:
-    """Somebody has tickets, or has them no more."""
-    await projections.booking_ended(
+    await projections.bookings_ended(
         session,
-        UUID(message.booking_id),
-        event_id=UUID(message.event_id),
-        customer_id=UUID(message.customer_id),
-        status=message.status,
-        tickets=sum(line.quantity for line in message.lines),
-        version=message.version,
+        [
+            Attendance(
+                UUID(message.booking_id),
+                event_id=UUID(message.event_id),
+                customer_id=UUID(message.customer_id),
+                status=message.status,
+                tickets=sum(line.quantity for line in message.lines),
+                version=message.version,
+            )
+            for message in messages
+            if isinstance(message, messages_pb2.BookingEnded)
+        ],
     )
 
 
+_FACTS = Together(on_facts)
 QUEUES: Mapping[str, Handlers] = {
-    "catalog.replies": {messages_pb2.EventOpened: on_event_opened},
-    "catalog.events": {
-        messages_pb2.AvailabilityChanged: on_availability_changed,
-        messages_pb2.BookingEnded: on_booking_ended,
-    },
+    "catalog.replies": {messages_pb2.EventOpened: Together(on_events_opened)},
+    "catalog.events": {messages_pb2.AvailabilityChanged: _FACTS, messages_pb2.BookingEnded: _FACTS},
 }
 
 

@@ -66,6 +66,11 @@ from catalog_service.domain.listing import (
 from catalog_service.domain.people import (
     Person,
 )
+from catalog_service.domain.projections import (
+    Attendance,
+    EventCounts,
+    newest,
+)
 from catalog_service.domain.venues import (
     MAX_SEATS,
     MAX_SECTIONS,
@@ -102,12 +107,14 @@ __all__ = [
     "SORTS",
     "STATUSES",
     "SUMMARY_CHARACTERS",
+    "Attendance",
     "Availability",
     "CapacityBelowSoldError",
     "CatalogError",
     "EditedEvent",
     "Event",
     "EventChange",
+    "EventCounts",
     "EventDraft",
     "EventNotFoundError",
     "EventNotPublishableError",
@@ -159,6 +166,7 @@ __all__ = [
     "first_position",
     "from_cursor",
     "lowest_price",
+    "newest",
     "page_size",
     "placed",
     "position_after",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -157,13 +157,13 @@ async def _ask_to_open(session: Session, event: Event, *, is_new: bool) -> None:
     session.send(opening.opening(event, sections))
 
 
-async def event_opened(session: Session, event_id: UUID, capacity: int) -> None:
-    """The event's places are on sale, so it is published; unless it was called off meanwhile."""
-    if await events.finish_publishing(session, event_id, capacity):
-        availability.open_all(session, event_id, capacity)
-        event = await events.find_event(session, event_id)
-        assert event is not None  # noqa: S101 - narrows the type: its row is locked
-        session.send(opening.announcement(event))
+async def events_opened(session: Session, capacities: Mapping[UUID, int]) -> None:
+    """Events' places are on sale, so they are published; unless they were called off meanwhile."""
+    published = await events.finish_publishing(session, capacities)
+    if published:
+        availability.open_all(session, {id: capacities[id] for id in published})
+        for event in await events.find_events(session, published):
+            session.send(opening.announcement(event))
 
 
 async def cancel_event(session: Session, person: Person, event_id: UUID, reason: str) -> Event:

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from collections.abc import Iterable
 
+from catalog_service.domain import Attendance, EventCounts, newest
 from catalog_service.storage import attendance, availability
 from chassis.database import Session
 
 
-async def availability_changed(
-    session: Session, event_id: UUID, *, available: int, capacity: int, sold: int, version: int
-) -> None:
-    """Inventory tells how much is left of an event."""
-    availability.set_availability(
-        session, event_id, available=available, capacity=capacity, sold=sold, version=version
-    )
+async def availability_changed(session: Session, told: Iterable[EventCounts]) -> None:
+    """Inventory tells how much is left of events."""
+    availability.set_availability(session, newest(told, lambda counts: counts.event_id))
 
 
-async def booking_ended(
-    session: Session,
-    booking_id: UUID,
-    *,
-    event_id: UUID,
-    customer_id: UUID,
-    status: str,
-    tickets: int,
-    version: int,
-) -> None:
-    """A booking was confirmed, cancelled, or came to nothing."""
-    attendance.set_attendance(
-        session,
-        booking_id,
-        event_id=event_id,
-        customer_id=customer_id,
-        status=status,
-        tickets=tickets,
-        version=version,
-    )
+async def bookings_ended(session: Session, told: Iterable[Attendance]) -> None:
+    """Bookings were confirmed, cancelled, or came to nothing."""
+    attendance.set_attendance(session, newest(told, lambda booking: booking.booking_id))

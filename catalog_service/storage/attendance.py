@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from collections.abc import Sequence
 
+from catalog_service.domain import Attendance
 from chassis.database import Session
 
-# Whatever the status, as an old message may come after a newer one, and must find it.
+# Whatever the status, as an old message may come after a newer one, and must find it. In one order,
+# so that two processes never wait for one another.
 _SET = """
 INSERT INTO attendance (booking_id, event_id, customer_id, status, tickets, version)
-VALUES (:booking_id, :event_id, :customer_id, :status, :tickets, :version)
+SELECT * FROM unnest(CAST(:booking_ids AS uuid[]), CAST(:event_ids AS uuid[]),
+                     CAST(:customer_ids AS uuid[]), CAST(:statuses AS text[]),
+                     CAST(:tickets AS integer[]), CAST(:versions AS integer[])) AS told (id)
+ ORDER BY id
     ON CONFLICT (booking_id) DO UPDATE
    SET status = excluded.status, tickets = excluded.tickets, version = excluded.version
  WHERE attendance.version < excluded.version
 """
 
 
-def set_attendance(
-    session: Session,
-    booking_id: UUID,
-    *,
-    event_id: UUID,
-    customer_id: UUID,
-    status: str,
-    tickets: int,
-    version: int,
-) -> None:
-    """Keeps how a booking ended, unless something newer is known."""
-    session.defer(
-        _SET,
-        booking_id=booking_id,
-        event_id=event_id,
-        customer_id=customer_id,
-        status=status,
-        tickets=tickets,
-        version=version,
-    )
+def set_attendance(session: Session, told: Sequence[Attendance]) -> None:
+    """Keeps how bookings ended, one entry for each, unless something newer is known."""
+    if told:
+        session.defer(
+            _SET,
+            booking_ids=[each.booking_id for each in told],
+            event_ids=[each.event_id for each in told],
+            customer_ids=[each.customer_id for each in told],
+            statuses=[each.status for each in told],
+            tickets=[each.tickets for each in told],
+            versions=[each.version for each in told],
+        )

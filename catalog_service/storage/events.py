@@ -108,8 +108,10 @@ UPDATE event SET status = 'PUBLISHING', version = version + 1, open_tries = 1,
 # A cancellation that came first is not undone by inventory's late answer.
 _FINISH_PUBLISHING = """
 UPDATE event SET status = 'PUBLISHED', version = version + 1, open_due_at = NULL,
-       capacity = :capacity
- WHERE id = :id AND status = 'PUBLISHING'
+       capacity = told.capacity
+  FROM unnest(CAST(:ids AS uuid[]), CAST(:capacities AS integer[])) AS told (id, capacity)
+ WHERE event.id = told.id AND status = 'PUBLISHING'
+RETURNING event.id
 """
 # Leased by pushing the next time into the future, later each time: another process passes it by.
 _TAKE_UNOPENED = """
@@ -277,10 +279,12 @@ async def start_publishing(session: Session, id: UUID, person: Person) -> bool:
     return result.rowcount == 1
 
 
-async def finish_publishing(session: Session, id: UUID, capacity: int) -> bool:
-    """Takes an event from PUBLISHING to PUBLISHED; False where it is not PUBLISHING."""
-    result = await session.execute(_FINISH_PUBLISHING, id=id, capacity=capacity)
-    return result.rowcount == 1
+async def finish_publishing(session: Session, capacities: Mapping[UUID, int]) -> Sequence[UUID]:
+    """Takes events from PUBLISHING to PUBLISHED; those that were PUBLISHING."""
+    rows = await session.all(
+        _FINISH_PUBLISHING, ids=list(capacities), capacities=list(capacities.values())
+    )
+    return [row.id for row in rows]
 
 
 async def take_unopened(session: Session) -> UUID | None:

@@ -22,8 +22,10 @@ import pytest
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from google.protobuf import json_format
 from google.protobuf.message import Message
 from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
+from parterre.messages.v1 import messages_pb2
 
 from auth_service import handlers, storage
 from auth_service.domain import InvalidCredentialsError, Limits, token_digest
@@ -77,8 +79,15 @@ class Box:
     async def sent(self, type: str) -> list[dict[str, Any]]:
         """The messages of one type that wait in the outbox, oldest first."""
         async with self.database.transaction() as session:
-            rows = await session.all("SELECT type, body FROM outbox ORDER BY id")
-        return [json.loads(row.body) for row in rows if row.type.endswith(f".{type}")]
+            rows = await session.all("SELECT type, payload FROM outbox ORDER BY id")
+        kind = getattr(messages_pb2, type)
+        return [
+            json_format.MessageToDict(
+                kind.FromString(row.payload), preserving_proto_field_name=True
+            )
+            for row in rows
+            if row.type == kind.DESCRIPTOR.full_name
+        ]
 
     async def actions(self) -> list[str]:
         """The audit trail."""

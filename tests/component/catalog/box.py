@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.catalog.v1 import catalog_pb2
@@ -120,16 +119,16 @@ class Catalog(NamedTuple):
     async def opened(self, event_id: str, capacity: int = 60) -> None:
         message = messages_pb2.EventOpened(event_id=event_id, capacity=capacity)
         async with self.database.transaction() as session:
-            await messaging.on_event_opened(session, message)
+            await messaging.on_events_opened(session, [message])
 
     async def sent(self, kind: type[Any]) -> list[Any]:
         """What of a type waits in the outbox."""
         async with self.database.transaction() as session:
             rows = await session.all(
-                "SELECT body FROM outbox WHERE type = :type ORDER BY id",
+                "SELECT payload FROM outbox WHERE type = :type ORDER BY id",
                 type=kind.DESCRIPTOR.full_name,
             )
-        return [json_format.Parse(row.body, kind()) for row in rows]
+        return [kind.FromString(row.payload) for row in rows]
 
     async def execute(self, sql: str, **parameters: Any) -> None:
         async with self.database.transaction() as session:

@@ -10,6 +10,7 @@ from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
 from catalog_service import messaging
+from chassis.consumer import Together
 from chassis.ids import uuid7
 
 from .box import Catalog, stamp
@@ -19,8 +20,9 @@ async def tell(catalog: Catalog, *messages: Any) -> None:
     """One batch, as the consumer takes it."""
     handlers = messaging.QUEUES["catalog.events"]
     async with catalog.database.transaction() as session:
-        for message in messages:
-            await handlers[type(message)](session, message)
+        handler = handlers[type(messages[0])]
+        assert isinstance(handler, Together)
+        await handler.handle(session, messages)
 
 
 def left(event_id: str, version: int, available: int, sold: int = 0) -> Any:

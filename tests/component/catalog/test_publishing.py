@@ -248,7 +248,7 @@ async def test_an_event_goes_on_sale_through_the_broker(
     works = {
         "catalog-relay": Relay(catalog.database, broker).run,
         "inventory-relay": Relay(inventory, broker).run,
-        "inventory": Consumer("inventory.commands", opener, inventory, broker).run,
+        "inventory": Consumer("inventory.openings", opener, inventory, broker).run,
         "catalog": Consumer(
             "catalog.replies", messaging.QUEUES["catalog.replies"], catalog.database, broker
         ).run,
