@@ -11,20 +11,22 @@ from parterre.messages.v1 import messages_pb2
 
 from chassis.consumer import Handlers, Together
 from chassis.database import Session
+from chassis.logs import get_logger
 from chassis.outbox import Outgoing, encoded
 from payment_service.domain import (
-    Authorize,
-    Capture,
+    ChargePayment,
     Command,
-    GiveBack,
+    GiveBackPayment,
     PaidBack,
     Payment,
     ProviderState,
+    RefundPayment,
     Reply,
-    Void,
 )
 from payment_service.handlers import commands as handlers
-from payment_service.handlers.work import Lease, Todo
+from payment_service.loops import Workers
+
+log = get_logger(__name__)
 
 MESSAGES = messages_pb2.DESCRIPTOR
 QUEUE = "payment.commands"
@@ -43,6 +45,8 @@ def encode(message: object) -> Outgoing:
                     reason=message.reason,
                     action_url=message.action_url,
                     step=message.saga_step,
+                    captured_amount=message.captured,
+                    refunded_amount=message.refunded,
                 )
             )
         case PaidBack():
@@ -55,30 +59,35 @@ def encode(message: object) -> Outgoing:
                     reason=message.reason,
                 )
             )
-        case ProviderState(provider, available, told_at):
-            state = messages_pb2.ProviderState(provider=provider, available=available)
-            state.told_at.FromDatetime(told_at)
+        case ProviderState():
+            state = messages_pb2.ProviderState(
+                provider=message.provider, available=message.available, methods=message.methods
+            )
+            state.told_at.FromDatetime(message.told_at)
             return encoded(state)
     raise TypeError(f"{type(message).__name__} is not a message")
 
 
-def commands(provider: str, lease: Callable[[], Lease], start: Callable[[Todo], None]) -> Handlers:
-    """The handlers of `payment.commands`.
-
-    `lease` says what calls to the provider may be left to this process; `start` is given those,
-    once the commands have been committed.
-    """
+def commands(workers: Workers) -> Handlers:
+    """The handlers of `payment.commands`; the workers make the calls that are left to them."""
 
     async def take(session: Session, messages: Sequence[Any]) -> None:
         asked = [_READ[type(message)](message) for message in messages]
-        todo = await handlers.take(session, asked, provider=provider, lease=lease())
-        session.when_committed(partial(start, todo))
+        todo = await handlers.take(session, asked, providers=workers.methods, leases=workers.lease)
+        session.when_committed(partial(workers.start, todo))
 
-    together = Together(take)
-    return dict.fromkeys(_READ, together)
+    return dict.fromkeys(_READ, Together(take)) | dict.fromkeys(_OF_BEFORE, _ignore)
 
 
-def _authorize(message: messages_pb2.AuthorizePayment) -> Authorize:
+async def _ignore(_session: Session, message: Any) -> None:
+    log.info(
+        "command of the version before ignored",
+        command=message.DESCRIPTOR.name,
+        payment=message.payment_id,
+    )
+
+
+def _charge(message: messages_pb2.ChargePayment) -> ChargePayment:
     offered = Payment(
         id=UUID(message.payment_id),
         booking_id=UUID(message.booking_id),
@@ -87,32 +96,35 @@ def _authorize(message: messages_pb2.AuthorizePayment) -> Authorize:
         organizer_id=UUID(message.organizer_id),
         amount=message.amount.amount,
         currency=message.amount.currency,
+        fees=message.fees,
         saga_step=message.step,
     )
-    return Authorize(offered, message.attempt, message.method, message.token or None)
+    return ChargePayment(offered, message.attempt, message.method, message.token or None)
 
 
-def _capture(message: messages_pb2.CapturePayment) -> Capture:
-    return Capture(UUID(message.payment_id), message.step)
+def _give_back(message: messages_pb2.GiveBackPayment) -> GiveBackPayment:
+    return GiveBackPayment(UUID(message.payment_id), UUID(message.booking_id), message.step)
 
 
-def _void(message: messages_pb2.VoidPayment) -> Void:
-    return Void(UUID(message.payment_id), UUID(message.booking_id), message.step)
-
-
-def _give_back(message: messages_pb2.RefundPayment) -> GiveBack:
-    return GiveBack(
+def _refund(message: messages_pb2.RefundPayment) -> RefundPayment:
+    return RefundPayment(
         UUID(message.payment_id),
         UUID(message.refund_id),
-        message.amount,
+        message.percent,
         message.reason,
         message.step,
+        # A saga of before named the amount.
+        None if message.percent else message.amount,
     )
 
 
 _READ: Mapping[type[Any], Callable[[Any], Command]] = {
-    messages_pb2.AuthorizePayment: _authorize,
-    messages_pb2.CapturePayment: _capture,
-    messages_pb2.VoidPayment: _void,
-    messages_pb2.RefundPayment: _give_back,
+    messages_pb2.ChargePayment: _charge,
+    messages_pb2.GiveBackPayment: _give_back,
+    messages_pb2.RefundPayment: _refund,
 }
+_OF_BEFORE = (
+    messages_pb2.AuthorizePayment,
+    messages_pb2.CapturePayment,
+    messages_pb2.VoidPayment,
+)

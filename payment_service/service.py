@@ -3,48 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from chassis.service import Chassis
+from payment_service.loops import Workers, forget_webhooks
 from payment_service.messaging import MESSAGES, QUEUE, commands, encode
-from payment_service.providers.sandbox import SandboxProvider
+from payment_service.providers import registry
 from payment_service.rpc import SERVICE, PaymentServicer
 from payment_service.settings import Settings
-from payment_service.worker import Worker
 
-
-def sandbox_provider(settings: Settings) -> SandboxProvider:
-    """The sandbox provider's adapter, as configured."""
-    secrets = (settings.sandbox_webhook_secret, settings.sandbox_webhook_secret_old)
-    return SandboxProvider(
-        url=settings.sandbox_url,
-        api_key=settings.sandbox_api_key.get_secret_value(),
-        webhook_secrets=[secret.get_secret_value() for secret in secrets if secret],
-        return_url=settings.return_url,
-        deadline_seconds=settings.provider_seconds,
-        # The worker's, and some for customers who ask to verify.
-        connections=settings.concurrency + 8,
-    )
+# The most calls that an adapter makes for one, and the recording of it end long before.
+_LEASE_DEADLINES = 4
 
 
 @asynccontextmanager
 async def payment_service(settings: Settings) -> AsyncIterator[None]:
     """The running service."""
-    provider = sandbox_provider(settings)
-    async with aclosing(provider), Chassis.open("payment", settings) as chassis:
+    async with AsyncExitStack() as providers, Chassis.open("payment", settings) as chassis:
+        known = registry.opened(settings)
+        for provider in known.values():
+            await providers.enter_async_context(aclosing(provider))
         database = chassis.database("payment", encode=encode)
-        worker = Worker(
+        workers = Workers(
             database,
-            provider,
+            known,
+            methods=settings.providers,
             concurrency=settings.concurrency,
             max_tries=settings.max_tries,
-            # A call and the recording of it end long before.
-            lease_seconds=3 * settings.provider_seconds,
+            lease_seconds=_LEASE_DEADLINES * settings.provider_seconds,
         )
-        await chassis.run("provider-calls", worker.run)
-        await chassis.run("webhook-housekeeping", worker.forget)
+        for name, loop in workers.loops().items():
+            await chassis.run(name, loop)
+        await chassis.run("webhook-housekeeping", lambda: forget_webhooks(database))
         await chassis.relay(database, MESSAGES)
-        handlers = commands(provider.name, worker.lease, worker.start)
-        await chassis.consume(QUEUE, handlers, database, MESSAGES)
-        await chassis.serve(SERVICE, PaymentServicer(database, worker))
+        await chassis.consume(QUEUE, commands(workers), database, MESSAGES)
+        await chassis.serve(SERVICE, PaymentServicer(database, workers))
         yield

@@ -1,9 +1,12 @@
 """Settings of payment_service, from environment variables PAYMENT_..."""
 
-from pydantic import Field, SecretStr
+from collections.abc import Mapping
+
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings
+from payment_service.domain import METHODS
 
 
 class Settings(ServiceSettings):
@@ -23,5 +26,19 @@ class Settings(ServiceSettings):
     provider_seconds: float = Field(default=5.0, gt=0, le=60)
     # How many requests to authorize may go unanswered, and unfound, before an attempt is refused.
     max_tries: int = Field(default=3, ge=1, le=10)
-    # Calls to the provider in flight at once.
-    concurrency: int = Field(default=32, ge=1, le=500)
+    # Calls to each provider in flight at once.
+    concurrency: int = Field(default=64, ge=1, le=500)
+    # Which provider each method goes by, as JSON. A payment that was begun goes on by its own.
+    providers: Mapping[str, str] = dict.fromkeys(METHODS, "sandbox")
+
+    @field_validator("providers")
+    @classmethod
+    def _every_method(cls, providers: Mapping[str, str]) -> Mapping[str, str]:
+        if set(providers) != set(METHODS):
+            raise ValueError(f"a provider for each of {', '.join(METHODS)}")
+        return providers
+
+    @property
+    def connections(self) -> int:
+        """To each provider: the calls', and some for customers who ask to verify."""
+        return self.concurrency + 8

@@ -17,6 +17,7 @@ from payment_service.domain.calls import (
 )
 from payment_service.domain.charges import (
     FINAL,
+    METHODS,
     Absent,
     Charge,
     ChargeState,
@@ -86,6 +87,7 @@ __all__ = [
     "AUTHORIZATION_LOST",
     "FINAL",
     "MAX_REASON",
+    "METHODS",
     "PAYMENT_VOIDED",
     "PROVIDER_TIMEOUT",
     "SUPERSEDED",

@@ -257,8 +257,10 @@ def _observe_unwanted(payment: Payment, attempt: Attempt, known: Attempt) -> Ste
     if not late:
         return _follow(payment, payment.with_attempt(known))
     # The customer approved what could not be recalled. The payment stands again; the booking
-    # says whether it is kept.
-    changed = replace(payment, void=False).with_attempt(known)
+    # says whether it is kept, by a newer step than the one that gave the payment back: that one,
+    # sent again or late, must not take it away from a booking that is confirmed by it.
+    stands = replace(payment, void=False, saga_step=payment.saga_step + 1)
+    changed = stands.with_attempt(known)
     return _follow(payment, changed, (_reply(payment, Outcome.PAID_LATE),))
 
 

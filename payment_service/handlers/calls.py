@@ -32,9 +32,16 @@ _REFUND_PAUSES = 0.5, 60.0
 log = get_logger(__name__)
 
 
-async def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequence[Call]:
-    """Leases due calls, and says what each is for."""
-    claimed = await calls.claim(session, limit=limit, lease_seconds=lease_seconds)
+async def claim(
+    session: Session, provider: str, *, limit: int, lease_seconds: float
+) -> tuple[Sequence[Call], float | None]:
+    """Leases a provider's due calls, and says what each is for.
+
+    With them, in how many seconds there may be more to do; None: nothing waits.
+    """
+    claimed, seconds = await calls.claim(
+        session, provider, limit=limit, lease_seconds=lease_seconds
+    )
     made: list[Call] = []
     idle: list[UUID] = []
     for row in claimed:
@@ -47,15 +54,15 @@ async def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequen
             made.append(Call(kind, row))
     calls.drop(session, idle)
     calls.name(session, {call.claimed.id: call.kind for call in made})
-    return made
+    return made, seconds
 
 
 async def record(
-    session: Session, results: Sequence[tuple[Call, Result]], *, provider: str, max_tries: int
+    session: Session, results: Sequence[tuple[Call, Result]], *, max_tries: int
 ) -> Todo:
     """Writes down what came of calls, but for those that were claimed anew since."""
     locked = await calls.lock(session, [call.claimed for call, _result in results])
-    work = Work(provider, locked.payments)
+    work = Work(locked.payments)
     for call, result in results:
         claimed, work.request_id = call.claimed, call.request_id
         payment = work.find(claimed.payment.id)
@@ -80,9 +87,12 @@ def _record_charge(
     asked, look_up = fence.asked, fence.look_up
     if isinstance(result, Unreachable):
         look_up = look_up or call.claimed.look_up
-        asked -= call.kind is Kind.AUTHORIZE
+        asked -= call.kind is Kind.CHARGE
     elif isinstance(result, Unknown):
         look_up = True
+    # A webhook that overtook the answer may have claimed no more than it.
+    is_news = fence.claimed_rank > domain.rank(attempt.charge)
+    look_up = look_up or is_news
     tries = fence.tries if attempt == before.attempt(number) else 0
     kind = domain.next_call(after, attempt, look_up=look_up)
     pause = None
@@ -93,8 +103,8 @@ def _record_charge(
     if pause is None:
         work.dropped.append(call.claimed.id)
     else:
-        pause = 0.0 if fence.nudged else pause
-        work.later.append(PutOff(call.claimed.id, tries, asked, look_up, pause))
+        pause = 0.0 if fence.nudged or is_news else pause
+        work.later.append(PutOff(call.claimed.id, attempt.provider, tries, asked, look_up, pause))
 
 
 def _record_refund(
@@ -109,12 +119,13 @@ def _record_refund(
     _alert_if_stuck(payment, call, result)
     tries = call.claimed.tries
     pause = domain.backoff_seconds(*_REFUND_PAUSES, tries=tries - 1, jitter=_jitter())
-    work.later.append(PutOff(call.claimed.id, tries, 0, look_up=False, pause_seconds=pause))
+    provider = call.claimed.attempt.provider
+    work.later.append(
+        PutOff(call.claimed.id, provider, tries, 0, look_up=False, pause_seconds=pause)
+    )
 
 
-async def observe(
-    session: Session, payment_id: UUID, attempt: int, charge: Charge, *, provider: str
-) -> Todo:
+async def observe(session: Session, payment_id: UUID, attempt: int, charge: Charge) -> Todo:
     """Settles an attempt by how its charge stands now at the provider.
 
     Raises:
@@ -123,7 +134,7 @@ async def observe(
     read: Mapping[UUID, Payment] = await payments.lock_payments(session, [payment_id])
     if not read:
         raise PaymentNotFoundError("There is no such payment.")
-    work = Work(provider, read)
+    work = Work(read)
     work.apply(domain.observe(work.find(payment_id), attempt, charge))
     return work.write(session)
 

@@ -1,12 +1,12 @@
 """What the booking's saga asks for.
 
 Each command brings the saga's step that asks. One older than the newest that was seen has no effect
-and no answer.
+and no answer. One that comes again has no second effect, and is answered as the payment stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from chassis.context import request_ids
@@ -14,42 +14,37 @@ from chassis.database import Session
 from chassis.logs import get_logger
 from payment_service import domain
 from payment_service.domain import (
-    Authorize,
-    Capture,
+    ChargePayment,
     ChargeState,
     Command,
-    GiveBack,
+    GiveBackPayment,
     Payment,
+    Refund,
+    RefundPayment,
+    Status,
     Step,
-    Void,
 )
-from payment_service.handlers.work import Lease, Todo, Work
+from payment_service.handlers.work import Leases, Todo, Work
 from payment_service.storage import calls, payments, refunds
 
 log = get_logger(__name__)
 
 
 async def take(
-    session: Session, commands: Sequence[Command], *, provider: str, lease: Lease
+    session: Session,
+    commands: Sequence[Command],
+    *,
+    providers: Mapping[str, str],
+    leases: Leases,
 ) -> Todo:
-    """Takes commands, in their order.
+    """Takes commands, in their order; `providers` by method.
 
     Raises:
         PaymentNotFoundError: there is no such payment.
         NothingCapturedError: money that was never taken can't go back.
     """
-    offered: dict[UUID, Payment] = {}
-    for command in commands:
-        if isinstance(command, Authorize | Void):
-            offered.setdefault(command.payment_id, command.offered)
-    # The row first, whoever writes it: of an Authorize and a Void that meet, one finds the other.
-    asked_for = {command.payment_id for command in commands}
-    read = await payments.lock_payments(session, asked_for, offered=offered.values())
-    taken_back = await calls.take_back_unsent(session, _maybe_unsent(read, commands))
-    asked = {command.refund_id for command in commands if isinstance(command, GiveBack)}
-    known_refunds = await refunds.read(session, asked)
-
-    work = Work(provider, read)
+    read, taken_back, known_refunds = await _read(session, commands)
+    work = Work(read)
     for command, work.request_id in zip(commands, request_ids(len(commands)), strict=True):
         payment = domain.commanded(work.find(command.payment_id), command.saga_step)
         if payment is None:
@@ -63,42 +58,66 @@ async def take(
             continue
         step: Step
         match command:
-            case Authorize():
-                step = domain.authorize(payment, command.attempt, command.method, command.token)
-            case Capture():
-                step = domain.capture(payment)
-            case Void():
-                unsent = [
-                    each.number
-                    for each in payment.attempts
-                    if each.charge is ChargeState.UNKNOWN
-                    and (
-                        (payment.id, each.number) in taken_back
-                        or read[payment.id].find(each.number) is None
-                    )
-                ]
-                step = domain.void(payment, unsent)
-            case GiveBack(_, id, amount, reason):
+            case ChargePayment():
+                provider = providers[command.method]
+                step = domain.charge(
+                    payment, command.attempt, command.method, command.token, provider=provider
+                )
+            case GiveBackPayment():
+                step = domain.give_back(payment, _unsent(payment, read[payment.id], taken_back))
+            case RefundPayment(_, id, percent, reason, _, amount):
                 asked_now = work.refunds.get(id)
                 given = asked_now[1] if asked_now else known_refunds.get(id)
-                step = domain.refund(payment, id, amount, reason, given)
+                step = domain.refund(payment, id, percent, reason, given, amount=amount)
         work.apply(step)
+        last = step.payment.last
+        if isinstance(command, ChargePayment) and last and last.status is Status.AUTHORIZED:
+            # Set aside by a version that captured when it was told to, perhaps, and at rest since.
+            work.call_for(payment.id, last.number)
     for charge in taken_back:
-        work.call_for(*charge)  # were it not voided, it would be forgotten
-    return work.write(session, lease)
+        work.call_for(*charge)  # were it not given back, it would be forgotten
+    return work.write(session, leases)
 
 
-def _maybe_unsent(read: dict[UUID, Payment], commands: Sequence[Command]) -> list[tuple[UUID, int]]:
-    """Charges that a Void among the commands undoes, and that may not have gone out yet."""
-    newest = {id: payment.saga_step for id, payment in read.items()}
-    found: dict[tuple[UUID, int], None] = {}
+async def _read(
+    session: Session, commands: Sequence[Command]
+) -> tuple[dict[UUID, Payment], set[tuple[UUID, int]], Mapping[UUID, Refund]]:
+    """Payments, locked; calls that never went out, taken back; refunds. In one round trip.
+
+    The payments' rows come first, whoever writes them: of a Charge and a GiveBack that meet, one
+    finds the other.
+    """
+    offered: dict[UUID, Payment] = {}
+    given_back: dict[UUID, int] = {}
+    asked_back: list[UUID] = []
     for command in commands:
-        id = command.payment_id
-        if command.saga_step < newest.get(id, 0):
+        if isinstance(command, RefundPayment):
+            asked_back.append(command.refund_id)
             continue
-        newest[id] = command.saga_step
-        if isinstance(command, Void) and id in read:
-            for attempt in read[id].attempts:
-                if attempt.charge is ChargeState.UNKNOWN:
-                    found[id, attempt.number] = None
-    return list(found)
+        offered.setdefault(command.payment_id, command.offered)
+        if isinstance(command, GiveBackPayment):
+            newest = given_back.get(command.payment_id, 0)
+            given_back[command.payment_id] = max(newest, command.saga_step)
+    asked_for = {command.payment_id for command in commands}
+    adding = [payments.adding(offered.values())] if offered else []
+    results = await session.together(
+        *adding,
+        *payments.locking(asked_for),
+        *([calls.taking_back_unsent(given_back)] if given_back else []),
+        *([refunds.reading(asked_back)] if asked_back else []),
+    )
+    rows, attempts, *more = results[len(adding) :]
+    unsent = calls.taken_back(more[0]) if given_back else set()
+    return payments.read(rows, attempts), unsent, refunds.found(more[-1]) if asked_back else {}
+
+
+def _unsent(
+    payment: Payment, read: Payment, taken_back: Collection[tuple[UUID, int]]
+) -> Collection[int]:
+    """Attempts whose charge never went out: taken back, or begun just now."""
+    return [
+        each.number
+        for each in payment.attempts
+        if each.charge is ChargeState.UNKNOWN
+        and ((payment.id, each.number) in taken_back or read.find(each.number) is None)
+    ]

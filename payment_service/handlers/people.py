@@ -9,7 +9,7 @@ from chassis.database import Session
 from chassis.ids import uuid7
 from payment_service import domain
 from payment_service.domain import Payment, PaymentNotFoundError, Refund
-from payment_service.handlers.work import Work
+from payment_service.handlers.work import Todo, Work
 from payment_service.storage import payments, refunds
 
 
@@ -35,8 +35,7 @@ async def refund(
     *,
     organizer: UUID | None,
     requested_by: UUID,
-    provider: str,
-) -> tuple[Payment, Sequence[Refund]]:
+) -> tuple[Payment, Sequence[Refund], Todo]:
     """Gives `amount` minor units back, or all that is left; of `organizer`'s events, or anybody's.
 
     Raises:
@@ -51,7 +50,7 @@ async def refund(
     payment = read.get(payment_id)
     if payment is None or organizer not in {None, payment.organizer_id}:
         raise PaymentNotFoundError("There is no such payment.")
-    work = Work(provider, read)
+    work = Work(read)
     work.apply(domain.refund_by(payment, uuid7(), amount, reason.strip(), requested_by))
-    work.write(session)
-    return work.find(payment_id), await refunds.list_of(session, payment_id)
+    todo = work.write(session)
+    return work.find(payment_id), await refunds.list_of(session, payment_id), todo

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
 from uuid import UUID
 
 from chassis.database import Session
@@ -33,6 +34,13 @@ class Lease:
 
 
 NO_LEASE = Lease()
+# By provider.
+Leases = Callable[[str], Lease]
+
+
+def no_leases(_provider: str) -> Lease:
+    """Leaves every call to the work list."""
+    return NO_LEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +48,17 @@ class Todo:
     """What is to be done once a transaction is committed."""
 
     calls: Sequence[Call] = ()  # by this process, at once
-    due_in: float | None = None  # seconds until the work list has something due; None: nothing new
+    # By provider, seconds until the work list has something due, where that is new.
+    due_in: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Work:
     """The payments of one transaction, locked: as they were read, and as they are now."""
 
-    provider: str
     read: Mapping[UUID, Payment]
     now: dict[UUID, Payment] = field(init=False)
-    refunds: dict[UUID, tuple[UUID, Refund]] = field(default_factory=dict)
+    refunds: dict[UUID, tuple[Payment, Refund]] = field(default_factory=dict)
     finished: list[UUID] = field(default_factory=list)
     dropped: list[UUID] = field(default_factory=list)
     later: list[PutOff] = field(default_factory=list)
@@ -86,17 +94,17 @@ class Work:
                     ledger.captured(
                         after.id,
                         attempt.number,
-                        provider=self.provider,
+                        provider=attempt.provider,
                         organizer_id=_organizer(after),
                         amount=attempt.captured,
+                        fees=min(after.fees, attempt.captured),
                         currency=after.currency,
                     )
                 )
             if attempt.number != but and (known != attempt or before.void != after.void):
                 self.call_for(after.id, attempt.number)
-        self.refunds |= {refund.id: (after.id, refund) for refund in step.refunds}
-        for reply in step.replies:
-            self._messages.append((replace(reply, saga_step=after.saga_step), self.request_id))
+        self.refunds |= {refund.id: (after, refund) for refund in step.refunds}
+        self._messages += [(reply, self.request_id) for reply in step.replies]
         if step.paid_back is not None:
             self._messages.append((step.paid_back, self.request_id))
         self.now[after.id] = after
@@ -104,14 +112,18 @@ class Work:
     def give_back(self, payment: Payment, refund: Refund) -> None:
         """Notes that a refund was made."""
         self.finished.append(refund.id)
+        attempt = payment.attempt(refund.attempt)
         self._entries.append(
             ledger.refunded(
                 payment.id,
                 refund.attempt,
                 refund.id,
-                provider=self.provider,
+                provider=attempt.provider,
                 organizer_id=_organizer(payment),
                 amount=refund.amount,
+                before=attempt.refunded,
+                captured=attempt.captured,
+                fees=min(payment.fees, attempt.captured),
                 currency=payment.currency,
             )
         )
@@ -121,31 +133,27 @@ class Work:
         """Has the provider called about a charge, if there is something to call for in the end."""
         self._due[payment_id, attempt] = self.request_id
 
-    def write(self, session: Session, lease: Lease = NO_LEASE) -> Todo:
+    def write(self, session: Session, leases: Leases = no_leases) -> Todo:
         """Writes it all down."""
-        mine = list(self._calls_of_mine(lease.room))
-        ids = {(call.claimed.payment.id, call.claimed.attempt.number): call for call in mine}
+        mine, due = self._share_out(leases)
         payments.save(session, self.read, self.now)
         refunds.add(session, self.refunds.values())
         refunds.finish(session, self.finished)
         postings.post(session, self._entries)
         calls.drop(session, self.dropped)
         calls.put_off(session, self.later)
-        due = [
-            Due(call.claimed.id, *charge, kind=call.kind)
-            if (call := ids.get(charge)) is not None
-            else Due(uuid7(), *charge)
-            for charge in self._charges_due()
-        ]
-        calls.schedule(session, due, lease_seconds=lease.seconds)
-        calls.schedule_refunds(
-            session, [(uuid7(), payment_id, refund) for payment_id, refund in self.refunds.values()]
-        )
+        calls.schedule(session, due)
+        calls.schedule_refunds(session, list(self.refunds.values()))
         for message, request_id in self._messages:
             session.send(message, request_id=request_id)
-        if self.refunds or len(due) > len(mine):
-            return Todo(mine, 0.0)
-        return Todo(mine, min((each.pause_seconds for each in self.later), default=None))
+        due_in: dict[str, float] = {}
+        for each in self.later:
+            due_in[each.provider] = min(each.pause_seconds, due_in.get(each.provider, inf))
+        at_once = [each.provider for each in due if each.kind is None]
+        at_once += [
+            payment.attempt(each.attempt).provider for payment, each in self.refunds.values()
+        ]
+        return Todo(mine, due_in | dict.fromkeys(at_once, 0.0))
 
     def _charges_due(self) -> Iterator[tuple[UUID, int]]:
         for id, number in self._due:
@@ -153,21 +161,32 @@ class Work:
             if domain.next_call(payment, payment.attempt(number)) is not None:
                 yield id, number
 
-    def _calls_of_mine(self, room: int) -> Iterator[Call]:
-        """Calls that need not go by way of the work list, for they can't be on it yet.
+    def _share_out(self, leases: Leases) -> tuple[Sequence[Call], Sequence[Due]]:
+        """The charges due, and those calls for them that this process makes itself.
 
-        Where one is on it after all, by a webhook, both are made, under one key; this one's result
-        is refused and the other's counts.
+        They need not go by way of the work list, for they can't be on it yet. Where one is on it
+        after all, by a webhook, both are made, under one key; this one's result is refused and the
+        other's counts.
         """
+        room: dict[str, int] = {}
+        mine: list[Call] = []
+        due: list[Due] = []
         for id, number in self._charges_due():
             payment, before = self.now[id], self.read[id]
             attempt, known = payment.attempt(number), before.find(number)
             kind = domain.next_call(payment, attempt)
             at_rest = known is None or domain.next_call(before, known) is None
-            if room > 0 and kind is not None and at_rest:
-                room -= 1
-                claimed = Claimed(uuid7(), 1, payment, attempt, None, look_up=False, tries=1)
-                yield Call(kind, claimed, self._due[id, number])
+            lease = leases(attempt.provider)
+            left = room.setdefault(attempt.provider, lease.room)
+            call_id = uuid7()
+            if left > 0 and kind is not None and at_rest:
+                room[attempt.provider] = left - 1
+                claimed = Claimed(call_id, 1, payment, attempt, None, look_up=False, tries=1)
+                mine.append(Call(kind, claimed, self._due[id, number]))
+                due.append(Due(call_id, id, number, attempt.provider, kind, lease.seconds))
+            else:
+                due.append(Due(call_id, id, number, attempt.provider))
+        return mine, due
 
 
 def _organizer(payment: Payment) -> UUID:

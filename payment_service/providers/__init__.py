@@ -1,4 +1,4 @@
-"""Payment providers: what each must offer. One adapter a file."""
+"""Payment providers: what each must offer. One adapter a file; `registry` knows them by name."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ class Provider(Protocol):
     """A payment provider.
 
     Calls never raise for what a provider does or fails to do: that is a `Result`. Each ends within
-    the adapter's own deadline. A key names one charge or refund for good: the same key again has
-    no second effect.
+    a few of the adapter's own deadlines. A key names one charge or refund for good: the same key
+    again has no second effect.
     """
 
     name: str
 
-    async def authorize(self, order: Order) -> Result:
-        """Sets money aside; some methods ask the customer first, or charge at once."""
+    async def charge(self, order: Order) -> Result:
+        """Takes the money, in one go as far as the provider can; some methods ask the customer.
 
-    async def capture(self, key: str, charge_id: str) -> Result:
-        """Takes the money that was set aside."""
+        Again under the same key it finds the same charge, and captures what is only set aside.
+        Where the provider refuses to capture, what was set aside is let go, and the charge comes
+        back as VOIDED, with the reason.
+        """
 
     async def void(self, key: str, charge_id: str) -> Result:
         """Lets go of what was set aside; Refused where it can't be recalled any more."""
@@ -47,13 +49,14 @@ class Provider(Protocol):
             ProviderUnavailableError: it does not answer, or not in words that we know.
         """
 
-    def read_webhook(
-        self, headers: Mapping[str, str], body: bytes, now: float
-    ) -> WebhookEvent | None:
+    def verify_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
         """The event, its signature verified; None: an event of a kind we don't need.
 
-        `now`: Unix seconds.
+        Whether it was signed too long ago is for the database's clock to say.
 
         Raises:
-            InvalidSignatureError, StaleWebhookError, InvalidWebhookError: it is not one.
+            InvalidSignatureError, InvalidWebhookError: it is not one.
         """
+
+    async def aclose(self) -> None:
+        """Closes its connections."""

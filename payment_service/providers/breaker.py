@@ -48,6 +48,13 @@ class Breaker:
             return False if due else None
         return None if self._tell_again_at is None else True
 
+    def next_at(self, now: float) -> float | None:
+        """When there is something to do next without anything happening; None: nothing."""
+        if not self.is_open:
+            return None
+        moments = (self._open_until, self._tell_again_at)
+        return min((each for each in moments if each is not None and each > now), default=None)
+
     def told(self, *, available: bool, now: float) -> None:
         """Notes that they were told so."""
         self._tell_again_at = None if available else now + TELL_SECONDS

@@ -59,6 +59,7 @@ class ChargeInput(_Input):
     token: str | None = Field(default=None, min_length=1, max_length=64)
     reference: str = Field(min_length=1, max_length=255)
     return_url: str | None = Field(default=None, max_length=2048)
+    capture: bool = False
 
     @model_validator(mode="after")
     def _fits_the_method(self) -> Self:
@@ -116,7 +117,7 @@ class Provider:
             self.sender.wake()
 
     def settle_later(self, charge: Charge) -> None:
-        """Makes a PENDING charge AUTHORIZED when its time comes, at once where it has come."""
+        """Decides a PENDING charge when its time comes, at once where it has come."""
         if charge.settles_ms is None:
             return
         settle = partial(self.change, charge.id, domain.settle, "charge settled")

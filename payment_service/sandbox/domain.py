@@ -50,6 +50,7 @@ class Behaviour:
     """What a card token makes the provider do."""
 
     status: Status = Status.AUTHORIZED
+    """At first; one that is AUTHORIZED goes on at once where the order asks for its capture."""
     decline_code: str | None = None
     answer_after_seconds: float | None = 0.0
     """None: never answers."""
@@ -85,6 +86,8 @@ class Order:
     token: str | None
     reference: str
     return_url: str | None
+    capture: bool = False
+    """The money is taken as soon as it is set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class Charge:
     """Whoever has it may decide on the hosted page: unguessable, and only in the page's address."""
     created_ms: int
     settles_ms: int | None
-    """When a PENDING charge becomes AUTHORIZED."""
+    """When a PENDING charge is decided."""
 
     @property
     def behaviour(self) -> Behaviour:
@@ -133,7 +136,7 @@ def open_charge(
     if order.token is not None and order.token not in TOKENS:
         raise Refused("unknown_token", "No card has this token.")
     behaviour = TOKENS[order.token] if order.token else _WALLET
-    return Charge(
+    charge = Charge(
         id=charge_id,
         idempotency_key=idempotency_key,
         order=order,
@@ -145,6 +148,18 @@ def open_charge(
         created_ms=now_ms,
         settles_ms=now_ms + late_ms if behaviour.status is Status.PENDING else None,
     )
+    return _authorized(charge) if charge.status is Status.AUTHORIZED else charge
+
+
+def _authorized(charge: Charge) -> Charge:
+    """The charge with its money set aside, or taken, where it is a wallet's or the order asks."""
+    set_aside = replace(charge, status=Status.AUTHORIZED)
+    if not charge.order.capture and charge.order.method is Method.CARD:
+        return set_aside
+    try:
+        return capture(set_aside)
+    except Refused as refused:
+        return replace(charge, status=Status.DECLINED, decline_code=refused.code)
 
 
 def capture(charge: Charge) -> Charge:
@@ -193,14 +208,14 @@ def refund(charge: Charge, amount: int) -> Charge:
 
 def settle(charge: Charge) -> Charge:
     """What a PENDING charge becomes once its time has come; any other stays as it is."""
-    return replace(charge, status=Status.AUTHORIZED) if charge.status is Status.PENDING else charge
+    return _authorized(charge) if charge.status is Status.PENDING else charge
 
 
 def decide(charge: Charge, choice: Choice) -> Charge:
     """The customer's choice on the hosted page; the same choice again is harmless.
 
-    A wallet is charged at once, a card is authorized. Raises Refused: `invalid_state` once the
-    charge was decided otherwise.
+    A wallet is charged at once, a card is authorized, or charged where the order asks for it.
+    Raises Refused: `invalid_state` once the charge was decided otherwise.
     """
     open_ = charge.status is Status.REQUIRES_ACTION
     repeated = (choice is Choice.APPROVE and charge.status in APPROVED) or (
@@ -212,5 +227,4 @@ def decide(charge: Charge, choice: Choice) -> Charge:
         raise Refused("invalid_state", "This payment was decided already.")
     if choice is Choice.REFUSE:
         return replace(charge, status=Status.DECLINED, decline_code="refused_by_customer")
-    approved = replace(charge, status=Status.AUTHORIZED)
-    return approved if charge.order.method is Method.CARD else capture(approved)
+    return _authorized(charge)

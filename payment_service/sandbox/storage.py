@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS charges (
     decline_code TEXT,
     page_token TEXT NOT NULL,
     created_ms INTEGER NOT NULL,
-    settles_ms INTEGER
+    settles_ms INTEGER,
+    capture INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS charges_pending ON charges (settles_ms) WHERE status = 'PENDING';
 CREATE TABLE IF NOT EXISTS refunds (
@@ -58,7 +59,7 @@ CREATE INDEX IF NOT EXISTS webhooks_due ON webhooks (due_ms);
 
 _CHARGE = (
     "id, idempotency_key, amount, currency, method, token, reference, return_url, status,"
-    " captured_amount, refunded_amount, decline_code, page_token, created_ms, settles_ms"
+    " captured_amount, refunded_amount, decline_code, page_token, created_ms, settles_ms, capture"
 )
 _REFUND = "id, charge_id, idempotency_key, amount, created_ms"
 
@@ -94,6 +95,9 @@ class Storage:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} COMMIT;")
+        columns = {name for _, name, *_ in self._db.execute("PRAGMA table_info(charges)")}
+        if "capture" not in columns:  # a file of before
+            self._db.execute("ALTER TABLE charges ADD COLUMN capture INTEGER NOT NULL DEFAULT 0")
 
     def close(self) -> None:
         self._db.close()
@@ -118,7 +122,7 @@ class Storage:
         with self._transaction():
             # The unique key decides who is first; a row count says it.
             fresh = self._db.execute(
-                f"INSERT INTO charges ({_CHARGE}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - our own column list
+                f"INSERT INTO charges ({_CHARGE}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - our own column list
                 " ON CONFLICT (idempotency_key) DO NOTHING",
                 (
                     charge.id,
@@ -136,6 +140,7 @@ class Storage:
                     charge.page_token,
                     charge.created_ms,
                     charge.settles_ms,
+                    order.capture,
                 ),
             ).rowcount
             if fresh:
@@ -255,14 +260,12 @@ class Storage:
 
     def _charges(self, where: str, parameters: Sequence[object]) -> Iterator[Charge]:
         for row in self._db.execute(f"SELECT {_CHARGE} FROM charges {where}", parameters):  # noqa: S608 - constants of this file
-            (id_, key, amount, currency, method, token, reference, return_url, status, *rest) = row
-            yield Charge(
-                id_,
-                key,
-                Order(amount, currency, Method(method), token, reference, return_url),
-                Status(status),
-                *rest,
+            id_, key, amount, currency, method, token, reference, return_url, status, *rest = row
+            *rest, capture = rest
+            order = Order(
+                amount, currency, Method(method), token, reference, return_url, bool(capture)
             )
+            yield Charge(id_, key, order, Status(status), *rest)
 
     # --- webhooks ----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from chassis.database import Session
+from chassis.database import Result, Session, Statement
 from chassis.ids import uuid7
 from payment_service.domain import FINAL, Attempt, Kind, Payment, Refund
 from payment_service.storage import payments, refunds
@@ -17,31 +17,35 @@ from payment_service.storage import payments, refunds
 # whoever records its result that it was nudged. One with a kind is leased from the start, to the
 # process that writes it.
 _SCHEDULE = """
-INSERT INTO provider_call (id, payment_id, attempt, kind, look_up, asked, tries, claim, due_at,
-                           leased_until)
-SELECT id, payment_id, attempt, kind, false,
-       CASE WHEN kind = 'AUTHORIZE' THEN 1 ELSE 0 END, (kind IS NOT NULL)::integer,
+INSERT INTO provider_call (id, payment_id, attempt, provider, kind, look_up, asked, tries, claim,
+                           due_at, leased_until)
+SELECT id, payment_id, attempt, provider, kind, false,
+       CASE WHEN kind = 'CHARGE' THEN 1 ELSE 0 END, (kind IS NOT NULL)::integer,
        (kind IS NOT NULL)::integer,
        CASE WHEN kind IS NULL THEN clock_timestamp()
-            ELSE now() + make_interval(secs => :lease_seconds) END,
-       CASE WHEN kind IS NOT NULL THEN now() + make_interval(secs => :lease_seconds) END
+            ELSE now() + make_interval(secs => lease_seconds) END,
+       CASE WHEN kind IS NOT NULL THEN now() + make_interval(secs => lease_seconds) END
   FROM jsonb_to_recordset(CAST(:due AS jsonb))
-       AS due (id uuid, payment_id uuid, attempt integer, kind text)
+       AS due (id uuid, payment_id uuid, attempt integer, provider text, kind text,
+               lease_seconds float8)
  ORDER BY payment_id, attempt
     ON CONFLICT (payment_id, attempt) WHERE refund_id IS NULL DO UPDATE
    SET due_at = clock_timestamp()
 """
 _SCHEDULE_REFUNDS = """
-INSERT INTO provider_call (id, payment_id, attempt, refund_id)
+INSERT INTO provider_call (id, payment_id, attempt, provider, refund_id)
 SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:payment_ids AS uuid[]),
-                     CAST(:attempts AS integer[]), CAST(:refund_ids AS uuid[]))
+                     CAST(:attempts AS integer[]), CAST(:providers AS text[]),
+                     CAST(:refund_ids AS uuid[]))
 """
-# Waits for a claim that is just being made, and then passes it by.
+# Waits for a claim that is just being made, and then passes it by. Of a GiveBack that comes too
+# late for its payment nothing is taken back.
 _TAKE_BACK_UNSENT = """
 DELETE FROM provider_call
- USING unnest(CAST(:payment_ids AS uuid[]), CAST(:attempts AS integer[]))
-       AS unsent (payment_id, attempt)
- WHERE provider_call.payment_id = unsent.payment_id AND provider_call.attempt = unsent.attempt
+ USING unnest(CAST(:payment_ids AS uuid[]), CAST(:saga_steps AS integer[]))
+       AS given_back (payment_id, saga_step), payment
+ WHERE provider_call.payment_id = given_back.payment_id AND payment.id = given_back.payment_id
+   AND payment.saga_step <= given_back.saga_step
    AND refund_id IS NULL AND asked = 0 AND leased_until IS NULL
 RETURNING provider_call.payment_id, provider_call.attempt
 """
@@ -49,26 +53,30 @@ RETURNING provider_call.payment_id, provider_call.attempt
 # what the old one still brings is refused by the fencing token.
 _CLAIM = """
 UPDATE provider_call
-   SET claim = claim + 1, tries = tries + 1,
+   SET claim = claim + 1, tries = tries + 1, claimed_rank = 0,
        leased_until = now() + make_interval(secs => :lease_seconds),
        due_at = now() + make_interval(secs => :lease_seconds)
  WHERE id IN (SELECT id FROM provider_call
-               WHERE due_at <= clock_timestamp()
+               WHERE provider = :provider AND due_at <= clock_timestamp()
                  AND (leased_until IS NULL OR leased_until <= clock_timestamp())
                ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING id, payment_id, attempt, refund_id, look_up, asked, tries, claim
 """
+_NEXT_DUE = """
+SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 AS seconds
+  FROM provider_call WHERE provider = :provider
+"""
 _NAME = """
 UPDATE provider_call
    SET kind = named.kind, look_up = false,
-       asked = asked + CASE WHEN named.kind = 'AUTHORIZE' THEN 1 ELSE 0 END
+       asked = asked + CASE WHEN named.kind = 'CHARGE' THEN 1 ELSE 0 END
   FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[])) AS named (id, kind)
  WHERE provider_call.id = named.id
 """
 _DROP = "DELETE FROM provider_call WHERE id = ANY(:ids)"
 _LOOK_AGAIN = """
-INSERT INTO provider_call (id, payment_id, attempt, look_up)
-SELECT id, payment_id, number, true
+INSERT INTO provider_call (id, payment_id, attempt, provider, look_up)
+SELECT id, payment_id, number, provider, true
   FROM attempt
   JOIN unnest(CAST(:ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:numbers AS integer[]))
        AS asked (id, payment_id, number) USING (payment_id, number)
@@ -85,7 +93,8 @@ RETURNING id
 """
 # In the order in which _SCHEDULE takes them.
 _FENCES = """
-SELECT id, provider_call.claim, asked, tries, look_up, due_at < leased_until AS nudged
+SELECT id, provider_call.claim, asked, tries, look_up, claimed_rank,
+       due_at < leased_until AS nudged
   FROM provider_call
   JOIN unnest(CAST(:ids AS uuid[]), CAST(:claims AS bigint[])) AS made (id, claim) USING (id, claim)
  ORDER BY payment_id, attempt
@@ -121,7 +130,10 @@ class Due:
     id: UUID
     payment_id: UUID
     attempt: int
-    kind: Kind | None = None  # of the call that this process makes itself
+    provider: str
+    # Of the call that this process makes itself, and how long that is its own.
+    kind: Kind | None = None
+    lease_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +142,8 @@ class Fence:
 
     asked: int
     tries: int
-    look_up: bool  # there are news since it was claimed
+    look_up: bool  # somebody wants it looked up since it was claimed
+    claimed_rank: int  # how far a webhook since then says that the charge has come
     nudged: bool  # somebody wanted it made at once since it was claimed
 
 
@@ -148,64 +161,79 @@ class PutOff:
     """A call that is to be made again after a pause."""
 
     id: UUID
+    provider: str
     tries: int
     asked: int
     look_up: bool
     pause_seconds: float
 
 
-def schedule(session: Session, due: Sequence[Due], *, lease_seconds: float = 0.0) -> None:
+def schedule(session: Session, due: Sequence[Due]) -> None:
     """Has the provider called about charges."""
     if due:
-        session.defer(_SCHEDULE, due=orjson.dumps(due).decode(), lease_seconds=lease_seconds)
+        session.defer(_SCHEDULE, due=orjson.dumps(due).decode())
 
 
-def schedule_refunds(session: Session, asked: Sequence[tuple[UUID, UUID, Refund]]) -> None:
-    """Has the provider called for refunds: each with its call's id and its payment's."""
+def schedule_refunds(session: Session, asked: Sequence[tuple[Payment, Refund]]) -> None:
+    """Has the provider called for refunds."""
     if asked:
         session.defer(
             _SCHEDULE_REFUNDS,
-            ids=[id for id, _payment, _refund in asked],
-            payment_ids=[payment for _id, payment, _refund in asked],
-            attempts=[refund.attempt for _id, _payment, refund in asked],
-            refund_ids=[refund.id for _id, _payment, refund in asked],
+            ids=[uuid7() for _ in asked],
+            payment_ids=[payment.id for payment, _refund in asked],
+            attempts=[refund.attempt for _payment, refund in asked],
+            providers=[payment.attempt(refund.attempt).provider for payment, refund in asked],
+            refund_ids=[refund.id for _payment, refund in asked],
         )
 
 
-async def take_back_unsent(
-    session: Session, charges: Collection[tuple[UUID, int]]
-) -> set[tuple[UUID, int]]:
-    """Takes back the calls that never went out; gives the payments and attempts they were for."""
-    if not charges:
-        return set()
-    rows = await session.all(
-        _TAKE_BACK_UNSENT,
-        payment_ids=[payment_id for payment_id, _number in charges],
-        attempts=[number for _payment_id, number in charges],
+def taking_back_unsent(saga_steps: Mapping[UUID, int]) -> Statement:
+    """Takes back the calls for payments that never went out, up to the saga's step of each."""
+    return _TAKE_BACK_UNSENT, {
+        "payment_ids": list(saga_steps),
+        "saga_steps": list(saga_steps.values()),
+    }
+
+
+def taken_back(result: Result) -> set[tuple[UUID, int]]:
+    """The payments and attempts whose calls were taken back."""
+    return {(row.payment_id, row.attempt) for row in result}
+
+
+async def claim(
+    session: Session, provider: str, *, limit: int, lease_seconds: float
+) -> tuple[Sequence[Claimed], float | None]:
+    """Leases up to `limit` of a provider's due calls.
+
+    With them, in how many seconds there may be more to do; None: nothing waits.
+    """
+    claimed, waiting = await session.together(
+        (_CLAIM, {"provider": provider, "limit": limit, "lease_seconds": lease_seconds}),
+        (_NEXT_DUE, {"provider": provider}),
     )
-    return {(row.payment_id, row.attempt) for row in rows}
-
-
-async def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequence[Claimed]:
-    """Leases up to `limit` due calls."""
-    rows = await session.all(_CLAIM, limit=limit, lease_seconds=lease_seconds)
-    if not rows:
-        return []
-    known = await payments.read_payments(session, {row.payment_id for row in rows})
-    asked_back = [row.refund_id for row in rows if row.refund_id is not None]
-    back = await refunds.read(session, asked_back)
-    return [
+    seconds: float | None = waiting.one().seconds
+    if not claimed.rows:
+        return [], seconds
+    asked_back = [row.refund_id for row in claimed if row.refund_id is not None]
+    rows, attempts, *back = await session.together(
+        *payments.reading({row.payment_id for row in claimed}),
+        *([refunds.reading(asked_back)] if asked_back else []),
+    )
+    known = payments.read(rows, attempts)
+    refund_of = refunds.found(back[0]) if back else {}
+    leased = [
         Claimed(
             id=row.id,
             claim=row.claim,
             payment=known[row.payment_id],
             attempt=known[row.payment_id].attempt(row.attempt),
-            refund=back.get(row.refund_id),
+            refund=refund_of.get(row.refund_id),
             look_up=row.look_up,
             tries=row.tries,
         )
-        for row in rows
+        for row in claimed
     ]
+    return leased, seconds
 
 
 async def look_again(session: Session, charges: Sequence[tuple[UUID, int]]) -> int:
@@ -251,9 +279,15 @@ async def lock(session: Session, claimed: Sequence[Claimed]) -> Locked:
         *([refunds.reading(back)] if back else []),
     )
     return Locked(
-        payments.locked(rows, attempts),
+        payments.read(rows, attempts),
         {
-            (row.id, row.claim): Fence(row.asked, row.tries, row.look_up, row.nudged)
+            (row.id, row.claim): Fence(
+                asked=row.asked,
+                tries=row.tries,
+                look_up=row.look_up,
+                claimed_rank=row.claimed_rank,
+                nudged=row.nudged,
+            )
             for row in fenced
         },
         refunds.found(more[0]) if more else {},

@@ -10,7 +10,6 @@ import orjson
 from chassis.database import Result, Row, Session, Statement
 from payment_service.domain import (
     Attempt,
-    CaptureWish,
     ChargeState,
     Payment,
     Status,
@@ -20,16 +19,16 @@ from payment_service.domain import (
 # Without a conflict target on purpose: with one, two that insert the same payment at once may run
 # into the other unique key, the booking's, and one of them fails.
 _ADD_PAYMENTS = """
-INSERT INTO payment (id, booking_id, booking_reference, customer_id, organizer_id, amount, currency,
-                     void, status, saga_step)
-SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, currency, void, status,
-       saga_step
+INSERT INTO payment (id, booking_id, booking_reference, customer_id, organizer_id, amount, fees,
+                     currency, void, status, saga_step)
+SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, fees, currency, void,
+       status, saga_step
   FROM jsonb_populate_recordset(NULL::payment, CAST(:payments AS jsonb)) ORDER BY id
     ON CONFLICT DO NOTHING
 """
 _PAYMENT_COLUMNS = """
-SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, currency, void, status,
-       created_at, saga_step
+SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, fees, currency, void,
+       status, refund_awaited, created_at, saga_step
   FROM payment
 """
 # In one order everywhere, so that two batches can't wait for each other.
@@ -40,26 +39,28 @@ _FIND_PAYMENT = (
 )
 # A statement of its own after the lock: its snapshot sees what whoever had the lock has committed.
 _ATTEMPTS = """
-SELECT payment_id, number, method, token, status, reason, charge, charge_id, action_url, voidable,
-       capture, captured, refunding, refunded, created_at
+SELECT payment_id, number, method, token, provider, status, reason, charge, charge_id, action_url,
+       voidable, captured, refunding, refunded, created_at
   FROM attempt WHERE payment_id = ANY(:ids) ORDER BY payment_id, number
 """
 _SAVE_PAYMENTS = """
-UPDATE payment SET void = new.void, status = new.status, saga_step = new.saga_step
+UPDATE payment
+   SET void = new.void, status = new.status, refund_awaited = new.refund_awaited,
+       saga_step = new.saga_step
   FROM jsonb_to_recordset(CAST(:payments AS jsonb))
-       AS new (id uuid, void boolean, status text, saga_step integer)
+       AS new (id uuid, void boolean, status text, refund_awaited boolean, saga_step integer)
  WHERE payment.id = new.id
 """
 _SAVE_ATTEMPTS = """
-INSERT INTO attempt (payment_id, number, method, token, provider_key, status, reason, charge,
-                     charge_id, action_url, voidable, capture, captured, refunding, refunded)
-SELECT payment_id, number, method, token, provider_key, status, reason, charge, charge_id,
-       action_url, voidable, capture, captured, refunding, refunded
+INSERT INTO attempt (payment_id, number, method, token, provider, provider_key, status, reason,
+                     charge, charge_id, action_url, voidable, captured, refunding, refunded)
+SELECT payment_id, number, method, token, provider, provider_key, status, reason, charge, charge_id,
+       action_url, voidable, captured, refunding, refunded
   FROM jsonb_populate_recordset(NULL::attempt, CAST(:attempts AS jsonb))
     ON CONFLICT (payment_id, number) DO UPDATE
    SET token = excluded.token, status = excluded.status, reason = excluded.reason,
        charge = excluded.charge, charge_id = excluded.charge_id, action_url = excluded.action_url,
-       voidable = excluded.voidable, capture = excluded.capture, captured = excluded.captured,
+       voidable = excluded.voidable, captured = excluded.captured,
        refunding = excluded.refunding, refunded = excluded.refunded
 """
 
@@ -74,6 +75,7 @@ def adding(payments: Iterable[Payment]) -> Statement:
             "customer_id": payment.customer_id,
             "organizer_id": payment.organizer_id,
             "amount": payment.amount or None,
+            "fees": payment.fees,
             "currency": payment.currency or None,
             "void": payment.void,
             "status": payment.status,
@@ -85,31 +87,25 @@ def adding(payments: Iterable[Payment]) -> Statement:
 
 
 def locking(ids: Collection[UUID]) -> tuple[Statement, Statement]:
-    """Locks payments, and then reads their attempts; `locked` reads the results."""
+    """Locks payments, and then reads their attempts; `read` makes them of the results."""
     parameters = {"ids": list(ids)}
     return (_LOCK_PAYMENTS, parameters), (_ATTEMPTS, parameters)
 
 
-def locked(payments: Result, attempts: Result) -> dict[UUID, Payment]:
-    """The payments as they stand; they stay so until the transaction ends."""
+def read(payments: Result, attempts: Result) -> dict[UUID, Payment]:
+    """The payments as they were read; locked ones stay so until the transaction ends."""
     return _payments(payments, attempts)
 
 
-async def lock_payments(
-    session: Session, ids: Collection[UUID], *, offered: Iterable[Payment] = ()
-) -> dict[UUID, Payment]:
-    """Locks payments, those `offered` written down first where they are not there yet."""
-    if offered:
-        _added, *results = await session.together(adding(offered), *locking(ids))
-    else:
-        results = list(await session.together(*locking(ids)))
-    return locked(*results)
+async def lock_payments(session: Session, ids: Collection[UUID]) -> dict[UUID, Payment]:
+    """Locks payments."""
+    return read(*await session.together(*locking(ids)))
 
 
-async def read_payments(session: Session, ids: Collection[UUID]) -> dict[UUID, Payment]:
-    """The payments, which may change at any moment."""
-    rows = await session.all(_READ_PAYMENTS, ids=list(ids))
-    return _payments(rows, await session.all(_ATTEMPTS, ids=list(ids))) if rows else {}
+def reading(ids: Collection[UUID]) -> tuple[Statement, Statement]:
+    """Reads payments, which may change at any moment; `read` makes them of the results."""
+    parameters = {"ids": list(ids)}
+    return (_READ_PAYMENTS, parameters), (_ATTEMPTS, parameters)
 
 
 async def find_payment(session: Session, id: UUID, *, owner: UUID | None) -> Payment | None:
@@ -120,33 +116,31 @@ async def find_payment(session: Session, id: UUID, *, owner: UUID | None) -> Pay
     return _payments([row], await session.all(_ATTEMPTS, ids=[id]))[id]
 
 
-def save(session: Session, read: Mapping[UUID, Payment], now: Mapping[UUID, Payment]) -> None:
-    """Writes what changed since it was `read`. The payments' locks must be held."""
+def save(session: Session, before: Mapping[UUID, Payment], now: Mapping[UUID, Payment]) -> None:
+    """Writes what changed since `before`. The payments' locks must be held."""
     changed = [
-        payment
-        for id, payment in now.items()
-        if (payment.void, payment.status, payment.saga_step)
-        != (read[id].void, read[id].status, read[id].saga_step)
+        _state(payment) for id, payment in now.items() if _state(payment) != _state(before[id])
     ]
     if changed:
-        written = [
-            {
-                "id": payment.id,
-                "void": payment.void,
-                "status": payment.status,
-                "saga_step": payment.saga_step,
-            }
-            for payment in changed
-        ]
-        session.defer(_SAVE_PAYMENTS, payments=orjson.dumps(written).decode())
+        session.defer(_SAVE_PAYMENTS, payments=orjson.dumps(changed).decode())
     attempts = [
         _written(id, attempt)
         for id, payment in now.items()
         for attempt in payment.attempts
-        if read[id].find(attempt.number) != attempt
+        if before[id].find(attempt.number) != attempt
     ]
     if attempts:
         session.defer(_SAVE_ATTEMPTS, attempts=orjson.dumps(attempts).decode())
+
+
+def _state(payment: Payment) -> dict[str, object]:
+    return {
+        "id": payment.id,
+        "void": payment.void,
+        "status": payment.status,
+        "refund_awaited": payment.refund_awaited,
+        "saga_step": payment.saga_step,
+    }
 
 
 def _written(payment_id: UUID, attempt: Attempt) -> dict[str, object]:
@@ -155,6 +149,7 @@ def _written(payment_id: UUID, attempt: Attempt) -> dict[str, object]:
         "number": attempt.number,
         "method": attempt.method,
         "token": attempt.token,
+        "provider": attempt.provider,
         "provider_key": provider_key(payment_id, attempt.number),
         "status": attempt.status,
         "reason": attempt.reason,
@@ -162,7 +157,6 @@ def _written(payment_id: UUID, attempt: Attempt) -> dict[str, object]:
         "charge_id": attempt.charge_id,
         "action_url": attempt.action_url,
         "voidable": attempt.voidable,
-        "capture": attempt.capture,
         "captured": attempt.captured,
         "refunding": attempt.refunding,
         "refunded": attempt.refunded,
@@ -190,6 +184,8 @@ def _payment(row: Row, attempts: Iterable[Row]) -> Payment:
         attempts=tuple(_attempt(each) for each in attempts),
         created_at=row.created_at,
         saga_step=row.saga_step,
+        fees=row.fees,
+        refund_awaited=row.refund_awaited,
     )
 
 
@@ -198,13 +194,13 @@ def _attempt(row: Row) -> Attempt:
         number=row.number,
         method=row.method,
         token=row.token,
+        provider=row.provider,
         status=Status(row.status),
         reason=row.reason,
         charge=ChargeState(row.charge),
         charge_id=row.charge_id,
         action_url=row.action_url,
         voidable=row.voidable,
-        capture=CaptureWish(row.capture),
         captured=row.captured,
         refunding=row.refunding,
         refunded=row.refunded,

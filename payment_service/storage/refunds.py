@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from chassis.database import Result, Row, Session, Statement
-from payment_service.domain import Refund
+from payment_service.domain import Payment, Refund
 
 _COLUMNS = (
     "SELECT id, payment_id, attempt, amount, reason, automatic, done, requested_by, created_at"
@@ -24,29 +24,22 @@ SELECT id, payment_id, attempt, amount, reason, automatic, requested_by
 _FINISH = "UPDATE refund SET done = true WHERE id = ANY(:ids) AND NOT done"
 
 
-def add(session: Session, refunds: Iterable[tuple[UUID, Refund]]) -> None:
-    """Writes refunds down, each with its payment's id."""
+def add(session: Session, refunds: Iterable[tuple[Payment, Refund]]) -> None:
+    """Writes refunds down, each with its payment."""
     written = [
         {
             "id": refund.id,
-            "payment_id": payment_id,
+            "payment_id": payment.id,
             "attempt": refund.attempt,
             "amount": refund.amount,
             "reason": refund.reason,
             "automatic": refund.automatic,
             "requested_by": refund.requested_by,
         }
-        for payment_id, refund in refunds
+        for payment, refund in refunds
     ]
     if written:
         session.defer(_ADD, refunds=orjson.dumps(written).decode())
-
-
-async def read(session: Session, ids: Collection[UUID]) -> dict[UUID, Refund]:
-    """Those of the refunds that there are."""
-    if not ids:
-        return {}
-    return found((await session.together(reading(ids)))[0])
 
 
 def reading(ids: Collection[UUID]) -> Statement:

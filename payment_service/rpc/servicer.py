@@ -1,0 +1,133 @@
+"""The gRPC servicer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import grpc
+from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
+
+from chassis.context import caller
+from chassis.database import Database, Session
+from chassis.idempotency import once
+from chassis.identity import Role
+from chassis.logs import get_logger
+from chassis.refusals import write_refusal
+from payment_service.domain import Payment, PaymentError, Refund, StaleWebhookError
+from payment_service.handlers import people, webhooks
+from payment_service.loops import Workers
+from payment_service.rpc.shapes import payment_id, payment_message
+from payment_service.storage.webhooks import Received, Told
+
+SERVICE = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"]
+
+log = get_logger(__name__)
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
+    """Payments, read, verified, and told about by providers."""
+
+    def __init__(self, database: Database, workers: Workers) -> None:
+        self._database = database
+        self._workers = workers
+
+    async def GetPayment(  # noqa: N802 - the proto's name
+        self,
+        request: payment_pb2.GetPaymentRequest,
+        context: _Context,  # noqa: ARG002 - gRPC's signature
+    ) -> payment_pb2.GetPaymentResponse:
+        owner = None if caller().role is Role.ADMIN else UUID(caller().subject)
+        payment, refunds = await self._get(payment_id(request.payment_id), owner)
+        return payment_pb2.GetPaymentResponse(payment=payment_message(payment, refunds))
+
+    async def VerifyPayment(  # noqa: N802 - the proto's name
+        self,
+        request: payment_pb2.VerifyPaymentRequest,
+        context: _Context,  # noqa: ARG002 - gRPC's signature
+    ) -> payment_pb2.VerifyPaymentResponse:
+        id, owner = payment_id(request.payment_id), UUID(caller().subject)
+        payment, _refunds = await self._get(id, owner)
+        await self._workers.verify(payment)
+        payment, refunds = await self._get(id, owner)
+        return payment_pb2.VerifyPaymentResponse(payment=payment_message(payment, refunds))
+
+    async def ReceiveWebhooks(  # noqa: N802 - the proto's name
+        self,
+        request: payment_pb2.ReceiveWebhooksRequest,
+        context: _Context,  # noqa: ARG002 - gRPC's signature
+    ) -> payment_pb2.ReceiveWebhooksResponse:
+        response = payment_pb2.ReceiveWebhooksResponse()
+        events: list[tuple[int, Told]] = []
+        for place, webhook in enumerate(request.webhooks):
+            response.results.add()
+            try:
+                told = self._verified(webhook)
+            except PaymentError as error:
+                _refuse(response, place, webhook, error)
+            else:
+                if told is not None:
+                    events.append((place, told))
+        if events:
+            received = await self._store([told for _place, told in events])
+            for (place, _told), what in zip(events, received, strict=True):
+                if what.stale:
+                    stale = StaleWebhookError("The signature is too old, or of the future.")
+                    _refuse(response, place, request.webhooks[place], stale)
+        return response
+
+    def _verified(self, webhook: payment_pb2.ReceiveWebhooksRequest.Webhook) -> Told | None:
+        provider = self._workers.of(webhook.provider).provider
+        event = provider.verify_webhook(webhook.headers, webhook.body)
+        return None if event is None else Told(provider.name, event, webhook.body.decode())
+
+    async def _store(self, told: Sequence[Told]) -> Sequence[Received]:
+        async with self._database.transaction() as session:
+            received = await webhooks.receive(session, told)
+            for provider in {
+                each.provider for each, what in zip(told, received, strict=True) if what.due
+            }:
+                session.when_committed(self._workers.of(provider).wake)
+        return received
+
+    async def CreateRefund(  # noqa: N802 - the proto's name
+        self, request: payment_pb2.CreateRefundRequest, context: _Context
+    ) -> payment_pb2.CreateRefundResponse:
+        asking = caller()
+
+        async def work(session: Session) -> payment_pb2.CreateRefundResponse:
+            payment, refunds, todo = await people.refund(
+                session,
+                payment_id(request.payment_id),
+                request.amount if request.HasField("amount") else None,
+                request.reason,
+                organizer=None if asking.role is Role.ADMIN else UUID(asking.subject),
+                requested_by=UUID(asking.subject),
+            )
+            session.when_committed(partial(self._workers.start, todo))
+            return payment_pb2.CreateRefundResponse(payment=payment_message(payment, refunds))
+
+        return await once(self._database, request, payment_pb2.CreateRefundResponse, work, context)
+
+    async def _get(self, id: UUID, owner: UUID | None) -> tuple[Payment, Sequence[Refund]]:
+        async with self._database.transaction() as session:
+            return await people.get_payment(session, id, owner=owner)
+
+
+def _refuse(
+    response: payment_pb2.ReceiveWebhooksResponse,
+    place: int,
+    webhook: payment_pb2.ReceiveWebhooksRequest.Webhook,
+    error: PaymentError,
+) -> None:
+    log.warning("webhook refused", provider=webhook.provider, reason=error.reason)
+    write_refusal(
+        response.results[place].refusal,
+        error,
+        method="ReceiveWebhooks",
+        request_id=webhook.request_id,
+    )
