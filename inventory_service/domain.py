@@ -667,6 +667,42 @@ class SeatsAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Somebody's hold, and the booking that is to be made of it."""
+
+    hold_id: UUID
+    customer_id: UUID
+    booking_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A hold, as a booking that wants it finds it."""
+
+    hold: Hold
+    booking_id: UUID | None  # that it is reserved for
+    event_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskReservation:
+    """Whether the booking exists that a hold is reserved for, to be asked of booking_service."""
+
+    booking_id: UUID
+    event_id: UUID
+    hold_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationOrder:
+    """What becomes of a reservation: its booking exists, or does not and never will."""
+
+    booking_id: UUID
+    hold_id: UUID
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EventIsOpen:
     """The event's places are on sale, to be told to the catalog."""
 

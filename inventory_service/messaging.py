@@ -15,11 +15,13 @@ from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
 from inventory_service.changes import PlacesChange
 from inventory_service.domain import (
+    AskReservation,
     AvailabilityIs,
     Command,
     EventIsOpen,
     Layout,
     Opening,
+    ReservationOrder,
     Row,
     SeatsAnswer,
     SeatsOrder,
@@ -29,6 +31,7 @@ from inventory_service.domain import (
     Tier,
 )
 from inventory_service.handlers.events import change_terms, close_event, open_event
+from inventory_service.handlers.reserving import settle
 from inventory_service.handlers.saga import carry_out
 
 MESSAGES = messages_pb2.DESCRIPTOR
@@ -115,10 +118,20 @@ def _order(message: _SeatsMessage, origin: str) -> SeatsOrder:
             *ids,
             seats.step,
             message.hold_version,
-            message.expires_at.ToDatetime(UTC),
             request_id=origin,
         )
     return SeatsOrder(_COMMANDS[type(message)], *ids, seats.step, request_id=origin)
+
+
+async def on_reservations(session: Session, messages: Sequence[messages_pb2.Reservation]) -> None:
+    """Whether bookings exist that were asked after."""
+    await settle(
+        session,
+        [
+            ReservationOrder(UUID(each.booking_id), UUID(each.hold_id), each.exists)
+            for each in messages
+        ],
+    )
 
 
 _COMMANDS: Mapping[type[Any], Command] = {
@@ -131,7 +144,9 @@ _COMMANDS: Mapping[type[Any], Command] = {
 _TOGETHER = Together(on_commands)
 
 QUEUES: Mapping[str, Handlers] = {
+    "inventory.openings": {messages_pb2.OpenEvent: on_open_event},
     "inventory.commands": {
+        # As catalogs of before send it: they had no queue for it.
         messages_pb2.OpenEvent: on_open_event,
         messages_pb2.ReserveSeats: _TOGETHER,
         messages_pb2.SellSeats: _TOGETHER,
@@ -139,6 +154,7 @@ QUEUES: Mapping[str, Handlers] = {
         messages_pb2.ReleaseSeats: _TOGETHER,
         messages_pb2.RestockSeats: _TOGETHER,
         messages_pb2.ReclaimSeats: _TOGETHER,
+        messages_pb2.Reservation: Together(on_reservations),
     },
     "inventory.events": {
         messages_pb2.EventPublished: on_event_published,
@@ -161,6 +177,12 @@ def encode(message: object) -> Outgoing:
                     step=saga_step,
                     outcome=messages_pb2.SeatsReply.Outcome.Value(f"OUTCOME_{outcome}"),
                     reason=reason,
+                )
+            )
+        case AskReservation(booking_id, event_id, hold_id):
+            return encoded(
+                messages_pb2.AskReservation(
+                    booking_id=str(booking_id), event_id=str(event_id), hold_id=str(hold_id)
                 )
             )
         case EventIsOpen(event_id, capacity):

@@ -9,10 +9,10 @@ from datetime import timedelta
 from chassis.service import Chassis
 from inventory_service.announcer import Announcer
 from inventory_service.domain import HoldTerms
+from inventory_service.loops import sweep
 from inventory_service.messaging import MESSAGES, QUEUES, encode
 from inventory_service.rpc import SERVICE, InventoryServicer
 from inventory_service.settings import Settings
-from inventory_service.sweeper import sweep
 
 
 @asynccontextmanager

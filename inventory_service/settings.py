@@ -14,5 +14,6 @@ class Settings(ServiceSettings):
     # How long a hold lives, and how long it may live in all when it is extended.
     hold_seconds: int = Field(default=600, ge=1)
     hold_limit_seconds: int = Field(default=1200, ge=1)
-    # The pause between two rounds of tidying up expired holds.
-    sweep_seconds: float = Field(default=5.0, gt=0, le=30)
+    # The pause between two rounds of tidying up expired holds, and of asking after bookings: well
+    # under half a minute, for a reservation without one is found within a minute.
+    sweep_seconds: float = Field(default=5.0, gt=0, le=10)

@@ -22,6 +22,12 @@ async def move(session: Session, hold: HoldState, to: HoldStatus) -> None:
 async def move_places(session: Session, moves: Sequence[Move]) -> None:
     """Moves all that locked holds have along, in the order in which everybody locks."""
     moved = await seats.move_seats(session, moves)
+    free_and_uncount(session, moves)
+    note_changes(session, moved, await pools.move_tickets(session, moves))
+
+
+def free_and_uncount(session: Session, moves: Sequence[Move]) -> None:
+    """Counts for their people what locked holds give back, and the slots of live ones."""
     limits.uncount_places(
         session,
         [
@@ -41,7 +47,6 @@ async def move_places(session: Session, moves: Sequence[Move]) -> None:
             and move.customer_id
         ],
     )
-    note_changes(session, moved, await pools.move_tickets(session, moves))
 
 
 async def give_back_seats(session: Session, hold: HoldState, seat_nos: Sequence[int]) -> None:
@@ -58,6 +63,12 @@ def note_changes(session: Session, seats: Sequence[Record], pools: Sequence[Reco
     event_id = attrgetter("event_id")
     for event, rows in groupby(sorted(seats, key=event_id), event_id):
         noted(session, event, [(row.seat_no, row.status, row.version) for row in rows])
+    note_pools(session, pools)
+
+
+def note_pools(session: Session, pools: Sequence[Record]) -> None:
+    """Lets those who show places live know how these counted ones are now."""
+    event_id = attrgetter("event_id")
     for event, rows in groupby(sorted(pools, key=event_id), event_id):
         noted(
             session,

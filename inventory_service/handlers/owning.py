@@ -58,16 +58,16 @@ async def extend_hold(
     layouts: Layouts,
     customer_id: UUID,
     hold_id: UUID | None,
-    life: timedelta,
+    more: timedelta,
 ) -> Hold:
-    """Lets a hold live `life` from now, within its cap.
+    """Lets a hold live so much longer than it does; what its cap does not allow is left out.
 
     Raises:
         HoldNotFoundError, HoldExpiredError, HoldNotActiveError.
-        HoldExtensionLimitError: it would not live longer than it does.
+        HoldExtensionLimitError: it is at its cap.
     """
     hold = await _lock_active(session, customer_id, hold_id)
-    if not await holds.extend_hold(session, hold, life):
+    if not await holds.extend_hold(session, hold, more):
         kept = await get_hold(session, layouts, customer_id, hold_id)
         if kept.status == "ACTIVE":
             raise HoldExtensionLimitError("This hold can't be extended any further.")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-from binascii import Error as NotBase64
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-import grpc
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
 from chassis.context import caller
@@ -17,24 +14,19 @@ from chassis.database import Database, Session
 from chassis.identity import Role
 from chassis.ids import parse_uuid
 from inventory_service.domain import (
-    Block,
     DueHoldsInTheWayError,
-    InvalidCursorError,
     InventoryError,
     Person,
 )
 from inventory_service.handlers import organizing
 from inventory_service.handlers.expiring import expire_holds
+from inventory_service.rpc.shapes import MAX_PAGE, PAGE, Call, after_cursor, cursor, write_block
 from inventory_service.storage.events import Layouts
 
 T = TypeVar("T")
 
-_PAGE = 20
-_MAX_PAGE = 100
 # How often something is tried while due holds are in its way: each time up to a hundred expire.
 _TRIES = 12
-
-Call = grpc.aio.ServicerContext[Any, Any]
 
 
 class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
@@ -60,7 +52,7 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
                 note=request.note,
             ),
         )
-        return inventory_pb2.BlockSeatsResponse(block=_block(block))
+        return inventory_pb2.BlockSeatsResponse(block=write_block(block))
 
     async def UnblockSeats(  # noqa: N802 - the proto's name
         self,
@@ -80,7 +72,7 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
         request: inventory_pb2.ListBlocksRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> inventory_pb2.ListBlocksResponse:
-        limit = max(1, min(request.limit or _PAGE, _MAX_PAGE))
+        limit = max(1, min(request.limit or PAGE, MAX_PAGE))
         async with self._database.transaction() as session:
             found = await organizing.list_blocks(
                 session,
@@ -91,7 +83,7 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
             )
         page = found[:limit]
         return inventory_pb2.ListBlocksResponse(
-            blocks=map(_block, page),
+            blocks=map(write_block, page),
             next_cursor=cursor(page[-1].id) if len(found) > limit else "",
         )
 
@@ -139,33 +131,3 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
 def _person() -> Person:
     identity = caller()
     return Person(UUID(identity.subject), identity.role is Role.ADMIN)
-
-
-def cursor(id: UUID) -> str:
-    """Where the next page begins, after `id`."""
-    return base64.urlsafe_b64encode(id.bytes).rstrip(b"=").decode()
-
-
-def after_cursor(cursor: str) -> UUID | None:
-    """What a cursor says; None: the first page.
-
-    Raises:
-        InvalidCursorError: we gave no such cursor.
-    """
-    if not cursor:
-        return None
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (NotBase64, ValueError) as error:
-        raise InvalidCursorError("Not a cursor of ours.", cursor="Not one of ours.") from error
-
-
-def _block(block: Block) -> inventory_pb2.Block:
-    shown = inventory_pb2.Block(
-        id=str(block.id),
-        seat_ids=map(str, block.seat_nos),
-        note=block.note,
-        created_by=str(block.created_by),
-    )
-    shown.created_at.FromDatetime(block.created_at)
-    return shown

@@ -285,6 +285,11 @@ class Layouts:
             _SEATS_KEPT, getsizeof=lambda layout: min(_SEATS_KEPT, layout.seat_count + 100)
         )
 
+    def known(self, event_id: UUID, terms_version: int) -> Layout | None:
+        """The event's layout, if it is in memory under these terms or newer ones."""
+        layout = self._kept.get(event_id)
+        return layout if layout and layout.terms_version >= terms_version else None
+
     async def find(self, session: Session, event_id: UUID, terms_version: int) -> Layout | None:
         """The event's layout, or None where it was never opened.
 

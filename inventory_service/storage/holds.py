@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis.database import Row as Record
 from chassis.database import Session
+from chassis.records import read
 from inventory_service.domain import (
     Hold,
     HoldState,
@@ -17,6 +18,7 @@ from inventory_service.domain import (
 )
 from inventory_service.storage.events import Layouts
 from inventory_service.storage.limits import extend_slot
+from inventory_service.storage.seats import DUE_LIMIT
 
 _HOLDS = """
 SELECT event_id, hold_id, customer_id, hold.status, version, expires_at, extendable_until,
@@ -58,10 +60,9 @@ UPDATE hold SET status = :status
 # second of the two waits for the first and judges the row again. An extension that committed
 # makes the hold undue; an expiry that committed makes it inactive.
 _EXTEND = """
-UPDATE hold SET expires_at = least(clock_timestamp() + :life, extendable_until)
+UPDATE hold SET expires_at = least(expires_at + :more, extendable_until)
  WHERE event_id = :event_id AND hold_id = :hold_id
-   AND status = 'ACTIVE' AND expires_at > clock_timestamp()
-   AND least(clock_timestamp() + :life, extendable_until) > expires_at
+   AND status = 'ACTIVE' AND expires_at > clock_timestamp() AND expires_at < extendable_until
 RETURNING expires_at
 """
 
@@ -90,6 +91,17 @@ WITH due AS MATERIALIZED (
 UPDATE hold SET status = 'EXPIRED' FROM due
  WHERE hold.event_id = due.event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
 RETURNING hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.tickets
+"""
+
+# The person's own, and any that have what is wanted of numbered seats or counted tickets.
+_DUE_IN_THE_WAY = """
+SELECT hold_id FROM hold
+ WHERE event_id = :event_id AND status = 'ACTIVE' AND expires_at <= statement_timestamp()
+   AND (customer_id = :customer_id OR (:tickets AND tickets > 0)
+        OR hold_id IN (SELECT hold_id FROM seat
+                        WHERE seat.event_id = :event_id
+                          AND seat_no = ANY(CAST(:seat_nos AS integer[]))))
+ ORDER BY expires_at LIMIT :limit
 """
 
 _SHRINK = """
@@ -161,25 +173,8 @@ async def find_lines(session: Session, hold: HoldState) -> list[Line]:
 
 async def lock_own_hold(session: Session, hold_id: UUID, customer_id: UUID) -> HoldState | None:
     """Locks the person's hold; None where they have none of that id."""
-    return hold_state(await session.first(_LOCK_OWN, hold_id=hold_id, customer_id=customer_id))
-
-
-def hold_state(row: Record | None) -> HoldState | None:
-    """The locked hold that a row tells of."""
-    if row is None:
-        return None
-    return HoldState(
-        row.event_id,
-        row.hold_id,
-        row.customer_id,
-        HoldStatus(row.status),
-        row.due,
-        row.version,
-        row.seats,
-        row.tickets,
-        row.booking_id,
-        row.saga_step,
-    )
+    row = await session.first(_LOCK_OWN, hold_id=hold_id, customer_id=customer_id)
+    return None if row is None else read(HoldState, row)
 
 
 async def move_hold(session: Session, hold: HoldState, to: HoldStatus) -> None:
@@ -193,13 +188,13 @@ async def move_hold(session: Session, hold: HoldState, to: HoldStatus) -> None:
     )
 
 
-async def extend_hold(session: Session, hold: HoldState, life: timedelta) -> bool:
-    """Lets a hold live `life` from now, within its cap.
+async def extend_hold(session: Session, hold: HoldState, more: timedelta) -> bool:
+    """Lets a hold live so much longer, within its cap.
 
-    False where it would gain nothing or its time has just passed.
+    False where it is at its cap, or its time has just passed.
     """
     expires_at = await session.scalar(
-        _EXTEND, event_id=hold.event_id, hold_id=hold.hold_id, life=life
+        _EXTEND, event_id=hold.event_id, hold_id=hold.hold_id, more=more
     )
     if expires_at is None:
         return False
@@ -229,3 +224,23 @@ async def expire_holds(
 async def expire_some(session: Session, limit: int) -> Sequence[Record]:
     """Marks up to `limit` due holds; returns them."""
     return await session.all(_EXPIRE_SOME, limit=limit)
+
+
+async def due_in_the_way(
+    session: Session,
+    event_id: UUID,
+    customer_id: UUID,
+    seat_nos: Sequence[int],
+    *,
+    tickets: bool,
+) -> list[UUID]:
+    """Due holds of a person, and those with some of the seats, or with any counted tickets."""
+    rows = await session.all(
+        _DUE_IN_THE_WAY,
+        event_id=event_id,
+        customer_id=customer_id,
+        seat_nos=list(seat_nos),
+        tickets=tickets,
+        limit=DUE_LIMIT,
+    )
+    return [row.hold_id for row in rows]

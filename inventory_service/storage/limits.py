@@ -8,11 +8,13 @@ from uuid import UUID
 
 from chassis.database import Session
 
+# The condition is judged on the row as it is once its lock is had.
 _COUNT = """
 INSERT INTO customer_quota (event_id, customer_id, seats)
-VALUES (:event_id, :customer_id, :count)
+SELECT :event_id, :customer_id, :count WHERE :count <= :most
     ON CONFLICT (event_id, customer_id) DO UPDATE
    SET seats = customer_quota.seats + excluded.seats
+ WHERE customer_quota.seats + excluded.seats <= :most
 """
 
 _UNCOUNT = """
@@ -48,9 +50,14 @@ UPDATE live_hold SET expires_at = :expires_at
 """
 
 
-def count_places(session: Session, event_id: UUID, customer_id: UUID, count: int) -> None:
-    """Counts places for a person who has paid for them, whatever the limit."""
-    session.defer(_COUNT, event_id=event_id, customer_id=customer_id, count=count)
+async def count_places(
+    session: Session, event_id: UUID, customer_id: UUID, count: int, *, most: int
+) -> bool:
+    """Counts places for a person; False where they would have more than `most` of the event."""
+    counted = await session.execute(
+        _COUNT, event_id=event_id, customer_id=customer_id, count=count, most=most
+    )
+    return counted.rowcount == 1
 
 
 def uncount_places(session: Session, given_back: Sequence[tuple[UUID, UUID | None, int]]) -> None:

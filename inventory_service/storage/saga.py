@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.database import Session
-from inventory_service.domain import HoldState, HoldStatus, SeatsOrder
-from inventory_service.storage.holds import hold_state
+from chassis.records import read
+from inventory_service.domain import (
+    PAYMENT_TIME,
+    SEATS_OF,
+    HoldState,
+    HoldStatus,
+    SeatsOrder,
+)
+from inventory_service.storage.seats import PlacesLostError
 
 Key = tuple[UUID, UUID]  # event, hold
 
 # In the order of the key, as everybody locks holds who waits for them.
 _LOCK = """
-SELECT event_id, hold_id, customer_id, status, version, seats, tickets, booking_id, saga_step,
-       expires_at <= clock_timestamp() AS due
-  FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[])) AS each (event_id, hold_id)
+SELECT FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]))
+            AS each (event_id, hold_id)
   JOIN hold USING (event_id, hold_id)
- ORDER BY event_id, hold_id FOR UPDATE OF hold
+ ORDER BY hold.event_id, hold.hold_id FOR UPDATE OF hold
 """
 
 # A command for a hold that never was leaves one that has ended.
@@ -30,50 +37,110 @@ SELECT event_id, hold_id, 'RELEASED', 0, 0, clock_timestamp(), clock_timestamp()
     ON CONFLICT (event_id, hold_id) DO NOTHING
 """
 
-# Under the rows' locks. The newest step that was asked of a hold, and whose it is: a booking's
-# alone, and never back to an older step, whatever was judged before. Its status with it: as it
-# stands, or the one it goes to. An active hold is reserved only while its time lasts, by the time
-# it is now, not when the lock was asked for; `late` is judged once, so that status and expiry
-# agree.
+# After the locks, in a statement of its own: holds, and seats that they have, are as they are now
+# and stay so; a hold is due by the time at which nobody else can expire it any more.
+_READ = """
+SELECT event_id, hold_id, customer_id, hold.status, version, seats, tickets, booking_id, saga_step,
+       expires_at <= clock_timestamp() AS due,
+       coalesce(event.status = 'OPEN', false) AS event_open,
+       coalesce(event.status = 'OPEN' AND clock_timestamp() < sales_to + :payment_time, false)
+           AS still_sells,
+       coalesce(max_per_customer, 0) AS most, has.seat_nos, has.versions
+  FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[])) AS each (event_id, hold_id)
+  JOIN hold USING (event_id, hold_id)
+  LEFT JOIN event USING (event_id)
+  LEFT JOIN LATERAL (
+       SELECT array_agg(seat.seat_no ORDER BY seat.seat_no) AS seat_nos,
+              array_agg(seat.version ORDER BY seat.seat_no) AS versions
+         FROM hold_line AS line JOIN seat
+           ON seat.event_id = line.event_id AND seat.seat_no = line.seat_no
+        WHERE line.event_id = hold.event_id AND line.hold_id = hold.hold_id
+          AND line.seat_no IS NOT NULL AND seat.hold_id = hold.hold_id
+       ) AS has ON true
+"""
+
+# The rows are locked, and were judged as they are: the conditions say what this relies on. The
+# newest step that was asked of a hold, and whose it is: a booking's alone, and never back to an
+# older step. A booking that asks for something exists, and is not asked after any more.
 _CARRY = """
-WITH late AS MATERIALIZED (
-    SELECT event_id, hold_id FROM hold
-      JOIN unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]),
-                  CAST(:statuses AS text[])) AS each (event_id, hold_id, status)
-     USING (event_id, hold_id)
-     WHERE hold.status = 'ACTIVE' AND each.status = 'RESERVED' AND expires_at <= clock_timestamp()
-)
 UPDATE hold
-   SET booking_id = each.booking_id, saga_step = each.saga_step,
-       status = CASE WHEN late.hold_id IS NULL THEN each.status ELSE hold.status END,
-       expires_at = CASE WHEN late.hold_id IS NULL THEN coalesce(each.expires_at, hold.expires_at)
-                         ELSE hold.expires_at END
+   SET booking_id = each.booking_id, saga_step = each.saga_step, status = each.status, ask_at = NULL
   FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]), CAST(:booking_ids AS uuid[]),
-              CAST(:saga_steps AS integer[]), CAST(:was AS text[]), CAST(:statuses AS text[]),
-              CAST(:expires_ats AS timestamptz[]))
-       AS each (event_id, hold_id, booking_id, saga_step, was, status, expires_at)
-  LEFT JOIN late USING (event_id, hold_id)
+              CAST(:saga_steps AS integer[]), CAST(:was AS text[]), CAST(:statuses AS text[]))
+       AS each (event_id, hold_id, booking_id, saga_step, was, status)
  WHERE hold.event_id = each.event_id AND hold.hold_id = each.hold_id AND hold.status = each.was
    AND coalesce(hold.booking_id, each.booking_id) = each.booking_id
    AND hold.saga_step <= each.saga_step
-RETURNING hold.event_id, hold.hold_id, hold.status
+"""
+
+# The seats of a locked hold are nobody else's to change: these are as they were read.
+_MOVE_SEATS = """
+WITH moved AS (
+    UPDATE seat SET status = each.status, version = seat.version + 1,
+                    hold_id = CASE WHEN each.status <> 'AVAILABLE' THEN seat.hold_id END
+      FROM unnest(CAST(:event_ids AS uuid[]), CAST(:seat_nos AS integer[]),
+                  CAST(:hold_ids AS uuid[]), CAST(:was AS text[]), CAST(:statuses AS text[]))
+           AS each (event_id, seat_no, hold_id, was, status)
+     WHERE seat.event_id = each.event_id AND seat.seat_no = each.seat_no
+       AND seat.hold_id = each.hold_id AND seat.status = each.was
+    RETURNING seat.event_id, seat.seat_no, seat.version, each.was, each.status, each.hold_id
+)
+INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status, hold_id)
+SELECT event_id, seat_no, version, was, status, hold_id FROM moved
 """
 
 
-async def lock_or_bury(session: Session, keys: Iterable[Key]) -> dict[Key, HoldState]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A locked hold, what it has, and what its event says of it."""
+
+    state: HoldState
+    seat_nos: Sequence[int]
+    versions: Sequence[int]  # of those seats
+    event_open: bool
+    still_sells: bool
+    most: int  # that a person may have of the event
+
+    def seats_as(self, to: HoldStatus) -> Iterable[tuple[int, str, int]]:
+        """Its seats once they have gone along to a status, as `changes.noted` takes them."""
+        status = SEATS_OF[to]
+        for seat_no, version in zip(self.seat_nos, self.versions, strict=True):
+            yield seat_no, status, version + 1
+
+
+async def lock_or_bury(session: Session, keys: Iterable[Key]) -> dict[Key, Found]:
     """Locks holds; one that never was is made, ended, so that it can never begin."""
     wanted = sorted(set(keys))
-    locked = await _lock(session, wanted)
-    missing = [key for key in wanted if key not in locked]
+    found = await _lock(session, wanted)
+    missing = [key for key in wanted if key not in found]
     if missing:
-        await session.execute(_BURY, **_columns(missing))
-        locked |= await _lock(session, missing)
-    return locked
+        session.defer(_BURY, **_columns(missing))
+        found |= await _lock(session, missing)
+    return found
 
 
-async def _lock(session: Session, keys: Sequence[Key]) -> dict[Key, HoldState]:
-    rows = await session.all(_LOCK, **_columns(keys))
-    return {(state.event_id, state.hold_id): state for state in map(hold_state, rows) if state}
+async def _lock(session: Session, keys: Sequence[Key]) -> dict[Key, Found]:
+    session.defer(_LOCK, **_columns(keys))
+    return await look(session, keys)
+
+
+async def look(session: Session, keys: Sequence[Key]) -> dict[Key, Found]:
+    """Holds that this transaction has locked, as they are now.
+
+    Raises:
+        PlacesLostError: one does not have the seats its row says it has.
+    """
+    rows = await session.all(_READ, payment_time=PAYMENT_TIME, **_columns(keys))
+    found: dict[Key, Found] = {}
+    for row in rows:
+        state = read(HoldState, row)
+        seat_nos, versions = row.seat_nos or (), row.versions or ()
+        if len(seat_nos) != (0 if SEATS_OF[state.status] == "AVAILABLE" else state.seats):
+            raise PlacesLostError(f"hold {state.hold_id} has {len(seat_nos)} of {state.seats}")
+        found[state.event_id, state.hold_id] = Found(
+            state, seat_nos, versions, row.event_open, row.still_sells, row.most
+        )
+    return found
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, list[UUID]]:
@@ -83,24 +150,45 @@ def _columns(keys: Sequence[Key]) -> dict[str, list[UUID]]:
     }
 
 
-async def carry(
-    session: Session, steps: Sequence[tuple[SeatsOrder, HoldState, HoldStatus]]
-) -> Mapping[Key, HoldStatus]:
-    """Notes steps of locked holds, and lets each go to the status beside it.
+def note_step(session: Session, order: SeatsOrder, found: Found, to: HoldStatus) -> None:
+    """Notes a step of a locked hold and the status it is in then; its seats stay."""
+    _note_steps(session, [(order, found, to)])
 
-    Returns the statuses they are in then: an active one whose time has passed stays active instead
-    of being reserved.
-    """
+
+def carry(session: Session, steps: Sequence[tuple[SeatsOrder, Found, HoldStatus]]) -> None:
+    """Notes steps of locked holds, and lets each go to the status beside it, with its seats."""
     if not steps:
-        return {}
-    rows = await session.all(
+        return
+    _note_steps(session, steps)
+    _move_seats(session, steps)
+
+
+def _note_steps(session: Session, steps: Sequence[tuple[SeatsOrder, Found, HoldStatus]]) -> None:
+    session.defer(
         _CARRY,
-        event_ids=[hold.event_id for _order, hold, _to in steps],
-        hold_ids=[hold.hold_id for _order, hold, _to in steps],
-        booking_ids=[order.booking_id for order, _hold, _to in steps],
-        saga_steps=[order.saga_step for order, _hold, _to in steps],
-        was=[hold.status.value for _order, hold, _to in steps],
-        statuses=[to.value for _order, _hold, to in steps],
-        expires_ats=[None if to is hold.status else order.expires_at for order, hold, to in steps],
+        event_ids=[found.state.event_id for _order, found, _to in steps],
+        hold_ids=[found.state.hold_id for _order, found, _to in steps],
+        booking_ids=[order.booking_id for order, _found, _to in steps],
+        saga_steps=[order.saga_step for order, _found, _to in steps],
+        was=[found.state.status.value for _order, found, _to in steps],
+        statuses=[to.value for _order, _found, to in steps],
     )
-    return {(row.event_id, row.hold_id): HoldStatus(row.status) for row in rows}
+
+
+def _move_seats(session: Session, steps: Sequence[tuple[SeatsOrder, Found, HoldStatus]]) -> None:
+    seats = [
+        (move.event_id, seat_no, move.hold_id, SEATS_OF[move.was], SEATS_OF[move.to])
+        for _order, found, to in steps
+        if (move := found.state.moves(to)).changes_places
+        for seat_no in found.seat_nos
+    ]
+    if seats:
+        event_ids, seat_nos, hold_ids, was, statuses = map(list, zip(*seats, strict=True))
+        session.defer(
+            _MOVE_SEATS,
+            event_ids=event_ids,
+            seat_nos=seat_nos,
+            hold_ids=hold_ids,
+            was=was,
+            statuses=statuses,
+        )

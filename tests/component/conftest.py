@@ -156,6 +156,7 @@ class Caller:
     client: GrpcClient
     keys: TestKeys
     stub: Any
+    booking: GrpcClient | None = None  # with booking's own token
 
     async def as_person(
         self, subject: str, method: str, message: Message, role: Role = Role.CUSTOMER
@@ -170,6 +171,12 @@ class Caller:
         """Calls with the gateway's own token."""
         with request(id="test", seconds=30):
             return await self.client.call(getattr(self.stub, method), message, seconds=30)
+
+    async def as_booking(self, method: str, message: Message) -> Any:
+        """Calls with booking's own token."""
+        assert self.booking is not None
+        with request(id="test", seconds=30):
+            return await self.booking.call(getattr(self.stub, method), message, seconds=30)
 
 
 Serve = Callable[..., Awaitable[Caller]]
@@ -191,9 +198,14 @@ async def serve() -> AsyncIterator[Serve]:
             keys: TestKeys | None = None,
         ) -> Caller:
             keys = keys or TestKeys()
-            gateway = Ed25519PrivateKey.generate()
+            peers = {peer: Ed25519PrivateKey.generate() for peer in ("gateway", "booking")}
             verifier = TokenVerifier(
-                name, keys, {"gateway": encode_key(gateway.public_key().public_bytes_raw())}
+                name,
+                keys,
+                {
+                    peer: encode_key(key.public_key().public_bytes_raw())
+                    for peer, key in peers.items()
+                },
             )
             address = f"127.0.0.1:{free_port()}"
             await stack.enter_async_context(
@@ -206,10 +218,16 @@ async def serve() -> AsyncIterator[Serve]:
                     drain_seconds=0,
                 )
             )
-            tokens = ServiceTokens("gateway", encode_key(gateway.private_bytes_raw()))
-            client = GrpcClient(name, address, tokens)
-            stack.push_async_callback(client.close)
-            return Caller(client, keys, stub(client.channel))
+            clients = {
+                peer: GrpcClient(
+                    name, address, ServiceTokens(peer, encode_key(key.private_bytes_raw()))
+                )
+                for peer, key in peers.items()
+            }
+            for client in clients.values():
+                stack.push_async_callback(client.close)
+            stubs = stub(clients["gateway"].channel)
+            return Caller(clients["gateway"], keys, stubs, clients["booking"])
 
         yield start
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import pytest
-from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.inventory.v1 import inventory_pb2
@@ -28,6 +27,8 @@ from chassis.ids import uuid7
 from inventory_service.domain import HoldTerms
 from tests.component.conftest import Caller
 
+M = TypeVar("M", bound=Message)
+
 TERMS = HoldTerms(life=timedelta(minutes=10), limit=timedelta(minutes=20))
 FAR = 4_000_000_000
 
@@ -39,19 +40,17 @@ SELECT 'seats' AS broken, section_id::text AS what FROM section
      WHERE seat_place.event_id = section.event_id AND seat_place.section_id = section.section_id)
 UNION ALL
 SELECT 'pool', section_id::text FROM pool JOIN LATERAL (
-    SELECT coalesce(sum(quantity) FILTER (WHERE status = 'ACTIVE'), 0) AS held,
-           coalesce(sum(quantity) FILTER (WHERE status = 'RESERVED'), 0) AS reserved,
+    SELECT coalesce(sum(quantity) FILTER (WHERE status IN ('ACTIVE', 'RESERVED')), 0) AS held,
            coalesce(sum(quantity) FILTER (WHERE status = 'SOLD'), 0) AS sold
       FROM hold JOIN hold_line USING (event_id, hold_id)
      WHERE hold_line.event_id = pool.event_id AND hold_line.section_id = pool.section_id
        AND seat_no IS NULL) AS counted ON true
  WHERE (pool.held, pool.reserved, pool.sold) IS DISTINCT FROM
-       (counted.held, counted.reserved, counted.sold)
+       (counted.held, 0, counted.sold)
 UNION ALL
 SELECT 'seat and hold disagree', seat_no::text
   FROM (SELECT event_id, seat_no, hold_id, CASE
-               WHEN status = 'ACTIVE' THEN 'HELD'
-               WHEN status = 'RESERVED' THEN 'RESERVED' ELSE 'SOLD' END AS status
+               WHEN status IN ('ACTIVE', 'RESERVED') THEN 'HELD' ELSE 'SOLD' END AS status
           FROM hold JOIN hold_line USING (event_id, hold_id)
          WHERE seat_no IS NOT NULL
            AND status IN ('ACTIVE', 'RESERVED', 'SOLD')) AS claimed
@@ -83,6 +82,10 @@ SELECT 'a live hold without its slot', hold_id::text FROM hold
  WHERE status = 'ACTIVE' AND expires_at > clock_timestamp() AND NOT EXISTS (
     SELECT FROM live_hold WHERE live_hold.customer_id = hold.customer_id
        AND live_hold.hold_id = hold.hold_id AND live_hold.expires_at = hold.expires_at)
+UNION ALL
+SELECT 'a slot of a hold that is not live', live_hold.hold_id::text FROM live_hold
+  JOIN hold USING (event_id, hold_id)
+ WHERE live_hold.expires_at > clock_timestamp() AND hold.status <> 'ACTIVE'
 """
 I10 = """
 WITH entry AS (
@@ -222,7 +225,7 @@ class Box:
     async def sql(self, statement: str, **parameters: Any) -> Sequence[Any]:
         async def work(session: Session) -> Sequence[Any]:
             result = await session.execute(statement, **parameters)
-            return result.all() if result.returns_rows else ()
+            return result.rows
 
         return await self.database.run(work)
 
@@ -253,13 +256,45 @@ class Box:
 
     async def answers(self) -> list[tuple[str, str]]:
         """Outcome and reason of every answer sent so far, in order; then forgets them."""
-        rows = await self.sql(
-            "WITH gone AS (DELETE FROM outbox WHERE type LIKE '%SeatsReply' RETURNING id, body)"
-            " SELECT body FROM gone ORDER BY id"
-        )
-        replies = [json_format.Parse(row.body, messages_pb2.SeatsReply()) for row in rows]
         name = messages_pb2.SeatsReply.Outcome.Name
+        replies = await self.sent(messages_pb2.SeatsReply)
         return [(name(r.outcome).removeprefix("OUTCOME_"), r.reason) for r in replies]
+
+    async def sent(self, kind: type[M]) -> list[M]:
+        """Every message of a type that was sent so far, in order; then forgets them."""
+        rows = await self.sql(
+            "WITH gone AS (DELETE FROM outbox WHERE type = :type RETURNING id, payload)"
+            " SELECT payload FROM gone ORDER BY id",
+            type=kind.DESCRIPTOR.full_name,
+        )
+        return [kind.FromString(row.payload) for row in rows]
+
+    async def reserve(
+        self, *wanted: tuple[str, str, str]
+    ) -> list[inventory_pb2.ReserveHoldsResponse.Result]:
+        """Reserves holds by one call of booking's: person, hold, booking of each."""
+        self._turn += 1
+        caller = self.callers[self._turn % 2]
+        request = inventory_pb2.ReserveHoldsRequest()
+        for person, hold_id, booking_id in wanted:
+            token = caller.keys.access(person, Role.CUSTOMER)
+            request.items.add(
+                token=token, request_id="test", hold_id=hold_id, booking_id=booking_id
+            )
+        return list((await caller.as_booking("ReserveHolds", request)).results)
+
+    async def cancel(self, *reservations: tuple[str, str]) -> None:
+        """Gives reservations back by one call of booking's: hold and booking of each."""
+        self._turn += 1
+        request = inventory_pb2.CancelReservationsRequest()
+        for hold_id, booking_id in reservations:
+            request.items.add(hold_id=hold_id, booking_id=booking_id)
+        await self.callers[self._turn % 2].as_booking("CancelReservations", request)
+
+    async def kept(self, hold_id: str) -> Any:
+        """The hold's row."""
+        (row,) = await self.sql("SELECT * FROM hold WHERE hold_id = :id", id=UUID(hold_id))
+        return row
 
     async def check(self) -> None:
         async with self.database.transaction() as session:
@@ -313,9 +348,7 @@ class Saga:
             hold_id=self.hold.id,
         )
         if name == "Reserve":
-            return messages_pb2.ReserveSeats(
-                seats=seats, hold_version=version, expires_at=Timestamp(seconds=FAR)
-            )
+            return messages_pb2.ReserveSeats(seats=seats, hold_version=version)
         kind: Callable[..., Message] = getattr(messages_pb2, f"{name}Seats")
         return kind(seats=seats)
 

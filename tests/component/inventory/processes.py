@@ -46,7 +46,7 @@ async def inventory_process(
 ) -> AsyncIterator[Caller]:
     """A process with the settings it has by itself; it has to live until the block ends."""
     grpc_port, internal_port = free_ports(2)
-    gateway = Ed25519PrivateKey.generate()
+    peers = {peer: Ed25519PrivateKey.generate() for peer in ("gateway", "booking")}
     environment = {
         "PATH": os.environ["PATH"],
         "INVENTORY_PROFILE": "local",
@@ -55,7 +55,7 @@ async def inventory_process(
         "INVENTORY_JWKS_URL": jwks_url,
         "INVENTORY_SERVICE_KEY": encode_key(Ed25519PrivateKey.generate().private_bytes_raw()),
         "INVENTORY_SERVICE_PEERS": json.dumps(
-            {"gateway": encode_key(gateway.public_key().public_bytes_raw())}
+            {peer: encode_key(key.public_key().public_bytes_raw()) for peer, key in peers.items()}
         ),
         "INVENTORY_DATABASE_URL": database.url,
         "INVENTORY_AMQP_URL": amqp_url,
@@ -69,8 +69,14 @@ async def inventory_process(
             stdout=output,
             stderr=asyncio.subprocess.STDOUT,
         )
-    tokens = ServiceTokens("gateway", encode_key(gateway.private_bytes_raw()))
-    client = GrpcClient("inventory", f"127.0.0.1:{grpc_port}", tokens)
+    client, booking = (
+        GrpcClient(
+            "inventory",
+            f"127.0.0.1:{grpc_port}",
+            ServiceTokens(peer, encode_key(key.private_bytes_raw())),
+        )
+        for peer, key in peers.items()
+    )
     try:
         try:
             # The RPCs are the last thing a process has.
@@ -78,10 +84,12 @@ async def inventory_process(
                 await client.channel.channel_ready()
         except TimeoutError:
             raise AssertionError(tail(log)) from None
-        yield Caller(client, keys, inventory_pb2_grpc.InventoryServiceStub(client.channel))
+        stub = inventory_pb2_grpc.InventoryServiceStub(client.channel)
+        yield Caller(client, keys, stub, booking)
         assert process.returncode is None, tail(log)
     finally:
         await client.close()
+        await booking.close()
         if process.returncode is None:
             process.kill()
             await process.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import aio_pika
-from google.protobuf import json_format
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.inventory.v1 import inventory_pb2
 from parterre.messages.v1 import messages_pb2
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from chassis.identity import encode_key
 from chassis.ids import uuid7
+from chassis.payloads import PROTOBUF
 from chassis.topology import COMMANDS, Topology, declare
 from deploy.processes import free_port
 from inventory_service.service import inventory_service
@@ -25,8 +26,7 @@ from .box import FAR, Box, Saga, place, reason
 async def test_opening_twice_is_opening_once_and_answered_twice(box: Box) -> None:
     event = place(rows=3, seats=5, pools=(7, 8))
     await asyncio.gather(*(box.tell(event.message) for _ in range(4)))
-    rows = await box.sql("SELECT body FROM outbox WHERE type LIKE '%EventOpened'")
-    opened = [json_format.Parse(row.body, messages_pb2.EventOpened()) for row in rows]
+    opened = await box.sent(messages_pb2.EventOpened)
     assert [(o.event_id, o.capacity) for o in opened] == [(event.event_id, 30)] * 4
     assert (await box.sql("SELECT count(*) FROM seat"))[0][0] == 15
 
@@ -95,8 +95,10 @@ async def test_the_seat_map_has_a_new_version_just_when_something_changed(box: B
     assert (await seat_map(fourth.version)).unchanged
 
 
+# The other queue is where catalogs of before sent it.
+@pytest.mark.parametrize("queue", ["inventory.openings", "inventory.commands"])
 async def test_the_running_service_opens_an_event_that_is_asked_for_by_message(
-    make_database: MakeDatabase, broker_url: str
+    make_database: MakeDatabase, broker_url: str, queue: str
 ) -> None:
     database = await make_database("inventory")
     settings = Settings(
@@ -109,9 +111,11 @@ async def test_the_running_service_opens_an_event_that_is_asked_for_by_message(
         amqp_url=SecretStr(broker_url),
     )
     event = place()
-    body = json_format.MessageToJson(event.message, preserving_proto_field_name=True)
     message = aio_pika.Message(
-        body.encode(), type="parterre.messages.v1.OpenEvent", message_id=str(uuid7())
+        event.message.SerializeToString(),
+        content_type=PROTOBUF,
+        type="parterre.messages.v1.OpenEvent",
+        message_id=str(uuid7()),
     )
     async with inventory_service(settings):
         connection = await aio_pika.connect(broker_url)
@@ -119,12 +123,12 @@ async def test_the_running_service_opens_an_event_that_is_asked_for_by_message(
             await declare(channel, Topology.of(messages_pb2.DESCRIPTOR))
             exchange = await channel.get_exchange(COMMANDS)
             for _ in range(3):  # the same message, delivered three times
-                await exchange.publish(message, "inventory.commands")
+                await exchange.publish(message, queue)
             replies = await channel.get_queue("catalog.replies")
             async with asyncio.timeout(30), replies.iterator() as arrived:
                 reply = await anext(arrived)
                 await reply.ack()
-    opened = json_format.Parse(reply.body, messages_pb2.EventOpened())
+    opened = messages_pb2.EventOpened.FromString(reply.body)
     assert (opened.event_id, opened.capacity) == (event.event_id, 70)
     async with database.transaction() as session:
         assert await session.scalar("SELECT count(*) FROM seat") == 20

@@ -409,13 +409,9 @@ async def test_streams_end_when_the_event_is_called_off(house: House) -> None:
 # --- how much is left --------------------------------------------------------------------------
 
 
-async def said(box: Box) -> list[dict[str, Any]]:
+async def said(box: Box) -> list[messages_pb2.AvailabilityChanged]:
     """What is on its way to the catalog, in order; then forgets it."""
-    rows = await box.sql(
-        "WITH gone AS (DELETE FROM outbox WHERE type LIKE '%AvailabilityChanged'"
-        " RETURNING id, body) SELECT body FROM gone ORDER BY id"
-    )
-    return [json.loads(row.body) for row in rows]
+    return await box.sent(messages_pb2.AvailabilityChanged)
 
 
 async def announce(box: Box, event: Place) -> int:
@@ -430,7 +426,7 @@ async def test_counts_are_said_when_they_changed_and_only_then(box: Box) -> None
     hold = await box.hold(event, seats=[1, 2], tickets=3)
     await announce(box, event)
     (first,) = await said(box)
-    assert (first["available"], first["capacity"], int(first["version"])) == (65, 70, 4)
+    assert (first.available, first.capacity, first.version) == (65, 70, 4)
     await asyncio.gather(*(announce(box, event) for _ in range(5)))
     assert await said(box) == []
     # Nobody wants its places, so nobody expires it: it counts as free all the same.
@@ -438,7 +434,7 @@ async def test_counts_are_said_when_they_changed_and_only_then(box: Box) -> None
     await box.hold(event, seats=[5])
     await asyncio.gather(*(announce(box, event) for _ in range(5)))
     (second,) = await said(box)
-    assert (second["available"], int(second["version"]) > 4) == (69, True)
+    assert (second.available, second.version > 4) == (69, True)
 
 
 async def test_an_announcer_says_the_counts_of_what_was_noted(
@@ -453,7 +449,7 @@ async def test_an_announcer_says_the_counts_of_what_was_noted(
     available: list[int] = []
 
     async def is_said() -> bool:
-        available.extend(each["available"] for each in await said(box))
+        available.extend(each.available for each in await said(box))
         return bool(available) and available[-1] == 8
 
     async with background("counts", announcer.count):
@@ -470,9 +466,9 @@ async def test_counts_that_nobody_lived_to_say_are_said_by_another(box: Box) -> 
         return await announcing.announce_unchecked(session, pause=timedelta(minutes=1), limit=5)
 
     assert await box.database.run(look) == 1
-    assert [each["available"] for each in await said(box)] == [8]
+    assert [each.available for each in await said(box)] == [8]
     assert await box.database.run(look) == 0
     await box.hold(event, seats=[3])
     await box.sql("UPDATE announcement SET checked_at = checked_at - interval '2 minutes'")
     assert await box.database.run(look) == 1
-    assert [each["available"] for each in await said(box)] == [7]
+    assert [each.available for each in await said(box)] == [7]

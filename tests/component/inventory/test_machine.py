@@ -48,6 +48,7 @@ from inventory_service.domain import (
     Outcome,
     SeatsOrder,
     Step,
+    shown_status,
     step,
 )
 from inventory_service.handlers.expiring import expire_due
@@ -82,6 +83,7 @@ class Held:
     status: HoldStatus = HoldStatus.ACTIVE
     due: bool = False
     version: int = 1
+    seconds_left: int = 600  # by which it can be extended
     saga: Saga | None = None
     booking: str | None = None
     step: int = 0
@@ -217,12 +219,15 @@ class Places(RuleBasedStateMachine):
         self.model.holds[made.id] = Held(made.id, person, seats, tickets, self.model.price)
         return made.id
 
-    @rule(id=holds, seconds=st.sampled_from([0, 1]))
+    @rule(id=holds, seconds=st.sampled_from([0, 1, 3600]))
     def extend(self, id: str, seconds: int) -> None:
         hold = self.model.holds[id]
         request = inventory_pb2.ExtendHoldRequest(hold_id=id, seconds=seconds)
         reason = self._asked(hold.person, "ExtendHold", request)
-        assert reason == (self._not_active(hold) or ("HOLD_EXTENSION_LIMIT" if seconds else ""))
+        at_cap = "HOLD_EXTENSION_LIMIT" if hold.seconds_left == 0 else ""
+        assert reason == (self._not_active(hold) or at_cap)
+        if not reason:
+            hold.seconds_left = max(0, hold.seconds_left - (seconds or 300))
 
     @rule(id=holds, pick=st.data())
     def release(self, id: str, pick: st.DataObject) -> None:
@@ -259,7 +264,7 @@ class Places(RuleBasedStateMachine):
     @rule(id=holds, swept=st.booleans())
     def its_time_is_over(self, id: str, *, swept: bool) -> None:
         hold = self.model.holds[id]
-        if hold.status is HoldStatus.ACTIVE:
+        if hold.status in {HoldStatus.ACTIVE, HoldStatus.RESERVED}:
             self.run(self.box.let_expire(id))
             hold.due = True
             if swept:
@@ -283,6 +288,58 @@ class Places(RuleBasedStateMachine):
             self._rows("SELECT 1 FROM hold WHERE status = 'ACTIVE' AND expires_at <= now()") == []
         )
 
+    # --- bookings --------------------------------------------------------------------------------
+
+    @rule(ids=st.lists(holds, min_size=1, max_size=4), stranger=st.booleans())
+    def reserve(self, ids: list[str], *, stranger: bool) -> None:
+        """A set of bookings, as one call; a hold may be asked for twice."""
+        asked = [(self.model.holds[id], str(uuid7())) for id in ids]
+        wanted = [(hold.person, hold.id, booking) for hold, booking in asked]
+        if stranger:
+            wanted.append((str(uuid7()), ids[0], str(uuid7())))
+        results = self.run(self.box.reserve(*wanted))
+        for (hold, booking), result in zip(asked, results, strict=False):
+            if hold.status is HoldStatus.ACTIVE and not hold.due:
+                hold.status, hold.booking, hold.step = HoldStatus.RESERVED, booking, 1
+                hold.saga = self._saga(hold, booking)
+                hold.saga.step = 1
+            is_reserved = hold.status in {HoldStatus.RESERVED, HoldStatus.SOLD}
+            assert result.booking_id == (hold.booking if is_reserved else "")
+            assert result.hold.status == shown_status(hold.status, due=hold.due)
+            assert result.event_open
+            seats = {int(line.seat_id) for line in result.hold.lines if line.seat_id}
+            assert seats == hold.seats
+        if stranger:
+            assert results[-1].refusal.reason == "HOLD_NOT_FOUND"
+
+    @rule(
+        ids=st.lists(holds, min_size=1, max_size=4, unique=True),
+        how=st.sampled_from(["called", "told", "of another", "kept"]),
+    )
+    def give_back(self, ids: list[str], how: str) -> None:
+        """Bookings never were, or (`kept`) they are."""
+        holds = [self.model.holds[id] for id in ids]
+        ids = [uuid7().hex if how == "of another" else hold.booking or "x" for hold in holds]
+        if how in {"called", "of another"}:
+            self.run(self.box.cancel(*((h.id, id) for h, id in zip(holds, ids, strict=True))))
+        else:
+            answers = [
+                messages_pb2.Reservation(booking_id=id, hold_id=hold.id, exists=how == "kept")
+                for hold, id in zip(holds, ids, strict=True)
+                if hold.booking
+            ]
+            self.run(self.box.tell_together(*answers) if answers else self.box.tell())
+        if how in {"kept", "of another"}:
+            return
+        # Of one person's holds only two can be live ones: those that came first.
+        for hold in sorted(holds, key=lambda hold: (hold.person, hold.id)):
+            if hold.status is HoldStatus.RESERVED:
+                hold.booking, hold.step = None, 0
+                is_live = self.model.live(hold.person) < 2
+                hold.status = HoldStatus.ACTIVE if is_live else HoldStatus.RELEASED
+                if hold.due:
+                    hold.status = HoldStatus.EXPIRED
+
     # --- sagas -----------------------------------------------------------------------------------
 
     @rule(
@@ -303,7 +360,7 @@ class Places(RuleBasedStateMachine):
             message, order = self._order(self.model.holds[id], verb, how)
             messages.append(message)
             planned = self._carried(self.model.holds[id], order)
-            if planned is not None:
+            if planned is not None and planned.outcome is not None:
                 answers.append((planned.outcome.value, planned.reason))
         self.run(self.box.tell_together(*messages))
         # Those of one hold in their order; which hold comes first is nobody's business.
@@ -314,6 +371,7 @@ class Places(RuleBasedStateMachine):
         verbs=st.sampled_from(
             [
                 [Command.RESERVE, Command.SELL],
+                [Command.SELL],
                 [Command.RESERVE, Command.RELEASE],
                 [Command.RESERVE, Command.RELEASE, Command.RECLAIM],
                 [Command.RESERVE, Command.SELL, Command.RESTOCK],
@@ -328,15 +386,13 @@ class Places(RuleBasedStateMachine):
     def command_for_a_hold_that_never_was(self, verb: Command) -> None:
         saga = Saga(self.box, self.model.event, inventory_pb2.Hold(id=str(uuid7())), str(uuid7()))
         self.run(self.box.tell(saga.message(verb.title()), saga.message("Reserve")))
+        # A Sell is an alert, and an Unsell nothing at all.
         answers = self.run(self.box.answers())
         assert answers[-1] == ("RESERVE_REFUSED", "HOLD_RELEASED")
         assert not {outcome for outcome, _ in answers} & {"RESERVED", "SOLD", "RECLAIMED"}
 
     def _order(self, hold: Held, verb: Command, how: str) -> tuple[Message, SeatsOrder]:
-        if hold.saga is None:
-            shown = inventory_pb2.Hold(id=hold.id)
-            hold.saga = Saga(self.box, self.model.event, shown, str(uuid7()))
-        saga = hold.saga
+        saga = hold.saga = hold.saga or self._saga(hold, str(uuid7()))
         at = {"again": saga.step, "stale": saga.step - 1}.get(how)
         booking = str(uuid7()) if how == "foreign" else saga.booking_id
         version = hold.version + (how == "changed")
@@ -345,19 +401,34 @@ class Places(RuleBasedStateMachine):
         ids = UUID(booking), UUID(int=0), UUID(hold.id)
         return message, SeatsOrder(verb, *ids, asked, version)
 
+    def _saga(self, hold: Held, booking: str) -> Saga:
+        return Saga(self.box, self.model.event, inventory_pb2.Hold(id=hold.id), booking)
+
     def _carried(self, hold: Held, order: SeatsOrder) -> Step | None:
         """What comes of a command, by the rules that are tried on their own, and its effects."""
         planned = step(order, hold.state(), event_open=True)
-        if planned is None or hold.booking not in (None, str(order.booking_id)):
+        if (
+            planned is None
+            or planned.outcome is None
+            or hold.booking not in (None, str(order.booking_id))
+        ):
             return planned
         hold.booking, hold.step = str(order.booking_id), order.saga_step
-        if planned.to is HoldStatus.SOLD and not hold.keeps and not self._can_be_had_again(hold):
-            return Step(None, Outcome.RECLAIM_REFUSED, "SEATS_UNAVAILABLE")
+        if planned.to is HoldStatus.SOLD and not hold.keeps:
+            refusal = self._refused_again(hold)
+            if refusal:
+                return Step(None, Outcome.RECLAIM_REFUSED, refusal)
         hold.status = planned.to or hold.status
         return planned
 
-    def _can_be_had_again(self, hold: Held) -> bool:
-        return hold.seats <= self.model.free(hold) and hold.tickets <= self.model.left(hold)
+    def _refused_again(self, hold: Held) -> str:
+        """Why a hold can't have its places once more."""
+        model = self.model
+        if not hold.seats <= model.free(hold):
+            return "SEATS_UNAVAILABLE"
+        if model.counted(hold.person) + hold.places > MOST:
+            return "CUSTOMER_LIMIT"
+        return "" if hold.tickets <= model.left(hold) else "SEATS_UNAVAILABLE"
 
     # --- the organizer ---------------------------------------------------------------------------
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from parterre.inventory.v1 import inventory_pb2
 from parterre.messages.v1 import messages_pb2
+from prometheus_client import REGISTRY
 
 from chassis.ids import uuid7
 
@@ -21,7 +23,7 @@ async def test_a_sale_from_hold_to_sold_and_back(box: Box) -> None:
     person = str(uuid7())
     saga = await Saga.begun(box, event, person, seats=[1, 2], tickets=3)
     stages = [
-        ("Reserve", "RESERVED", {1: "RESERVED", 2: "RESERVED"}, (0, 3, 0), "BOOKED"),
+        ("Reserve", "RESERVED", {1: "HELD", 2: "HELD"}, (3, 0, 0), "BOOKED"),
         ("Sell", "SOLD", {1: "SOLD", 2: "SOLD"}, (0, 0, 3), "BOOKED"),
         ("Restock", "RESTOCKED", {}, (0, 0, 0), "RELEASED"),
     ]
@@ -45,16 +47,11 @@ async def test_a_reserved_hold_leaves_room_for_another_live_one(box: Box) -> Non
     await box.hold(event, person, seats=[5])
 
 
-async def test_a_refused_capture_gives_everything_back_and_an_old_sell_comes_too_late(
-    box: Box,
-) -> None:
+async def test_a_release_gives_everything_back_and_an_old_sell_comes_too_late(box: Box) -> None:
     event = await box.opened()
     saga = await Saga.begun(box, event, str(uuid7()), seats=[1], tickets=1)
-    await saga.send("Reserve", "Sell", "Unsell")
-    await saga.send_again("Unsell")
-    assert await box.statuses(event) == {1: "RESERVED"}
-    await saga.send_again("Sell", step=2)
-    assert await box.statuses(event) == {1: "RESERVED"}
+    await saga.send("Reserve", "Sell", "Unsell")  # the last by a saga of before
+    assert await box.statuses(event) == {1: "SOLD"}
     await saga.send("Release")
     await saga.send_again("Release")
     await saga.send_again("Sell", step=2)
@@ -63,21 +60,37 @@ async def test_a_refused_capture_gives_everything_back_and_an_old_sell_comes_too
     assert await box.answers() == [
         ("RESERVED", ""),
         ("SOLD", ""),
-        ("UNSOLD", ""),
-        ("UNSOLD", ""),
         ("RELEASED", ""),
         ("RELEASED", ""),
     ]
+
+
+def alerts() -> float:
+    value = REGISTRY.get_sample_value("alerts_total", {"kind": "sell_without_reservation"})
+    return value or 0.0
+
+
+async def test_a_sell_that_finds_no_reservation_is_an_alert_and_has_no_answer(box: Box) -> None:
+    event = await box.opened()
+    person = str(uuid7())
+    active = await Saga.begun(box, event, person, seats=[1])
+    gone = await Saga.begun(box, event, person, seats=[2])
+    await gone.send("Reserve", "Release")
+    never = Saga(box, event, inventory_pb2.Hold(id=str(uuid7())), str(uuid7()))
+    await box.answers()
+    before = alerts()
+    for saga in (active, gone, never):
+        await saga.send("Sell")
+    assert (await box.answers(), alerts() - before) == ([], 3)
+    assert await box.statuses(event) == {1: "HELD"}
+    assert (await box.kept(active.hold.id)).booking_id is None
 
 
 async def test_an_answer_says_which_step_it_answers(box: Box) -> None:
     event = await box.opened()
     saga = await Saga.begun(box, event, str(uuid7()), seats=[1])
     await box.tell(saga.message("Reserve", step=1), saga.message("Sell", step=3))
-    rows = await box.sql(
-        "SELECT body::jsonb->>'step' AS step FROM outbox WHERE type LIKE '%SeatsReply' ORDER BY id"
-    )
-    assert [row.step for row in rows] == ["1", "3"]
+    assert [reply.step for reply in await box.sent(messages_pb2.SeatsReply)] == [1, 3]
 
 
 async def test_a_release_that_overtakes_its_reserve_blocks_it(box: Box) -> None:
@@ -89,11 +102,9 @@ async def test_a_release_that_overtakes_its_reserve_blocks_it(box: Box) -> None:
     assert await box.answers() == [("RELEASED", "")] * 2
     # Whatever is asked of a hold that never was: it has nothing to give.
     never.step = 2
-    await never.send("Reserve", "Sell", "Unsell", "Restock", "Reclaim")
+    await never.send("Reserve", "Restock", "Reclaim")
     assert await box.answers() == [
         ("RESERVE_REFUSED", "HOLD_RELEASED"),
-        ("SELL_REFUSED", "HOLD_RELEASED"),
-        ("UNSOLD", ""),
         ("RESTOCKED", ""),
         ("RECLAIM_REFUSED", "SEATS_UNAVAILABLE"),
     ]
@@ -145,8 +156,6 @@ async def test_another_booking_can_neither_take_nor_free_the_seats(box: Box) -> 
     await box.tell(*(saga.message(name, booking_id=str(uuid7())) for name in names))
     assert [outcome for outcome, _reason in await box.answers()] == [
         "RESERVE_REFUSED",
-        "SELL_REFUSED",
-        "UNSOLD",
         "RELEASED",
         "RESTOCKED",
         "RECLAIM_REFUSED",
@@ -155,11 +164,11 @@ async def test_another_booking_can_neither_take_nor_free_the_seats(box: Box) -> 
 
 
 async def test_a_late_payment_takes_the_same_seats_back(box: Box) -> None:
-    event = await box.opened(most=3)
+    event = await box.opened(most=6)
     person = str(uuid7())
     saga = await Saga.begun(box, event, person, seats=[1, 2], tickets=1)
     await saga.send("Reserve", "Release")
-    await box.hold(event, person, seats=[8, 9], tickets=1)  # up to the limit, meanwhile
+    await box.hold(event, person, seats=[8, 9], tickets=1)  # meanwhile, up to the limit with it
     await saga.send("Reclaim")
     await saga.send_again("Reclaim")
     await saga.send_again("Release", step=2)  # comes too late
@@ -170,6 +179,89 @@ async def test_a_late_payment_takes_the_same_seats_back(box: Box) -> None:
     await saga.send_again("Reclaim", step=3)
     assert await box.answers() == [("RESTOCKED", "")]
     assert await box.statuses(event) == {8: "HELD", 9: "HELD"}
+
+
+async def test_a_late_payment_takes_back_no_more_than_a_person_may_have(box: Box) -> None:
+    event = await box.opened(most=4)
+    person = str(uuid7())
+    sagas = []
+    for n in range(4):  # each as much as they may have, given up before the next
+        saga = await Saga.begun(box, event, person, seats=[4 * n, 4 * n + 1], tickets=2)
+        await saga.send("Reserve", "Release")
+        sagas.append(saga)
+    await box.answers()
+    await asyncio.gather(*(saga.send("Reclaim") for saga in sagas))  # all paid at once
+    assert Counter(await box.answers()) == {
+        ("RECLAIMED", ""): 1,
+        ("RECLAIM_REFUSED", "CUSTOMER_LIMIT"): 3,
+    }
+    assert Counter((await box.statuses(event)).values()) == {"SOLD": 2}
+    assert await box.pool(event) == (0, 0, 2)
+
+
+async def test_what_a_person_holds_no_longer_does_not_count_against_their_late_payment(
+    box: Box,
+) -> None:
+    event = await box.opened(most=2)
+    person = str(uuid7())
+    saga = await Saga.begun(box, event, person, seats=[1, 2])
+    await saga.send("Reserve", "Release")
+    due = await box.hold(event, person, seats=[5, 6])
+    await saga.send("Reclaim")
+    await box.let_expire(due.id)
+    await saga.send_again("Reclaim")
+    assert (await box.answers())[2:] == [
+        ("RECLAIM_REFUSED", "CUSTOMER_LIMIT"),
+        ("RECLAIMED", ""),
+    ]
+
+
+async def test_a_late_payment_confirms_no_event_that_sells_no_more(box: Box) -> None:
+    ends = {"closed": timedelta(hours=1), "over": timedelta(minutes=-10), "just over": timedelta()}
+    said = {}
+    for name, end in ends.items():
+        event = await box.opened(rows=1)
+        saga = await Saga.begun(box, event, str(uuid7()), seats=[1], tickets=1)
+        await saga.send("Reserve", "Release")
+        await box.sql(
+            "UPDATE event SET sales_to = clock_timestamp() + :end WHERE event_id = :id",
+            end=end,
+            id=UUID(event.event_id),
+        )
+        if name == "closed":
+            await box.tell(messages_pb2.EventCancelled(event_id=event.event_id))
+        await box.answers()
+        await saga.send("Reclaim")
+        (said[name],) = await box.answers()
+    assert said == {
+        "closed": ("RECLAIM_REFUSED", "SALES_CLOSED"),
+        "over": ("RECLAIM_REFUSED", "SALES_CLOSED"),
+        "just over": ("RECLAIMED", ""),
+    }
+
+
+async def test_what_expired_before_its_booking_could_have_it_is_taken_back_too(box: Box) -> None:
+    event = await box.opened()
+    saga = await Saga.begun(box, event, str(uuid7()), seats=[1, 2], tickets=1)
+    stranger = Saga(box, event, saga.hold, str(uuid7()))
+    await box.let_expire(saga.hold.id)
+    await saga.send("Reserve")
+    await box.hold(event, seats=[2])  # expires it
+    await stranger.send("Reclaim")
+    await box.sql(
+        "UPDATE hold SET expires_at = clock_timestamp() - interval '1 s' WHERE status = 'ACTIVE'"
+    )
+    await box.sql(
+        "UPDATE live_hold SET expires_at ="
+        " (SELECT expires_at FROM hold WHERE hold.hold_id = live_hold.hold_id)"
+    )
+    await saga.send("Reclaim")
+    assert await box.answers() == [
+        ("RESERVE_REFUSED", "HOLD_EXPIRED"),
+        ("RECLAIM_REFUSED", "SEATS_UNAVAILABLE"),
+        ("RECLAIMED", ""),
+    ]
+    assert await box.statuses(event) == {1: "SOLD", 2: "SOLD"}
 
 
 async def test_a_late_payment_for_resold_places_changes_nothing(box: Box) -> None:

@@ -1,0 +1,233 @@
+"""Making holds, and what people do with theirs: a part of the gRPC servicer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+
+from chassis.batching import Batch, Batcher, Limits, TryAgain
+from chassis.context import seconds_left
+from chassis.database import Database
+from chassis.errors import overloaded
+from chassis.idempotency import REPLAYED, Claims, claim
+from chassis.identity import TokenVerifier
+from chassis.ids import parse_uuid
+from chassis.refusals import write_refusal
+from inventory_service.domain import Hold, HoldTerms, invalid_hold
+from inventory_service.handlers import owning
+from inventory_service.handlers.expiring import expire_holds
+from inventory_service.handlers.making import Asked, Replayed, make_holds
+from inventory_service.rpc.people import customer, customer_of
+from inventory_service.rpc.shapes import (
+    MAX_PAGE,
+    PAGE,
+    Call,
+    after_cursor,
+    check_items,
+    cursor,
+    read_order,
+    write_hold,
+)
+from inventory_service.storage import holds
+from inventory_service.storage.events import Layouts
+from inventory_service.storage.making import OvertakenError
+from inventory_service.vacancies import Vacancies
+from inventory_service.verdicts import Retried
+
+# Longer than a batch waits for a lock: two of an event beside each other choose the same seats.
+LIMITS = Limits(slow_seconds=0.3)
+# How long a hold waits for its turn, where the caller does not say.
+_SECONDS = 5.0
+# What a hold is extended by where the caller does not say.
+_MORE = timedelta(seconds=300)
+
+
+class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
+    """Holds, for those who have them."""
+
+    _database: Database
+    _verifier: TokenVerifier
+    _terms: HoldTerms
+    _layouts: Layouts
+    _vacancies: Vacancies
+    _batcher: Batcher[UUID, Asked, Hold | Replayed]
+
+    async def CreateHold(  # noqa: N802 - the proto's name
+        self, request: inventory_pb2.CreateHoldRequest, context: Call
+    ) -> inventory_pb2.CreateHoldResponse:
+        answer = await self._put(request, customer())
+        if isinstance(answer, Hold):
+            return inventory_pb2.CreateHoldResponse(hold=write_hold(answer))
+        context.set_trailing_metadata((REPLAYED,))
+        if isinstance(answer.answer, Exception):
+            raise answer.answer
+        return inventory_pb2.CreateHoldResponse.FromString(answer.answer)
+
+    async def CreateHolds(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.CreateHoldsRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.CreateHoldsResponse:
+        check_items(len(request.items))
+        answers: list[asyncio.Future[Hold | Replayed] | Exception] = []
+        for item in request.items:
+            try:
+                answers.append(self._put(item.order, await customer_of(self._verifier, item.token)))
+            except Exception as error:  # noqa: BLE001 - it is this one's
+                answers.append(error)
+        waiting = [answer for answer in answers if isinstance(answer, asyncio.Future)]
+        try:
+            if waiting:
+                await asyncio.wait(waiting)
+        except asyncio.CancelledError:
+            for future in waiting:
+                future.cancel()
+            raise
+        reply = inventory_pb2.CreateHoldsResponse()
+        for item, answer in zip(request.items, answers, strict=True):
+            _add_result(reply.results.add(), item.request_id, answer)
+        return reply
+
+    def _put(
+        self, request: inventory_pb2.CreateHoldRequest, person: UUID
+    ) -> asyncio.Future[Hold | Replayed]:
+        order = read_order(request, person)
+        left = seconds_left()
+        return self._batcher.put(
+            order.event_id,
+            Asked(order, claim(request, str(person)) if request.idempotency_key else None),
+            seconds=_SECONDS if left is None else left,
+        )
+
+    async def _make(self, event_id: UUID, batch: Batch[Asked, Hold | Replayed]) -> None:
+        """The batcher's work: a batch is one transaction."""
+        claims = Claims(self._database.schema, [each.claim for each in batch.items])
+        try:
+            async with self._database.transaction() as session:
+                answers = await make_holds(
+                    session,
+                    self._layouts,
+                    self._vacancies,
+                    event_id,
+                    batch.items,
+                    terms=self._terms,
+                    claims=claims,
+                    write=_written,
+                    alone=batch.is_alone,
+                )
+        except OvertakenError:
+            if not batch.is_alone:
+                raise
+            batch.answer(0, TryAgain(overloaded()))
+            return
+        batch.answer_all(
+            [
+                TryAgain(answer.refusal, answer.due) if isinstance(answer, Retried) else answer
+                for answer in answers
+            ]
+        )
+
+    async def _expire(self, event_id: UUID, hold_ids: Sequence[UUID]) -> None:
+        await self._database.run(partial(expire_holds, event_id=event_id, hold_ids=hold_ids))
+
+    async def GetHold(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.GetHoldRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.GetHoldResponse:
+        async with self._database.transaction() as session:
+            hold = await owning.get_hold(
+                session, self._layouts, customer(), parse_uuid(request.hold_id)
+            )
+        return inventory_pb2.GetHoldResponse(hold=write_hold(hold))
+
+    async def ListHolds(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.ListHoldsRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.ListHoldsResponse:
+        limit = max(1, min(request.limit or PAGE, MAX_PAGE))
+        event_id = parse_uuid(request.event_id)
+        if request.event_id and event_id is None:
+            return inventory_pb2.ListHoldsResponse()
+        async with self._database.transaction() as session:
+            found = await holds.find_holds(
+                session,
+                self._layouts,
+                customer(),
+                event_id=event_id,
+                before=after_cursor(request.cursor),
+                limit=limit + 1,
+            )
+        page = found[:limit]
+        return inventory_pb2.ListHoldsResponse(
+            holds=[write_hold(hold) for hold in page],
+            next_cursor=cursor(page[-1].id) if len(found) > limit else "",
+        )
+
+    async def ExtendHold(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.ExtendHoldRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.ExtendHoldResponse:
+        if request.seconds < 0:
+            raise invalid_hold("seconds", "At least 1.")
+        person = customer()
+        more = timedelta(seconds=request.seconds) if request.seconds else _MORE
+        hold = await self._database.run(
+            lambda session: owning.extend_hold(
+                session, self._layouts, person, parse_uuid(request.hold_id), more
+            )
+        )
+        return inventory_pb2.ExtendHoldResponse(hold=write_hold(hold))
+
+    async def ReleaseHold(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.ReleaseHoldRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.ReleaseHoldResponse:
+        person = customer()
+        hold = await self._database.run(
+            lambda session: owning.release_hold(
+                session,
+                self._layouts,
+                person,
+                parse_uuid(request.hold_id),
+                request.seat_ids,
+            )
+        )
+        return inventory_pb2.ReleaseHoldResponse(hold=write_hold(hold))
+
+
+def _add_result(
+    result: inventory_pb2.CreateHoldsResponse.Result,
+    request_id: str,
+    answer: asyncio.Future[Hold | Replayed] | Exception,
+) -> None:
+    """Writes down what became of one of several."""
+    error: BaseException | None
+    if isinstance(answer, Exception):
+        error = answer
+    else:
+        error = answer.exception()
+        if error is None:
+            made = answer.result()
+            if isinstance(made, Hold):
+                write_hold(made, result.hold)
+                return
+            result.replayed = True
+            if isinstance(made.answer, bytes):
+                result.hold.CopyFrom(inventory_pb2.CreateHoldResponse.FromString(made.answer).hold)
+                return
+            error = made.answer
+    assert isinstance(error, Exception)  # noqa: S101 - narrows the type; nobody cancels these
+    write_refusal(result.refusal, error, method="CreateHolds", request_id=request_id)
+
+
+def _written(hold: Hold) -> bytes:
+    return inventory_pb2.CreateHoldResponse(hold=write_hold(hold)).SerializeToString()

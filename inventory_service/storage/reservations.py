@@ -1,0 +1,229 @@
+"""Reserving holds for bookings, and giving reservations back whose bookings never were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chassis.database import Row as Record
+from chassis.database import Session
+from chassis.records import read
+from inventory_service.domain import (
+    ASK_AFTER,
+    AskReservation,
+    Hold,
+    HoldState,
+    HoldStatus,
+    Layout,
+    Line,
+    Reservation,
+    ReservationOrder,
+    Wanted,
+    shown_status,
+)
+
+# Each hold is locked in the order of the key and judged again after a wait, by the time it is then:
+# of those who reserve, release, extend or expire it at once, each finds what the one before has
+# left. Whoever has it reserved keeps it: nothing but `status` says so, so it never expires. The
+# places stay as they are. The person's slot is free, as the hold is no longer a live one.
+_RESERVE = """
+WITH own AS MATERIALIZED (
+    SELECT hold.event_id, hold.hold_id, each.booking_id
+      FROM unnest(CAST(:hold_ids AS uuid[]), CAST(:customer_ids AS uuid[]),
+                  CAST(:booking_ids AS uuid[])) AS each (hold_id, customer_id, booking_id)
+      JOIN hold ON hold.hold_id = each.hold_id
+      JOIN event ON event.event_id = hold.event_id
+     WHERE hold.customer_id = each.customer_id AND hold.status = 'ACTIVE' AND event.status = 'OPEN'
+     ORDER BY hold.event_id, hold.hold_id FOR UPDATE OF hold
+), reserved AS (
+    UPDATE hold SET status = 'RESERVED', booking_id = own.booking_id, saga_step = 1,
+                    reserved_at = clock_timestamp(), ask_at = clock_timestamp() + :ask_after
+      FROM own
+     WHERE hold.event_id = own.event_id AND hold.hold_id = own.hold_id
+       AND hold.status = 'ACTIVE' AND hold.expires_at > clock_timestamp()
+    RETURNING hold.customer_id, hold.hold_id
+), ended AS MATERIALIZED (
+    SELECT live_hold.customer_id, slot, live_hold.hold_id
+      FROM reserved JOIN live_hold
+        ON live_hold.customer_id = reserved.customer_id AND live_hold.hold_id = reserved.hold_id
+     ORDER BY live_hold.customer_id, slot FOR UPDATE OF live_hold
+)
+DELETE FROM live_hold USING ended
+ WHERE live_hold.customer_id = ended.customer_id AND live_hold.slot = ended.slot
+   AND live_hold.hold_id = ended.hold_id
+"""
+
+# After that, in a statement of its own: lines are those of the hold as it was locked, not as it was
+# when the lock was asked for.
+_STANDS = """
+SELECT event_id, hold.hold_id, hold.customer_id, hold.status, version, expires_at, extendable_until,
+       expires_at <= clock_timestamp() AS due, booking_id,
+       event.status = 'OPEN' AS event_open, terms_version,
+       has.seat_nos, has.section_ids, has.tier_ids, has.quantities, has.prices
+  FROM unnest(CAST(:hold_ids AS uuid[]), CAST(:customer_ids AS uuid[]))
+       AS each (hold_id, customer_id)
+  JOIN hold ON hold.hold_id = each.hold_id AND hold.customer_id = each.customer_id
+  JOIN event USING (event_id)
+  JOIN LATERAL (
+       SELECT array_agg(seat_no ORDER BY line_no) AS seat_nos,
+              array_agg(section_id ORDER BY line_no) AS section_ids,
+              array_agg(tier_id ORDER BY line_no) AS tier_ids,
+              array_agg(quantity ORDER BY line_no) AS quantities,
+              array_agg(price ORDER BY line_no) AS prices
+         FROM hold_line AS line
+        WHERE line.event_id = hold.event_id AND line.hold_id = hold.hold_id
+       ) AS has ON true
+"""
+
+# What another has locked is in its hands: it is asked after in the next round, if still needed.
+_ASK_DUE = """
+WITH due AS MATERIALIZED (
+    SELECT event_id, hold_id FROM hold WHERE ask_at <= statement_timestamp()
+     ORDER BY ask_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE hold SET ask_at = clock_timestamp() + :ask_after FROM due
+ WHERE hold.event_id = due.event_id AND hold.hold_id = due.hold_id AND hold.ask_at IS NOT NULL
+RETURNING hold.booking_id, hold.event_id, hold.hold_id
+"""
+
+# Those that are reserved for just these bookings, in the order of the key.
+_LOCK = """
+SELECT hold.event_id, hold.hold_id, hold.customer_id, status, version, seats, tickets,
+       hold.booking_id, saga_step, expires_at <= clock_timestamp() AS due,
+       least(expires_at, extendable_until) AS expires_at
+  FROM unnest(CAST(:hold_ids AS uuid[]), CAST(:booking_ids AS uuid[]))
+       AS each (hold_id, booking_id)
+  JOIN hold ON hold.hold_id = each.hold_id
+ WHERE hold.booking_id = each.booking_id AND hold.status = 'RESERVED'
+ ORDER BY hold.event_id, hold.hold_id FOR UPDATE OF hold
+"""
+
+_KEEP = """
+UPDATE hold SET ask_at = NULL
+ WHERE event_id = :event_id AND hold_id = :hold_id AND booking_id = :booking_id
+   AND ask_at IS NOT NULL
+"""
+
+# Before any slot, as everybody who takes both.
+_LOCK_COUNTS = """
+SELECT FROM unnest(CAST(:event_ids AS uuid[]), CAST(:customer_ids AS uuid[]))
+            AS each (event_id, customer_id)
+  JOIN customer_quota AS quota USING (event_id, customer_id)
+ ORDER BY quota.event_id, quota.customer_id FOR UPDATE OF quota
+"""
+# One of the person's slots that is free. Another may be faster; then the next try sees that.
+_TAKE_SLOT = """
+INSERT INTO live_hold (customer_id, slot, event_id, hold_id, expires_at)
+SELECT :customer_id, slot, :event_id, :hold_id, :expires_at FROM (VALUES (1), (2)) AS each (slot)
+ WHERE NOT EXISTS (SELECT FROM live_hold WHERE live_hold.customer_id = :customer_id
+                      AND live_hold.slot = each.slot AND expires_at > clock_timestamp())
+ ORDER BY slot LIMIT 1
+    ON CONFLICT (customer_id, slot) DO UPDATE
+   SET event_id = excluded.event_id, hold_id = excluded.hold_id, expires_at = excluded.expires_at
+ WHERE live_hold.expires_at <= clock_timestamp()
+"""
+
+_GIVE_BACK = """
+UPDATE hold SET status = :status, booking_id = NULL, saga_step = 0, reserved_at = NULL,
+                ask_at = NULL, expires_at = least(expires_at, extendable_until)
+ WHERE event_id = :event_id AND hold_id = :hold_id AND booking_id = :booking_id
+   AND status = 'RESERVED'
+"""
+
+
+async def reserve(session: Session, wanted: Sequence[Wanted]) -> Sequence[Record]:
+    """Reserves what can be, commits, and gives the holds that are there as they stand then.
+
+    No hold may be wanted twice by one person. A person's hold that was not there gives no row.
+    """
+    ids = {
+        "hold_ids": [each.hold_id for each in wanted],
+        "customer_ids": [each.customer_id for each in wanted],
+    }
+    session.defer(
+        _RESERVE, booking_ids=[each.booking_id for each in wanted], ask_after=ASK_AFTER, **ids
+    )
+    return (await session.finish(_STANDS, **ids)).rows
+
+
+def reservation(row: Record, layout: Layout) -> Reservation:
+    """The hold that a row of `reserve` tells of, on its event's layout."""
+    status = HoldStatus(row.status)
+    lines = zip(
+        row.seat_nos, row.section_ids, row.tier_ids, row.quantities, row.prices, strict=True
+    )
+    hold = Hold(
+        row.hold_id,
+        row.customer_id,
+        shown_status(status, due=row.due),
+        row.version,
+        row.expires_at,
+        row.extendable_until,
+        layout,
+        [Line(*line) for line in lines],
+    )
+    is_reserved = status in {HoldStatus.RESERVED, HoldStatus.SOLD}
+    return Reservation(hold, row.booking_id if is_reserved else None, row.event_open)
+
+
+async def ask_due(session: Session, limit: int) -> Sequence[AskReservation]:
+    """Up to `limit` reservations whose bookings are to be asked now, and again if they are not
+    answered by then.
+    """
+    rows = await session.all(_ASK_DUE, limit=limit, ask_after=ASK_AFTER)
+    return [read(AskReservation, row) for row in rows]
+
+
+async def lock(
+    session: Session, reservations: Sequence[ReservationOrder]
+) -> Sequence[tuple[HoldState, datetime]]:
+    """Locks those that are there; gives each hold, and when its time is over."""
+    rows = await session.all(
+        _LOCK,
+        hold_ids=[each.hold_id for each in reservations],
+        booking_ids=[each.booking_id for each in reservations],
+    )
+    return [(read(HoldState, row), row.expires_at) for row in rows]
+
+
+def keep(session: Session, hold: HoldState) -> None:
+    """Asks no more after a locked reservation."""
+    session.defer(_KEEP, event_id=hold.event_id, hold_id=hold.hold_id, booking_id=hold.booking_id)
+
+
+def lock_counts(session: Session, holds: Sequence[HoldState]) -> None:
+    """Locks what is counted for the people of holds."""
+    session.defer(
+        _LOCK_COUNTS,
+        event_ids=[hold.event_id for hold in holds],
+        customer_ids=[hold.customer_id for hold in holds],
+    )
+
+
+async def take_slot(session: Session, hold: HoldState, expires_at: datetime) -> bool:
+    """Lets a locked hold be one of its person's live ones; False where they have two.
+
+    The person's count is locked; of several people they come by their ids.
+    """
+    for _ in range(2):
+        taken = await session.execute(
+            _TAKE_SLOT,
+            customer_id=hold.customer_id,
+            event_id=hold.event_id,
+            hold_id=hold.hold_id,
+            expires_at=expires_at,
+        )
+        if taken.rowcount:
+            return True
+    return False
+
+
+def give_back(session: Session, hold: HoldState, status: str) -> None:
+    """Lets a locked reservation be no booking's any more."""
+    session.defer(
+        _GIVE_BACK,
+        event_id=hold.event_id,
+        hold_id=hold.hold_id,
+        booking_id=hold.booking_id,
+        status=status,
+    )
