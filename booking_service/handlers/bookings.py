@@ -46,7 +46,7 @@ from booking_service.storage.events import Found
 from booking_service.storage.underway import Underway
 from booking_service.wakeups import Wakeups
 from chassis.database import Session
-from chassis.errors import RemoteError
+from chassis.errors import RemoteError, ServiceError
 from chassis.idempotency import Claims, StoredRefusalError
 from chassis.ids import uuid7
 
@@ -292,7 +292,7 @@ class _Batch:
         refused = {
             hold.booking_id: Reservation(hold.booking_id, hold.event_id, hold.id)
             for place, answer in self.answers.items()
-            if isinstance(answer, BookingError)
+            if _is_refused(answer)
             and isinstance(hold := self._orders[place].hold, Hold)
             and hold.booking_id is not None
             and hold.customer_id == self._orders[place].customer_id
@@ -301,6 +301,15 @@ class _Batch:
             return ()
         disowned = await reservations.disown(self._session, list(refused))
         return [reservation for id, reservation in refused.items() if id in disowned]
+
+
+def _is_refused(answer: Answer) -> bool:
+    """Whether nothing is booked by the order, now or by the first request with its key."""
+    if isinstance(answer, Replayed):
+        return isinstance(answer.answer, Exception)
+    if isinstance(answer, ServiceError):  # of the key
+        return answer.reason != "IDEMPOTENCY_IN_PROGRESS"
+    return isinstance(answer, BookingError)
 
 
 def _coupon_key(draft: _Draft) -> tuple[UUID, str]:

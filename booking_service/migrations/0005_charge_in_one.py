@@ -28,7 +28,21 @@ SELECT gen_random_uuid(), 'parterre.messages.v1.ChargePayment',
            'organizer_id', event.organizer_id, 'step', saga.step, 'fees', booking.fees::text)::text,
        jsonb_build_object('request_id', '-')
   FROM saga JOIN booking USING (booking_id) JOIN event ON event.event_id = booking.event_id
- WHERE saga.state IN ('AUTHORIZING', 'SELLING', 'CAPTURING')
+ WHERE saga.state IN ('AUTHORIZING', 'SELLING', 'CAPTURING') AND saga.amount > 0
+"""
+# A free one that is being sold is asked for once more: inventory answers that its places are the
+# booking's, and with that it is confirmed.
+_RESERVE = """
+INSERT INTO outbox (id, type, body, headers)
+SELECT gen_random_uuid(), 'parterre.messages.v1.ReserveSeats',
+       jsonb_build_object(
+           'seats', jsonb_build_object('booking_id', booking.booking_id,
+                                       'event_id', booking.event_id, 'hold_id', booking.hold_id,
+                                       'step', saga.step),
+           'hold_version', booking.hold_version)::text,
+       jsonb_build_object('request_id', '-')
+  FROM saga JOIN booking USING (booking_id)
+ WHERE saga.state = 'SELLING' AND saga.amount = 0
 """
 
 _STATEMENTS = (
@@ -52,8 +66,8 @@ _STATEMENTS = (
     # Not written any more.
     "ALTER TABLE saga ALTER COLUMN refund SET DEFAULT 0",
     "-- squawk-ignore ban-drop-constraint\nALTER TABLE saga DROP CONSTRAINT saga_state_check",
-    # A confirmed one waits for the answer to its Sell.
-    "-- squawk-ignore ban-drop-constraint\nALTER TABLE saga DROP CONSTRAINT saga_check",
+    # A confirmed one waits for the answer to its Sell. (`saga_check` is about the refund.)
+    "-- squawk-ignore ban-drop-constraint\nALTER TABLE saga DROP CONSTRAINT saga_check1",
     # Nothing to pay needs no method.
     "-- squawk-ignore ban-drop-constraint\nALTER TABLE saga DROP CONSTRAINT saga_method_check",
     # Its event was called off while it was being confirmed, and it is not told again.
@@ -62,16 +76,20 @@ _STATEMENTS = (
                     ending = coalesce(ending, 'FAILED'), reason = 'EVENT_CANCELLED'
      WHERE state IN ('SELLING', 'CAPTURING') AND event_off AND amount > 0
     """,
+    """
+    UPDATE saga SET state = 'RELEASING', deadline_at = clock_timestamp(), resends = 0,
+                    ending = 'FAILED', reason = 'EVENT_CANCELLED'
+     WHERE state = 'SELLING' AND event_off AND amount = 0
+    """,
     _CHARGE,
+    _RESERVE,
     """
     UPDATE saga SET state = 'CHARGING', deadline_at = greatest(pay_by, clock_timestamp()
                                                               + interval '1 minute')
      WHERE state IN ('SELLING', 'CAPTURING') AND amount > 0
     """,
-    # Free ones of before were not charged: they go back, and their hold with them.
     """
-    UPDATE saga SET state = 'RELEASING', ending = 'FAILED', reason = 'SEATS_NOT_SECURED',
-                    deadline_at = clock_timestamp(), resends = 0
+    UPDATE saga SET state = 'SECURING', deadline_at = clock_timestamp() + interval '5 minutes'
      WHERE state = 'SELLING' AND amount = 0
     """,
     "UPDATE saga SET state = 'CHARGING' WHERE state = 'AUTHORIZING'",

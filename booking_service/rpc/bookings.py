@@ -17,6 +17,7 @@ from booking_service.handlers import bookings as handlers
 from booking_service.messaging import line_message
 from booking_service.rpc import shapes
 from booking_service.rpc.servicer import (
+    MARGIN_SECONDS,
     Call,
     Servicer,
     caller_id,
@@ -31,9 +32,6 @@ from chassis.context import seconds_left
 from chassis.database import Session
 from chassis.idempotency import once
 from chassis.ids import parse_uuid
-
-# Kept back of the caller's deadline, so that a booking that did not move is still answered.
-_MARGIN_SECONDS = 0.5
 
 
 class Bookings(Servicer):
@@ -61,7 +59,7 @@ class Bookings(Servicer):
         request: booking_pb2.GetBookingRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> booking_pb2.GetBookingResponse:
-        wait = min(request.wait_seconds, MAX_WAIT_SECONDS, (seconds_left() or 0) - _MARGIN_SECONDS)
+        wait = min(request.wait_seconds, MAX_WAIT_SECONDS, (seconds_left() or 0) - MARGIN_SECONDS)
         async with self._database.transaction() as session:
             view = await self._find(session, request.reference)
         view = await self._until_rest(view, wait)

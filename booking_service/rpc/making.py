@@ -23,10 +23,11 @@ from booking_service.handlers import bookings as handlers
 from booking_service.handlers.bookings import Answer, Order, Replayed
 from booking_service.rpc import shapes
 from booking_service.rpc.holds import Wish
-from booking_service.rpc.servicer import Call, Servicer
+from booking_service.rpc.servicer import MARGIN_SECONDS, Call, Servicer
 from booking_service.saga import moves_by_itself
 from booking_service.storage.bookings import BookingView
 from chassis import context
+from chassis.context import seconds_left
 from chassis.database import DatabaseError, IntegrityError, PoolTimeoutError, Session, is_lost
 from chassis.errors import RemoteError
 from chassis.grpc_server import permits
@@ -64,11 +65,8 @@ class Making(Servicer):
                 waiting[place] = view
             else:
                 _write(part.results.add(place=place), answer, view, item.request_id)
-        if part.results:
-            yield part
-        if waiting:
-            async for part in self._rest(items, waiting, answers):
-                yield part
+        async for answered in self._as_they_come(part, items, waiting, answers):
+            yield answered
 
     async def _made(
         self, answer: Answer, customer_id: UUID | None, *, waits: bool
@@ -88,18 +86,30 @@ class Making(Servicer):
                     return await handlers.find(session, reference, customer_id)
         return None
 
-    async def _rest(
-        self, items: Sequence[_Item], waiting: Mapping[int, BookingView], answers: Sequence[Answer]
+    async def _as_they_come(
+        self,
+        first: booking_pb2.CreateBookingsResponse,
+        items: Sequence[_Item],
+        waiting: Mapping[int, BookingView],
+        answers: Sequence[Answer],
     ) -> AsyncIterator[booking_pb2.CreateBookingsResponse]:
-        """The bookings, those together that come to rest together."""
+        """`first`, then the bookings that are waited for: those together that rest together."""
         rested: asyncio.Queue[tuple[int, BookingView]] = asyncio.Queue()
+        left_seconds = (seconds_left() or 0) - MARGIN_SECONDS
 
         async def follow(place: int, view: BookingView) -> None:
-            seconds = min(items[place].wait_seconds, MAX_WAIT_SECONDS)
-            rested.put_nowait((place, await self._until_rest(view, seconds)))
+            seconds = min(items[place].wait_seconds, MAX_WAIT_SECONDS, left_seconds)
+            try:
+                view = await self._until_rest(view, seconds)
+            except Exception as error:  # noqa: BLE001 - it is made, and that much can be told
+                log.warning("booking not followed", error=repr(error))
+            rested.put_nowait((place, view))
 
+        # They listen before anything is sent, so that what rests meanwhile is not missed.
         tasks = [asyncio.create_task(follow(place, view)) for place, view in waiting.items()]
         try:
+            if first.results:
+                yield first
             left = len(tasks)
             while left:
                 part = booking_pb2.CreateBookingsResponse()

@@ -31,6 +31,8 @@ from chassis.database import Database, Session
 from chassis.identity import Role, TokenVerifier
 from chassis.ids import parse_uuid
 
+# Kept back of the caller's deadline, so that a booking that did not move is still answered.
+MARGIN_SECONDS = 0.5
 # How often a booking that somebody waits for is looked at.
 _FIRST_LOOK_SECONDS = 0.5
 _SLOWEST_LOOK_SECONDS = 2.0

@@ -107,11 +107,13 @@ _LATE_REASONS: Mapping[str, str] = {
 }
 _PAYMENT_STATUS: Mapping[Happening, str] = {
     Happening.NEW_ATTEMPT: "INITIATED",
-    Happening.CHARGED: "CAPTURED",
     Happening.CHARGE_REFUSED: "FAILED",
     Happening.ACTION_REQUIRED: "REQUIRES_ACTION",
-    Happening.PAID_LATE: "CAPTURED",
 }
+# Told with payment's totals, of which the greatest say how it stands, in whatever order they come.
+_TELLS_TOTALS = frozenset(
+    {Happening.CHARGED, Happening.PAID_LATE, Happening.PAID_BACK, Happening.REFUNDED}
+)
 
 
 def begin(amount: int, now: datetime) -> Step:
@@ -276,7 +278,9 @@ def _with_payment(saga: Saga, happening: Happening, facts: Facts) -> Saga:
     status = _PAYMENT_STATUS.get(happening, saga.payment_status)
     if happening is Happening.GIVEN_BACK:
         status = "REFUNDED" if saga.captured else "VOIDED"
-    elif happening in {Happening.REFUNDED, Happening.PAID_BACK}:
+    elif happening in _TELLS_TOTALS and not saga.refunded:
+        status = "CAPTURED"
+    elif happening in _TELLS_TOTALS:
         status = "REFUNDED" if saga.refunded == saga.captured else "PARTIALLY_REFUNDED"
     if happening in {Happening.CHARGE_REFUSED, Happening.NEW_ATTEMPT}:
         saga = replace(saga, refused_because=facts.reason)
