@@ -17,11 +17,10 @@ from starlette.types import ASGIApp
 from chassis.errors import RemoteError, ServiceError, unavailable
 from chassis.identity import Jwks, TokenVerifier
 from chassis.telemetry import Health
+from gateway.backend import Backend
 from gateway.bodies.base import UNKNOWN_OBJECT
 from gateway.dispatch import Dispatch
 from gateway.edge import Guarded, Observed
-from gateway.holds import Holds
-from gateway.press import Press
 from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.rates import RateLimiter
 from gateway.routes.administration import ADMINISTRATION
@@ -31,7 +30,7 @@ from gateway.routes.catalog import CATALOG
 from gateway.routes.checkin import CHECKIN
 from gateway.routes.coupons import COUPONS
 from gateway.routes.identity import IDENTITY, WELL_KNOWN
-from gateway.routes.media import MEDIA, upload_places
+from gateway.routes.media import MEDIA
 from gateway.routes.operations import DOCS, HEALTH, MAILBOX
 from gateway.routes.payments import PAYMENTS
 from gateway.routes.reviews import REVIEWS
@@ -48,6 +47,7 @@ _EXPOSED = [
     "ETag",
     "Idempotency-Replayed",
     "Location",
+    "Preference-Applied",
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
@@ -129,7 +129,8 @@ def application(
     streams: Streams,
 ) -> ASGIApp:
     """The whole edge, from the outermost layer in."""
-    app: ASGIApp = Dispatch(api(settings, services, jwks, health, streams))
+    backend = Backend.of(settings, services, jwks, health, streams)
+    app: ASGIApp = Dispatch(api(backend), backend)
     factor = settings.address_factor
     app = Guarded(
         app,
@@ -144,16 +145,20 @@ def application(
             app,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Idempotency-Key", "X-Request-ID", "X-Requested-With"],
+            allow_headers=[
+                "Authorization",
+                "Idempotency-Key",
+                "Prefer",
+                "X-Request-ID",
+                "X-Requested-With",
+            ],
             allow_credentials=True,
             expose_headers=_EXPOSED,
         )
     return app
 
 
-def api(
-    settings: Settings, services: Services, jwks: Jwks, health: Health, streams: Streams
-) -> FastAPI:
+def api(backend: Backend) -> FastAPI:
     """The routes and the mapping of what they raise, without the layers around them."""
     app = FastAPI(
         title="Parterre",
@@ -172,15 +177,8 @@ def api(
             HTTPException: _on_http_error,
         },
     )
-    app.state.settings = settings
-    app.state.services = services
-    app.state.holds = Holds(services.inventory)
-    app.state.jwks = jwks
-    app.state.press = Press()
-    app.state.health = health
-    app.state.upload_places = upload_places()
-    app.state.streams = streams
-    for routes in routes_of(settings):
+    app.state.backend = backend
+    for routes in routes_of(backend.settings):
         routes.add_to(app)
     describe = app.openapi
 

@@ -3,8 +3,8 @@
 FastAPI reads the routes, describes them, and makes of each what binds its parameters. For a
 request it would walk its own middleware, try route after route, parse the media type as a mail's
 and solve dependencies of dependencies: twice the work of everything else. Here the route is looked
-up, its access checked, its parameters bound by FastAPI's own rules, and the endpoint called. What
-is not found here (other methods, unknown paths, forms) goes FastAPI's way, with its answers.
+up, its access checked, its parameters bound by FastAPI's own rules, and the endpoint called. Every
+route goes this way; unknown paths and methods go FastAPI's way, with its answers.
 """
 
 from __future__ import annotations
@@ -27,13 +27,18 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.backend import Backend
 from gateway.problems import ProblemError
-from gateway.routing import Access, provide_services
+from gateway.routing import Access, provide_backend
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 # Nothing of ours is entered into it; FastAPI insists on one.
 _STACK = AsyncExitStack()
+
+
+class UndispatchableError(Exception):
+    """A route asks for something that is only had FastAPI's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,42 +49,53 @@ class _Entry:
     endpoint: Callable[..., Awaitable[Response]]
     dependant: Dependant
     access: Access
-    services: str | None  # the parameter that takes them
+    behind: str | None  # the parameter that takes the backend
 
     @classmethod
-    def of(cls, route: APIRoute) -> _Entry | None:
-        """None for what goes FastAPI's way: forms, paths in paths, other dependencies."""
+    def of(cls, route: APIRoute) -> _Entry:
+        """The entry of a route.
+
+        Raises:
+            UndispatchableError: it has a dependency of its own, a form, a path in its path, or
+                does not say who may call it.
+        """
         access: Access | None = None
-        services: str | None = None
-        others = []
+        behind: str | None = None
+        obstacles = []
         for dependency in route.dependant.dependencies:
             if isinstance(dependency.call, Access):
                 access = dependency.call
-            elif dependency.call is provide_services:
-                services = dependency.name
+            elif dependency.call is provide_backend:
+                behind = dependency.name
             else:
-                others.append(dependency)
-        form = route.body_field is not None and isinstance(route.body_field.field_info, Form)
-        if access is None or others or form or ":path}" in route.path:
-            return None
-        return cls(
-            route, route.endpoint, replace(route.dependant, dependencies=[]), access, services
-        )
+                obstacles.append(f"the dependency {dependency.call!r}")
+        if route.body_field is not None and isinstance(route.body_field.field_info, Form):
+            obstacles.append("a form")
+        if ":path}" in route.path:
+            obstacles.append("a path in its path")
+        if access is None:
+            obstacles.append("no access")
+        if access is None or obstacles:
+            raise UndispatchableError(f"{route.path} has {', '.join(obstacles)}")
+        return cls(route, route.endpoint, replace(route.dependant, dependencies=[]), access, behind)
 
 
 class Dispatch:
-    """An ASGI app in front of the FastAPI app whose routes it answers."""
+    """An ASGI app in front of the FastAPI app whose routes it answers.
 
-    def __init__(self, app: FastAPI) -> None:
+    Raises (when it is made):
+        UndispatchableError: a route can't go this way.
+    """
+
+    def __init__(self, app: FastAPI, backend: Backend) -> None:
         self._app: ASGIApp = app
         self._state = app
+        self._backend = backend
         self._static: dict[tuple[str, str], _Entry] = {}
         self._by_length: dict[tuple[str, int], list[_Entry]] = {}
         declared = [route for route in app.routes if isinstance(route, APIRoute)]
         for route in declared:
             entry = _Entry.of(route)
-            if entry is None:
-                continue
             for method in route.methods or ():
                 if route.param_convertors:
                     length = route.path.count("/")
@@ -135,8 +151,8 @@ class Dispatch:
         )
         if solved.errors:
             raise RequestValidationError(solved.errors)
-        if entry.services is not None:
-            solved.values[entry.services] = self._state.state.services
+        if entry.behind is not None:
+            solved.values[entry.behind] = self._backend
         return await entry.endpoint(**solved.values)
 
     def _handler_of(self, error: Exception) -> Handler | None:

@@ -121,6 +121,7 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "INVALID_PAYMENT_METHOD": (422, "Invalid payment method"),
     "INVALID_TICKET": (422, "Invalid ticket"),
     "EVENT_NOT_READY": (503, "Event not ready"),
+    "HOLD_BUSY": (503, "The hold is busy"),
     # Payments.
     "INVALID_SIGNATURE": (401, "The webhook's signature is not valid"),
     "STALE_WEBHOOK": (401, "The webhook's signature is too old"),

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
-import orjson
 from fastapi import Depends, FastAPI, Header, Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 
 from chassis.context import current_identity
 from chassis.identity import Role
+from gateway.answers import CLASSES, Json
+from gateway.backend import Backend
 from gateway.edge import TOKEN_REFUSAL
 from gateway.problems import MEDIA_TYPE, REASONS, ProblemError
-from gateway.services import Services
 
 PREFIX = "/api/v1"
 
@@ -73,6 +73,7 @@ class Route:
     refuses: Sequence[str]
     takes: Mapping[str, Any] | None = None  # OpenAPI's requestBody, where it is no JSON
     also: int | None = None  # another good status, with the same answer
+    headers: Mapping[str, str] = field(default_factory=dict)  # of a good answer, described
 
 
 @dataclass
@@ -95,6 +96,7 @@ class Routes:
         refuses: Sequence[str] = (),
         takes: Mapping[str, Any] | None = None,
         also: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Callable[[EndpointT], EndpointT]:
         """Declares the decorated coroutine a route; `refuses` are its own reasons."""
 
@@ -111,6 +113,7 @@ class Routes:
                     (*refuses, *_usual(method, access)),
                     takes,
                     also,
+                    headers or {},
                 )
             )
             return endpoint
@@ -132,13 +135,14 @@ class Routes:
                 tags=[self.tag],
                 status_code=route.status,
                 response_model=route.answers,
-                response_class=_CLASSES.get(route.media_type, Json),
+                response_class=CLASSES.get(route.media_type, Json),
                 summary=(route.endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
                 operation_id=_operation_id(route),
                 dependencies=[Depends(route.access)],
                 responses={
                     **_problem_responses(route.refuses),
                     **({route.also: {"model": route.answers}} if route.also else {}),
+                    **({route.status: _with_headers(route.headers)} if route.headers else {}),
                 },
                 openapi_extra={
                     "security": security,
@@ -146,68 +150,6 @@ class Routes:
                     **({"requestBody": route.takes} if route.takes else {}),
                 },
             )
-
-
-class Json(JSONResponse):
-    """A JSON answer; what it is made of was checked by the types of `views`."""
-
-    def render(self, content: Any) -> bytes:
-        return orjson.dumps(content)
-
-
-class Png(Response):
-    """A picture."""
-
-    media_type = "image/png"
-
-
-class WebP(Response):
-    """A photograph."""
-
-    media_type = "image/webp"
-
-
-class Svg(Response):
-    """A drawing of our own; nothing in it runs or loads anything."""
-
-    media_type = "image/svg+xml"
-
-
-class Pdf(Response):
-    """A document to print."""
-
-    media_type = "application/pdf"
-
-
-class Calendar(Response):
-    """A date for a calendar (RFC 5545)."""
-
-    media_type = "text/calendar"
-
-
-class Csv(Response):
-    """A table (RFC 4180)."""
-
-    media_type = "text/csv"
-
-
-class EventStream(Response):
-    """An answer that goes on."""
-
-    media_type = "text/event-stream"
-
-
-_CLASSES: dict[str, type[Response]] = {
-    "application/pdf": Pdf,
-    "image/png": Png,
-    "image/webp": WebP,
-    "image/svg+xml": Svg,
-    "text/calendar": Calendar,
-    "text/csv": Csv,
-    "text/event-stream": EventStream,
-    "text/html": HTMLResponse,
-    "text/plain": PlainTextResponse,
-}
 
 
 def _operation_id(route: Route) -> str:
@@ -241,14 +183,24 @@ def _problem_responses(reasons: Sequence[str]) -> dict[int | str, dict[str, Any]
     }
 
 
-async def provide_services(request: Request) -> Services:
-    """The services behind; a dependency of the endpoints."""
-    services: Services = request.app.state.services
-    return services
+def _with_headers(headers: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "description": "Successful Response",
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in headers.items()
+        },
+    }
+
+
+async def provide_backend(request: Request) -> Backend:
+    """What is behind the endpoints; `dispatch` hands it to them without asking here."""
+    backend: Backend = request.app.state.backend
+    return backend
 
 
 # What endpoints ask for.
-Behind = Annotated[Services, Depends(provide_services)]
+Behind = Annotated[Backend, Depends(provide_backend)]
 IdempotencyKey = Annotated[
     str,
     Header(

@@ -18,10 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 from chassis.identity import Identity
 from chassis.revocations import Revocations
+from gateway.answers import EventStream
 from gateway.edge import BODILESS, STREAM_BEGINS, address_of, network_of
 from gateway.live import Live, Places
 from gateway.problems import ProblemError
-from gateway.routing import EventStream
 from gateway.settings import Settings
 
 _END_SECONDS = 1.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Header
+from pydantic import BeforeValidator, WithJsonSchema
 
 from gateway.problems import ProblemError
 
@@ -17,17 +18,8 @@ def etag(version: int) -> dict[str, str]:
     return {"ETag": f'"{version}"'}
 
 
-async def _expected(
-    if_match: Annotated[
-        str | None,
-        Header(
-            description="The ETag it was read with, or `*`: refused where it has changed since.",
-            examples=['"7"'],
-        ),
-    ] = None,
-) -> int:
-    """The version a change was made for; 0: whichever (RFC 9110, 13.1.1)."""
-    if if_match is None or if_match.strip() == "*":
+def _expected(if_match: str) -> int:
+    if if_match.strip() == "*":
         return 0
     found = _OURS.fullmatch(if_match.strip())
     if found is None:
@@ -36,4 +28,14 @@ async def _expected(
     return int(found[1])
 
 
-Expected = Annotated[int, Depends(_expected)]
+# The version a change was made for (RFC 9110, 13.1.1); 0, where the header is absent: whichever.
+Expected = Annotated[
+    int,
+    BeforeValidator(_expected),
+    WithJsonSchema({"type": "string"}),
+    Header(
+        alias="If-Match",
+        description="The ETag it was read with, or `*`: refused where it has changed since.",
+        examples=['"7"'],
+    ),
+]

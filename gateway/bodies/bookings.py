@@ -33,7 +33,9 @@ class NewBooking(Input):
     """A hold, and how it is paid."""
 
     hold_id: Id
-    payment_method: Method
+    payment_method: Method | None = Field(
+        default=None, description="Needed where there is something to pay"
+    )
     payment_token: PaymentToken | None = Field(default=None, repr=False, examples=["tok_ok"])
     coupon_code: Short | None = None
     attendees: list[NewAttendee] = Field(default=[], max_length=100)

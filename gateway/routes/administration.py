@@ -8,8 +8,13 @@ from fastapi import Query
 from parterre.auth.v1 import auth_pb2
 from starlette.responses import Response
 
+from gateway.answers import Json
 from gateway.bodies.identity import AccountChange, AuditQuery, UserId, UserQuery
-from gateway.routing import ADMIN, Behind, Json, Routes
+from gateway.routing import (
+    ADMIN,
+    Behind,
+    Routes,
+)
 from gateway.views import base
 from gateway.views import identity as views
 
@@ -23,10 +28,10 @@ ADMINISTRATION = Routes("Administration")
     answers=base.Page[views.ManagedUser],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
-async def list_users(query: Annotated[UserQuery, Query()], services: Behind) -> Response:
+async def list_users(query: Annotated[UserQuery, Query()], behind: Behind) -> Response:
     """Find accounts, newest first."""
-    reply = await services.auth(
-        services.auth.rpc.ListUsers,
+    reply = await behind.auth(
+        behind.auth.rpc.ListUsers,
         auth_pb2.ListUsersRequest(
             query=query.q or "",
             role=query.role or "",
@@ -41,9 +46,9 @@ async def list_users(query: Annotated[UserQuery, Query()], services: Behind) -> 
 @ADMINISTRATION.route(
     "GET", "/admin/users/{user_id}", ADMIN, answers=views.ManagedUser, refuses=["USER_NOT_FOUND"]
 )
-async def get_user(user_id: UserId, services: Behind) -> Response:
+async def get_user(user_id: UserId, behind: Behind) -> Response:
     """An account."""
-    reply = await services.auth(services.auth.rpc.GetUser, auth_pb2.GetUserRequest(user_id=user_id))
+    reply = await behind.auth(behind.auth.rpc.GetUser, auth_pb2.GetUserRequest(user_id=user_id))
     return Json(views.managed_user(reply.user))
 
 
@@ -54,13 +59,13 @@ async def get_user(user_id: UserId, services: Behind) -> Response:
     answers=views.ManagedUser,
     refuses=["USER_NOT_FOUND", "INVALID_ACCOUNT", "OWN_ACCOUNT"],
 )
-async def update_user(user_id: UserId, body: AccountChange, services: Behind) -> Response:
+async def update_user(user_id: UserId, body: AccountChange, behind: Behind) -> Response:
     """Change somebody's role, or disable or enable them; effective at once.
 
     Whom it changes is signed out everywhere. Another admin has to do it to an admin's own account.
     """
-    reply = await services.auth(
-        services.auth.rpc.UpdateUser,
+    reply = await behind.auth(
+        behind.auth.rpc.UpdateUser,
         auth_pb2.UpdateUserRequest(user_id=user_id, role=body.role, disabled=body.disabled),
     )
     return Json(views.managed_user(reply.user))
@@ -73,10 +78,10 @@ async def update_user(user_id: UserId, body: AccountChange, services: Behind) ->
     answers=base.Page[views.AuditEntry],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
-async def list_audit(query: Annotated[AuditQuery, Query()], services: Behind) -> Response:
+async def list_audit(query: Annotated[AuditQuery, Query()], behind: Behind) -> Response:
     """What was done to accounts and keys, and by whom, newest first."""
-    reply = await services.auth(
-        services.auth.rpc.ListAudit,
+    reply = await behind.auth(
+        behind.auth.rpc.ListAudit,
         auth_pb2.ListAuditRequest(
             user_id=query.user_id or "",
             action=query.action or "",

@@ -8,10 +8,16 @@ from fastapi import Query
 from parterre.inventory.v1 import inventory_pb2
 from starlette.responses import Response
 
+from gateway.answers import Json
 from gateway.bodies.base import PageQuery
 from gateway.bodies.catalog import EventId
 from gateway.bodies.seats import BlockRelease, NewBlock
-from gateway.routing import ORGANIZER, PREFIX, Behind, Json, Routes
+from gateway.routing import (
+    ORGANIZER,
+    PREFIX,
+    Behind,
+    Routes,
+)
 from gateway.views import base
 from gateway.views import seats as views
 
@@ -32,10 +38,10 @@ BLOCKS = Routes("Seats kept back")
         "INVALID_BLOCK",
     ],
 )
-async def block_seats(event_id: EventId, body: NewBlock, services: Behind) -> Response:
+async def block_seats(event_id: EventId, body: NewBlock, behind: Behind) -> Response:
     """Keep free seats back, all or none, before sales open or while they run."""
-    reply = await services.inventory(
-        services.inventory.rpc.BlockSeats,
+    reply = await behind.inventory(
+        behind.inventory.rpc.BlockSeats,
         inventory_pb2.BlockSeatsRequest(
             event_id=event_id, seat_ids=body.seat_ids, note=body.note or ""
         ),
@@ -52,11 +58,11 @@ async def block_seats(event_id: EventId, body: NewBlock, services: Behind) -> Re
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
 )
 async def list_blocks(
-    event_id: EventId, query: Annotated[PageQuery, Query()], services: Behind
+    event_id: EventId, query: Annotated[PageQuery, Query()], behind: Behind
 ) -> Response:
     """What is kept back of an event, newest first; what was freed whole is left out."""
-    reply = await services.inventory(
-        services.inventory.rpc.ListBlocks,
+    reply = await behind.inventory(
+        behind.inventory.rpc.ListBlocks,
         inventory_pb2.ListBlocksRequest(
             event_id=event_id, limit=query.limit, cursor=query.cursor or ""
         ),
@@ -71,10 +77,10 @@ async def list_blocks(
     status=204,
     refuses=["EVENT_NOT_FOUND", "UNKNOWN_SEATS", "SEATS_NOT_BLOCKED", "INVALID_BLOCK"],
 )
-async def release_blocked(event_id: EventId, body: BlockRelease, services: Behind) -> Response:
+async def release_blocked(event_id: EventId, body: BlockRelease, behind: Behind) -> Response:
     """Let seats that were kept back be sold, all or none, of whichever blocks."""
-    await services.inventory(
-        services.inventory.rpc.UnblockSeats,
+    await behind.inventory(
+        behind.inventory.rpc.UnblockSeats,
         inventory_pb2.UnblockSeatsRequest(event_id=event_id, seat_ids=body.seat_ids),
     )
     return Response(status_code=204)

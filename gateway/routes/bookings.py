@@ -8,6 +8,8 @@ from fastapi import Query
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
+from gateway.answers import Json
+from gateway.backend import Backend
 from gateway.bodies.bookings import (
     BookingCancellation,
     BookingQuery,
@@ -16,16 +18,15 @@ from gateway.bodies.bookings import (
     Reference,
     WaitQuery,
 )
+from gateway.preferences import PREFERENCE_APPLIED, Prefer, applied, wait_of
 from gateway.routing import (
     CUSTOMER,
     PREFIX,
     Behind,
     IdempotencyKey,
-    Json,
     Routes,
     replay_header,
 )
-from gateway.services import Services
 from gateway.views import base
 from gateway.views import bookings as views
 
@@ -60,10 +61,10 @@ _CANCEL_REFUSES = [
         "EVENT_NOT_READY",
     ],
 )
-async def quote_booking(body: Quotation, services: Behind) -> Response:
+async def quote_booking(body: Quotation, behind: Behind) -> Response:
     """What a hold would cost."""
-    reply = await services.booking(
-        services.booking.rpc.QuoteBooking,
+    reply = await behind.booking(
+        behind.booking.rpc.QuoteBooking,
         booking_pb2.QuoteBookingRequest(hold_id=body.hold_id, coupon_code=body.coupon_code or ""),
     )
     return Json(views.quote(reply))
@@ -84,17 +85,27 @@ async def quote_booking(body: Quotation, services: Behind) -> Response:
         "INVALID_PAYMENT_METHOD",
         "INVALID_ATTENDEES",
         "EVENT_NOT_READY",
+        "EVENT_NOT_ON_SALE",
         "EVENT_IS_CANCELLED",
+        "HOLD_BUSY",
         "PROVIDER_UNAVAILABLE",
         "IDEMPOTENCY_KEY_REUSED",
         "IDEMPOTENCY_IN_PROGRESS",
     ],
+    headers=PREFERENCE_APPLIED,
 )
-async def create_booking(body: NewBooking, services: Behind, key: IdempotencyKey = "") -> Response:
-    """Book a hold and start to pay; follow the booking at its Location."""
-    request = booking_pb2.CreateBookingRequest(
+async def create_booking(
+    body: NewBooking, behind: Behind, prefer: Prefer = (), key: IdempotencyKey = ""
+) -> Response:
+    """Book a hold and start to pay; follow the booking at its Location.
+
+    With `Prefer: wait=N` it is answered when the booking has come to rest (CONFIRMED, FAILED, or in
+    need of the customer), or as it stands after N seconds.
+    """
+    wait = wait_of(prefer)
+    order = booking_pb2.CreateBookingRequest(
         hold_id=body.hold_id,
-        payment_method=body.payment_method,
+        payment_method=body.payment_method or "",
         payment_token=body.payment_token or "",
         coupon_code=body.coupon_code or "",
         attendees=[
@@ -103,11 +114,13 @@ async def create_booking(body: NewBooking, services: Behind, key: IdempotencyKey
         ],
         idempotency_key=key,
     )
-    reply, replayed = await services.booking.replayable(services.booking.rpc.CreateBooking, request)
-    location = f"{PREFIX}/bookings/{reply.booking.reference}"
-    return Json(
-        views.booking(reply.booking), 201, {"Location": location, **replay_header(replayed)}
-    )
+    booking, replayed = await behind.bookings.create(order, wait_seconds=wait or 0)
+    headers = {
+        "Location": f"{PREFIX}/bookings/{booking.reference}",
+        **replay_header(replayed),
+        **applied(wait),
+    }
+    return Json(views.booking(booking), 201, headers)
 
 
 @BOOKINGS.route(
@@ -117,10 +130,10 @@ async def create_booking(body: NewBooking, services: Behind, key: IdempotencyKey
     answers=base.Page[views.Booking],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
-async def list_bookings(query: Annotated[BookingQuery, Query()], services: Behind) -> Response:
+async def list_bookings(query: Annotated[BookingQuery, Query()], behind: Behind) -> Response:
     """One's own bookings, newest first."""
-    reply = await services.booking(
-        services.booking.rpc.ListBookings,
+    reply = await behind.booking(
+        behind.booking.rpc.ListBookings,
         booking_pb2.ListBookingsRequest(
             status=query.status or "",
             event_id=query.event_id or "",
@@ -139,11 +152,11 @@ async def list_bookings(query: Annotated[BookingQuery, Query()], services: Behin
     refuses=["BOOKING_NOT_FOUND"],
 )
 async def get_booking(
-    reference: Reference, query: Annotated[WaitQuery, Query()], services: Behind
+    reference: Reference, query: Annotated[WaitQuery, Query()], behind: Behind
 ) -> Response:
     """A booking; with `wait`, as soon as it ends or needs the customer."""
-    reply = await services.booking(
-        services.booking.rpc.GetBooking,
+    reply = await behind.booking(
+        behind.booking.rpc.GetBooking,
         booking_pb2.GetBookingRequest(reference=reference, wait_seconds=query.wait),
         query.wait + _SECONDS,
     )
@@ -160,12 +173,12 @@ async def get_booking(
 )
 async def cancel_booking(
     reference: Reference,
-    services: Behind,
+    behind: Behind,
     body: BookingCancellation | None = None,
     key: IdempotencyKey = "",
 ) -> Response:
     """Give a booking up, or have a paid one refunded."""
-    return await _cancel(services, reference, (body.reason if body else None) or "", key)
+    return await _cancel(behind, reference, (body.reason if body else None) or "", key)
 
 
 @BOOKINGS.route(
@@ -177,10 +190,10 @@ async def cancel_booking(
     refuses=_CANCEL_REFUSES,
 )
 async def delete_booking(
-    reference: Reference, services: Behind, key: IdempotencyKey = ""
+    reference: Reference, behind: Behind, key: IdempotencyKey = ""
 ) -> Response:
     """Give a booking up, or have a paid one refunded; the same as to cancel it."""
-    return await _cancel(services, reference, "", key)
+    return await _cancel(behind, reference, "", key)
 
 
 @BOOKINGS.route(
@@ -190,17 +203,17 @@ async def delete_booking(
     answers=base.Page[views.TimelineEntry],
     refuses=["BOOKING_NOT_FOUND"],
 )
-async def get_timeline(reference: Reference, services: Behind) -> Response:
+async def get_timeline(reference: Reference, behind: Behind) -> Response:
     """Every step of a booking as it happened, oldest first."""
-    reply = await services.booking(
-        services.booking.rpc.GetTimeline, booking_pb2.GetTimelineRequest(reference=reference)
+    reply = await behind.booking(
+        behind.booking.rpc.GetTimeline, booking_pb2.GetTimelineRequest(reference=reference)
     )
     return Json(base.page(map(views.timeline_entry, reply.entries)))
 
 
-async def _cancel(services: Services, reference: str, reason: str, key: str) -> Response:
-    reply, replayed = await services.booking.replayable(
-        services.booking.rpc.CancelBooking,
+async def _cancel(behind: Backend, reference: str, reason: str, key: str) -> Response:
+    reply, replayed = await behind.booking.replayable(
+        behind.booking.rpc.CancelBooking,
         booking_pb2.CancelBookingRequest(reference=reference, reason=reason, idempotency_key=key),
     )
     return Json(views.booking(reply.booking), 202, replay_header(replayed))

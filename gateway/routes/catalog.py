@@ -10,6 +10,8 @@ from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
 from chassis.timestamps import timestamp
+from gateway.answers import Json
+from gateway.backend import Backend
 from gateway.bodies.base import Nothing
 from gateway.bodies.catalog import (
     Cancellation,
@@ -21,8 +23,13 @@ from gateway.bodies.catalog import (
     OwnEventQuery,
     RefundTerms,
 )
-from gateway.routing import ANYONE, ORGANIZER, PREFIX, Behind, Json, Routes
-from gateway.services import Services
+from gateway.routing import (
+    ANYONE,
+    ORGANIZER,
+    PREFIX,
+    Behind,
+    Routes,
+)
 from gateway.versions import Expected, etag
 from gateway.views import base
 from gateway.views import catalog as views
@@ -37,7 +44,7 @@ CATALOG = Routes("Catalog")
     answers=base.Page[views.Event],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
-async def list_events(query: Annotated[EventQuery, Query()], services: Behind) -> Response:
+async def list_events(query: Annotated[EventQuery, Query()], behind: Behind) -> Response:
     """Find events."""
     request = catalog_pb2.ListEventsRequest(
         query=query.q or "",
@@ -53,7 +60,7 @@ async def list_events(query: Annotated[EventQuery, Query()], services: Behind) -
         limit=query.limit,
         cursor=query.cursor or "",
     )
-    return await _events(services, request)
+    return await _events(behind, request)
 
 
 @CATALOG.route(
@@ -63,12 +70,12 @@ async def list_events(query: Annotated[EventQuery, Query()], services: Behind) -
     answers=base.Page[views.Event],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
-async def list_own_events(query: Annotated[OwnEventQuery, Query()], services: Behind) -> Response:
+async def list_own_events(query: Annotated[OwnEventQuery, Query()], behind: Behind) -> Response:
     """One's own events, whatever their status."""
     request = catalog_pb2.ListEventsRequest(
         own_only=True, status=query.status or "", limit=query.limit, cursor=query.cursor or ""
     )
-    return await _events(services, request)
+    return await _events(behind, request)
 
 
 @CATALOG.route(
@@ -79,14 +86,14 @@ async def list_own_events(query: Annotated[OwnEventQuery, Query()], services: Be
     status=201,
     refuses=["INVALID_EVENT", "VENUE_NOT_FOUND", "SECTION_NOT_FOUND"],
 )
-async def create_event(body: NewEvent, services: Behind) -> Response:
+async def create_event(body: NewEvent, behind: Behind) -> Response:
     """Draft an event."""
     draft = catalog_pb2.EventDraft()
     for field in NewEvent.model_fields.keys() - {"tiers"}:
         _say(draft, body, field)
     tiers = [_tier(tier) for tier in body.tiers]
-    reply = await services.catalog(
-        services.catalog.rpc.CreateEvent, catalog_pb2.CreateEventRequest(draft=draft, tiers=tiers)
+    reply = await behind.catalog(
+        behind.catalog.rpc.CreateEvent, catalog_pb2.CreateEventRequest(draft=draft, tiers=tiers)
     )
     location = {"Location": f"{PREFIX}/events/{reply.event.id}"}
     return _event(reply.event, 201, location)
@@ -95,10 +102,10 @@ async def create_event(body: NewEvent, services: Behind) -> Response:
 @CATALOG.route(
     "GET", "/events/{event_id}", ANYONE, answers=views.Event, refuses=["EVENT_NOT_FOUND"]
 )
-async def get_event(event_id: EventId, services: Behind) -> Response:
+async def get_event(event_id: EventId, behind: Behind) -> Response:
     """An event; a draft is found by its owner and admins only."""
-    reply = await services.catalog(
-        services.catalog.rpc.GetEvent, catalog_pb2.GetEventRequest(event_id=event_id)
+    reply = await behind.catalog(
+        behind.catalog.rpc.GetEvent, catalog_pb2.GetEventRequest(event_id=event_id)
     )
     return _event(reply.event)
 
@@ -119,7 +126,7 @@ async def get_event(event_id: EventId, services: Behind) -> Response:
     ],
 )
 async def update_event(
-    event_id: EventId, body: EventChange, expected: Expected, services: Behind
+    event_id: EventId, body: EventChange, behind: Behind, expected: Expected = 0
 ) -> Response:
     """Change an own event; what is absent stays.
 
@@ -132,7 +139,7 @@ async def update_event(
     if "tiers" in body.model_fields_set:
         request.fields.append("tiers")
         request.tiers.extend(_tier(tier, tier.id) for tier in body.tiers)
-    reply = await services.catalog(services.catalog.rpc.UpdateEvent, request)
+    reply = await behind.catalog(behind.catalog.rpc.UpdateEvent, request)
     return _event(reply.event)
 
 
@@ -143,10 +150,10 @@ async def update_event(
     status=204,
     refuses=["EVENT_NOT_FOUND", "EVENT_STATE", "STALE_VERSION"],
 )
-async def delete_event(event_id: EventId, expected: Expected, services: Behind) -> Response:
+async def delete_event(event_id: EventId, behind: Behind, expected: Expected = 0) -> Response:
     """Delete an own draft."""
-    await services.catalog(
-        services.catalog.rpc.DeleteEvent,
+    await behind.catalog(
+        behind.catalog.rpc.DeleteEvent,
         catalog_pb2.DeleteEventRequest(event_id=event_id, expected_version=expected),
     )
     return Response(status_code=204)
@@ -161,11 +168,11 @@ async def delete_event(event_id: EventId, expected: Expected, services: Behind) 
     refuses=["EVENT_NOT_FOUND", "EVENT_NOT_PUBLISHABLE", "EVENT_STATE"],
 )
 async def publish_event(
-    event_id: EventId, services: Behind, _body: Nothing | None = None
+    event_id: EventId, behind: Behind, _body: Nothing | None = None
 ) -> Response:
     """Put an own draft on sale; it is PUBLISHED as soon as its places are open."""
-    reply = await services.catalog(
-        services.catalog.rpc.PublishEvent, catalog_pb2.PublishEventRequest(event_id=event_id)
+    reply = await behind.catalog(
+        behind.catalog.rpc.PublishEvent, catalog_pb2.PublishEventRequest(event_id=event_id)
     )
     return _event(reply.event, 202)
 
@@ -178,17 +185,17 @@ async def publish_event(
     status=202,
     refuses=["EVENT_NOT_FOUND", "EVENT_STATE"],
 )
-async def cancel_event(event_id: EventId, body: Cancellation, services: Behind) -> Response:
+async def cancel_event(event_id: EventId, body: Cancellation, behind: Behind) -> Response:
     """Call an own event off; every booking is refunded and everyone told."""
-    reply = await services.catalog(
-        services.catalog.rpc.CancelEvent,
+    reply = await behind.catalog(
+        behind.catalog.rpc.CancelEvent,
         catalog_pb2.CancelEventRequest(event_id=event_id, reason=body.reason),
     )
     return _event(reply.event, 202)
 
 
-async def _events(services: Services, request: catalog_pb2.ListEventsRequest) -> Response:
-    reply = await services.catalog(services.catalog.rpc.ListEvents, request)
+async def _events(behind: Backend, request: catalog_pb2.ListEventsRequest) -> Response:
+    reply = await behind.catalog(behind.catalog.rpc.ListEvents, request)
     return Json(base.page(map(views.event, reply.events), reply.next_cursor))
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
+from gateway.answers import Json
 from gateway.bodies.catalog import EventId
 from gateway.bodies.tickets import Scan
-from gateway.routing import ORGANIZER, Behind, Json, Routes
+from gateway.routing import (
+    ORGANIZER,
+    Behind,
+    Routes,
+)
 from gateway.views import tickets as views
 
 CHECKIN = Routes("Check-in")
@@ -20,10 +25,10 @@ CHECKIN = Routes("Check-in")
     answers=views.CheckIn,
     refuses=["EVENT_NOT_FOUND", "INVALID_TICKET"],
 )
-async def check_in(event_id: EventId, body: Scan, services: Behind) -> Response:
+async def check_in(event_id: EventId, body: Scan, behind: Behind) -> Response:
     """Admit a ticket, once, however many gates scan it at the same moment."""
-    reply = await services.booking(
-        services.booking.rpc.CheckIn,
+    reply = await behind.booking(
+        behind.booking.rpc.CheckIn,
         booking_pb2.CheckInRequest(event_id=event_id, token=body.token, gate=body.gate or ""),
     )
     return Json(views.check_in(reply))

@@ -9,10 +9,16 @@ from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
 from chassis.timestamps import timestamp
+from gateway.answers import Json
 from gateway.bodies.base import PageQuery
 from gateway.bodies.catalog import EventId
 from gateway.bodies.sales import CouponChange, CouponCode, NewCoupon
-from gateway.routing import ORGANIZER, PREFIX, Behind, Json, Routes
+from gateway.routing import (
+    ORGANIZER,
+    PREFIX,
+    Behind,
+    Routes,
+)
 from gateway.views import base
 from gateway.views import sales as views
 
@@ -29,7 +35,7 @@ _LIMITS = ("min_total", "max_discount", "usage_limit", "per_customer_limit")
     status=201,
     refuses=["EVENT_NOT_FOUND", "INVALID_COUPON", "COUPON_EXISTS"],
 )
-async def create_coupon(event_id: EventId, body: NewCoupon, services: Behind) -> Response:
+async def create_coupon(event_id: EventId, body: NewCoupon, behind: Behind) -> Response:
     """Make a coupon for an event that has been published."""
     coupon = booking_pb2.Coupon(
         code=body.code,
@@ -42,8 +48,8 @@ async def create_coupon(event_id: EventId, body: NewCoupon, services: Behind) ->
         valid_from=timestamp(body.valid_from),
         valid_to=timestamp(body.valid_to),
     )
-    reply = await services.booking(
-        services.booking.rpc.CreateCoupon,
+    reply = await behind.booking(
+        behind.booking.rpc.CreateCoupon,
         booking_pb2.CreateCouponRequest(event_id=event_id, coupon=coupon),
     )
     location = f"{PREFIX}/events/{event_id}/coupons"
@@ -58,11 +64,11 @@ async def create_coupon(event_id: EventId, body: NewCoupon, services: Behind) ->
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
 )
 async def list_coupons(
-    event_id: EventId, query: Annotated[PageQuery, Query()], services: Behind
+    event_id: EventId, query: Annotated[PageQuery, Query()], behind: Behind
 ) -> Response:
     """An event's coupons by code, and how often each is used."""
-    reply = await services.booking(
-        services.booking.rpc.ListCoupons,
+    reply = await behind.booking(
+        behind.booking.rpc.ListCoupons,
         booking_pb2.ListCouponsRequest(
             event_id=event_id, limit=query.limit, cursor=query.cursor or ""
         ),
@@ -78,7 +84,7 @@ async def list_coupons(
     refuses=["EVENT_NOT_FOUND", "COUPON_NOT_FOUND", "INVALID_COUPON"],
 )
 async def change_coupon(
-    event_id: EventId, code: CouponCode, body: CouponChange, services: Behind
+    event_id: EventId, code: CouponCode, body: CouponChange, behind: Behind
 ) -> Response:
     """Switch a coupon on or off, or change its limits; bookings that were made keep their price."""
     request = booking_pb2.UpdateCouponRequest(
@@ -91,5 +97,5 @@ async def change_coupon(
     for limit in _LIMITS:
         if limit in body.model_fields_set:
             setattr(request, limit, getattr(body, limit) or 0)
-    reply = await services.booking(services.booking.rpc.UpdateCoupon, request)
+    reply = await behind.booking(behind.booking.rpc.UpdateCoupon, request)
     return Json(views.coupon(reply.coupon))

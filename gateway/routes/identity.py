@@ -9,6 +9,7 @@ from fastapi import Header, Request
 from parterre.auth.v1 import auth_pb2
 from starlette.responses import Response
 
+from gateway.answers import Json
 from gateway.bodies.base import Nothing
 from gateway.bodies.identity import (
     CodeWish,
@@ -21,7 +22,14 @@ from gateway.bodies.identity import (
 )
 from gateway.edge import address_of
 from gateway.problems import ProblemError
-from gateway.routing import ANYONE, CUSTOMER, OPEN, PREFIX, Behind, Json, Routes
+from gateway.routing import (
+    ANYONE,
+    CUSTOMER,
+    OPEN,
+    PREFIX,
+    Behind,
+    Routes,
+)
 from gateway.settings import Settings
 from gateway.views import base
 from gateway.views import identity as views
@@ -50,10 +58,10 @@ def cookie_name(settings: Settings) -> str:
     status=202,
     refuses=["CODE_THROTTLED", "ADDRESS_THROTTLED"],
 )
-async def request_code(body: CodeWish, services: Behind, request: Request) -> Response:
+async def request_code(body: CodeWish, behind: Behind, request: Request) -> Response:
     """Ask for a one-time code; the answer is the same whether or not the address is known."""
-    await services.auth.as_gateway(
-        services.auth.rpc.RequestCode,
+    await behind.auth.as_gateway(
+        behind.auth.rpc.RequestCode,
         auth_pb2.RequestCodeRequest(
             email=body.email, purpose=body.purpose, address=address_of(request.scope)
         ),
@@ -69,10 +77,10 @@ async def request_code(body: CodeWish, services: Behind, request: Request) -> Re
     status=201,
     refuses=["INVALID_CODE", "WEAK_PASSWORD", "EMAIL_TAKEN", "ADDRESS_THROTTLED"],
 )
-async def register(body: Registration, services: Behind, request: Request) -> Response:
+async def register(body: Registration, behind: Behind, request: Request) -> Response:
     """Make an account of an address that a one-time code has verified."""
-    reply = await services.auth.as_gateway(
-        services.auth.rpc.Register,
+    reply = await behind.auth.as_gateway(
+        behind.auth.rpc.Register,
         auth_pb2.RegisterRequest(
             email=body.email,
             password=body.password,
@@ -94,10 +102,10 @@ async def register(body: Registration, services: Behind, request: Request) -> Re
     status=204,
     refuses=["INVALID_CODE", "WEAK_PASSWORD", "ADDRESS_THROTTLED"],
 )
-async def reset_password(body: PasswordReset, services: Behind, request: Request) -> Response:
+async def reset_password(body: PasswordReset, behind: Behind, request: Request) -> Response:
     """Set a new password by a one-time code; every session of the account ends."""
-    await services.auth.as_gateway(
-        services.auth.rpc.ResetPassword,
+    await behind.auth.as_gateway(
+        behind.auth.rpc.ResetPassword,
         auth_pb2.ResetPasswordRequest(
             email=body.email,
             code=body.otp,
@@ -117,13 +125,13 @@ async def reset_password(body: PasswordReset, services: Behind, request: Request
 )
 async def log_in(
     body: Credentials,
-    services: Behind,
+    behind: Behind,
     request: Request,
     user_agent: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Open a session; the refresh token comes in a cookie."""
-    reply = await services.auth.as_gateway(
-        services.auth.rpc.LogIn,
+    reply = await behind.auth.as_gateway(
+        behind.auth.rpc.LogIn,
         auth_pb2.LogInRequest(
             email=body.email,
             password=body.password,
@@ -131,7 +139,7 @@ async def log_in(
             user_agent=user_agent[:_MAX_USER_AGENT],
         ),
     )
-    return _session(reply.tokens, request.app.state.settings)
+    return _session(reply.tokens, behind.settings)
 
 
 @IDENTITY.route(
@@ -142,7 +150,7 @@ async def log_in(
     refuses=["INVALID_REFRESH_TOKEN", "CROSS_SITE_REQUEST"],
 )
 async def refresh(
-    services: Behind,
+    behind: Behind,
     request: Request,
     x_requested_with: Annotated[
         str,
@@ -158,22 +166,22 @@ async def refresh(
     The cookie `parterre_refresh` (`__Secure-parterre_refresh` outside the local profile) must come
     along. A refresh token that was used before revokes its whole session.
     """
-    settings: Settings = request.app.state.settings
+    settings = behind.settings
     _require_same_site(request, settings, x_requested_with)
     token = request.cookies.get(cookie_name(settings), "")
     if not 0 < len(token) <= 200:
         raise ProblemError("INVALID_REFRESH_TOKEN", "There is no refresh cookie.")
-    reply = await services.auth.as_gateway(
-        services.auth.rpc.Refresh, auth_pb2.RefreshRequest(refresh_token=token)
+    reply = await behind.auth.as_gateway(
+        behind.auth.rpc.Refresh, auth_pb2.RefreshRequest(refresh_token=token)
     )
     return _session(reply.tokens, settings)
 
 
 @IDENTITY.route("POST", "/auth/logout", CUSTOMER, status=204)
-async def log_out(services: Behind, request: Request, _body: Nothing | None = None) -> Response:
+async def log_out(behind: Behind, _body: Nothing | None = None) -> Response:
     """Revoke this session."""
-    await services.auth(services.auth.rpc.LogOut, auth_pb2.LogOutRequest())
-    settings: Settings = request.app.state.settings
+    await behind.auth(behind.auth.rpc.LogOut, auth_pb2.LogOutRequest())
+    settings = behind.settings
     answer = Response(status_code=204)
     answer.delete_cookie(
         cookie_name(settings),
@@ -186,16 +194,16 @@ async def log_out(services: Behind, request: Request, _body: Nothing | None = No
 
 
 @IDENTITY.route("GET", "/auth/me", CUSTOMER, answers=views.User)
-async def me(services: Behind) -> Response:
+async def me(behind: Behind) -> Response:
     """Who am I."""
-    reply = await services.auth(services.auth.rpc.GetMe, auth_pb2.GetMeRequest())
+    reply = await behind.auth(behind.auth.rpc.GetMe, auth_pb2.GetMeRequest())
     return Json(views.user(reply.user))
 
 
 @IDENTITY.route("GET", "/auth/sessions", CUSTOMER, answers=base.Page[views.OpenSession])
-async def list_sessions(services: Behind) -> Response:
+async def list_sessions(behind: Behind) -> Response:
     """The devices one is signed in on, the last used first."""
-    reply = await services.auth(services.auth.rpc.ListSessions, auth_pb2.ListSessionsRequest())
+    reply = await behind.auth(behind.auth.rpc.ListSessions, auth_pb2.ListSessionsRequest())
     return Json(base.page(map(views.open_session, reply.sessions)))
 
 
@@ -207,21 +215,21 @@ async def list_sessions(services: Behind) -> Response:
     refuses=["SESSION_NOT_FOUND"],
 )
 async def revoke_session(
-    session_id: SessionId, services: Behind, _body: Nothing | None = None
+    session_id: SessionId, behind: Behind, _body: Nothing | None = None
 ) -> Response:
     """Sign one of one's devices out; its access token is refused at once."""
-    await services.auth(
-        services.auth.rpc.RevokeSession, auth_pb2.RevokeSessionRequest(session_id=session_id)
+    await behind.auth(
+        behind.auth.rpc.RevokeSession, auth_pb2.RevokeSessionRequest(session_id=session_id)
     )
     return Response(status_code=204)
 
 
 @IDENTITY.route("PATCH", "/users/me", CUSTOMER, answers=views.User, refuses=["INVALID_ACCOUNT"])
-async def update_profile(body: ProfileChange, services: Behind) -> Response:
+async def update_profile(body: ProfileChange, behind: Behind) -> Response:
     """Change what one says of oneself, or ask to become an organizer."""
     given = body.model_fields_set
-    reply = await services.auth(
-        services.auth.rpc.UpdateProfile,
+    reply = await behind.auth(
+        behind.auth.rpc.UpdateProfile,
         auth_pb2.UpdateProfileRequest(
             name=body.name,
             phone=body.phone or "" if "phone" in given else None,
@@ -239,10 +247,10 @@ async def update_profile(body: ProfileChange, services: Behind) -> Response:
     status=204,
     refuses=["WRONG_PASSWORD", "WEAK_PASSWORD", "LOGIN_THROTTLED"],
 )
-async def change_password(body: PasswordChange, services: Behind) -> Response:
+async def change_password(body: PasswordChange, behind: Behind) -> Response:
     """Change one's password; one's other sessions end."""
-    await services.auth(
-        services.auth.rpc.ChangePassword,
+    await behind.auth(
+        behind.auth.rpc.ChangePassword,
         auth_pb2.ChangePasswordRequest(
             current_password=body.current_password, new_password=body.new_password
         ),
@@ -251,9 +259,9 @@ async def change_password(body: PasswordChange, services: Behind) -> Response:
 
 
 @WELL_KNOWN.route("GET", "/.well-known/jwks.json", ANYONE, answers=base.KeySet)
-async def signing_keys(request: Request) -> Response:
+async def signing_keys(behind: Behind) -> Response:
     """The keys that verify access tokens (RFC 7517)."""
-    document = request.app.state.jwks.document
+    document = behind.jwks.document
     if not document["keys"]:
         raise ProblemError("SERVICE_UNAVAILABLE", "The keys have not been fetched yet.")
     return Json(document, headers={"Cache-Control": "public, max-age=300"})

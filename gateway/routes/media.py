@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
@@ -13,9 +12,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from gateway.answers import Json, WebP
 from gateway.bodies.catalog import EventId, ImageId, ImageQuery
 from gateway.problems import ProblemError
-from gateway.routing import ANYONE, ORGANIZER, Behind, Json, Routes, WebP
+from gateway.routing import (
+    ANYONE,
+    ORGANIZER,
+    Behind,
+    Routes,
+)
 from gateway.views import catalog as views
 
 MEDIA = Routes("Pictures")
@@ -57,11 +62,6 @@ class _InMemory(MultiPartParser):
     spool_max_size = 16 * 1024 * 1024
 
 
-def upload_places() -> asyncio.Semaphore:
-    """As many as may send a picture at once, each 5 MiB of memory; the next is refused."""
-    return asyncio.Semaphore(16)
-
-
 @MEDIA.route(
     "POST",
     "/events/{event_id}/images",
@@ -77,16 +77,15 @@ def upload_places() -> asyncio.Semaphore:
         "DEADLINE_EXCEEDED",
     ],
 )
-async def add_image(event_id: EventId, request: Request, services: Behind) -> Response:
+async def add_image(event_id: EventId, request: Request, behind: Behind) -> Response:
     """Add a picture to an own event; a new banner takes the old one's place.
 
     It is encoded anew as WebP, in up to three widths and never wider than it came, without what a
     camera or a program wrote into it. A gallery has five.
     """
-    places: asyncio.Semaphore = request.app.state.upload_places
-    if places.locked():
+    if behind.upload_places.locked():
         raise ProblemError("OVERLOADED", "Too many pictures are being sent.")
-    async with places:
+    async with behind.upload_places:
         form = await _form(request)
         try:
             role, file = _fields(form)
@@ -96,7 +95,7 @@ async def add_image(event_id: EventId, request: Request, services: Behind) -> Re
                 while chunk := await file.read(_PART_BYTES):
                     yield catalog_pb2.AddImageRequest(chunk=chunk)
 
-            reply = await services.catalog(services.catalog.rpc.AddImage, parts(), _UPLOAD_SECONDS)
+            reply = await behind.catalog(behind.catalog.rpc.AddImage, parts(), _UPLOAD_SECONDS)
         finally:
             await form.close()
     picture = views.image(reply.image)
@@ -143,10 +142,10 @@ def _invalid(field: str, message: str) -> ProblemError:
     status=204,
     refuses=["EVENT_NOT_FOUND", "IMAGE_NOT_FOUND"],
 )
-async def delete_image(event_id: EventId, image_id: ImageId, services: Behind) -> Response:
+async def delete_image(event_id: EventId, image_id: ImageId, behind: Behind) -> Response:
     """Delete a picture of an own event."""
-    await services.catalog(
-        services.catalog.rpc.DeleteImage,
+    await behind.catalog(
+        behind.catalog.rpc.DeleteImage,
         catalog_pb2.DeleteImageRequest(event_id=event_id, image_id=image_id),
     )
     return Response(status_code=204)
@@ -158,7 +157,7 @@ async def delete_image(event_id: EventId, image_id: ImageId, services: Behind) -
 async def get_image(
     image_id: ImageId,
     query: Annotated[ImageQuery, Query()],
-    services: Behind,
+    behind: Behind,
     if_none_match: Annotated[str, Header(max_length=1000)] = "",
 ) -> Response:
     """A picture, as wide as the narrowest kept that is at least `w` wide, else the widest."""
@@ -167,8 +166,8 @@ async def get_image(
     # Whoever knows the tag has the content, and it has not changed.
     if tag in if_none_match:
         return Response(status_code=304, headers=headers)
-    reply = await services.catalog(
-        services.catalog.rpc.GetImage,
+    reply = await behind.catalog(
+        behind.catalog.rpc.GetImage,
         catalog_pb2.GetImageRequest(image_id=image_id, width=query.w),
     )
     return WebP(reply.content, headers=headers)

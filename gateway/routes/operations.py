@@ -10,10 +10,14 @@ from parterre.notification.v1 import notification_pb2
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from swagger_ui_bundle import swagger_ui_path
 
-from chassis.telemetry import Health
+from gateway.answers import Json
 from gateway.bodies.operations import MailboxQuery
 from gateway.problems import ProblemError
-from gateway.routing import OPEN, Behind, Json, Routes
+from gateway.routing import (
+    OPEN,
+    Behind,
+    Routes,
+)
 from gateway.views import base
 from gateway.views import operations as views
 
@@ -46,10 +50,9 @@ async def alive() -> Response:
 
 
 @HEALTH.route("GET", "/readyz", OPEN, answers=views.Readiness, refuses=["SERVICE_UNAVAILABLE"])
-async def ready(request: Request) -> Response:
+async def ready(behind: Behind) -> Response:
     """Whether what the gateway needs answers too."""
-    health: Health = request.app.state.health
-    if await health.failures():
+    if await behind.health.failures():
         raise ProblemError("SERVICE_UNAVAILABLE", "Something the gateway needs does not answer.")
     return Json({"ready": True})
 
@@ -57,10 +60,10 @@ async def ready(request: Request) -> Response:
 @MAILBOX.route(
     "GET", "/dev/mailbox", OPEN, answers=base.Page[views.Mail], refuses=["MAILBOX_CLOSED"]
 )
-async def read_mailbox(query: Annotated[MailboxQuery, Query()], services: Behind) -> Response:
+async def read_mailbox(query: Annotated[MailboxQuery, Query()], behind: Behind) -> Response:
     """The mails that were sent, newest first; on a developer's machine only."""
-    reply = await services.notification.as_gateway(
-        services.notification.rpc.ListMailbox,
+    reply = await behind.notification.as_gateway(
+        behind.notification.rpc.ListMailbox,
         notification_pb2.ListMailboxRequest(to=query.to or "", limit=query.limit),
     )
     return Json(base.page(map(views.mail, reply.mails)))

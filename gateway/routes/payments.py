@@ -7,8 +7,13 @@ from parterre.booking.v1 import booking_pb2
 from parterre.payment.v1 import payment_pb2
 from starlette.responses import Response
 
+from chassis.context import request_id
+from chassis.errors import RemoteError
+from gateway.answers import Json
+from gateway.backend import Backend
 from gateway.bodies.base import Nothing
 from gateway.bodies.payments import NewPayment, NewRefund, PaymentId, Provider
+from gateway.preferences import PREFERENCE_APPLIED, Prefer, applied, wait_of
 from gateway.routing import (
     CUSTOMER,
     OPEN,
@@ -16,16 +21,18 @@ from gateway.routing import (
     PREFIX,
     Behind,
     IdempotencyKey,
-    Json,
     Routes,
     replay_header,
 )
 from gateway.views import payments as views
+from gateway.webhooks import Webhook
 
 PAYMENTS = Routes("Payments")
 
 # A provider is asked while the customer waits.
 _VERIFY_SECONDS = 10.0
+# What booking_service needs on top of the waiting that was asked for.
+_WAIT_SECONDS = 5.0
 # Never a provider's business.
 _WITHHELD = frozenset({"authorization", "cookie"})
 
@@ -45,11 +52,19 @@ _WITHHELD = frozenset({"authorization", "cookie"})
         "IDEMPOTENCY_KEY_REUSED",
         "IDEMPOTENCY_IN_PROGRESS",
     ],
+    headers=PREFERENCE_APPLIED,
 )
-async def create_payment(body: NewPayment, services: Behind, key: IdempotencyKey = "") -> Response:
-    """Try another card or wallet: the last was refused, or its page is open and is given up."""
-    reply, replayed = await services.booking.replayable(
-        services.booking.rpc.AttemptPayment,
+async def create_payment(
+    body: NewPayment, behind: Behind, prefer: Prefer = (), key: IdempotencyKey = ""
+) -> Response:
+    """Try another card or wallet: the last was refused, or its page is open and is given up.
+
+    With `Prefer: wait=N` it is answered when the booking has come to rest, or as it stands after N
+    seconds.
+    """
+    wait = wait_of(prefer)
+    reply, replayed = await behind.booking.replayable(
+        behind.booking.rpc.AttemptPayment,
         booking_pb2.AttemptPaymentRequest(
             reference=body.booking_reference,
             method=body.method,
@@ -57,21 +72,24 @@ async def create_payment(body: NewPayment, services: Behind, key: IdempotencyKey
             idempotency_key=key,
         ),
     )
-    location = f"{PREFIX}/payments/{reply.booking.payment.id}"
-    return Json(
-        views.started_payment(reply.booking),
-        201,
-        {"Location": location, **replay_header(replayed)},
-    )
+    booking = reply.booking
+    if wait and not replayed:
+        booking = await _rested(behind, booking, wait)
+    headers = {
+        "Location": f"{PREFIX}/payments/{booking.payment.id}",
+        **replay_header(replayed),
+        **applied(wait),
+    }
+    return Json(views.started_payment(booking), 201, headers)
 
 
 @PAYMENTS.route(
     "GET", "/payments/{payment_id}", CUSTOMER, answers=views.Payment, refuses=["PAYMENT_NOT_FOUND"]
 )
-async def get_payment(payment_id: PaymentId, services: Behind) -> Response:
+async def get_payment(payment_id: PaymentId, behind: Behind) -> Response:
     """A payment with its attempts and refunds."""
-    reply = await services.payment(
-        services.payment.rpc.GetPayment, payment_pb2.GetPaymentRequest(payment_id=payment_id)
+    reply = await behind.payment(
+        behind.payment.rpc.GetPayment, payment_pb2.GetPaymentRequest(payment_id=payment_id)
     )
     return Json(views.payment(reply.payment))
 
@@ -84,11 +102,11 @@ async def get_payment(payment_id: PaymentId, services: Behind) -> Response:
     refuses=["PAYMENT_NOT_FOUND", "PROVIDER_UNAVAILABLE"],
 )
 async def verify_payment(
-    payment_id: PaymentId, services: Behind, _body: Nothing | None = None
+    payment_id: PaymentId, behind: Behind, _body: Nothing | None = None
 ) -> Response:
     """Ask the provider now how the payment stands."""
-    reply = await services.payment(
-        services.payment.rpc.VerifyPayment,
+    reply = await behind.payment(
+        behind.payment.rpc.VerifyPayment,
         payment_pb2.VerifyPaymentRequest(payment_id=payment_id),
         _VERIFY_SECONDS,
     )
@@ -111,7 +129,7 @@ async def verify_payment(
     ],
 )
 async def create_refund(
-    payment_id: PaymentId, body: NewRefund, services: Behind, key: IdempotencyKey = ""
+    payment_id: PaymentId, body: NewRefund, behind: Behind, key: IdempotencyKey = ""
 ) -> Response:
     """Give a customer of one's own event money back, some or all; all of it cancels the booking."""
     message = payment_pb2.CreateRefundRequest(
@@ -119,7 +137,7 @@ async def create_refund(
     )
     if body.amount is not None:
         message.amount = body.amount
-    reply, replayed = await services.payment.replayable(services.payment.rpc.CreateRefund, message)
+    reply, replayed = await behind.payment.replayable(behind.payment.rpc.CreateRefund, message)
     return Json(views.payment(reply.payment), 202, replay_header(replayed))
 
 
@@ -130,12 +148,28 @@ async def create_refund(
     answers=views.Received,
     refuses=["UNKNOWN_PROVIDER", "INVALID_SIGNATURE", "STALE_WEBHOOK", "INVALID_WEBHOOK"],
 )
-async def receive_webhook(provider: Provider, services: Behind, request: Request) -> Response:
+async def receive_webhook(provider: Provider, behind: Behind, request: Request) -> Response:
     """A provider's signed event; stored before this is answered."""
-    message = payment_pb2.ReceiveWebhookRequest(
+    webhook = Webhook(
         provider=provider,
         body=await request.body(),
         headers={name: value for name, value in request.headers.items() if name not in _WITHHELD},
+        request_id=request_id.get(),
     )
-    await services.payment.as_gateway(services.payment.rpc.ReceiveWebhook, message)
+    await behind.webhooks.receive(webhook)
     return Json({"received": True})
+
+
+async def _rested(
+    behind: Backend, booking: booking_pb2.Booking, wait_seconds: int
+) -> booking_pb2.Booking:
+    """The booking when it has come to rest, or as it stands at the end of the wait."""
+    request = booking_pb2.GetBookingRequest(reference=booking.reference, wait_seconds=wait_seconds)
+    try:
+        reply = await behind.booking(
+            behind.booking.rpc.GetBooking, request, wait_seconds + _WAIT_SECONDS
+        )
+    except RemoteError:
+        # The attempt is under way all the same.
+        return booking
+    return reply.booking

@@ -9,9 +9,15 @@ from parterre.auth.v1 import auth_pb2
 from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
+from gateway.answers import Json
 from gateway.bodies.base import PageQuery
 from gateway.bodies.catalog import EventId, NewReview
-from gateway.routing import ANYONE, CUSTOMER, Behind, Json, Routes
+from gateway.routing import (
+    ANYONE,
+    CUSTOMER,
+    Behind,
+    Routes,
+)
 from gateway.views import base
 from gateway.views import catalog as views
 
@@ -27,15 +33,15 @@ REVIEWS = Routes("Reviews")
     also=200,
     refuses=["EVENT_NOT_FOUND", "NOT_AN_ATTENDEE", "EVENT_NOT_BEGUN", "INVALID_REVIEW"],
 )
-async def write_review(event_id: EventId, body: NewReview, services: Behind) -> Response:
+async def write_review(event_id: EventId, body: NewReview, behind: Behind) -> Response:
     """Say how it was; a second time (200) takes the place of the first.
 
     For people with a confirmed booking, once the event has begun.
     """
     # The name that is shown is the account's, whatever the client would like it to be.
-    me = await services.auth(services.auth.rpc.GetMe, auth_pb2.GetMeRequest())
-    reply = await services.catalog(
-        services.catalog.rpc.WriteReview,
+    me = await behind.auth(behind.auth.rpc.GetMe, auth_pb2.GetMeRequest())
+    reply = await behind.catalog(
+        behind.catalog.rpc.WriteReview,
         catalog_pb2.WriteReviewRequest(
             event_id=event_id, rating=body.rating, text=body.text, author=me.user.name
         ),
@@ -51,11 +57,11 @@ async def write_review(event_id: EventId, body: NewReview, services: Behind) -> 
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
 )
 async def list_reviews(
-    event_id: EventId, query: Annotated[PageQuery, Query()], services: Behind
+    event_id: EventId, query: Annotated[PageQuery, Query()], behind: Behind
 ) -> Response:
     """Page through what was said, newest first."""
-    reply = await services.catalog(
-        services.catalog.rpc.ListReviews,
+    reply = await behind.catalog(
+        behind.catalog.rpc.ListReviews,
         catalog_pb2.ListReviewsRequest(
             event_id=event_id, limit=query.limit, cursor=query.cursor or ""
         ),

@@ -18,10 +18,16 @@ from starlette.responses import Response, StreamingResponse
 from chassis.errors import RemoteError
 from chassis.logs import get_logger
 from gateway import paper
+from gateway.answers import Json
+from gateway.backend import Backend
 from gateway.bodies.catalog import EventId
 from gateway.bodies.sales import AttendeeQuery, ExportQuery
-from gateway.routing import ADMIN, ORGANIZER, Behind, Json, Routes
-from gateway.services import Services
+from gateway.routing import (
+    ADMIN,
+    ORGANIZER,
+    Behind,
+    Routes,
+)
 from gateway.views import base, bookings
 from gateway.views import sales as views
 
@@ -73,10 +79,10 @@ log = get_logger(__name__)
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_event_bookings(
-    event_id: EventId, query: Annotated[AttendeeQuery, Query()], services: Behind
+    event_id: EventId, query: Annotated[AttendeeQuery, Query()], behind: Behind
 ) -> Response:
     """The bookings of one's own event, newest first, with who goes."""
-    reply = await _page(services, event_id, query.status, query.limit, query.cursor or "")
+    reply = await _page(behind, event_id, query.status, query.limit, query.cursor or "")
     return Json(base.page(map(bookings.booking, reply.bookings), reply.next_cursor))
 
 
@@ -88,13 +94,13 @@ async def list_event_bookings(
     refuses=["EVENT_NOT_FOUND", "INVALID_FILTER"],
 )
 async def export_event_bookings(
-    event_id: EventId, query: Annotated[ExportQuery, Query()], services: Behind
+    event_id: EventId, query: Annotated[ExportQuery, Query()], behind: Behind
 ) -> Response:
     """The bookings of one's own event as a table, a row for each place; newest first."""
     # The first page before the answer begins: a refusal is a problem, not half a table.
-    first = await _page(services, event_id, query.status, _EXPORT_PAGE, "")
+    first = await _page(behind, event_id, query.status, _EXPORT_PAGE, "")
     return StreamingResponse(
-        _table(services, event_id, query.status, first),
+        _table(behind, event_id, query.status, first),
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="bookings-{event_id}.csv"'},
     )
@@ -107,34 +113,34 @@ async def export_event_bookings(
     answers=views.EventSales,
     refuses=["EVENT_NOT_FOUND"],
 )
-async def get_sales(event_id: EventId, services: Behind) -> Response:
+async def get_sales(event_id: EventId, behind: Behind) -> Response:
     """What one's own event has sold: revenue, by tier, by day, refunds, check-ins."""
-    reply = await services.booking(
-        services.booking.rpc.GetSales, booking_pb2.GetSalesRequest(event_id=event_id)
+    reply = await behind.booking(
+        behind.booking.rpc.GetSales, booking_pb2.GetSalesRequest(event_id=event_id)
     )
     return Json(views.event_sales(event_id, reply))
 
 
 @SALES.route("GET", "/organizer/dashboard", ORGANIZER, answers=views.Dashboard)
-async def organizer_dashboard(services: Behind) -> Response:
+async def organizer_dashboard(behind: Behind) -> Response:
     """Figures over one's own events; null is what could not be had just now."""
-    parts = await _parts(services, own_only=True)
+    parts = await _parts(behind, own_only=True)
     return Json(views.dashboard(*parts))
 
 
 @SALES.route("GET", "/admin/dashboard", ADMIN, answers=views.AdminDashboard)
-async def admin_dashboard(services: Behind) -> Response:
+async def admin_dashboard(behind: Behind) -> Response:
     """Figures over all events; null is what could not be had just now."""
-    parts = await _parts(services, own_only=False)
+    parts = await _parts(behind, own_only=False)
     sold = parts[0]
     return Json({**views.dashboard(*parts), "sagas": dict(sold.sagas) if sold else None})
 
 
 async def _page(
-    services: Services, event_id: str, status: str | None, limit: int, cursor: str
+    behind: Backend, event_id: str, status: str | None, limit: int, cursor: str
 ) -> booking_pb2.ListEventBookingsResponse:
-    return await services.booking(
-        services.booking.rpc.ListEventBookings,
+    return await behind.booking(
+        behind.booking.rpc.ListEventBookings,
         booking_pb2.ListEventBookingsRequest(
             event_id=event_id, status=status or "", limit=limit, cursor=cursor
         ),
@@ -142,7 +148,7 @@ async def _page(
 
 
 async def _table(
-    services: Services,
+    behind: Backend,
     event_id: str,
     status: str | None,
     page: booking_pb2.ListEventBookingsResponse,
@@ -153,7 +159,7 @@ async def _table(
         yield _rows([row for booking in page.bookings for row in _places(booking)])
         if not page.next_cursor:
             return
-        page = await _page(services, event_id, status, _EXPORT_PAGE, page.next_cursor)
+        page = await _page(behind, event_id, status, _EXPORT_PAGE, page.next_cursor)
 
 
 def _places(booking: booking_pb2.Booking) -> list[Sequence[str]]:
@@ -199,7 +205,7 @@ def _harmless(cell: str) -> str:
 
 
 async def _parts(
-    services: Services, *, own_only: bool
+    behind: Backend, *, own_only: bool
 ) -> tuple[
     booking_pb2.GetDashboardResponse | None,
     catalog_pb2.CountEventsResponse | None,
@@ -207,22 +213,22 @@ async def _parts(
 ]:
     return await asyncio.gather(
         _if_there(
-            services.booking(
-                services.booking.rpc.GetDashboard,
+            behind.booking(
+                behind.booking.rpc.GetDashboard,
                 booking_pb2.GetDashboardRequest(own_only=own_only),
                 _PART_SECONDS,
             )
         ),
         _if_there(
-            services.catalog(
-                services.catalog.rpc.CountEvents,
+            behind.catalog(
+                behind.catalog.rpc.CountEvents,
                 catalog_pb2.CountEventsRequest(own_only=own_only),
                 _PART_SECONDS,
             )
         ),
         _if_there(
-            services.inventory(
-                services.inventory.rpc.CountHolds,
+            behind.inventory(
+                behind.inventory.rpc.CountHolds,
                 inventory_pb2.CountHoldsRequest(own_only=own_only),
                 _PART_SECONDS,
             )

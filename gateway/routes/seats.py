@@ -5,27 +5,26 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Header, Query
 from parterre.inventory.v1 import inventory_pb2
 from starlette.responses import Response
 
 from chassis.context import current_identity
+from gateway.answers import Json
 from gateway.bodies.base import Nothing
 from gateway.bodies.catalog import EventId
 from gateway.bodies.seats import Extension, HoldId, HoldQuery, NewHold, PartialRelease
-from gateway.holds import Holds
 from gateway.routing import (
     ANYONE,
     CUSTOMER,
     PREFIX,
     Behind,
     IdempotencyKey,
-    Json,
     Routes,
     replay_header,
 )
 from gateway.snapshots import BROTLI, GZIP, PLAIN, best_encoding
-from gateway.streams import SeatStream, Streams
+from gateway.streams import SeatStream
 from gateway.views import base
 from gateway.views import seats as views
 
@@ -33,14 +32,6 @@ SEATS = Routes("Seats and holds")
 
 _VERSION_TAG = re.compile(r'"(\d{1,18})"')
 _ENCODINGS = {GZIP: {"Content-Encoding": "gzip"}, BROTLI: {"Content-Encoding": "br"}, PLAIN: {}}
-
-
-async def _streams(request: Request) -> Streams:
-    streams: Streams = request.app.state.streams
-    return streams
-
-
-Streaming = Annotated[Streams, Depends(_streams)]
 
 
 @SEATS.route(
@@ -52,12 +43,12 @@ Streaming = Annotated[Streams, Depends(_streams)]
 )
 async def get_seats(
     event_id: EventId,
-    streams: Streaming,
+    behind: Behind,
     if_none_match: Annotated[str, Header(max_length=1000)] = "",
     accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Every seat and which are taken; with `If-None-Match` 304 while nothing has changed."""
-    places = await streams.live.current(event_id)
+    places = await behind.streams.live.current(event_id)
     headers = {
         "ETag": f'"{places.version}"',
         "Cache-Control": "no-cache",
@@ -79,7 +70,7 @@ async def get_seats(
 )
 async def stream_seats(
     event_id: EventId,
-    streams: Streaming,
+    behind: Behind,
     last_event_id: Annotated[str, Header(max_length=100)] = "",
 ) -> Response:
     """The seats as they change.
@@ -90,8 +81,8 @@ async def stream_seats(
     BLOCKED}`; what is not named stays as it was. A later `snapshot` takes the place of all before
     it. A client that comes again with `Last-Event-ID` goes on where it was, or gets a snapshot.
     """
-    places = await streams.live.current(event_id)
-    return SeatStream(streams, places, current_identity(), last_event_id)
+    places = await behind.streams.live.current(event_id)
+    return SeatStream(behind.streams, places, current_identity(), last_event_id)
 
 
 @SEATS.route(
@@ -117,7 +108,7 @@ async def stream_seats(
         "IDEMPOTENCY_IN_PROGRESS",
     ],
 )
-async def create_hold(body: NewHold, request: Request, key: IdempotencyKey = "") -> Response:
+async def create_hold(body: NewHold, behind: Behind, key: IdempotencyKey = "") -> Response:
     """Hold seats and tickets for a while, all or nothing."""
     best = body.best_available
     order = inventory_pb2.CreateHoldRequest(
@@ -136,22 +127,20 @@ async def create_hold(body: NewHold, request: Request, key: IdempotencyKey = "")
         ],
         idempotency_key=key,
     )
-    # Of the state itself: a dependency would cost more than all else that is done here.
-    holds: Holds = request.app.state.holds
-    streams: Streams = request.app.state.streams
-    seen = streams.live.version(body.event_id)
-    hold, replayed = await holds.create(order)
+    live = behind.streams.live
+    seen = live.version(body.event_id)
+    hold, replayed = await behind.holds.create(order)
     if not replayed:
-        streams.live.expect(body.event_id, seen)
+        live.expect(body.event_id, seen)
     headers = {"Location": f"{PREFIX}/holds/{hold.id}", **replay_header(replayed)}
     return Json(views.hold(hold), 201, headers)
 
 
 @SEATS.route("GET", "/holds", CUSTOMER, answers=base.Page[views.Hold], refuses=["INVALID_CURSOR"])
-async def list_holds(query: Annotated[HoldQuery, Query()], services: Behind) -> Response:
+async def list_holds(query: Annotated[HoldQuery, Query()], behind: Behind) -> Response:
     """One's own holds, newest first."""
-    reply = await services.inventory(
-        services.inventory.rpc.ListHolds,
+    reply = await behind.inventory(
+        behind.inventory.rpc.ListHolds,
         inventory_pb2.ListHoldsRequest(
             event_id=query.event_id or "", limit=query.limit, cursor=query.cursor or ""
         ),
@@ -160,10 +149,10 @@ async def list_holds(query: Annotated[HoldQuery, Query()], services: Behind) -> 
 
 
 @SEATS.route("GET", "/holds/{hold_id}", CUSTOMER, answers=views.Hold, refuses=["HOLD_NOT_FOUND"])
-async def get_hold(hold_id: HoldId, services: Behind) -> Response:
+async def get_hold(hold_id: HoldId, behind: Behind) -> Response:
     """One's own hold as it stands."""
-    reply = await services.inventory(
-        services.inventory.rpc.GetHold, inventory_pb2.GetHoldRequest(hold_id=hold_id)
+    reply = await behind.inventory(
+        behind.inventory.rpc.GetHold, inventory_pb2.GetHoldRequest(hold_id=hold_id)
     )
     return Json(views.hold(reply.hold))
 
@@ -175,11 +164,11 @@ async def get_hold(hold_id: HoldId, services: Behind) -> Response:
     answers=views.Hold,
     refuses=["HOLD_NOT_FOUND", "HOLD_EXPIRED", "HOLD_NOT_ACTIVE", "HOLD_EXTENSION_LIMIT"],
 )
-async def extend_hold(hold_id: HoldId, services: Behind, body: Extension | None = None) -> Response:
+async def extend_hold(hold_id: HoldId, behind: Behind, body: Extension | None = None) -> Response:
     """More time to decide, within the cap."""
     seconds = body.seconds if body else None
-    reply = await services.inventory(
-        services.inventory.rpc.ExtendHold,
+    reply = await behind.inventory(
+        behind.inventory.rpc.ExtendHold,
         inventory_pb2.ExtendHoldRequest(hold_id=hold_id, seconds=seconds or 0),
     )
     return Json(views.hold(reply.hold))
@@ -193,15 +182,15 @@ async def extend_hold(hold_id: HoldId, services: Behind, body: Extension | None 
     refuses=["HOLD_NOT_FOUND", "HOLD_EXPIRED", "HOLD_NOT_ACTIVE", "UNKNOWN_SEATS"],
 )
 async def release_hold(
-    hold_id: HoldId, services: Behind, streams: Streaming, body: PartialRelease | None = None
+    hold_id: HoldId, behind: Behind, body: PartialRelease | None = None
 ) -> Response:
     """Give some seats back, or all."""
     seat_ids = body.seat_ids if body else None
-    reply = await services.inventory(
-        services.inventory.rpc.ReleaseHold,
+    reply = await behind.inventory(
+        behind.inventory.rpc.ReleaseHold,
         inventory_pb2.ReleaseHoldRequest(hold_id=hold_id, seat_ids=seat_ids),
     )
-    streams.live.expect(reply.hold.event_id)
+    behind.streams.live.expect(reply.hold.event_id)
     return Json(views.hold(reply.hold))
 
 
@@ -212,12 +201,10 @@ async def release_hold(
     status=204,
     refuses=["HOLD_NOT_FOUND", "HOLD_EXPIRED", "HOLD_NOT_ACTIVE"],
 )
-async def delete_hold(
-    hold_id: HoldId, services: Behind, streams: Streaming, _body: Nothing | None = None
-) -> Response:
+async def delete_hold(hold_id: HoldId, behind: Behind, _body: Nothing | None = None) -> Response:
     """Give all of a hold back."""
-    reply = await services.inventory(
-        services.inventory.rpc.ReleaseHold, inventory_pb2.ReleaseHoldRequest(hold_id=hold_id)
+    reply = await behind.inventory(
+        behind.inventory.rpc.ReleaseHold, inventory_pb2.ReleaseHoldRequest(hold_id=hold_id)
     )
-    streams.live.expect(reply.hold.event_id)
+    behind.streams.live.expect(reply.hold.event_id)
     return Response(status_code=204)

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
 
-from fastapi import Depends, Request
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
 from gateway import paper
+from gateway.answers import Calendar, Json, Pdf, Png, Svg
+from gateway.backend import Backend
 from gateway.bodies.bookings import Reference
 from gateway.bodies.tickets import TicketId
-from gateway.press import Press
 from gateway.problems import ProblemError
 from gateway.routing import (
     ANYONE,
     CUSTOMER,
     PREFIX,
     Behind,
-    Calendar,
-    Json,
-    Pdf,
-    Png,
     Routes,
-    Svg,
 )
-from gateway.services import Services
 from gateway.views import base
 from gateway.views import tickets as views
 
 TICKETS = Routes("Bookings and tickets")
-
-
-async def _press(request: Request) -> Press:
-    press: Press = request.app.state.press
-    return press
-
-
-Printing = Annotated[Press, Depends(_press)]
 
 
 @TICKETS.route(
@@ -48,9 +33,9 @@ Printing = Annotated[Press, Depends(_press)]
     answers=list[views.Ticket],
     refuses=["BOOKING_NOT_FOUND"],
 )
-async def list_tickets(reference: Reference, services: Behind) -> Response:
+async def list_tickets(reference: Reference, behind: Behind) -> Response:
     """The tickets of a booking; none until it is CONFIRMED."""
-    tickets = await _tickets(services, reference)
+    tickets = await _tickets(behind, reference)
     return Json([views.ticket(each, f"{PREFIX}/tickets/{each.id}/qr.png") for each in tickets])
 
 
@@ -61,13 +46,13 @@ async def list_tickets(reference: Reference, services: Behind) -> Response:
     media_type="application/pdf",
     refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
 )
-async def print_tickets(reference: Reference, services: Behind, press: Printing) -> Response:
+async def print_tickets(reference: Reference, behind: Behind) -> Response:
     """The tickets of a booking to print, a page each; revoked ones are left out."""
-    good = [each for each in await _tickets(services, reference) if each.status != "REVOKED"]
+    good = [each for each in await _tickets(behind, reference) if each.status != "REVOKED"]
     if not good:
         raise ProblemError("BOOKING_STATE", "The booking has no tickets that are good.")
     return Pdf(
-        await press.make(partial(paper.tickets_pdf, good)),
+        await behind.press.make(partial(paper.tickets_pdf, good)),
         headers={"Content-Disposition": f'inline; filename="{reference}.pdf"'},
     )
 
@@ -79,10 +64,10 @@ async def print_tickets(reference: Reference, services: Behind, press: Printing)
     media_type="text/calendar",
     refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
 )
-async def save_the_date(reference: Reference, services: Behind) -> Response:
+async def save_the_date(reference: Reference, behind: Behind) -> Response:
     """The event as a date for a calendar (RFC 5545)."""
-    reply = await services.booking(
-        services.booking.rpc.GetBooking, booking_pb2.GetBookingRequest(reference=reference)
+    reply = await behind.booking(
+        behind.booking.rpc.GetBooking, booking_pb2.GetBookingRequest(reference=reference)
     )
     if not paper.has_date(reply.booking):
         raise ProblemError("BOOKING_STATE", "The booking is not confirmed.")
@@ -93,10 +78,10 @@ async def save_the_date(reference: Reference, services: Behind) -> Response:
 
 
 @TICKETS.route("GET", "/tickets/keys.json", ANYONE, answers=base.KeySet)
-async def ticket_keys(services: Behind) -> Response:
+async def ticket_keys(behind: Behind) -> Response:
     """The keys that verify tickets without asking anybody."""
-    reply = await services.booking(
-        services.booking.rpc.ListTicketKeys, booking_pb2.ListTicketKeysRequest()
+    reply = await behind.booking(
+        behind.booking.rpc.ListTicketKeys, booking_pb2.ListTicketKeysRequest()
     )
     return Json(views.key_set(reply.keys), headers={"Cache-Control": "public, max-age=300"})
 
@@ -108,9 +93,9 @@ async def ticket_keys(services: Behind) -> Response:
     media_type="image/png",
     refuses=["TICKET_NOT_FOUND"],
 )
-async def ticket_qr_png(ticket_id: TicketId, services: Behind, press: Printing) -> Response:
+async def ticket_qr_png(ticket_id: TicketId, behind: Behind) -> Response:
     """The QR code of a ticket, as a picture."""
-    return Png(await press.make(partial(paper.qr_png, await _token(services, ticket_id))))
+    return Png(await behind.press.make(partial(paper.qr_png, await _token(behind, ticket_id))))
 
 
 @TICKETS.route(
@@ -120,20 +105,20 @@ async def ticket_qr_png(ticket_id: TicketId, services: Behind, press: Printing) 
     media_type="image/svg+xml",
     refuses=["TICKET_NOT_FOUND"],
 )
-async def ticket_qr_svg(ticket_id: TicketId, services: Behind, press: Printing) -> Response:
+async def ticket_qr_svg(ticket_id: TicketId, behind: Behind) -> Response:
     """The QR code of a ticket, as a drawing."""
-    return Svg(await press.make(partial(paper.qr_svg, await _token(services, ticket_id))))
+    return Svg(await behind.press.make(partial(paper.qr_svg, await _token(behind, ticket_id))))
 
 
-async def _tickets(services: Services, reference: str) -> list[booking_pb2.Ticket]:
-    reply = await services.booking(
-        services.booking.rpc.ListTickets, booking_pb2.ListTicketsRequest(reference=reference)
+async def _tickets(behind: Backend, reference: str) -> list[booking_pb2.Ticket]:
+    reply = await behind.booking(
+        behind.booking.rpc.ListTickets, booking_pb2.ListTicketsRequest(reference=reference)
     )
     return list(reply.tickets)
 
 
-async def _token(services: Services, ticket_id: str) -> str:
-    reply = await services.booking(
-        services.booking.rpc.GetTicket, booking_pb2.GetTicketRequest(ticket_id=ticket_id)
+async def _token(behind: Backend, ticket_id: str) -> str:
+    reply = await behind.booking(
+        behind.booking.rpc.GetTicket, booking_pb2.GetTicketRequest(ticket_id=ticket_id)
     )
     return reply.ticket.token

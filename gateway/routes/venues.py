@@ -9,6 +9,7 @@ from fastapi import Query
 from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
+from gateway.answers import Json
 from gateway.bodies.base import PageQuery
 from gateway.bodies.catalog import (
     NewRow,
@@ -21,7 +22,13 @@ from gateway.bodies.catalog import (
     VenueChange,
     VenueId,
 )
-from gateway.routing import ANYONE, ORGANIZER, PREFIX, Behind, Json, Routes
+from gateway.routing import (
+    ANYONE,
+    ORGANIZER,
+    PREFIX,
+    Behind,
+    Routes,
+)
 from gateway.versions import Expected, etag
 from gateway.views import base
 from gateway.views import catalog as views
@@ -30,10 +37,10 @@ VENUES = Routes("Catalog")
 
 
 @VENUES.route("GET", "/venues", ANYONE, answers=base.Page[views.Venue], refuses=["INVALID_CURSOR"])
-async def list_venues(query: Annotated[PageQuery, Query()], services: Behind) -> Response:
+async def list_venues(query: Annotated[PageQuery, Query()], behind: Behind) -> Response:
     """Page through the venues, newest first, without their rows."""
-    reply = await services.catalog(
-        services.catalog.rpc.ListVenues,
+    reply = await behind.catalog(
+        behind.catalog.rpc.ListVenues,
         catalog_pb2.ListVenuesRequest(limit=query.limit, cursor=query.cursor or ""),
     )
     return Json(base.page(map(views.venue, reply.venues), reply.next_cursor))
@@ -42,7 +49,7 @@ async def list_venues(query: Annotated[PageQuery, Query()], services: Behind) ->
 @VENUES.route(
     "POST", "/venues", ORGANIZER, answers=views.Venue, status=201, refuses=["INVALID_VENUE"]
 )
-async def create_venue(body: NewVenue, services: Behind) -> Response:
+async def create_venue(body: NewVenue, behind: Behind) -> Response:
     """Make a venue of one's own."""
     venue = catalog_pb2.Venue(
         name=body.name,
@@ -54,8 +61,8 @@ async def create_venue(body: NewVenue, services: Behind) -> Response:
         amenities=body.amenities,
         focal=_point(body.focal) if body.focal else None,
     )
-    reply = await services.catalog(
-        services.catalog.rpc.CreateVenue, catalog_pb2.CreateVenueRequest(venue=venue)
+    reply = await behind.catalog(
+        behind.catalog.rpc.CreateVenue, catalog_pb2.CreateVenueRequest(venue=venue)
     )
     return Json(
         views.venue(reply.venue),
@@ -65,10 +72,10 @@ async def create_venue(body: NewVenue, services: Behind) -> Response:
 
 
 @VENUES.route("GET", "/venues/{venue_id}", ANYONE, answers=views.Venue, refuses=["VENUE_NOT_FOUND"])
-async def get_venue(venue_id: VenueId, services: Behind) -> Response:
+async def get_venue(venue_id: VenueId, behind: Behind) -> Response:
     """A venue with its sections."""
-    reply = await services.catalog(
-        services.catalog.rpc.GetVenue, catalog_pb2.GetVenueRequest(venue_id=venue_id)
+    reply = await behind.catalog(
+        behind.catalog.rpc.GetVenue, catalog_pb2.GetVenueRequest(venue_id=venue_id)
     )
     return Json(views.venue(reply.venue), headers=etag(reply.venue.version))
 
@@ -81,7 +88,7 @@ async def get_venue(venue_id: VenueId, services: Behind) -> Response:
     refuses=["VENUE_NOT_FOUND", "INVALID_VENUE", "STALE_VERSION"],
 )
 async def update_venue(
-    venue_id: VenueId, body: VenueChange, expected: Expected, services: Behind
+    venue_id: VenueId, body: VenueChange, behind: Behind, expected: Expected = 0
 ) -> Response:
     """Change an own venue; what is absent stays."""
     said = body.model_fields_set
@@ -95,7 +102,7 @@ async def update_venue(
         request.amenities.SetInParent()
     if "focal" in said:
         request.focal.CopyFrom(_point(body.focal))
-    reply = await services.catalog(services.catalog.rpc.UpdateVenue, request)
+    reply = await behind.catalog(behind.catalog.rpc.UpdateVenue, request)
     return Json(views.venue(reply.venue), headers=etag(reply.venue.version))
 
 
@@ -107,7 +114,7 @@ async def update_venue(
     status=201,
     refuses=["VENUE_NOT_FOUND", "INVALID_SECTION", "SECTION_NAME_TAKEN", "VENUE_FULL"],
 )
-async def add_section(venue_id: VenueId, body: NewSection, services: Behind) -> Response:
+async def add_section(venue_id: VenueId, body: NewSection, behind: Behind) -> Response:
     """Add numbered rows or standing room to an own venue."""
     section = catalog_pb2.Section(name=body.name, kind=body.kind)
     if isinstance(body, SeatedSection):
@@ -119,8 +126,8 @@ async def add_section(venue_id: VenueId, body: NewSection, services: Behind) -> 
         section.layout.curve = body.curve
     else:
         section.capacity = body.capacity
-    reply = await services.catalog(
-        services.catalog.rpc.AddSection,
+    reply = await behind.catalog(
+        behind.catalog.rpc.AddSection,
         catalog_pb2.AddSectionRequest(venue_id=venue_id, section=section),
     )
     return Json(views.section(reply.section), 201)
@@ -145,8 +152,8 @@ async def update_section(
     venue_id: VenueId,
     section_id: SectionId,
     body: SectionChange,
-    expected: Expected,
-    services: Behind,
+    behind: Behind,
+    expected: Expected = 0,
 ) -> Response:
     """Change a section of an own venue; what is absent stays. ETag and If-Match are the venue's."""
     said = body.model_fields_set
@@ -161,7 +168,7 @@ async def update_section(
         setattr(request.layout, field, getattr(body, field))
     if "origin" in said:
         request.layout.origin_x, request.layout.origin_y = body.origin.x, body.origin.y
-    reply = await services.catalog(services.catalog.rpc.UpdateSection, request)
+    reply = await behind.catalog(behind.catalog.rpc.UpdateSection, request)
     return Json(views.section(reply.section), headers=etag(reply.venue_version))
 
 

@@ -50,6 +50,16 @@ async def test_only_listed_origins_may_read_answers() -> None:
         stranger = await edge.http.get("/api/v1/x", headers={"Origin": "https://evil.example"})
         assert friend.headers["access-control-allow-origin"] == "https://shop.example"
         assert "access-control-allow-origin" not in stranger.headers
+        preflight = await edge.http.options(
+            "/api/v1/bookings",
+            headers={
+                "Origin": "https://shop.example",
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization, idempotency-key, prefer",
+            },
+        )
+        assert preflight.status_code == 200
+        assert "Prefer" in preflight.headers["access-control-allow-headers"]
         edge.auth.answers["Refresh"] = auth_pb2.RefreshResponse(tokens=samples.tokens())
         refreshed = await edge.http.post(
             "/api/v1/auth/refresh",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,8 +65,9 @@ class Call:
     identity: Identity
 
 
-# What a fake answers a call with, or how it is made of the request.
-Answer = Message | Exception | Callable[[Any], Message | Exception]
+# What a fake answers a call with, or how it is made of the request; of an RPC that answers in parts
+# every part.
+Answer = Message | Exception | Callable[[Any], Message | Exception | AsyncIterator[Message]]
 
 
 class Fake:
@@ -80,7 +81,7 @@ class Fake:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    def __getattr__(self, name: str) -> Callable[[Any, Any], Awaitable[Message]]:
+    def __getattr__(self, name: str) -> Callable[[Any, Any], Any]:
         method = self.__dict__.get("_methods", {}).get(name)
         if method is None:
             raise AttributeError(name)
@@ -92,14 +93,28 @@ class Fake:
             await self.may_answer.wait()
             if self.trailers:
                 context.set_trailing_metadata(self.trailers)
-            prepared = self.answers.get(name)
-            if callable(prepared):
-                prepared = prepared(request)
-            if isinstance(prepared, Exception):
-                raise prepared
+            prepared = self._prepared(name, request)
             return prepared or GetMessageClass(method.output_type)()
 
-        return answer
+        async def parts(request: Any, _context: Any) -> AsyncGenerator[Message]:
+            self.calls.append(Call(name, request, caller()))
+            await self.may_answer.wait()
+            prepared = self._prepared(name, request)
+            if isinstance(prepared, Message):
+                yield prepared
+            elif prepared is not None:
+                async for part in prepared:
+                    yield part
+
+        return parts if method.server_streaming else answer
+
+    def _prepared(self, name: str, request: Any) -> Any:
+        prepared = self.answers.get(name)
+        if callable(prepared):
+            prepared = prepared(request)
+        if isinstance(prepared, Exception):
+            raise prepared
+        return prepared
 
     def forget(self) -> None:
         self.answers.clear()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import grpc
 import pytest
 from parterre.booking.v1 import booking_pb2
 from parterre.notification.v1 import notification_pb2
 from parterre.payment.v1 import payment_pb2
+from parterre.types.v1 import types_pb2
 
 from chassis.identity import Role
 from tests.contract import samples
@@ -27,9 +29,8 @@ async def test_a_quote_adds_up(edge: Edge) -> None:
 
 
 async def test_a_booking_is_made_and_its_address_told(edge: Edge) -> None:
-    edge.booking.answers["CreateBooking"] = booking_pb2.CreateBookingResponse(
-        booking=samples.booking()
-    )
+    made = booking_pb2.CreateBookingsResponse.Result(booking=samples.booking())
+    edge.booking.answers["CreateBookings"] = booking_pb2.CreateBookingsResponse(results=[made])
     attendees = [{"seat_id": "17", "name": "Asha", "email": "Asha@Example.test"}]
     answer = await edge.post(
         "/bookings", {**BOOKING, "attendees": attendees}, headers={"Idempotency-Key": "k"}
@@ -37,9 +38,22 @@ async def test_a_booking_is_made_and_its_address_told(edge: Edge) -> None:
     assert answer.status_code == 201
     assert answer.headers["location"] == f"/api/v1{PATH}"
     assert answer.json()["payment"]["action"] is None
-    asked = edge.booking.asked
-    assert (asked.payment_token, asked.idempotency_key) == ("tok_ok", "k")
-    assert asked.attendees[0].email == "asha@example.test"
+    [item] = edge.booking.asked.items
+    assert (item.order.payment_token, item.order.idempotency_key) == ("tok_ok", "k")
+    assert item.order.attendees[0].email == "asha@example.test"
+    assert (item.wait_seconds, item.request_id) == (0, answer.headers["x-request-id"])
+    assert edge.booking.calls[0].identity.subject == "gateway"
+
+
+async def test_a_booking_with_nothing_to_pay_needs_no_method(edge: Edge) -> None:
+    free = samples.booking(status="CONFIRMED")
+    free.ClearField("payment")
+    made = booking_pb2.CreateBookingsResponse.Result(booking=free)
+    edge.booking.answers["CreateBookings"] = booking_pb2.CreateBookingsResponse(results=[made])
+    answer = await edge.post("/bookings", {"hold_id": samples.HOLD})
+    assert (answer.status_code, answer.json()["status"]) == (201, "CONFIRMED")
+    [item] = edge.booking.asked.items
+    assert (item.order.payment_method, item.order.payment_token) == ("", "")
 
 
 async def test_a_wallet_sends_the_customer_on(edge: Edge) -> None:
@@ -193,6 +207,8 @@ async def test_a_refund_that_makes_no_sense_reaches_no_service(
 
 async def test_a_webhook_is_passed_on_as_it_came(edge: Edge) -> None:
     raw = b'{"id": "evt_1",  "b":\xff}'
+    stored = payment_pb2.ReceiveWebhooksResponse.Result()
+    edge.payment.answers["ReceiveWebhooks"] = payment_pb2.ReceiveWebhooksResponse(results=[stored])
     answer = await edge.call(
         "POST",
         "/webhooks/payments/sandbox",
@@ -200,15 +216,20 @@ async def test_a_webhook_is_passed_on_as_it_came(edge: Edge) -> None:
         headers={"Sandbox-Signature": "t=1,v1=x", "Content-Type": "text/plain"},
     )
     assert answer.status_code == 200
-    asked = edge.payment.asked
+    [asked] = edge.payment.asked.webhooks
     assert (asked.provider, asked.body) == ("sandbox", raw)
+    assert asked.request_id == answer.headers["x-request-id"]
     assert asked.headers["sandbox-signature"] == "t=1,v1=x"
     assert "authorization" not in asked.headers
     assert edge.payment.calls[0].identity.subject == "gateway"
 
 
-async def test_a_forged_webhook_is_refused(edge: Edge, refusal: type[RefusalError]) -> None:
-    edge.payment.answers["ReceiveWebhook"] = refusal("UNAUTHENTICATED", "INVALID_SIGNATURE")
+async def test_a_forged_webhook_is_refused(edge: Edge) -> None:
+    refusal = types_pb2.Refusal(
+        code=grpc.StatusCode.UNAUTHENTICATED.value[0], reason="INVALID_SIGNATURE"
+    )
+    result = payment_pb2.ReceiveWebhooksResponse.Result(refusal=refusal)
+    edge.payment.answers["ReceiveWebhooks"] = payment_pb2.ReceiveWebhooksResponse(results=[result])
     answer = await edge.post("/webhooks/payments/sandbox", {}, role=None)
     assert (answer.status_code, answer.json()["reason"]) == (401, "INVALID_SIGNATURE")
 

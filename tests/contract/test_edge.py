@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from parterre.auth.v1 import auth_pb2
 from parterre.inventory.v1 import inventory_pb2
+from parterre.payment.v1 import payment_pb2
 
 from chassis.identity import Role, ServiceTokens, encode_key
 from gateway.app import routes_of
@@ -159,6 +160,8 @@ async def test_a_route_lets_in_exactly_whom_it_declares(
     edge: Edge, route: Route, role: Role | None
 ) -> None:
     headers = {"Authorization": f"Bearer {edge.keys.token(role)}"} if role else {}
+    stored = payment_pb2.ReceiveWebhooksResponse.Result()
+    edge.payment.answers["ReceiveWebhooks"] = payment_pb2.ReceiveWebhooksResponse(results=[stored])
     async with edge.http.stream(route.method, path_of(route), headers=headers) as answer:
         if "event-stream" not in answer.headers.get("content-type", ""):
             await answer.aread()

@@ -74,7 +74,7 @@ def promised() -> set[str]:
     found = set()
     for file in (ROOT / "protos" / "parterre").rglob("*.proto"):
         text = re.sub(r"\n\s*// ", " ", file.read_text())
-        for reasons in re.findall(r"Reasons: ([A-Z_, ]+)\.", text):
+        for reasons in re.findall(r"Reasons(?: of[a-z' ]+)?: ([A-Z_, ]+)\.", text):
             found |= {reason.strip() for reason in reasons.split(",")}
     return found
 

@@ -1,0 +1,71 @@
+"""What the endpoints work with, made once for the app."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from parterre.auth.v1 import auth_pb2_grpc
+from parterre.booking.v1 import booking_pb2_grpc
+from parterre.catalog.v1 import catalog_pb2_grpc
+from parterre.inventory.v1 import inventory_pb2_grpc
+from parterre.notification.v1 import notification_pb2_grpc
+from parterre.payment.v1 import payment_pb2_grpc
+
+from chassis.identity import Jwks
+from chassis.telemetry import Health
+from gateway.bookings import Bookings
+from gateway.holds import Holds
+from gateway.press import Press
+from gateway.services import Remote, Services
+from gateway.settings import Settings
+from gateway.streams import Streams
+from gateway.webhooks import Webhooks
+
+# As many may send a picture at once, each 5 MiB of memory; the next is refused.
+_UPLOAD_PLACES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """The services, and what the gateway itself keeps between requests."""
+
+    auth: Remote[auth_pb2_grpc.AuthServiceStub]
+    catalog: Remote[catalog_pb2_grpc.CatalogServiceStub]
+    inventory: Remote[inventory_pb2_grpc.InventoryServiceStub]
+    booking: Remote[booking_pb2_grpc.BookingServiceStub]
+    payment: Remote[payment_pb2_grpc.PaymentServiceStub]
+    notification: Remote[notification_pb2_grpc.NotificationServiceStub]
+    # What travels together.
+    holds: Holds
+    bookings: Bookings
+    webhooks: Webhooks
+    streams: Streams
+    press: Press
+    upload_places: asyncio.Semaphore
+    jwks: Jwks
+    health: Health
+    settings: Settings
+
+    @classmethod
+    def of(
+        cls, settings: Settings, services: Services, jwks: Jwks, health: Health, streams: Streams
+    ) -> Backend:
+        """The one backend of a gateway."""
+        return cls(
+            auth=services.auth,
+            catalog=services.catalog,
+            inventory=services.inventory,
+            booking=services.booking,
+            payment=services.payment,
+            notification=services.notification,
+            holds=Holds(services.inventory),
+            bookings=Bookings(services.booking),
+            webhooks=Webhooks(services.payment),
+            streams=streams,
+            press=Press(),
+            upload_places=asyncio.Semaphore(_UPLOAD_PLACES),
+            jwks=jwks,
+            health=health,
+            settings=settings,
+        )

@@ -1,0 +1,53 @@
+"""What a client would like of the answer: the header `Prefer` (RFC 7240)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Header
+
+LONGEST_WAIT_SECONDS = 20
+# More of the header is not read.
+_MOST_CHARACTERS = 1000
+
+# A preference of the list: what is between two commas, where those in quotes do not count.
+_PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
+_SECONDS = re.compile(r'(\d{1,9})|"(\d{1,9})"', re.ASCII)
+
+APPLIED = "Preference-Applied"
+PREFERENCE_APPLIED = {
+    APPLIED: "`wait=N`: the answer waited for the booking to come to rest, N seconds at most."
+}
+Prefer = Annotated[
+    Sequence[str],
+    Header(
+        alias="Prefer",
+        description=(
+            "`wait=N`: answer when the booking has come to rest, or as it stands after N seconds, "
+            f"at most {LONGEST_WAIT_SECONDS} (RFC 7240)."
+        ),
+        examples=[["wait=10"]],
+    ),
+]
+
+
+def wait_of(prefer: Sequence[str]) -> int | None:
+    """The seconds to wait, cut to the most there are; None where nothing, or nonsense, is asked.
+
+    `prefer` are the header's lines. Of a preference that comes twice the first counts.
+    """
+    for found in _PREFERENCE.finditer(", ".join(prefer)[:_MOST_CHARACTERS]):
+        name, _, value = found[0].partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":
+            seconds = _SECONDS.fullmatch(value.strip())
+            if seconds is None:
+                return None
+            return min(int(seconds[1] or seconds[2]), LONGEST_WAIT_SECONDS)
+    return None
+
+
+def applied(wait_seconds: int | None) -> dict[str, str]:
+    """The header that says that the preference was followed."""
+    return {} if wait_seconds is None else {APPLIED: f"wait={wait_seconds}"}

@@ -1,0 +1,86 @@
+"""Every route goes the short way; one that could not is refused when the gateway starts."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import Annotated, Any, cast
+
+import pytest
+from fastapi import Depends, FastAPI, Form
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from gateway.app import api, routes_of
+from gateway.dispatch import Dispatch, UndispatchableError
+from gateway.routing import OPEN, Endpoint, Routes
+from gateway.settings import Settings
+
+SERVICES = ("auth", "catalog", "inventory", "booking", "payment", "notification")
+LOCAL = Settings(
+    profile="local",
+    internal_port=1,
+    jwks_url="http://localhost",
+    service_key="",
+    **cast("Any", {f"{name}_address": "localhost:1" for name in SERVICES}),
+)
+
+
+def test_every_route_goes_the_short_way() -> None:
+    backend = cast("Any", SimpleNamespace(settings=LOCAL))
+    app = api(backend)
+    dispatch = Dispatch(app, backend)
+    declared = [route for routes in routes_of(LOCAL) for route in routes.declared]
+    assert len(declared) > 70
+    for route in declared:
+        path = re.sub(r"\{\w+\}", "x", route.path)
+        entry, _parameters = dispatch._find(route.method, path)
+        assert entry is not None, (route.method, route.path)
+    assert {route.path for route in app.routes if isinstance(route, APIRoute)} == {
+        route.path for route in declared
+    }
+
+
+async def _word() -> str:
+    return "word"
+
+
+async def with_a_dependency(word: Annotated[str, Depends(_word)]) -> Response:
+    """Asks for something of its own."""
+    return Response(word)
+
+
+async def with_a_form(word: Annotated[str, Form()]) -> Response:
+    """Takes a form."""
+    return Response(word)
+
+
+async def with_a_path(rest: str) -> Response:
+    """Takes whatever comes after it."""
+    return Response(rest)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "path", "obstacle"),
+    [
+        (with_a_dependency, "/odd", "the dependency"),
+        (with_a_form, "/odd", "a form"),
+        (with_a_path, "/odd/{rest:path}", "a path in its path"),
+    ],
+)
+def test_a_route_that_can_not_go_the_short_way_is_refused_at_the_start(
+    endpoint: Endpoint, path: str, obstacle: str
+) -> None:
+    routes = Routes("Odd")
+    routes.route("POST", path, OPEN)(endpoint)
+    app = FastAPI()
+    routes.add_to(app)
+    with pytest.raises(UndispatchableError, match=obstacle):
+        Dispatch(app, cast("Any", None))
+
+
+def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_the_start() -> None:
+    app = FastAPI()
+    app.add_api_route("/open/{rest}", with_a_path)
+    with pytest.raises(UndispatchableError, match="no access"):
+        Dispatch(app, cast("Any", None))

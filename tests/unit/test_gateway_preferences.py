@@ -1,0 +1,60 @@
+"""`Prefer: wait=N` as RFC 7240 writes it."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.preferences import applied, wait_of
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        (["wait=10"], 10),
+        (["wait=0"], 0),
+        (["wait=20"], 20),
+        (["wait=21"], 20),
+        (["wait=999999999"], 20),
+        (["WAIT = 5"], 5),
+        (['wait="5"'], 5),
+        (["wait=5; foo=bar"], 5),
+        (["respond-async, wait=5"], 5),
+        (["respond-async", "wait=5"], 5),
+        (['note="a, wait=9", wait=5'], 5),
+        (['note="a \\", wait=9", wait=5'], 5),
+        (["wait=5, wait=9"], 5),
+        (["wait=5", "wait=9"], 5),
+    ],
+)
+def test_the_wait_is_read_and_cut_to_the_most(prefer: list[str], seconds: int) -> None:
+    assert wait_of(prefer) == seconds
+
+
+@pytest.mark.parametrize(
+    "prefer",
+    [
+        [],
+        [""],
+        ["wait"],
+        ["wait="],
+        ["wait=-1"],
+        ["wait=1.5"],
+        ["wait=soon"],
+        ["wait=9999999999"],
+        ["wait=\u0665"],
+        ['wait="5'],
+        ["awaiting=5"],
+        ["respond-async"],
+        ['note="wait=5"'],
+        ["," * 5000 + "wait=5"],
+        # The first of two counts, and is nonsense.
+        ["wait=soon, wait=5"],
+    ],
+)
+def test_what_is_malformed_is_as_if_it_were_not_there(prefer: list[str]) -> None:
+    assert wait_of(prefer) is None
+
+
+def test_what_was_followed_is_said() -> None:
+    assert applied(20) == {"Preference-Applied": "wait=20"}
+    assert applied(None) == {}
