@@ -28,6 +28,10 @@ from psycopg.types.json import set_json_loads
 from chassis.telemetry import DATABASE_ANSWERS_OVERDUE
 
 _PREPARED_MOST = 500  # statements per connection
+# A plan is kept for so long, so many round trips at most: one that was made for a small table reads
+# all of it, and PostgreSQL would keep it until the table is analyzed.
+_PLANS_SECONDS = 10.0
+_PLANS_RUNS = 256
 _CONNECT_SECONDS = 5
 # How often an answer is looked for that the loop did not tell of. A server that owes one at two
 # looks is not going to give it: statements end by their own time-out before.
@@ -124,6 +128,7 @@ class Bound(NamedTuple):
 BEGIN = Bound(b"BEGIN")
 COMMIT = Bound(b"COMMIT")
 ROLLBACK = Bound(b"ROLLBACK")
+_FORGET_PLANS = Bound(b"DISCARD PLANS")
 
 _MakeRow = Callable[[Sequence[Any]], Row]
 
@@ -176,14 +181,16 @@ class Connection:
         # Watched while it lies in the pool as well: one that the server closed is known at once.
         self._loop.add_reader(self._socket, self._read)
         self._prepared: dict[tuple[bytes, tuple[int, ...] | None], _Prepared] = {}
-        # What the results to come are of: a statement's preparation (False) or its run (True).
+        self.opened_at = self._loop.time()
+        self._plans_until = self.opened_at + _PLANS_SECONDS
+        self._runs = 0  # with these plans
+        # What the results to come are of, and whether the caller asked for them.
         self._expected: deque[tuple[_Prepared, bool]] = deque()
         self._results: list[Result] = []
         self._error: Exception | None = None
         self._answer: asyncio.Future[list[Result]] | None = None
         self._next_look: asyncio.TimerHandle | None = None
         self._seen: asyncio.Future[list[Result]] | None = None  # owed at the last look
-        self.opened_at = self._loop.time()
         self.lost = False
         # A plan of this connection no longer fits the tables: it must not be used again.
         self.stale = False
@@ -229,6 +236,7 @@ class Connection:
         if self._next_look is None:
             self._next_look = self._loop.call_later(_LOOK_SECONDS, self._look)
         try:
+            self._age_plans()
             for statement in statements:
                 self._queue(statement)
             self._pg.pipeline_sync()
@@ -237,7 +245,14 @@ class Connection:
             self._lose(error)
         return await answer
 
-    def _queue(self, statement: Bound) -> None:
+    def _age_plans(self) -> None:
+        self._runs += 1
+        now = self._loop.time()
+        if now > self._plans_until or self._runs > _PLANS_RUNS:
+            self._plans_until, self._runs = now + _PLANS_SECONDS, 0
+            self._queue(_FORGET_PLANS, is_asked=False)
+
+    def _queue(self, statement: Bound, *, is_asked: bool = True) -> None:
         sql, values, types, formats = statement
         prepared = self._prepared.get((sql, types))
         if prepared is None:
@@ -251,7 +266,7 @@ class Connection:
             self._pg.send_prepare(prepared.name, sql, types)
             self._expected.append((prepared, False))
         self._pg.send_query_prepared(prepared.name, values, formats, Format.BINARY)
-        self._expected.append((prepared, True))
+        self._expected.append((prepared, is_asked))
 
     def _write(self) -> None:
         try:
@@ -287,15 +302,15 @@ class Connection:
             return
         if not self._expected:
             return  # of the server's own accord: it says why it goes
-        prepared, is_run = self._expected.popleft()
+        prepared, is_asked = self._expected.popleft()
         if status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-            if is_run:
+            if is_asked:
                 try:
                     self._results.append(self._load(result, prepared))
                 except Exception as error:  # noqa: BLE001 - the caller's, once the server is done
                     self._error = self._error or error
             return
-        if not is_run:
+        if not is_asked:
             prepared.is_made = False
         if status != ExecStatus.PIPELINE_ABORTED and self._error is None:
             self._error = _error_of(result)

@@ -265,6 +265,41 @@ async def test_a_refusal_leaves_prepared_statements_in_place(make_database: Make
     assert await value(database, mine, asked=asked) == 1
 
 
+async def test_a_plan_made_for_an_empty_table_does_not_outlive_its_growth(
+    make_database: MakeDatabase, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.postgres._PLANS_SECONDS", 1000.0)
+    database = await make_database("notification", pool_size=1)
+    name = psycopg.conninfo.conninfo_to_dict(database.url)["dbname"]
+    asked = "SELECT email FROM person WHERE user_id = :id"
+    add = (
+        "INSERT INTO notification.person (user_id, email, name, version)"
+        " SELECT gen_random_uuid(), 'x', 'x', 0 FROM generate_series(1, %s)"
+    )
+
+    async def plan() -> str:
+        async with database.transaction() as session:
+            mine = await session.scalar(
+                "SELECT name FROM pg_prepared_statements WHERE statement LIKE :asked",
+                asked=asked.replace(":id", "$1"),
+            )
+            lines = await session.all(f"EXPLAIN EXECUTE {mine}('{uuid7()}')")
+            return "\n".join(line[0] for line in lines)
+
+    with psycopg.connect(postgres.admin_url, dbname=name, autocommit=True) as admin:
+        admin.execute("ALTER TABLE notification.person SET (autovacuum_enabled = off)")
+        admin.execute(add, (20,))
+        admin.execute("ANALYZE notification.person")
+        for _ in range(10):
+            await value(database, asked, id=uuid7())
+        assert "Seq Scan" in await plan()
+        admin.execute(add, (5000,))
+        assert "Seq Scan" in await plan()
+    for _ in range(260):
+        await value(database, asked, id=uuid7())
+    assert "Index Scan" in await plan()
+
+
 async def test_an_interrupted_transaction_is_undone_and_its_connection_used_again(
     make_database: MakeDatabase,
 ) -> None:
