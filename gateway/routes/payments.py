@@ -72,13 +72,12 @@ async def create_payment(
             idempotency_key=key,
         ),
     )
-    booking = reply.booking
-    if wait and not replayed:
-        booking = await _rested(behind, booking, wait)
+    rested = await _rested(behind, reply.booking, wait) if wait else reply.booking
+    booking = rested or reply.booking
     headers = {
         "Location": f"{PREFIX}/payments/{booking.payment.id}",
         **replay_header(replayed),
-        **applied(wait),
+        **(applied(wait) if rested else {}),
     }
     return Json(views.started_payment(booking), 201, headers)
 
@@ -162,14 +161,16 @@ async def receive_webhook(provider: Provider, behind: Behind, request: Request) 
 
 async def _rested(
     behind: Backend, booking: booking_pb2.Booking, wait_seconds: int
-) -> booking_pb2.Booking:
-    """The booking when it has come to rest, or as it stands at the end of the wait."""
+) -> booking_pb2.Booking | None:
+    """The booking when it has come to rest, or as it stands at the end of the wait.
+
+    None where it can't be waited for: the attempt is under way all the same.
+    """
     request = booking_pb2.GetBookingRequest(reference=booking.reference, wait_seconds=wait_seconds)
     try:
         reply = await behind.booking(
             behind.booking.rpc.GetBooking, request, wait_seconds + _WAIT_SECONDS
         )
     except RemoteError:
-        # The attempt is under way all the same.
-        return booking
+        return None
     return reply.booking

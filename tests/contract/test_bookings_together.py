@@ -291,6 +291,7 @@ async def test_an_attempt_that_can_not_be_waited_for_is_told_as_it_stood(
     edge.booking.answers["GetBooking"] = refusal("UNAVAILABLE", "OVERLOADED")
     answer = await edge.post("/payments", PAYMENT, headers={"Prefer": "wait=5"})
     assert (answer.status_code, answer.json()["status"]) == (201, "INITIATED")
+    assert "preference-applied" not in answer.headers
 
 
 @pytest.mark.parametrize("prefer", [None, "wait=0", "wait=x"])
@@ -303,16 +304,17 @@ async def test_an_attempt_is_answered_at_once_where_nobody_asks_to_wait(
     assert [call.method for call in edge.booking.calls] == ["AttemptPayment"]
 
 
-async def test_an_attempt_that_was_made_before_is_told_as_it_was_told(edge: Edge) -> None:
+async def test_an_attempt_that_was_made_before_is_waited_for_as_the_first_time(edge: Edge) -> None:
     attempted(edge)
+    rested = samples.booking("CONFIRMED")
+    edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=rested)
     edge.booking.trailers = (("idempotency-replayed", "true"),)
     headers = {"Prefer": "wait=5", "Idempotency-Key": "k"}
     answer = await edge.post("/payments", PAYMENT, headers=headers)
-    assert (answer.json()["status"], answer.headers["idempotency-replayed"]) == (
-        "INITIATED",
-        "true",
-    )
-    assert [call.method for call in edge.booking.calls] == ["AttemptPayment"]
+    assert answer.headers["idempotency-replayed"] == "true"
+    assert answer.headers["preference-applied"] == "wait=5"
+    assert [call.method for call in edge.booking.calls] == ["AttemptPayment", "GetBooking"]
+    assert {call.identity for call in edge.booking.calls} == {edge.booking.calls[0].identity}
 
 
 def test_both_headers_are_described(edge: Edge) -> None:
