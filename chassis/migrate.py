@@ -33,11 +33,12 @@ def chain_of(package: str) -> Config:
     return config
 
 
-def migrate(url: str, package: str, schema: str) -> None:
+def migrate(url: str, package: str, schema: str, *, to: str = "head") -> None:
     """Brings the schema up to the package's newest migration, as the migrator role of `url`.
 
     Any number of deployments may start at once: each waits for its turn, ten minutes at most. DDL
-    that can't get its lock in 10 s fails rather than queue every query behind it.
+    that can't get its lock in 10 s fails rather than queue every query behind it. `to` is an older
+    revision, for trying what becomes of the rows of before.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database refused; the failed migration left nothing behind.
@@ -59,7 +60,7 @@ def migrate(url: str, package: str, schema: str) -> None:
             config.attributes["connection"] = connection
             config.attributes["schema"] = schema
             try:
-                command.upgrade(config, "head")
+                command.upgrade(config, to)
                 connection.commit()
             finally:
                 connection.rollback()
