@@ -9,8 +9,6 @@ from pathlib import Path
 
 from booking_service.saga import (
     ALERT_AFTER_RESENDS,
-    COMMANDS,
-    DEADLINES,
     ENDINGS,
     TABLE,
     Happening,
@@ -22,13 +20,17 @@ _PAGE = Path(__file__).parents[1] / "docs" / "saga.md"
 _INTRODUCTION = f"""\
 # The saga of a booking
 
-Made from `booking_service/saga.py` by `make docs`; `make check` fails when it is stale.
+Made from `booking_service/saga/table.py` by `make docs`; `make check` fails when it is stale.
 
 A booking goes from a hold to tickets, or back without keeping anything. Each state asks something
-of inventory or payment and waits for the answer. A deadline means *unknown*, never *failed*:
-whatever may be in flight is compensated too. A compensation has no failure edge: it is sent again,
-after 2 s, doubling to a minute, until it is answered; after {ALERT_AFTER_RESENDS} times an operator
-is called. What is not listed for a state is ignored, and noted in the booking's timeline.
+of inventory or payment and waits for the answer. The seats are reserved first, by RPC, before the
+booking is written: a booking that is new is seen from CHARGING on, or from CONFIRMED where nothing
+is to pay. The charge decides; what follows it can't be refused. A deadline means *unknown*, never
+*failed*: whatever may be in flight is given back too. A step back has no failure edge. What has to
+be done is sent again, after 2 s, doubling to a minute, until it is answered; after
+{ALERT_AFTER_RESENDS} times an operator is called. What is not listed for a state is ignored, and
+noted in the booking's timeline. Why the steps come in this order is in
+[ADR 0018](adr/0018-reserve-charge-confirm-sell.md).
 """
 
 
@@ -41,10 +43,10 @@ def _diagram() -> Iterator[str]:
     yield "```mermaid"
     yield "stateDiagram-v2"
     yield f"    [*] --> {State.SECURING}"
-    for state, happenings in TABLE.items():
+    for state, row in TABLE.items():
         # One arrow for all that leads the same way.
         arrows: dict[State, list[str]] = {}
-        for happening, rules in happenings.items():
+        for happening, rules in row.on.items():
             for rule in rules:
                 if rule.to:
                     arrows.setdefault(rule.to, []).append(_label(happening, rule))
@@ -63,10 +65,10 @@ def _label(happening: Happening, rule: Rule) -> str:
 def _table() -> Iterator[str]:
     yield "| state | asks | waits | what happens |"
     yield "|---|---|---|---|"
-    for state, happenings in TABLE.items():
-        told = [f"{happening}: {_told(rules)}" for happening, rules in happenings.items()]
-        command = COMMANDS.get(state, "-")
-        yield f"| {state} | {command} | {DEADLINES[state]} | {'<br>'.join(told) or '-'} |"
+    for state, row in TABLE.items():
+        told = [f"{happening}: {_told(rules)}" for happening, rules in row.on.items()]
+        asks = row.asks.name if row.asks else "-"
+        yield f"| {state} | {asks} | {row.waits} | {'<br>'.join(told) or '-'} |"
 
 
 def _told(rules: Sequence[Rule]) -> str:
@@ -78,6 +80,10 @@ def _effect(rule: Rule) -> str:
         return f"refused, {rule.refuse}"
     if rule.send_again:
         return "sends again"
+    if rule.answered:
+        return "stays, and waits no more"
+    if rule.gives_up:
+        return "stays, and ends as given up"
     return f"→ {rule.to}" if rule.to else "stays"
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from inspect import isfunction
 from typing import Any
 
 import aio_pika
@@ -186,7 +187,8 @@ Serve = Callable[..., Awaitable[Caller]]
 async def serve() -> AsyncIterator[Serve]:
     """Serves a servicer over real gRPC: `await serve("inventory", rpc.SERVICE, servicer, Stub)`.
 
-    With the `keys` of another's caller it knows the same people.
+    The servicer may be a function that makes it with the verifier of its callers' tokens. With the
+    `keys` of another's caller it knows the same people.
     """
     async with AsyncExitStack() as stack:
 
@@ -211,7 +213,7 @@ async def serve() -> AsyncIterator[Serve]:
             await stack.enter_async_context(
                 serve_grpc(
                     descriptor,
-                    servicer,
+                    servicer(verifier) if isfunction(servicer) else servicer,
                     verifier,
                     address=address,
                     max_concurrent=1000,
