@@ -45,14 +45,33 @@ class Draft:
 class Person:
     """Somebody to write to."""
 
+    id: UUID
     email: str
     name: str
+    version: int  # rises with every change
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A one-time code to be mailed."""
+
+    email: str
+    purpose: str
+    code: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MailsWritten:
+    """Noted when there are mails to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndedBooking:
     """A booking that came to an end."""
 
+    booking_id: UUID
+    version: int  # rises with every ending of the booking
     reference: str
     customer_id: UUID
     event_title: str
@@ -96,13 +115,14 @@ _ENDINGS = {
 }
 
 
-def code_mail(email: str, purpose: str, code: str, minutes: int) -> Draft:
-    """The mail that brings a one-time code, good for so many minutes."""
+def code_mail(code: Code, now: datetime) -> Draft:
+    """The mail that brings a one-time code, and says for how many minutes it is good."""
+    minutes = max(1, round((code.expires_at - now).total_seconds() / 60))
     body = (
-        f"Your code to {_PURPOSES[purpose]} is {code}.\n\n"
+        f"Your code to {_PURPOSES[code.purpose]} is {code.code}.\n\n"
         f"It can be used once, within {minutes} minutes. If you did not ask for it, ignore this."
     )
-    return Draft(email, "code", "Your Parterre code", body)
+    return Draft(code.email, "code", "Your Parterre code", body)
 
 
 def ending_mail(person: Person, booking: EndedBooking) -> Draft:

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from uuid import UUID
 
 from parterre.messages.v1 import messages_pb2
 
-from chassis.consumer import Handlers
+from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from notification_service import handlers
-from notification_service.domain import EndedBooking
+from notification_service.domain import Code, EndedBooking, Person
 
 MESSAGES = messages_pb2.DESCRIPTOR
 
 
-async def on_deliver_code(session: Session, message: messages_pb2.DeliverCode) -> None:
-    """A one-time code is to be mailed."""
-    await handlers.deliver_code(
+async def on_deliver_codes(session: Session, messages: Sequence[messages_pb2.DeliverCode]) -> None:
+    """One-time codes are to be mailed."""
+    await handlers.deliver_codes(
         session,
-        email=message.email,
-        purpose=message.purpose,
-        code=message.code,
-        expires_at=message.expires_at.ToDatetime(UTC),
+        [
+            Code(message.email, message.purpose, message.code, message.expires_at.ToDatetime(UTC))
+            for message in messages
+        ],
     )
 
 
-async def on_user_changed(session: Session, message: messages_pb2.UserChanged) -> None:
-    """Somebody registered or changed name or address."""
-    await handlers.remember_person(
+async def on_facts(
+    session: Session, messages: Sequence[messages_pb2.UserChanged | messages_pb2.BookingEnded]
+) -> None:
+    """People registered or changed name or address; bookings came to an end."""
+    await handlers.remember_people(
         session,
-        user_id=UUID(message.user_id),
-        email=message.email,
-        name=message.name,
-        version=message.version,
+        [
+            Person(UUID(message.user_id), message.email, message.name, message.version)
+            for message in messages
+            if isinstance(message, messages_pb2.UserChanged)
+        ],
+    )
+    await handlers.tell_endings(
+        session,
+        [
+            _ended_booking(message)
+            for message in messages
+            if isinstance(message, messages_pb2.BookingEnded)
+        ],
     )
 
 
-async def on_booking_ended(session: Session, message: messages_pb2.BookingEnded) -> None:
-    """A booking came to an end."""
+def _ended_booking(message: messages_pb2.BookingEnded) -> EndedBooking:
     places = [
         f"{line.section}, row {line.row}, seat {line.number}"
         if line.seat_id
         else f"{line.section}, {line.tier}: {line.quantity}"
         for line in message.lines
     ]
-    booking = EndedBooking(
+    return EndedBooking(
+        booking_id=UUID(message.booking_id),
+        version=message.version,
         reference=message.reference,
         customer_id=UUID(message.customer_id),
         event_title=message.event_title,
@@ -58,13 +70,10 @@ async def on_booking_ended(session: Session, message: messages_pb2.BookingEnded)
         currency=message.amount.currency,
         places=places,
     )
-    await handlers.tell_ending(session, booking)
 
 
+_FACTS = Together(on_facts)
 QUEUES: Mapping[str, Handlers] = {
-    "notification.commands": {messages_pb2.DeliverCode: on_deliver_code},
-    "notification.events": {
-        messages_pb2.UserChanged: on_user_changed,
-        messages_pb2.BookingEnded: on_booking_ended,
-    },
+    "notification.commands": {messages_pb2.DeliverCode: Together(on_deliver_codes)},
+    "notification.events": {messages_pb2.UserChanged: _FACTS, messages_pb2.BookingEnded: _FACTS},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from chassis.housekeeping import forget
 from chassis.service import Chassis
 from notification_service.mailer import Mailer
 from notification_service.messaging import MESSAGES, QUEUES
@@ -19,6 +20,7 @@ async def notification_service(settings: Settings) -> AsyncIterator[None]:
         database = chassis.database("notification")
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
+        await chassis.run("housekeeping", lambda: forget(database))
         if settings.smtp_url:
             mailer = Mailer(database, settings.smtp_url.get_secret_value(), settings.sender)
             await chassis.run("mailer", mailer.run)

@@ -26,7 +26,7 @@ def die() -> None:
 
 async def consume(moment: str, database: Database, broker: Broker) -> None:
     async def handle(session: Session, message: messages_pb2.DeliverCode) -> None:
-        await messaging.on_deliver_code(session, message)
+        await messaging.on_deliver_codes(session, [message])
         if moment == "before_commit":
             die()
         if moment == "after_commit":
@@ -42,7 +42,7 @@ async def poisoned(moment: str, database: Database, broker: Broker) -> None:
     async def handle(session: Session, message: messages_pb2.DeliverCode) -> None:
         if message.code == moment:
             die()
-        await messaging.on_deliver_code(session, message)
+        await messaging.on_deliver_codes(session, [message])
 
     handlers = {messages_pb2.DeliverCode: handle}
     await Consumer("notification.commands", handlers, database, broker).run()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
+from itertools import permutations
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -12,6 +15,8 @@ from parterre.messages.v1 import messages_pb2
 from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
 from parterre.types.v1 import types_pb2
 
+from chassis.consumer import Together
+from chassis.database import Database
 from chassis.errors import RemoteError
 from chassis.ids import uuid7
 from chassis.lifecycle import background
@@ -33,10 +38,32 @@ def code_message(code: str = "123456") -> messages_pb2.DeliverCode:
     )
 
 
-def ended(customer_id: str, status: str) -> messages_pb2.BookingEnded:
+async def handle(database: Database, *messages: Any) -> None:
+    """One batch, as the consumer takes it."""
+    handlers = {kind: each for queue in messaging.QUEUES.values() for kind, each in queue.items()}
+    handler = handlers[type(messages[0])]
+    assert isinstance(handler, Together)
+    async with database.transaction() as session:
+        await handler.handle(session, messages)
+
+
+def user(id: str, version: int = 1, email: str = "asha@example.org") -> messages_pb2.UserChanged:
+    return messages_pb2.UserChanged(user_id=id, email=email, name="Asha", version=version)
+
+
+async def mailed(database: Database) -> list[str]:
+    async with database.transaction() as session:
+        return [row.kind for row in await session.all("SELECT kind FROM mail ORDER BY id")]
+
+
+def ended(
+    customer_id: str, status: str, *, booking_id: str = "", version: int = 1
+) -> messages_pb2.BookingEnded:
     starts_at = Timestamp()
     starts_at.FromDatetime(datetime(2027, 1, 2, 13, 15, tzinfo=UTC))
     return messages_pb2.BookingEnded(
+        booking_id=booking_id or str(uuid7()),
+        version=version,
         reference="PT-ABCD1234",
         customer_id=customer_id,
         event_title="The Tempest",
@@ -51,8 +78,7 @@ def ended(customer_id: str, status: str) -> messages_pb2.BookingEnded:
 
 async def test_a_code_reaches_the_local_mailbox(make_database: MakeDatabase, serve: Serve) -> None:
     database = await make_database("notification")
-    async with database.transaction() as session:
-        await messaging.on_deliver_code(session, code_message())
+    await handle(database, code_message())
     servicer = NotificationServicer(database, mailbox_open=True)
     caller = await serve(
         "notification", SERVICE, servicer, notification_pb2_grpc.NotificationServiceStub
@@ -96,14 +122,8 @@ async def test_the_buyer_is_told_how_the_booking_ended(
 ) -> None:
     database = await make_database("notification")
     customer = str(uuid7())
+    await handle(database, ended(customer, status), user(customer))
     async with database.transaction() as session:
-        await messaging.on_user_changed(
-            session,
-            messages_pb2.UserChanged(
-                user_id=customer, email="asha@example.org", name="Asha", version=1
-            ),
-        )
-        await messaging.on_booking_ended(session, ended(customer, status))
         mail = await session.one("SELECT recipient, kind, body FROM mail")
 
     assert (mail.recipient, mail.kind) == ("asha@example.org", f"booking_{status.lower()}")
@@ -114,20 +134,55 @@ async def test_an_ending_that_overtakes_its_buyer_is_tried_again(
     make_database: MakeDatabase,
 ) -> None:
     database = await make_database("notification")
+    booking = ended(str(uuid7()), "CONFIRMED")
     with pytest.raises(UnknownPersonError):
-        async with database.transaction() as session:
-            await messaging.on_booking_ended(session, ended(str(uuid7()), "CONFIRMED"))
+        await handle(database, booking)
+    await handle(database, user(booking.customer_id))
+    await handle(database, booking)
+    assert await mailed(database) == ["booking_confirmed"]
 
 
-async def test_an_older_address_does_not_overwrite_a_newer_one(make_database: MakeDatabase) -> None:
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+async def test_of_a_bookings_endings_no_older_one_is_told_after_a_newer_one(
+    make_database: MakeDatabase, order: tuple[int, ...], together: bool
+) -> None:
     database = await make_database("notification")
-    user = str(uuid7())
+    customer, booking = str(uuid7()), str(uuid7())
+    await handle(database, user(customer))
+    statuses = ["EXPIRED", "CONFIRMED", "CANCELLED"]
+    endings = [ended(customer, statuses[at], booking_id=booking, version=at + 1) for at in order]
+    if together:
+        await handle(database, *endings)
+        told = ["booking_cancelled"]
+    else:
+        for ending in endings:
+            await handle(database, ending)
+        newest = [at for place, at in enumerate(order) if at == max(order[: place + 1])]
+        told = [f"booking_{statuses[at].lower()}" for at in newest]
+    await handle(database, *endings)  # told again, it changes nothing
+    assert await mailed(database) == told
+
+
+async def test_many_are_told_together(make_database: MakeDatabase) -> None:
+    database = await make_database("notification")
+    people = [str(uuid7()) for _ in range(30)]
+    await handle(database, *(user(id) for id in people))
+    await handle(database, *(ended(id, "CONFIRMED") for id in people))
+    await handle(database, *(code_message(f"{number:06}") for number in range(30)))
+    assert await mailed(database) == ["booking_confirmed"] * 30 + ["code"] * 30
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+async def test_an_older_address_does_not_overwrite_a_newer_one(
+    make_database: MakeDatabase, together: bool
+) -> None:
+    database = await make_database("notification")
+    id = str(uuid7())
+    told = [user(id, 2, "new@example.org"), user(id, 1, "old@example.org")]
+    for batch in [told] if together else [[each] for each in told]:
+        await handle(database, *batch)
     async with database.transaction() as session:
-        for version, email in ((2, "new@example.org"), (1, "old@example.org")):
-            await messaging.on_user_changed(
-                session,
-                messages_pb2.UserChanged(user_id=user, email=email, name="Asha", version=version),
-            )
         assert await session.scalar("SELECT email FROM person") == "new@example.org"
 
 
@@ -150,8 +205,7 @@ async def test_a_mail_the_server_refused_is_sent_at_the_next_try(
     make_database: MakeDatabase, until: Until
 ) -> None:
     database = await make_database("notification")
-    async with database.transaction() as session:
-        await messaging.on_deliver_code(session, code_message())
+    await handle(database, code_message())
     inbox = Inbox()
     controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
     controller.start()
@@ -180,3 +234,44 @@ def test_amounts_are_written_with_their_currencys_minor_unit() -> None:
     assert format_amount(125005, "NPR") == "NPR 1,250.05"
     assert format_amount(1250, "JPY") == "JPY 1,250"
     assert format_amount(1250, "KWD") == "KWD 1.250"
+
+
+class SlowInbox:
+    """A mail server that takes its time to say that it took the mail."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.begun = 0
+
+    async def handle_DATA(self, _server: SMTP, _session: object, _envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        self.begun += 1
+        await asyncio.sleep(self._seconds)
+        return "250 OK"
+
+
+async def test_a_slow_server_gets_each_mail_once_from_however_many_senders(
+    make_database: MakeDatabase, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dialogue takes several times as long as a lease."""
+    monkeypatch.setattr("notification_service.mailer._LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("notification_service.mailer._RENEW_SECONDS", 0.1)
+    monkeypatch.setattr("notification_service.mailer._POLL_SECONDS", 0.05)
+    database = await make_database("notification")
+    other = await make_database("notification", like=database)
+    inbox = SlowInbox(2.0)
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        url = f"smtp://127.0.0.1:{controller.port}"
+        mailers = [Mailer(each, url, "box@parterre.example") for each in (database, other)]
+        async with background("one", mailers[0].run), background("two", mailers[1].run):
+            await handle(database, *(code_message(f"{number:06}") for number in range(4)))
+
+            async def sent() -> bool:
+                async with database.transaction() as session:
+                    return await session.scalar("SELECT count(sent_at) FROM mail") == 4
+
+            await until(sent)
+    finally:
+        controller.stop()
+    assert inbox.begun == 4

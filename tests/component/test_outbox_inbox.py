@@ -11,14 +11,15 @@ from typing import Any, cast
 
 import aio_pika
 import pytest
+from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
 
 from chassis.broker import Broker
-from chassis.consumer import TRIES, Consumer, Handlers, Received, Together
+from chassis.consumer import SLOW_TRIES, TRIES, Consumer, Handlers, Received, Together
 from chassis.context import request_ids
-from chassis.database import Database, Session
+from chassis.database import Database, IntegrityError, Session
 from chassis.ids import uuid7
 from chassis.lifecycle import background
 from chassis.outbox import Entry, encoded
@@ -276,7 +277,7 @@ async def test_a_poison_message_stops_only_itself_and_ends_as_a_dead_letter(
         seen.append(message.code)
         if message.code == "000666":
             raise ValueError("poison")
-        await messaging.on_deliver_code(session, message)
+        await messaging.on_deliver_codes(session, [message])
 
     async with relaying(database, broker_url):
         await send(database, code("000001"), code("000666"), code("000002"))
@@ -296,6 +297,142 @@ async def test_a_poison_message_stops_only_itself_and_ends_as_a_dead_letter(
     assert TRIES <= seen.count("000666") <= TRIES + 1
 
 
+async def test_a_message_that_kills_its_process_is_buried_alone(
+    database: Database, broker_url: str, until: Until
+) -> None:
+    """Two processes that are started again whenever they die, and die of one message in 121."""
+
+    async def supervise() -> None:
+        while True:
+            async with crashing("poisoned", "000666", database, broker_url):
+                pass
+
+    innocents = [code(f"{number:06}") for number in range(120)]
+    async with relaying(database, broker_url):
+        await send(database, *innocents[:60], code("000666"), *innocents[60:])
+
+        async def published() -> bool:
+            return await outbox(database) == 0
+
+        await until(published)
+    supervisors = [asyncio.create_task(supervise()) for _ in range(2)]
+    try:
+
+        async def settled() -> bool:
+            buried = await depth(broker_url, f"{QUEUE}.dead") == 1
+            return buried and await depth(broker_url, QUEUE) == 0 and await mails(database) == 120
+
+        async with asyncio.timeout(90):
+            while not await settled():
+                await asyncio.sleep(0.2)
+    finally:
+        for supervisor in supervisors:
+            supervisor.cancel()
+        await asyncio.gather(*supervisors, return_exceptions=True)
+    (letter,) = await dead_letters.letters(broker_url, queue=QUEUE)
+    assert cast("dict[str, object]", letter.body)["code"] == "000666"
+
+
+async def test_a_message_that_is_always_too_slow_holds_up_no_other_and_ends_as_a_dead_letter(
+    database: Database,
+    make_database: MakeDatabase,
+    broker_url: str,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chassis.topology.RETRY_DELAY_MS", 50)
+    monkeypatch.setattr("chassis.consumer._BATCH_SECONDS", 0.5)
+    hasty = await make_database("notification", like=database, statement_seconds=0.1)
+    tried: list[str] = []
+
+    async def handle(session: Session, message: messages_pb2.DeliverCode) -> None:
+        if message.code in {"slow statement", "slow handler"}:
+            tried.append(message.code)
+        if message.code == "slow statement":
+            await session.execute("SELECT pg_sleep(60)")
+        if message.code == "slow handler":
+            await asyncio.sleep(60)
+        await messaging.on_deliver_codes(session, [message])
+
+    async with (
+        relaying(database, broker_url),
+        consuming(hasty, broker_url, {messages_pb2.DeliverCode: handle}),
+    ):
+        await send(database, code("slow statement"), code("slow handler"))
+        for number in range(20):
+            await send(database, code(f"{number:06}"))
+
+        async def others_arrived() -> bool:
+            return await mails(database) == 20
+
+        await until(others_arrived)
+
+        async def buried() -> bool:
+            return await depth(broker_url, f"{QUEUE}.dead") == 2
+
+        await until(buried)
+    assert await mails(database) == 20
+    for slow in ("slow statement", "slow handler"):
+        assert SLOW_TRIES <= tried.count(slow) <= SLOW_TRIES + 1  # once within a batch, perhaps
+
+
+async def test_a_fenced_message_costs_no_inbox_row_and_keeps_its_place_among_others(
+    database: Database,
+) -> None:
+    taken: list[str] = []
+
+    async def on_reply(_session: Session, messages: Sequence[messages_pb2.SeatsReply]) -> None:
+        taken.extend(f"step {message.step}" for message in messages)
+
+    async def on_code(_session: Session, message: messages_pb2.DeliverCode) -> None:
+        taken.append(message.code)
+
+    handlers = {messages_pb2.SeatsReply: Together(on_reply), messages_pb2.DeliverCode: on_code}
+    consumer = Consumer(QUEUE, handlers, database, cast("Broker", None))
+
+    def received(message: Message) -> Received:
+        return Received(uuid7(), message.DESCRIPTOR.full_name, "test", message, cast("Any", None))
+
+    replies = [received(messages_pb2.SeatsReply(step=step)) for step in (1, 2, 3)]
+    first = received(code("first"))
+    await consumer.apply([replies[0], first, replies[1], replies[0], first, replies[2]])
+    assert taken == ["step 1", "first", "step 2", "step 1", "step 3"]
+    async with database.transaction() as session:
+        rows = await session.all("SELECT message_id FROM inbox")
+    assert [row.message_id for row in rows] == [first.id]
+
+
+async def test_what_was_sent_before_payloads_were_binary_arrives(
+    database: Database, broker_url: str, until: Until
+) -> None:
+    body = json_format.MessageToJson(code("000001"), preserving_proto_field_name=True)
+    async with database.transaction() as session:
+        await session.execute(
+            "INSERT INTO outbox (id, type, body, headers)"
+            " VALUES (:id, :type, :body, jsonb_build_object('request_id', 'before'))",
+            id=uuid7(),
+            type=messages_pb2.DeliverCode.DESCRIPTOR.full_name,
+            body=body.replace("{", '{"a_field_that_went": 1, ', 1),
+        )
+    async with relaying(database, broker_url), consuming(database, broker_url):
+        await send(database, code("000002"))
+
+        async def arrived() -> bool:
+            return await mails(database) == 2 and await outbox(database) == 0
+
+        await until(arrived)
+
+
+async def test_an_outbox_row_has_one_body(database: Database) -> None:
+    for columns, values in (("", ""), (", body, payload", ", '{}', ''")):
+        with pytest.raises(IntegrityError):
+            async with database.transaction() as session:
+                await session.execute(
+                    f"INSERT INTO outbox (id, type, headers{columns})"
+                    f" VALUES (gen_random_uuid(), 'x', '{{}}'{values})"
+                )
+
+
 async def test_a_replayed_dead_letter_takes_effect_once(
     database: Database, broker_url: str, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +442,7 @@ async def test_a_replayed_dead_letter_takes_effect_once(
     async def handle(session: Session, message: messages_pb2.DeliverCode) -> None:
         if is_broken:
             raise ValueError("not mended yet")
-        await messaging.on_deliver_code(session, message)
+        await messaging.on_deliver_codes(session, [message])
 
     async def given_up() -> bool:
         return (await dead_letters.counts(broker_url))[QUEUE] == 1
@@ -456,7 +593,7 @@ async def test_a_consumer_waits_for_its_database_and_loses_nothing(
     async def handle(session: Session, message: messages_pb2.DeliverCode) -> None:
         if away:
             await session.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        await messaging.on_deliver_code(session, message)
+        await messaging.on_deliver_codes(session, [message])
 
     handlers = {messages_pb2.DeliverCode: handle}
     async with relaying(database, broker_url), consuming(database, broker_url, handlers):

@@ -8,7 +8,7 @@ from booking_service import messaging as booking
 from booking_service.wakeups import Wakeups
 from catalog_service import messaging as catalog
 from chassis.consumer import Handlers
-from chassis.topology import COMMANDS, EVENTS, Address, Topology, queue_arguments
+from chassis.topology import COMMANDS, EVENTS, Address, Topology, is_fenced, queue_arguments
 from inventory_service import messaging as inventory
 from notification_service import messaging as notification
 from payment_service import messaging as payment
@@ -51,3 +51,11 @@ def test_queues_are_quorum_queues_with_limits_and_dead_letters() -> None:
     assert arguments["x-max-length"] > 0
     assert arguments["x-dead-letter-strategy"] == "at-least-once"
     assert arguments["x-overflow"] == "reject-publish"
+
+
+def test_commands_and_replies_of_the_saga_are_fenced_and_nothing_else_is() -> None:
+    fenced = {name for name, kind in TOPOLOGY.types.items() if is_fenced(kind)}
+    queues = {TOPOLOGY.addresses[name].routing_key for name in fenced}
+    assert queues == {"inventory.commands", "payment.commands", "booking.replies"}
+    others = {name for name in TOPOLOGY.types if name not in fenced}
+    assert queues.isdisjoint(TOPOLOGY.addresses[name].routing_key for name in others)
