@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from booking_service import messaging
 from booking_service.tickets import Claims, TicketKeys
 from chassis.errors import RemoteError
 from chassis.identity import Role
@@ -21,10 +20,7 @@ from .box import ADMIN, BIKRAM, KEYS, ORGANIZER, Box, reasons, refused
 @pytest.fixture
 async def other(box: Box, make_database: MakeDatabase, serve: Serve) -> Box:
     """Another process of the service, on the same data."""
-    other = Box(await make_database("booking", encode=messaging.encode, like=box.database))
-    other.event_id, other.holds = box.event_id, box.holds
-    await other.open(serve)
-    return other
+    return await box.another(make_database, serve)
 
 
 async def test_a_ticket_admits_once_and_tells_where_it_did(box: Box) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from parterre.booking.v1 import booking_pb2
 
-from booking_service import clockwork, messaging
+from booking_service import loops, messaging
 from chassis.identity import Role
 from chassis.ids import uuid7
 from tests.component.conftest import MakeDatabase
@@ -23,7 +23,7 @@ TOTAL = 135_600
 async def sales(box: Box) -> Any:
     """An event's figures, the same before and after they are folded."""
     before = await box.organize("GetSales")
-    while await clockwork.fold_once(box.database):
+    while await loops.fold_once(box.database):
         pass
     assert await box.organize("GetSales") == before
     return before
@@ -80,45 +80,53 @@ async def test_figures_follow_every_way_a_booking_can_go(box: Box) -> None:
     assert [day.date for day in shown.days] == [
         datetime.now(UTC).astimezone(ZoneInfo("Asia/Kathmandu")).date().isoformat()
     ]
-    cheap = await box.to_authorizing(coupon_code="SAVE-10")
-    await box.paid(cheap, Payment.OUTCOME_AUTHORIZED)
-    await box.seats(cheap, Seats.OUTCOME_SOLD)
-    await box.refunded(cheap, 22_040, 122_040)  # told before the capture
+    await box.let_time_pass(plain)  # its Sell is sent again
+    await box.seats(plain, Seats.OUTCOME_SOLD)
+    assert await holds_true() == shown
+    cheap = await box.to_charging(coupon_code="SAVE-10")
+    await box.refunded(cheap, 22_040, 122_040)  # told before the charge
     await holds_true()
-    await box.paid(cheap, Payment.OUTCOME_CAPTURED)
+    await box.paid(cheap, Payment.OUTCOME_CHARGED)
     assert (await holds_true()).refunded == 22_040
     await box.cancel(cheap)
     await box.to_cancelled(cheap)
     assert (await holds_true()).refunded == 72_040
     failed = await box.create(ASHA, box.hold())
     await box.to_failed(failed)
-    late = await box.to_authorizing()
-    await box.let_time_pass(late)
-    await box.paid(late, Payment.OUTCOME_VOIDED)
-    await box.seats(late, Seats.OUTCOME_RELEASED)
+    late = await box.to_expired()
     await holds_true()
     await box.paid(late, Payment.OUTCOME_PAID_LATE)
+    await holds_true()
     await box.seats(late, Seats.OUTCOME_RECLAIMED)
-    await box.paid(late, Payment.OUTCOME_CAPTURED)
     assert (await holds_true()).bookings == 3
     await box.cancel(plain, ORGANIZER, role=Role.ORGANIZER)
     await box.to_cancelled(plain)
     shown = await holds_true()
     assert (shown.tickets, shown.admitted, shown.discounts) == (4, 1, 12_000)
     free = await box.create(ASHA, box.hold(price=0))
-    await box.seats(free, Seats.OUTCOME_RESERVED)
-    await box.seats(free, Seats.OUTCOME_SOLD)
     assert (await holds_true()).bookings == 4
+    await box.cancel(free)
+    await box.to_cancelled(free)
+    await holds_true()
+    gone = await box.to_expired()
+    await box.cancel(late, ORGANIZER, role=Role.ORGANIZER)
+    await box.to_cancelled(late)
+    await box.paid(gone, Payment.OUTCOME_PAID_LATE)
+    await box.seats(gone, Seats.OUTCOME_RECLAIM_REFUSED, "SEATS_UNAVAILABLE")
+    await box.to_rest(gone)
+    shown = await holds_true()
+    # A payment that went back before it was a sale is none.
+    assert (shown.bookings, shown.gross) == (4, 2 * TOTAL + 122_040)
 
 
 async def test_figures_folded_by_many_at_once_while_others_sell_are_whole(
     box: Box, make_database: MakeDatabase
 ) -> None:
     other = await make_database("booking", encode=messaging.encode, like=box.database)
-    bookings = [await box.to_capturing() for _ in range(30)]
+    bookings = [await box.to_charging() for _ in range(30)]
     await asyncio.gather(
-        *(box.paid(booking, Payment.OUTCOME_CAPTURED) for booking in bookings),
-        *(clockwork.fold_once(place) for place in [box.database, other] * 10),
+        *(box.paid(booking, Payment.OUTCOME_CHARGED) for booking in bookings),
+        *(loops.fold_once(place) for place in [box.database, other] * 10),
     )
     shown = await sales(box)
     assert (shown.bookings, shown.gross, shown.tickets) == (30, 30 * TOTAL, 120)
@@ -166,25 +174,28 @@ async def test_dashboards_add_up_over_events(box: Box) -> None:
         return await box.caller.as_person(who, "GetDashboard", request, role=role)
 
     await box.to_confirmed()
-    await box.to_capturing()
+    await box.to_charging()
     cancelled = await box.to_confirmed()
     await box.cancel(cancelled)
     await box.to_cancelled(cancelled)
-    await box.to_failed(await box.create(ASHA, box.hold()))
+    await box.to_failed(await box.to_charging())
+    sold = await box.to_sold()
+    await box.cancel(sold)  # and what is sold counts as what is still to be sold
+    await box.to_cancelled(sold)
     box.event_id = uuid7()
     await box.publish(organizer_id=BIKRAM, currency="EUR")
     await box.to_confirmed()
 
     own = await dashboard(ORGANIZER, Role.ORGANIZER, own_only=True)
     assert [(it.currency, it.gross, it.refunded) for it in own.revenue] == [
-        ("NPR", 2 * TOTAL, TOTAL // 2)
+        ("NPR", 3 * TOTAL, TOTAL)
     ]
     assert own.tickets == 4
-    assert own.bookings == {"CONFIRMED": 1, "PENDING": 1, "CANCELLED": 1, "FAILED": 1}
+    assert own.bookings == {"CONFIRMED": 1, "PENDING": 1, "CANCELLED": 2, "FAILED": 1}
     assert not own.sagas
     nothing = await dashboard(ASHA, Role.ORGANIZER, own_only=True)
     assert (len(nothing.revenue), nothing.tickets, len(nothing.bookings)) == (0, 0, 0)
     whole = await dashboard(ADMIN, Role.ADMIN, own_only=False)
-    assert {it.currency: it.gross for it in whole.revenue} == {"NPR": 2 * TOTAL, "EUR": TOTAL}
-    assert whole.sagas == {"CONFIRMED": 2, "CAPTURING": 1, "CANCELLED": 1, "FAILED": 1}
+    assert {it.currency: it.gross for it in whole.revenue} == {"NPR": 3 * TOTAL, "EUR": TOTAL}
+    assert whole.sagas == {"CONFIRMED": 2, "CHARGING": 1, "CANCELLED": 2, "FAILED": 1}
     assert await refused(dashboard(ORGANIZER, Role.ORGANIZER, own_only=False)) == "FORBIDDEN"
