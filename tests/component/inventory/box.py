@@ -198,7 +198,9 @@ class Box:
         self, person: str, method: str, request: Message, role: Role = Role.CUSTOMER
     ) -> Any:
         self._turn += 1
-        return await self.callers[self._turn % 2].as_person(person, method, request, role)
+        return await self.callers[self._turn % len(self.callers)].as_person(
+            person, method, request, role
+        )
 
     async def hold(
         self,
@@ -274,7 +276,7 @@ class Box:
     ) -> list[inventory_pb2.ReserveHoldsResponse.Result]:
         """Reserves holds by one call of booking's: person, hold, booking of each."""
         self._turn += 1
-        caller = self.callers[self._turn % 2]
+        caller = self.callers[self._turn % len(self.callers)]
         request = inventory_pb2.ReserveHoldsRequest()
         for person, hold_id, booking_id in wanted:
             token = caller.keys.access(person, Role.CUSTOMER)
@@ -289,7 +291,7 @@ class Box:
         request = inventory_pb2.CancelReservationsRequest()
         for hold_id, booking_id in reservations:
             request.items.add(hold_id=hold_id, booking_id=booking_id)
-        await self.callers[self._turn % 2].as_booking("CancelReservations", request)
+        await self.callers[self._turn % len(self.callers)].as_booking("CancelReservations", request)
 
     async def kept(self, hold_id: str) -> Any:
         """The hold's row."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +17,7 @@ from uuid import UUID
 import aio_pika
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from google.protobuf.message import Message
 from parterre.inventory.v1 import inventory_pb2
 from parterre.messages.v1 import messages_pb2
 
@@ -27,6 +27,7 @@ from chassis.grpc_server import serve_grpc
 from chassis.identity import Role, TokenVerifier, encode_key
 from chassis.ids import uuid7
 from chassis.lifecycle import background
+from chassis.payloads import PROTOBUF
 from chassis.topology import EVENTS, Topology
 from deploy.processes import free_port
 from inventory_service.announcer import Announcer
@@ -123,8 +124,14 @@ class House:
         """Tells gateways of a change that never was."""
         async with self.broker.channel(confirms=True) as channel:
             exchange = await channel.get_exchange(EVENTS, ensure=False)
-            message = aio_pika.Message(json.dumps(change).encode())
+            message = fact(messages_pb2.SeatsChanged(**change))
             await exchange.publish(message, "seats.changed", mandatory=True)
+
+
+def fact(message: Message) -> aio_pika.Message:
+    return aio_pika.Message(
+        message.SerializeToString(), content_type=PROTOBUF, type=message.DESCRIPTOR.full_name
+    )
 
 
 @pytest.fixture
@@ -297,7 +304,7 @@ async def test_what_is_old_or_told_twice_changes_nothing(house: House) -> None:
         for _ in range(3):
             await house.publish(**again)
         await house.publish(**{**again, "seats": [99, -1], "states": [1, 1], "versions": [9, 9]})
-        await house.publish(event_id=event.event_id, seats="nonsense")
+        await house.publish(event_id="nonsense", seats=[1])
         await house.box.hold(event, seats=[2])
         await follow(events, page, lambda: "2" in page.taken)
         assert page.taken == {"2": "HELD"}
@@ -386,7 +393,7 @@ async def test_a_stream_ends_with_its_person_s_session(house: House) -> None:
             await anext(events)
             async with house.broker.channel(confirms=True) as channel:
                 exchange = await channel.get_exchange(EVENTS, ensure=False)
-                message = aio_pika.Message(json.dumps({"session_ids": [session_id]}).encode())
+                message = fact(messages_pb2.SessionsRevoked(session_ids=[session_id]))
                 await exchange.publish(message, "session.revoked", mandatory=True)
             assert [each async for each in events] == []
 
@@ -398,8 +405,7 @@ async def test_streams_end_when_the_event_is_called_off(house: House) -> None:
         cancelled = messages_pb2.EventCancelled(event_id=event.event_id, reason="Rain")
         async with house.broker.channel(confirms=True) as channel:
             exchange = await channel.get_exchange(EVENTS, ensure=False)
-            body = json.dumps({"event_id": event.event_id}).encode()
-            await exchange.publish(aio_pika.Message(body), "event.cancelled", mandatory=True)
+            await exchange.publish(fact(cancelled), "event.cancelled", mandatory=True)
         await house.box.tell(cancelled)
         assert [each async for each in events] == []
     answer = await house.edge.get(f"/events/{event.event_id}/seats")

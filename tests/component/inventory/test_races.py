@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import cast
+from uuid import UUID
 
 import pytest
 from parterre.inventory.v1 import inventory_pb2
@@ -179,3 +180,103 @@ async def test_a_person_has_two_live_holds_however_many_events_they_ask_for_at_o
 
     for said in await asyncio.gather(*(buy() for _ in range(5 * rounds))):
         assert said == {"": 2, "HOLD_LIMIT": 6}
+
+
+@pytest.mark.parametrize("rounds", _ROUNDS)
+async def test_of_reserving_releasing_expiring_and_another_booking_one_has_the_hold(
+    box: Box, rounds: int
+) -> None:
+    for _ in range(rounds):
+        event = await box.opened(rows=1, seats=40)
+        people = [str(uuid7()) for _ in range(40)]
+        holds = [await box.hold(event, person, seats=[n]) for n, person in enumerate(people)]
+        # Their time ends while the race is on, but for some that are released instead.
+        for n, hold in enumerate(holds):
+            for table in ("hold", "live_hold"):
+                await box.sql(
+                    f"UPDATE {table} SET expires_at = clock_timestamp()"
+                    " + make_interval(secs => CAST(:late AS double precision))"
+                    " WHERE hold_id = :id",
+                    id=UUID(hold.id),
+                    late=n * 0.004 if n % 2 else 60.0,
+                )
+
+        async def race(
+            n: int,
+            event: Place = event,
+            people: list[str] = people,
+            holds: list[inventory_pb2.Hold] = holds,
+        ) -> tuple[list[str], list[str], str, str]:
+            bookings = [str(uuid7()) for _ in range(4)]
+            release = inventory_pb2.ReleaseHoldRequest(hold_id=holds[n].id)
+            *asked, released, stolen = await asyncio.gather(
+                *(box.reserve((people[n], holds[n].id, booking)) for booking in bookings),
+                reason(box.call(people[n], "ReleaseHold", release)),
+                reason(box.hold(event, seats=[n])),
+            )
+            return bookings, [result.booking_id for (result,) in asked], released, stolen
+
+        ends = await asyncio.gather(*map(race, range(40)))
+        for hold, (bookings, told, released, stolen) in zip(holds, ends, strict=True):
+            kept = await box.kept(hold.id)
+            if kept.status == "RESERVED":
+                # Everybody who asked was told the same one, and nobody else got anything.
+                assert told == [str(kept.booking_id)] * 4
+                assert set(told) <= set(bookings)
+                assert released in {"HOLD_NOT_ACTIVE", "HOLD_EXPIRED"}
+                assert stolen == "SEATS_UNAVAILABLE"
+            else:
+                assert told == [""] * 4
+                assert kept.booking_id is None
+        assert {(await box.kept(hold.id)).status for hold in holds} >= {"RESERVED"}
+
+
+@pytest.mark.parametrize("rounds", _ROUNDS)
+async def test_a_hold_that_shrinks_while_it_is_reserved_is_told_with_the_seats_it_has(
+    box: Box, rounds: int
+) -> None:
+    for _ in range(rounds):
+        event = await box.opened(rows=20, seats=3)
+
+        async def race(n: int, event: Place = event) -> None:
+            person, seats = str(uuid7()), [3 * n, 3 * n + 1, 3 * n + 2]
+            hold = await box.hold(event, person, seats=seats)
+            part = inventory_pb2.ReleaseHoldRequest(hold_id=hold.id, seat_ids=[str(seats[0])])
+            released, (result,) = await asyncio.gather(
+                reason(box.call(person, "ReleaseHold", part)),
+                box.reserve((person, hold.id, str(uuid7()))),
+            )
+            told = [int(line.seat_id) for line in result.hold.lines]
+            assert told == (seats if released else seats[1:])
+            assert released in {"", "HOLD_NOT_ACTIVE"}
+            assert result.hold.version == (1 if released else 2)
+
+        await asyncio.gather(*map(race, range(20)))
+
+
+@pytest.mark.parametrize("rounds", _ROUNDS)
+async def test_who_gets_a_reservation_back_never_has_three_live_holds(
+    box: Box, rounds: int
+) -> None:
+    for _ in range(rounds):
+        event = await box.opened(most=100, pools=(1000,))
+
+        async def person(event: Place = event) -> None:
+            name = str(uuid7())
+            reservations = []
+            for _ in range(3):
+                hold, booking = await box.hold(event, name, tickets=1), str(uuid7())
+                await box.reserve((name, hold.id, booking))
+                reservations.append((hold.id, booking))
+            said = await asyncio.gather(
+                *(box.cancel(each) for each in reservations),
+                box.cancel(*reservations),
+                *(reason(box.hold(event, name, tickets=1)) for _ in range(3)),
+            )
+            assert set(said) <= {None, "", "HOLD_LIMIT"}
+            live = await box.sql(
+                "SELECT FROM hold WHERE customer_id = :id AND status = 'ACTIVE'", id=UUID(name)
+            )
+            assert len(live) == 2
+
+        await asyncio.gather(*(person() for _ in range(10)))
