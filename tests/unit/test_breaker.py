@@ -65,3 +65,15 @@ def test_what_changes_while_it_is_being_told_is_told_next() -> None:
     breaker.note(Absent(), 1.0)
     breaker.told(available=False, now=1.0)
     assert breaker.news(1.0) is True
+
+
+def test_an_open_breaker_says_when_there_is_something_to_do() -> None:
+    breaker = Breaker()
+    assert breaker.next_at(0.0) is None
+    for _ in range(FAILURES):
+        breaker.note(Unknown("time-out"), 100.0)
+    assert breaker.next_at(100.0) == 100.0 + OPEN_SECONDS
+    breaker.told(available=False, now=100.0)
+    assert breaker.next_at(100.0 + OPEN_SECONDS) == 100.0 + TELL_SECONDS
+    breaker.note(Absent(), 106.0)
+    assert breaker.next_at(106.0) is None

@@ -27,7 +27,6 @@ TIME_OF_DAY = {
 }
 READERS = {
     "chassis/identity.py": "tokens expire by every process's clock, with a leeway (RFC 7519)",
-    "payment_service/rpc.py": "a webhook's signature is good for a while; a stale one is polled",
 }
 
 
