@@ -199,7 +199,7 @@ def survives_a_crash(stage: Stage) -> None:
     pid = json.loads(stage.run_file.read_text())["pids"]["booking"]
     stage.asha.wait_for(
         f"/bookings/{reference}/timeline",
-        lambda page: page["items"][-1]["state"] == "AUTHORIZING",
+        lambda page: page["items"][-1]["state"] == "CHARGING",
         seconds=_ENDS_SECONDS,
     )
     os.kill(pid, signal.SIGKILL)
