@@ -45,12 +45,18 @@ class Finding:
 _BASICS = """
 WITH moment AS MATERIALIZED (
     SELECT clock_timestamp() - interval '60 seconds' AS grace
+), confirmed AS (
+    -- Since when; a booking is confirmed once.
+    SELECT booking_id, booking.hold_id, booking.event_id, min(at) AS at
+      FROM booking.saga JOIN booking.booking USING (booking_id)
+      JOIN booking.timeline USING (booking_id)
+     WHERE saga.state = 'CONFIRMED' AND timeline.state = 'CONFIRMED'
+     GROUP BY booking_id, booking.hold_id, booking.event_id
 ), live_hold AS (
     SELECT * FROM inventory.hold WHERE status IN ('ACTIVE', 'RESERVED', 'SOLD')
 ), pooled AS (
     SELECT line.event_id, line.section_id,
-           coalesce(sum(quantity) FILTER (WHERE live_hold.status = 'ACTIVE'), 0) AS held,
-           coalesce(sum(quantity) FILTER (WHERE live_hold.status = 'RESERVED'), 0) AS reserved,
+           coalesce(sum(quantity) FILTER (WHERE live_hold.status <> 'SOLD'), 0) AS held,
            coalesce(sum(quantity) FILTER (WHERE live_hold.status = 'SOLD'), 0) AS sold
       FROM live_hold JOIN inventory.hold_line line USING (event_id, hold_id)
      WHERE line.seat_no IS NULL GROUP BY line.event_id, line.section_id
@@ -92,14 +98,26 @@ CHECKS: Sequence[Check] = (
     ),
     Check(
         "I1",
-        "a good ticket's seat is sold to its booking's hold",
+        "a good ticket's seat is its booking's hold's, reserved or sold",
         "SELECT ticket_id, ticket.event_id, ticket.seat_id, seat.status, seat.hold_id"
         "  FROM booking.ticket JOIN booking.booking USING (booking_id)"
+        "  LEFT JOIN inventory.hold ON hold.event_id = booking.event_id"
+        "   AND hold.hold_id = booking.hold_id"
         "  LEFT JOIN inventory.seat ON seat.event_id = ticket.event_id"
         "   AND seat.seat_no::text = ticket.seat_id"
         " WHERE ticket.status <> 'REVOKED' AND ticket.seat_id <> ''"
-        "   AND (seat.status IS DISTINCT FROM 'SOLD'"
+        "   AND (coalesce(hold.status, '') NOT IN ('RESERVED', 'SOLD')"
+        "        OR coalesce(seat.status, '') NOT IN ('HELD', 'SOLD')"
         "        OR seat.hold_id IS DISTINCT FROM booking.hold_id)",
+    ),
+    Check(
+        "I1",
+        "a confirmed booking's places are sold within a minute",
+        "SELECT confirmed.booking_id, confirmed.hold_id, hold.status, confirmed.at FROM confirmed"
+        "  LEFT JOIN inventory.hold USING (event_id, hold_id)"
+        " WHERE (hold.status IS DISTINCT FROM 'SOLD'"
+        "        OR hold.booking_id IS DISTINCT FROM confirmed.booking_id)"
+        "   AND confirmed.at < (SELECT grace FROM moment)",
     ),
     Check(
         "I2",
@@ -116,8 +134,8 @@ CHECKS: Sequence[Check] = (
         "a seat is taken if and only if its hold says so",
         "SELECT seat.event_id, seat.seat_no, seat.status, seat.hold_id, hold.status AS hold"
         "  FROM inventory.seat LEFT JOIN inventory.hold USING (event_id, hold_id)"
-        " WHERE seat.hold_id IS NOT NULL AND hold.status IS DISTINCT FROM"
-        "       CASE seat.status WHEN 'HELD' THEN 'ACTIVE' ELSE seat.status END",
+        " WHERE seat.hold_id IS NOT NULL AND seat.status IS DISTINCT FROM"
+        "       CASE WHEN hold.status IN ('ACTIVE', 'RESERVED') THEN 'HELD' ELSE hold.status END",
     ),
     Check(
         "I2",
@@ -134,10 +152,10 @@ CHECKS: Sequence[Check] = (
         "I2",
         "a pool counts what its holds have",
         "SELECT event_id, section_id, pool.held, pool.reserved, pool.sold,"
-        "       line.held AS holds_held, line.reserved AS holds_reserved, line.sold AS holds_sold"
+        "       line.held AS holds_held, line.sold AS holds_sold"
         "  FROM inventory.pool FULL JOIN pooled AS line USING (event_id, section_id)"
         " WHERE (coalesce(pool.held, 0), coalesce(pool.reserved, 0), coalesce(pool.sold, 0))"
-        "    <> (coalesce(line.held, 0), coalesce(line.reserved, 0), coalesce(line.sold, 0))"
+        "    <> (coalesce(line.held, 0), 0, coalesce(line.sold, 0))"
         "    OR pool.held + pool.reserved + pool.sold > pool.capacity",
     ),
     Check(
@@ -204,12 +222,19 @@ CHECKS: Sequence[Check] = (
     ),
     Check(
         "I4",
-        "no reserved seats without a booking under way",
+        "no reserved seats of a booking that is over",
         "SELECT hold.event_id, hold.hold_id, saga.state FROM inventory.hold"
-        "  LEFT JOIN booking.booking ON booking.booking_id = hold.booking_id"
-        "  LEFT JOIN booking.saga ON saga.booking_id = booking.booking_id"
-        " WHERE hold.status = 'RESERVED'"
-        "   AND coalesce(saga.state, 'CANCELLED') IN ('FAILED', 'EXPIRED', 'CANCELLED')",
+        "  JOIN booking.saga ON saga.booking_id = hold.booking_id"
+        " WHERE hold.status = 'RESERVED' AND saga.state IN ('FAILED', 'EXPIRED', 'CANCELLED')",
+    ),
+    Check(
+        "I4",
+        "a reservation without a booking is given back within two minutes",
+        "SELECT hold.event_id, hold.hold_id, hold.booking_id, reserved_at FROM inventory.hold"
+        "  LEFT JOIN booking.saga ON saga.booking_id = hold.booking_id"
+        " WHERE hold.status = 'RESERVED' AND saga.booking_id IS NULL"
+        # What was reserved before that was written down had its booking first.
+        "   AND coalesce(reserved_at, '-infinity') < clock_timestamp() - interval '2 minutes'",
     ),
     Check(
         "I5",

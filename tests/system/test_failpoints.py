@@ -116,8 +116,12 @@ PLANTED = {
         SELECT (jsonb_populate_record(
                    ticket, jsonb_build_object('ticket_id', gen_random_uuid()))).*
           FROM booking.ticket WHERE status <> 'REVOKED' AND seat_id <> '' LIMIT 1""",
-    "a good ticket's seat is sold to its booking's hold": f"""
-        UPDATE inventory.seat SET status = 'RESERVED' WHERE (event_id, seat_no) = {_ONE_SOLD}""",
+    "a good ticket's seat is its booking's hold's, reserved or sold": f"""
+        UPDATE inventory.seat SET hold_id = gen_random_uuid()
+         WHERE (event_id, seat_no) = {_ONE_SOLD}""",
+    "a confirmed booking's places are sold within a minute": """
+        UPDATE inventory.hold SET status = 'RESERVED' WHERE status = 'SOLD';
+        UPDATE booking.timeline SET at = at - interval '1 hour'""",
     "an event's seats and pools add up to its capacity": """
         UPDATE inventory.event SET capacity = capacity + 1 WHERE capacity > 0""",
     "a seat is kept back if and only if a block has it": f"""
@@ -149,11 +153,15 @@ PLANTED = {
          WHERE status = 'SOLD';
         UPDATE inventory.hold SET expires_at = expires_at - interval '1 hour'""",
     "no saga outlives its deadline": """
-        UPDATE booking.saga SET state = 'SELLING',
+        UPDATE booking.saga SET state = 'CHARGING',
                deadline_at = clock_timestamp() - interval '1 hour'""",
-    "no reserved seats without a booking under way": """
+    "no reserved seats of a booking that is over": """
         UPDATE inventory.hold SET status = 'RESERVED' WHERE status = 'SOLD';
         UPDATE booking.saga SET state = 'FAILED', deadline_at = NULL""",
+    "a reservation without a booking is given back within two minutes": """
+        UPDATE inventory.hold SET status = 'RESERVED', booking_id = gen_random_uuid(),
+               reserved_at = reserved_at - interval '1 hour'
+         WHERE status = 'SOLD'""",
     "every ledger transaction sums to zero": """
         UPDATE payment.ledger_posting SET amount = amount + 1 WHERE amount > 0""",
     "the ledger knows every capture and every refund": """
