@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,19 @@ from inventory_service.domain import (
     Tier,
 )
 
+# Of a large hall so many seats are written at a time, and a row more: others have their turns, in
+# this process and at the server, before the next.
+_PLACES_AT_ONCE = 2_000
+_PLACE_COLUMNS = (
+    "seat_nos",
+    "section_ids",
+    "row_nos",
+    "row_labels",
+    "positions",
+    "numbers",
+    "xs",
+    "ys",
+)
 # The seats of all layouts in memory.
 _SEATS_KEPT = 400_000
 
@@ -77,7 +90,7 @@ SELECT :event_id, * FROM unnest(
 
 _ADD_SEATS = """
 INSERT INTO seat (event_id, seat_no)
-SELECT :event_id, seat_no FROM generate_series(0, :seats - 1) AS seat_no
+SELECT :event_id, seat_no FROM unnest(CAST(:seat_nos AS integer[])) AS seat_no
 """
 
 _FIND_EVENT = """
@@ -173,25 +186,17 @@ async def open_event(session: Session, opening: Opening) -> int:
         capacities=[section.capacity for section in layout.sections],
     )
     await session.execute(_ADD_POOLS, event_id=event_id)
-    await session.execute(_ADD_PLACES, event_id=event_id, **_places(layout.sections))
-    await session.execute(_ADD_SEATS, event_id=event_id, seats=layout.seat_count)
+    for places in _places(layout.sections):
+        await session.together(
+            (_ADD_PLACES, {"event_id": event_id, **places}),
+            (_ADD_SEATS, {"event_id": event_id, "seat_nos": places["seat_nos"]}),
+        )
     return layout.capacity
 
 
-def _places(sections: Iterable[Section]) -> Mapping[str, list[Any]]:
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            "seat_nos",
-            "section_ids",
-            "row_nos",
-            "row_labels",
-            "positions",
-            "numbers",
-            "xs",
-            "ys",
-        )
-    }
+def _places(sections: Iterable[Section]) -> Iterator[Mapping[str, list[Any]]]:
+    """The columns of all numbered seats, in the order of their numbers, part by part."""
+    columns = _no_places()
     for section in sections:
         for row_no, row in enumerate(section.rows):
             count = len(row.numbers)
@@ -203,7 +208,15 @@ def _places(sections: Iterable[Section]) -> Mapping[str, list[Any]]:
             columns["numbers"] += row.numbers
             columns["xs"] += row.xs
             columns["ys"] += row.ys
-    return columns
+            if len(columns["seat_nos"]) >= _PLACES_AT_ONCE:
+                yield columns
+                columns = _no_places()
+    if columns["seat_nos"]:
+        yield columns
+
+
+def _no_places() -> dict[str, list[Any]]:
+    return {name: [] for name in _PLACE_COLUMNS}
 
 
 async def close_event(session: Session, event_id: UUID) -> None:

@@ -11,7 +11,7 @@ from chassis.database import Session
 # The condition is judged on the row as it is once its lock is had.
 _COUNT = """
 INSERT INTO customer_quota (event_id, customer_id, seats)
-SELECT :event_id, :customer_id, :count WHERE :count <= :most
+SELECT :event_id, :customer_id, CAST(:count AS integer) WHERE CAST(:count AS integer) <= :most
     ON CONFLICT (event_id, customer_id) DO UPDATE
    SET seats = customer_quota.seats + excluded.seats
  WHERE customer_quota.seats + excluded.seats <= :most

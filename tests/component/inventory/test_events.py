@@ -6,11 +6,14 @@ import asyncio
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.inventory.v1 import inventory_pb2
 from parterre.messages.v1 import messages_pb2
 from pydantic import SecretStr
 
+from chassis.database import Database
 from chassis.identity import encode_key
 from chassis.ids import uuid7
 from chassis.payloads import PROTOBUF
@@ -95,13 +98,8 @@ async def test_the_seat_map_has_a_new_version_just_when_something_changed(box: B
     assert (await seat_map(fourth.version)).unchanged
 
 
-# The other queue is where catalogs of before sent it.
-@pytest.mark.parametrize("queue", ["inventory.openings", "inventory.commands"])
-async def test_the_running_service_opens_an_event_that_is_asked_for_by_message(
-    make_database: MakeDatabase, broker_url: str, queue: str
-) -> None:
-    database = await make_database("inventory")
-    settings = Settings(
+def settings_of(database: Database, broker_url: str) -> Settings:
+    return Settings(
         profile="local",
         internal_port=free_port(),
         grpc_port=free_port(),
@@ -110,14 +108,54 @@ async def test_the_running_service_opens_an_event_that_is_asked_for_by_message(
         database_url=SecretStr(database.url),
         amqp_url=SecretStr(broker_url),
     )
-    event = place()
-    message = aio_pika.Message(
-        event.message.SerializeToString(),
+
+
+def sent(message: Message) -> aio_pika.Message:
+    return aio_pika.Message(
+        message.SerializeToString(),
         content_type=PROTOBUF,
-        type="parterre.messages.v1.OpenEvent",
+        type=message.DESCRIPTOR.full_name,
         message_id=str(uuid7()),
     )
-    async with inventory_service(settings):
+
+
+async def test_halls_that_open_keep_no_saga_waiting(
+    make_database: MakeDatabase, broker_url: str
+) -> None:
+    database = await make_database("inventory")
+    halls = [place(rows=250, seats=200).message for _ in range(3)]
+    never = messages_pb2.SeatsCommand(
+        booking_id=str(uuid7()), event_id=str(uuid7()), hold_id=str(uuid7()), step=2
+    )
+    async with inventory_service(settings_of(database, broker_url)):
+        connection = await aio_pika.connect(broker_url)
+        async with connection, connection.channel() as channel:
+            await declare(channel, Topology.of(messages_pb2.DESCRIPTOR))
+            exchange = await channel.get_exchange(COMMANDS)
+            for hall in halls:
+                await exchange.publish(sent(hall), "inventory.openings")
+            command = sent(messages_pb2.ReleaseSeats(seats=never))
+            await exchange.publish(command, "inventory.commands")
+            arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+            for name in ("catalog.replies", "booking.replies"):
+                queue = await channel.get_queue(name)
+                await queue.consume(arrived.put, no_ack=True)
+            async with asyncio.timeout(60):
+                order = [await arrived.get() for _ in range(4)]
+    kinds = [(each.type or "").rsplit(".", 1)[-1] for each in order]
+    assert sorted(kinds) == ["EventOpened"] * 3 + ["SeatsReply"]
+    assert kinds.index("SeatsReply") < 2
+
+
+# The other queue is where catalogs of before sent it.
+@pytest.mark.parametrize("queue", ["inventory.openings", "inventory.commands"])
+async def test_the_running_service_opens_an_event_that_is_asked_for_by_message(
+    make_database: MakeDatabase, broker_url: str, queue: str
+) -> None:
+    database = await make_database("inventory")
+    event = place()
+    message = sent(event.message)
+    async with inventory_service(settings_of(database, broker_url)):
         connection = await aio_pika.connect(broker_url)
         async with connection, connection.channel() as channel:
             await declare(channel, Topology.of(messages_pb2.DESCRIPTOR))
