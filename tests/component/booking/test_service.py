@@ -8,7 +8,8 @@ from typing import Any
 
 import aio_pika
 import httpx
-from google.protobuf import json_format
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
 from parterre.messages.v1 import messages_pb2
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -17,14 +18,17 @@ from starlette.routing import Route
 from booking_service import messaging
 from booking_service.service import booking_service
 from booking_service.settings import Settings
+from chassis.grpc_client import GrpcClient
+from chassis.identity import ServiceTokens, encode_key
 from chassis.ids import uuid7
+from chassis.payloads import PROTOBUF
 from chassis.revocations import PATH
 from chassis.telemetry import serve_http
 from chassis.topology import COMMANDS, EVENTS
 from deploy.processes import free_ports
 from tests.component.conftest import MakeDatabase, Serve, Until
 
-from .box import Box
+from .box import ASHA, Box
 
 
 def key() -> str:
@@ -38,13 +42,20 @@ async def test_it_asks_through_the_broker_and_hears_the_answer(
     box = Box(database)
     await box.open(serve)
     grpc_port, internal_port, auth_port = free_ports(3)
-    auth = Starlette(routes=[Route(PATH, lambda _: JSONResponse({"sessions": []}))])
+    auth = Starlette(
+        routes=[
+            Route(PATH, lambda _: JSONResponse({"sessions": []})),
+            Route("/jwks.json", lambda _: JSONResponse(box.caller.keys.document())),
+        ]
+    )
+    gateway = Ed25519PrivateKey.generate()
     settings = Settings(
         profile="local",
         grpc_port=grpc_port,
         internal_port=internal_port,
         jwks_url=f"http://127.0.0.1:{auth_port}/jwks.json",
         service_key=key(),
+        service_peers={"gateway": encode_key(gateway.public_key().public_bytes_raw())},
         database_url=database.url,
         amqp_url=broker_url,
         inventory_address="127.0.0.1:1",
@@ -67,56 +78,73 @@ async def test_it_asks_through_the_broker_and_hears_the_answer(
             events = await channel.get_exchange(EVENTS, ensure=False)
 
             async def publish(exchange: Any, routing_key: str, message: Any) -> None:
-                body = json_format.MessageToJson(message).encode()
+                body = message.SerializeToString()
                 await exchange.publish(
                     aio_pika.Message(
-                        body, message_id=str(uuid7()), type=message.DESCRIPTOR.full_name
+                        body,
+                        content_type=PROTOBUF,
+                        message_id=str(uuid7()),
+                        type=message.DESCRIPTOR.full_name,
                     ),
-                    routing_key,
+                    routing_key=routing_key,
                 )
 
             await box.publish()
             booking = await box.create(customer := str(uuid7()), box.hold(customer))
-            inventory = await channel.get_queue("inventory.commands", ensure=False)
-            asked: list[str] = []
+            payment = await channel.get_queue("payment.commands", ensure=False)
+            asked: list[Any] = []
 
-            async def reserve_arrived() -> bool:
-                delivery = await inventory.get(fail=False)
+            async def charge_arrived() -> bool:
+                delivery = await payment.get(fail=False)
                 if delivery is not None:
                     await delivery.ack()
-                    asked.append(str(delivery.type))
+                    assert (delivery.type, delivery.content_type) == (
+                        "parterre.messages.v1.ChargePayment",
+                        PROTOBUF,
+                    )
+                    asked.append(messages_pb2.ChargePayment.FromString(delivery.body))
                 return bool(asked)
 
-            await until(reserve_arrived)
-            assert asked == ["parterre.messages.v1.ReserveSeats"]
+            await until(charge_arrived)
+            assert (asked[0].booking_id, asked[0].step) == (booking.id, 2)
+            # Queued by the version before, in its own words: nobody waits for it any more.
             await publish(
                 commands,
                 "booking.replies",
-                messages_pb2.SeatsReply(
+                messages_pb2.PaymentReply(
                     booking_id=booking.id,
-                    outcome=messages_pb2.SeatsReply.OUTCOME_RESERVED,
-                    step=1,
+                    outcome=messages_pb2.PaymentReply.OUTCOME_AUTHORIZED,
+                    step=2,
+                ),
+            )
+            await publish(
+                commands,
+                "booking.replies",
+                messages_pb2.PaymentReply(
+                    booking_id=booking.id,
+                    outcome=messages_pb2.PaymentReply.OUTCOME_CHARGED,
+                    step=2,
+                    captured_amount=booking.price.total,
                 ),
             )
 
-            async def authorizing() -> bool:
-                return await box.state(booking) == "AUTHORIZING"
+            async def confirmed() -> bool:
+                return await box.state(booking) == "CONFIRMED"
 
-            await until(authorizing)
+            await until(confirmed)
             await publish(
                 events,
                 "event.cancelled",
                 messages_pb2.EventCancelled(event_id=str(box.event_id), reason="rain"),
             )
 
-            async def voiding() -> bool:
-                return await box.state(booking) == "VOIDING"
+            async def refunding() -> bool:
+                return await box.state(booking) == "REFUNDING"
 
-            await until(voiding)  # the loop that tells bookings of it runs
+            await until(refunding)  # the loop that tells bookings of it runs
             async with database.transaction() as session:
                 await session.execute(
-                    "UPDATE saga SET state = 'SELLING', deadline_at = clock_timestamp(),"
-                    " resends = 0"
+                    "UPDATE saga SET deadline_at = clock_timestamp(), resends = 0"
                 )
 
             async def sent_again() -> bool:
@@ -124,3 +152,14 @@ async def test_it_asks_through_the_broker_and_hears_the_answer(
                     return bool(await session.scalar("SELECT resends FROM saga"))
 
             await until(sent_again)  # the deadlines' loop runs
+            # Holds are asked for by RPC, and inventory is not there.
+            tokens = ServiceTokens("gateway", encode_key(gateway.private_bytes_raw()))
+            calls = GrpcClient("booking", f"127.0.0.1:{grpc_port}", tokens)
+            try:
+                wish = booking_pb2.CreateBookingsRequest(items=[box.order(ASHA, uuid7())])
+                stub = booking_pb2_grpc.BookingServiceStub(calls.channel)
+                parts = [part async for part in calls.parts(stub.CreateBookings, wish)]
+            finally:
+                await calls.close()
+            [result] = parts[0].results
+            assert result.refusal.reason == "SERVICE_UNAVAILABLE"
