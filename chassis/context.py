@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from chassis.callers import Identity
 from chassis.ids import uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from chassis.identity import Identity
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 

@@ -15,8 +15,6 @@ import asyncio
 import base64
 import time
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Protocol
 
 import httpx
@@ -24,9 +22,30 @@ import jwt
 from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from chassis.callers import Identity, Role
 from chassis.errors import ServiceError, unavailable
 from chassis.ids import uuid7
 from chassis.logs import get_logger
+
+__all__ = [
+    "ACCESS_TYPE",
+    "ALGORITHM",
+    "AUDIENCE",
+    "ISSUER",
+    "LEEWAY_SECONDS",
+    "LONGEST_ACCESS_SECONDS",
+    "SERVICE_TYPE",
+    "Identity",
+    "Jwks",
+    "KeySource",
+    "Role",
+    "ServiceTokens",
+    "TokenVerifier",
+    "decode_key",
+    "encode_key",
+    "forbidden",
+    "unauthenticated",
+]
 
 ACCESS_TYPE = "at+jwt"
 SERVICE_TYPE = "svc+jwt"
@@ -42,30 +61,6 @@ _CACHE_SIZE = 50_000
 _HEADERS = 64
 
 log = get_logger(__name__)
-
-
-class Role(IntEnum):
-    """What a person may do; cumulative, so they compare."""
-
-    CUSTOMER = 1
-    ORGANIZER = 2
-    ADMIN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A verified caller: a person (`role` set) or a process (`role` None)."""
-
-    subject: str  # the person's id, or the process's name
-    role: Role | None
-    session_id: str
-    token: str  # as received, to be passed on
-    expires_at: float  # Unix seconds
-
-    @property
-    def is_process(self) -> bool:
-        """True for a process's own token."""
-        return self.role is None
 
 
 def unauthenticated(detail: str) -> ServiceError:
