@@ -24,10 +24,10 @@ class BookingServiceStub:
     CreateBookings: _aio.UnaryStreamMultiCallable[_booking_pb2.CreateBookingsRequest, _booking_pb2.CreateBookingsResponse]
     """Makes bookings of holds, for those who asked at the same time, and starts their sagas; the answers
     come as they are there.
-    Reasons of an item's refusal: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
-    COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
-    INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_IS_CANCELLED,
-    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+    Reasons of an item's refusal: INVALID_TOKEN, HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE,
+    HOLD_ALREADY_BOOKED, HOLD_BUSY, COUPON_UNKNOWN, COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
+    INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_NOT_ON_SALE, EVENT_IS_CANCELLED,
+    PROVIDER_UNAVAILABLE, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     GetBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.GetBookingRequest, _booking_pb2.GetBookingResponse]
     """Gives a booking to its buyer, the event's organizer or an admin.
@@ -113,10 +113,10 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_booking_pb2.CreateBookingsResponse]:
         """Makes bookings of holds, for those who asked at the same time, and starts their sagas; the answers
         come as they are there.
-        Reasons of an item's refusal: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_ALREADY_BOOKED, COUPON_UNKNOWN,
-        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
-        INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_IS_CANCELLED,
-        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        Reasons of an item's refusal: INVALID_TOKEN, HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE,
+        HOLD_ALREADY_BOOKED, HOLD_BUSY, COUPON_UNKNOWN, COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
+        INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_NOT_ON_SALE, EVENT_IS_CANCELLED,
+        PROVIDER_UNAVAILABLE, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
