@@ -4,7 +4,7 @@ aio-pika opens connection and channel, and aiormq frames and reads what comes ov
 aiormq a message that arrives then goes through two queues and a task of its own, one that is
 published through a lock, three futures and a task. `Wire` takes what belongs to messages off the
 channel's queue of frames before that, publishes a batch in one write, and leaves everything else
-to aiormq. ADR 0018 has the numbers.
+to aiormq. ADR 0019 has the numbers.
 """
 
 from __future__ import annotations
