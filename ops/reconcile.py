@@ -52,13 +52,14 @@ SELECT provider_key AS key, payment_id, number, booking_reference AS reference, 
                 AND account = 'provider_receivable:' || %(provider)s
         WHERE refund.payment_id = attempt.payment_id AND refund.attempt = attempt.number
        ) back ON true
+ WHERE attempt.provider = %(provider)s
 """
 _RECENT = _SELECT + (  # noqa: S608 - constants
-    " WHERE attempt.created_at >= to_timestamp(%(since)s)"
+    " AND (attempt.created_at >= to_timestamp(%(since)s)"
     " OR (payment_id, number) IN (SELECT payment_id, attempt FROM payment.refund"
-    " WHERE created_at >= to_timestamp(%(since)s))"
+    " WHERE created_at >= to_timestamp(%(since)s)))"
 )
-_NAMED = _SELECT + " WHERE provider_key = ANY(%(keys)s)"
+_NAMED = _SELECT + " AND provider_key = ANY(%(keys)s)"
 
 
 @dataclass(frozen=True, slots=True)

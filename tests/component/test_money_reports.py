@@ -66,21 +66,23 @@ def as_admin(postgres: Postgres, desk: Desk) -> psycopg.Connection:
 
 async def test_books_that_agree_have_no_differences(desk: Desk) -> None:
     plain, back = [await captured(desk, amount) for amount in (1000, 2000)]
-    declined, unknown, voided = Purchase(), Purchase(), Purchase()
+    declined, unknown, voided, failed = Purchase(), Purchase(), Purchase(), Purchase()
     await waiting_wallet(desk)
     await desk.send(
-        back.refund(500),
-        back.refund(100),
-        plain.capture(),
-        declined.authorize("tok_declined"),
-        unknown.authorize("tok_nobody_knows"),
-        voided.authorize("tok_ok"),
-        voided.void(),
+        back.refund(amount=500),
+        back.refund(10),
+        plain.give_back(),
+        declined.charge("tok_declined"),
+        unknown.charge("tok_nobody_knows"),
+        failed.charge("tok_capture_fails"),
+        voided.charge("tok_action_required"),
     )
-    await desk.until(voided, "VOIDED")
-    await desk.until(unknown, "AUTHORIZATION_REFUSED")
-    await desk.until(declined, "AUTHORIZATION_REFUSED")
-    await desk.until(back, "REFUNDED", times=2)
+    await desk.until(voided, "ACTION_REQUIRED")
+    await desk.send(voided.give_back())
+    await desk.until(voided, "GIVEN_BACK")
+    for refused in (declined, unknown, failed):
+        await desk.until(refused, "CHARGE_REFUSED")
+    await desk.idle_but_for(1)
 
     assert await compared(desk) == []
 
@@ -143,7 +145,7 @@ async def test_a_refund_of_an_old_charge_is_compared_too(desk: Desk) -> None:
 async def test_what_differs_is_looked_up_when_asked_for(open_desk: OpenDesk, own: Sandbox) -> None:
     payment = Purchase()
     async with open_desk(at=own) as desk:
-        await desk.send(payment.authorize(method="KHALTI"))
+        await desk.send(payment.charge(method="KHALTI"))
         await desk.until(payment, "ACTION_REQUIRED")
     async with open_desk(at=own, like=desk, working=False) as idle:
         await approve(idle, payment)
@@ -155,7 +157,7 @@ async def test_what_differs_is_looked_up_when_asked_for(open_desk: OpenDesk, own
         await idle.scalar("DELETE FROM provider_call RETURNING 1")  # nobody would ever look again
         assert await reconcile.look_again(idle.database.url, [(UUID(payment.id), 1)]) == 1
     async with open_desk(at=own, like=desk) as again:
-        await again.until(payment, "AUTHORIZED")
+        await again.until(payment, "CHARGED")
         assert await compared(again) == []
         # Final by now: nothing is left to look up.
         assert await reconcile.look_again(again.database.url, [(UUID(payment.id), 1)]) == 0
@@ -188,8 +190,8 @@ def _with_bookings(connection: psycopg.Connection, desk: Desk) -> psycopg.Connec
 async def test_the_trial_balance_sums_to_zero_whatever_it_is_asked_of(
     desk: Desk, with_bookings: psycopg.Connection
 ) -> None:
-    one, other = [await captured(desk, amount) for amount in (1000, 2000)]
-    await desk.send(one.refund(400))
+    one, other = await captured(desk, 1000, fees=100), await captured(desk, 2000)
+    await desk.send(one.refund(40))
     await desk.until(one, "REFUNDED")
     event, organizer, url = uuid7(), UUID(int=7), desk.database.url
     with_bookings.execute("INSERT INTO booking.booking VALUES (%s, %s)", (one.id, event))
@@ -197,16 +199,19 @@ async def test_the_trial_balance_sums_to_zero_whatever_it_is_asked_of(
     whole = ledger.trial_balance(url)
     assert whole.is_balanced
     assert [(each.account, each.debit, each.credit, each.closing) for each in whole.accounts] == [
-        (f"organizer_payable:{organizer}", 400, 3000, -2600),
+        ("house_fees", 40, 100, -60),
+        (f"organizer_payable:{organizer}", 360, 2900, -2540),
         ("provider_receivable:sandbox", 3000, 400, 2600),
     ]
-    assert [each.closing for each in ledger.trial_balance(url, event=event).accounts] == [-600, 600]
+    of_event = ledger.trial_balance(url, event=event)
+    assert [each.closing for each in of_event.accounts] == [-60, -540, 600]
     assert ledger.trial_balance(url, organizer=organizer) == whole
     assert ledger.trial_balance(url, organizer=uuid7()).accounts == []
     later = datetime.now(UTC) + timedelta(hours=1)
     after = ledger.trial_balance(url, since=later)
     assert [(each.opening, each.debit, each.closing) for each in after.accounts] == [
-        (-2600, 0, -2600),
+        (-60, 0, -60),
+        (-2540, 0, -2540),
         (2600, 0, 2600),
     ]
     assert ledger.trial_balance(url, until=later - timedelta(hours=2)).accounts == []

@@ -165,10 +165,13 @@ class Desk:
 
     async def idle(self) -> None:
         """Waits until no provider has to be called any more."""
+        await self.idle_but_for(0)
+
+    async def idle_but_for(self, calls: int) -> None:
+        """Waits until no more than so many charges have to be looked up."""
 
         async def empty() -> bool:
-            async with self.database.transaction() as session:
-                return bool(await session.scalar("SELECT count(*) FROM provider_call") == 0)
+            return bool(await self.scalar("SELECT count(*) FROM provider_call") == calls)
 
         await self.eventually(empty)
 

@@ -378,6 +378,102 @@ async def test_a_duplicated_webhook_comes_twice_with_one_event_id(
     assert first == second
 
 
+# --- charges that are captured at once -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "decline_code"),
+    [
+        ("tok_ok", "CAPTURED", None),
+        ("tok_declined", "DECLINED", "card_declined"),
+        ("tok_insufficient_funds", "DECLINED", "insufficient_funds"),
+        ("tok_slow", "CAPTURED", None),
+        ("tok_capture_fails", "DECLINED", "capture_failed"),
+    ],
+)
+async def test_a_card_captured_at_once_is_told_by_one_event(
+    sandbox: Sandbox, receiver: Receiver, token: str, status: str, decline_code: str | None
+) -> None:
+    answer = await sandbox.charge(token, capture=True)
+    charge = answer.json()
+    assert (answer.status_code, charge["status"]) == (201, status)
+    assert charge["decline_code"] == decline_code
+    assert charge["captured_amount"] == (1000 if status == "CAPTURED" else 0)
+    await receiver.until(lambda: bool(receiver.events(charge["id"])))
+    again = await sandbox.post(f"/v1/charges/{charge['id']}/capture")
+    assert again.status_code == (200 if status == "CAPTURED" else 409)
+    assert receiver.statuses(charge["id"]) == [status]
+
+
+async def test_a_lost_answer_and_an_error_once_are_captured_at_once_too(sandbox: Sandbox) -> None:
+    lost, failed = uuid4().hex, uuid4().hex
+    with pytest.raises(httpx.ReadTimeout):
+        await sandbox.http.post(
+            "/v1/charges",
+            json={
+                "amount": 1000,
+                "currency": "NPR",
+                "method": "CARD",
+                "token": "tok_timeout_charged",
+                "reference": "booking",
+                "capture": True,
+            },
+            headers={"Idempotency-Key": lost},
+            timeout=0.5,
+        )
+    (found,) = await sandbox.by_key(lost)
+    again = await sandbox.charge("tok_timeout_charged", key=lost, capture=True)
+    assert (found["status"], again.json()) == ("CAPTURED", found)
+    first, second = [
+        await sandbox.charge("tok_error_500_once", key=failed, capture=True) for _ in range(2)
+    ]
+    assert (first.status_code, second.json()["status"]) == (500, "CAPTURED")
+
+
+async def test_what_waits_is_captured_when_it_is_decided_even_across_a_restart(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    database = tmp_path / "sandbox.db"
+    async with running(database, SANDBOX_WEBHOOK_LATE_SECONDS="3600") as sandbox:
+        page, refused, pending = [
+            (await sandbox.charge(token, capture=True)).json()
+            for token in ("tok_action_required", "tok_action_required", "tok_webhook_late")
+        ]
+        wallet = await sandbox.wallet(capture=True)
+        assert [each["status"] for each in (page, pending, wallet)] == [
+            "REQUIRES_ACTION",
+            "PENDING",
+            "REQUIRES_ACTION",
+        ]
+        page_path = urlsplit(page["action_url"])
+        refused_path = urlsplit(refused["action_url"])
+    with closing(sqlite3.connect(database)) as memory, memory:
+        memory.execute("UPDATE charges SET settles_ms = 0 WHERE settles_ms IS NOT NULL")
+    async with running(database, webhook_url=receiver.url) as sandbox:
+        for path, action in ((page_path, "approve"), (refused_path, "refuse")):
+            await sandbox.http.post(f"{path.path}?{path.query}", data={"action": action})
+        await receiver.until(lambda: bool(receiver.events(page["id"])))
+        assert receiver.statuses(page["id"]) == ["CAPTURED"]
+        assert [(await sandbox.get(each["id"]))["status"] for each in (pending, page, refused)] == [
+            "CAPTURED",
+            "CAPTURED",
+            "DECLINED",
+        ]
+
+
+async def test_a_file_of_before_is_read_on(tmp_path: Path) -> None:
+    database = tmp_path / "sandbox.db"
+    key = uuid4().hex
+    async with running(database) as sandbox:
+        made = (await sandbox.charge(key=key)).json()
+    with closing(sqlite3.connect(database)) as memory, memory:
+        memory.execute("ALTER TABLE charges DROP COLUMN capture")
+    async with running(database) as sandbox:
+        assert await sandbox.by_key(key) == [made]
+        assert (await sandbox.charge(key=key)).json() == made
+        assert (await sandbox.charge(capture=True)).json()["status"] == "CAPTURED"
+
+
 # --- idempotency and input -------------------------------------------------------------------
 
 
@@ -391,7 +487,12 @@ async def test_one_key_sent_twenty_times_at_once_makes_one_charge(sandbox: Sandb
 async def test_a_key_with_another_body_is_refused(sandbox: Sandbox) -> None:
     key = uuid4().hex
     await sandbox.charge(key=key)
-    for other in ({"amount": 1001}, {"reference": "other"}, {"return_url": SHOP}):
+    for other in (
+        {"amount": 1001},
+        {"reference": "other"},
+        {"return_url": SHOP},
+        {"capture": True},
+    ):
         refused = await sandbox.charge(key=key, **other)
         assert code(refused) == (409, "idempotency_key_reused")
 
