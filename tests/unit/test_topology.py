@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from parterre.messages.v1 import messages_pb2
 
 from booking_service import messaging as booking
@@ -12,7 +14,7 @@ from chassis.topology import COMMANDS, EVENTS, Address, Topology, is_fenced, que
 from inventory_service import messaging as inventory
 from notification_service import messaging as notification
 from payment_service import messaging as payment
-from payment_service.handlers.work import Lease
+from payment_service.loops import Workers
 
 TOPOLOGY = Topology.of(messages_pb2.DESCRIPTOR)
 CONSUMERS: dict[str, Handlers] = {
@@ -20,7 +22,7 @@ CONSUMERS: dict[str, Handlers] = {
     **catalog.QUEUES,
     **inventory.QUEUES,
     **notification.QUEUES,
-    payment.QUEUE: payment.commands("sandbox", Lease, lambda _todo: None),
+    payment.QUEUE: payment.commands(cast("Workers", None)),
 }
 
 
