@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
-from chassis.batching import Batch, Batcher, Limits, TryAgain
 from chassis.context import seconds_left
 from chassis.database import Database
-from chassis.errors import overloaded
-from chassis.idempotency import REPLAYED, Claims, claim
+from chassis.idempotency import REPLAYED, claim
 from chassis.identity import TokenVerifier
 from chassis.ids import parse_uuid
 from chassis.refusals import write_refusal
-from inventory_service.domain import Hold, HoldTerms, invalid_hold
+from inventory_service.domain import Hold, invalid_hold
 from inventory_service.handlers import owning
-from inventory_service.handlers.expiring import expire_holds
-from inventory_service.handlers.making import Asked, Replayed, make_holds
+from inventory_service.holding.batch import Replayed
+from inventory_service.holding.desk import Desk
 from inventory_service.rpc.people import customer, customer_of
 from inventory_service.rpc.shapes import (
     MAX_PAGE,
@@ -35,12 +31,7 @@ from inventory_service.rpc.shapes import (
 )
 from inventory_service.storage import holds
 from inventory_service.storage.events import Layouts
-from inventory_service.storage.making import OvertakenError
-from inventory_service.vacancies import Vacancies
-from inventory_service.verdicts import Retried
 
-# Longer than a batch waits for a lock: two of an event beside each other choose the same seats.
-LIMITS = Limits(slow_seconds=0.3)
 # How long a hold waits for its turn, where the caller does not say.
 _SECONDS = 5.0
 # What a hold is extended by where the caller does not say.
@@ -52,10 +43,8 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
 
     _database: Database
     _verifier: TokenVerifier
-    _terms: HoldTerms
     _layouts: Layouts
-    _vacancies: Vacancies
-    _batcher: Batcher[UUID, Asked, Hold | Replayed]
+    _desk: Desk
 
     async def CreateHold(  # noqa: N802 - the proto's name
         self, request: inventory_pb2.CreateHoldRequest, context: Call
@@ -98,42 +87,11 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> asyncio.Future[Hold | Replayed]:
         order = read_order(request, person)
         left = seconds_left()
-        return self._batcher.put(
-            order.event_id,
-            Asked(order, claim(request, str(person)) if request.idempotency_key else None),
+        return self._desk.put(
+            order,
+            claim(request, str(person)) if request.idempotency_key else None,
             seconds=_SECONDS if left is None else left,
         )
-
-    async def _make(self, event_id: UUID, batch: Batch[Asked, Hold | Replayed]) -> None:
-        """The batcher's work: a batch is one transaction."""
-        claims = Claims(self._database.schema, [each.claim for each in batch.items])
-        try:
-            async with self._database.transaction() as session:
-                answers = await make_holds(
-                    session,
-                    self._layouts,
-                    self._vacancies,
-                    event_id,
-                    batch.items,
-                    terms=self._terms,
-                    claims=claims,
-                    write=_written,
-                    alone=batch.is_alone,
-                )
-        except OvertakenError:
-            if not batch.is_alone:
-                raise
-            batch.answer(0, TryAgain(overloaded()))
-            return
-        batch.answer_all(
-            [
-                TryAgain(answer.refusal, answer.due) if isinstance(answer, Retried) else answer
-                for answer in answers
-            ]
-        )
-
-    async def _expire(self, event_id: UUID, hold_ids: Sequence[UUID]) -> None:
-        await self._database.run(partial(expire_holds, event_id=event_id, hold_ids=hold_ids))
 
     async def GetHold(  # noqa: N802 - the proto's name
         self,
@@ -229,5 +187,6 @@ def _add_result(
     write_refusal(result.refusal, error, method="CreateHolds", request_id=request_id)
 
 
-def _written(hold: Hold) -> bytes:
+def written(hold: Hold) -> bytes:
+    """The reply, serialized, as it is kept under an idempotency key."""
     return inventory_pb2.CreateHoldResponse(hold=write_hold(hold)).SerializeToString()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.batching import TryAgain
 from inventory_service.domain import (
     BestAvailable,
     CustomerLimitError,
@@ -25,12 +26,11 @@ from inventory_service.domain import (
     Tier,
     UnknownSeatsError,
 )
-from inventory_service.verdicts import (
+from inventory_service.holding.verdicts import (
     Granted,
     Hindered,
     Outrun,
     Reasons,
-    Retried,
     Truth,
     judge,
     reconsider,
@@ -139,8 +139,8 @@ def test_seats_that_are_not_there_are_no_order() -> None:
     ("reasons", "expected"),
     [
         (replace(NOBODY, taken={1: None, 2: EVENT}), ["1"]),
-        (replace(NOBODY, taken={1: FAR, 2: EVENT}), Retried),
-        (NOBODY, Retried),  # they are free by now
+        (replace(NOBODY, taken={1: FAR, 2: EVENT}), TryAgain),
+        (NOBODY, TryAgain),  # they are free by now
     ],
 )
 def test_seats_of_due_holds_are_not_refused(reasons: Reasons, expected: object) -> None:
@@ -150,9 +150,9 @@ def test_seats_of_due_holds_are_not_refused(reasons: Reasons, expected: object) 
     if isinstance(final, SeatsUnavailableError):
         assert json.loads(final.metadata["seat_ids"]) == expected
     else:
-        assert isinstance(final, Retried)
-        assert expected is Retried
-        assert set(final.due) == {due for due in reasons.taken.values() if due}
+        assert isinstance(final, TryAgain)
+        assert expected is TryAgain
+        assert set(final.in_the_way) == {due for due in reasons.taken.values() if due}
 
 
 def test_a_limit_or_a_shortage_stands_unless_a_due_hold_is_the_cause() -> None:
@@ -163,7 +163,7 @@ def test_a_limit_or_a_shortage_stands_unless_a_due_hold_is_the_cause() -> None:
     for verdict, due in ((over, EVENT), (short, HALL), (no_run, FLOOR)):
         assert isinstance(verdict, Hindered)
         assert reconsider(verdict, NOBODY) is verdict.refusal
-        assert reconsider(verdict, causes) == Retried(verdict.refusal, [due])
+        assert reconsider(verdict, causes) == TryAgain(verdict.refusal, [due])
 
 
 ORDERS = st.lists(

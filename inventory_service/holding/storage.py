@@ -16,9 +16,9 @@ from uuid import UUID
 from chassis.database import Result, Session, Statement
 from chassis.database import Row as Record
 from inventory_service.domain import Line
+from inventory_service.holding.verdicts import Reasons
 from inventory_service.storage.events import FIND_SALE
 from inventory_service.storage.seats import DUE_LIMIT, TAKEN
-from inventory_service.verdicts import Reasons
 
 # --- choosing --------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from chassis.batching import TryAgain
 from inventory_service.domain import (
     CustomerLimitError,
     HoldLimitError,
@@ -196,15 +197,7 @@ class Reasons:
     with_tickets: Sequence[UUID]
 
 
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """It is tried once more, after the `due` holds are expired; else `refusal` is the answer."""
-
-    refusal: Exception
-    due: Sequence[UUID] = ()
-
-
-def reconsider(hindered: Hindered, reasons: Reasons) -> InventoryError | Retried:
+def reconsider(hindered: Hindered, reasons: Reasons) -> InventoryError | TryAgain:
     """Refuses what is hindered, unless by holds whose time is over, or by nothing any more."""
     if hindered.seat_nos:
         holders = {no: reasons.taken[no] for no in hindered.seat_nos if no in reasons.taken}
@@ -215,7 +208,7 @@ def reconsider(hindered: Hindered, reasons: Reasons) -> InventoryError | Retried
         ]
         if lost:
             return seats_unavailable(lost)
-        return Retried(hindered.refusal, [due for due in holders.values() if due])
+        return TryAgain(hindered.refusal, [due for due in holders.values() if due])
     due: Sequence[UUID] = ()
     if hindered.person:
         due = reasons.of_people.get(hindered.person, ())
@@ -223,4 +216,4 @@ def reconsider(hindered: Hindered, reasons: Reasons) -> InventoryError | Retried
         due = reasons.with_seats
     elif hindered.tickets:
         due = reasons.with_tickets
-    return Retried(hindered.refusal, due) if due else hindered.refusal
+    return TryAgain(hindered.refusal, due) if due else hindered.refusal

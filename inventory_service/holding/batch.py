@@ -1,4 +1,4 @@
-"""Making holds: those for one event that arrive together, in one transaction."""
+"""What those who ask together for one event get: their way through one transaction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from chassis.database import Result, Session, Statement
+from chassis.batching import TryAgain
+from chassis.database import Session
 from chassis.errors import DomainError, overloaded
 from chassis.idempotency import Claim, Claims, StoredRefusalError
 from chassis.ids import uuid7
@@ -22,23 +23,22 @@ from inventory_service.domain import (
     Layout,
     SalesClosedError,
 )
-from inventory_service.seating import choose, free_mask
-from inventory_service.storage import making
-from inventory_service.storage.events import Layouts
-from inventory_service.storage.making import Look, Made
-from inventory_service.vacancies import Vacancies
-from inventory_service.verdicts import (
+from inventory_service.holding import storage
+from inventory_service.holding.seating import choose, free_mask
+from inventory_service.holding.storage import Look, Made
+from inventory_service.holding.vacancies import Vacancies
+from inventory_service.holding.verdicts import (
     Granted,
     Hindered,
     Outrun,
     Request,
-    Retried,
     Truth,
     Verdict,
     judge,
     reconsider,
     understand,
 )
+from inventory_service.storage.events import Layouts
 
 # How often seats are chosen anew in one transaction where another process was faster.
 _CHOICES = 4
@@ -59,72 +59,68 @@ class Replayed:
     answer: bytes | Exception
 
 
-Answer = Hold | Replayed | Retried | Exception
+Answer = Hold | Replayed | TryAgain | Exception
 
 
-async def make_holds(
-    session: Session,
-    layouts: Layouts,
-    vacancies: Vacancies,
-    event_id: UUID,
-    asked: Sequence[Asked],
-    *,
-    terms: HoldTerms,
-    claims: Claims,
-    write: Callable[[Hold], bytes],
-    alone: bool,
-) -> Sequence[Answer]:
-    """Holds what was ordered, each order all or nothing, and answers each in its place.
+class HoldBatch:
+    """Orders for one event on their way through a transaction.
 
-    All orders are for one event, `claims` are theirs, and `write` serializes a reply. An answer is
-    the hold; what was answered before; the refusal (INVALID_HOLD, EVENT_NOT_FOUND,
-    EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION,
-    SEATS_UNAVAILABLE, NO_ADJACENT_SEATS, NOT_ENOUGH_CAPACITY, CUSTOMER_LIMIT, HOLD_LIMIT); or that
-    it is to be tried again, once the due holds it names are expired in another transaction.
-
-    Raises:
-        OvertakenError: all is to be undone and tried again.
+    `claims` are theirs on idempotency keys, and `write` serializes a reply.
     """
-    layout = await layouts.find(session, event_id, 0)
-    batch = _Batch(session, vacancies, event_id, layout, asked)
-    await batch.choose_seats()
-    found, looked = await batch.look(claims.looks, briefly=not alone)
-    claims.read(looked)
-    if layout and found.sale and found.sale.terms_version > layout.terms_version:
-        layout = await layouts.find(session, event_id, found.sale.terms_version)
-    verdicts = await batch.judge(layout, claims.answers)
-    return await batch.write(layout, verdicts, claims, terms, write)
-
-
-class _Batch:
-    """Orders for one event on their way through a transaction."""
 
     def __init__(
         self,
         session: Session,
-        vacancies: Vacancies,
         event_id: UUID,
-        layout: Layout | None,
         asked: Sequence[Asked],
+        claims: Claims,
+        *,
+        vacancies: Vacancies,
+        write: Callable[[Hold], bytes],
     ) -> None:
         self._session = session
-        self._vacancies = vacancies
         self._event_id = event_id
         self._asked = asked
-        self._requests = [_understood(layout, each.order) for each in asked]
-        self._understood = [
-            (place, request)
-            for place, request in enumerate(self._requests)
-            if isinstance(request, Request)
-        ]
-        self._layout = layout
+        self._claims = claims
+        self._vacancies = vacancies
+        self._serialized = write
+        self._layout: Layout | None = None
+        self._requests: Sequence[Request | InventoryError | None] = ()
+        self._understood: Sequence[tuple[int, Request]] = ()
         # For those who want the best seats: what is free, and what was chosen of it.
         self._mask = bytearray()
         self._has_looked = False  # itself; else the mask is a hint
         self._chosen: dict[int, range | None] = {}
         self._found = Look(None, {}, {}, {}, {})
 
-    async def choose_seats(self) -> None:
+    async def hold(self, layouts: Layouts, terms: HoldTerms, *, briefly: bool) -> Sequence[Answer]:
+        """Holds what was ordered, each order all or nothing, and answers each in its place.
+
+        It waits for locks `briefly`, or as long as it has to. An answer is the hold; what was
+        answered before; the refusal (INVALID_HOLD, EVENT_NOT_FOUND, EVENT_NOT_ON_SALE,
+        SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER, UNKNOWN_SECTION, SEATS_UNAVAILABLE,
+        NO_ADJACENT_SEATS, NOT_ENOUGH_CAPACITY, CUSTOMER_LIMIT, HOLD_LIMIT); or that it is to be
+        tried again, once the due holds it names are expired in another transaction.
+
+        Raises:
+            OvertakenError: all is to be undone and tried again.
+        """
+        self._layout = layout = await layouts.find(self._session, self._event_id, 0)
+        self._requests = [_understood(layout, each.order) for each in self._asked]
+        self._understood = [
+            (place, request)
+            for place, request in enumerate(self._requests)
+            if isinstance(request, Request)
+        ]
+        await self._choose_seats()
+        await self._look(briefly=briefly)
+        sale = self._found.sale
+        if layout and sale and sale.terms_version > layout.terms_version:
+            layout = await layouts.find(self._session, self._event_id, sale.terms_version)
+        verdicts = await self._judge(layout)
+        return await self._write(layout, verdicts, terms)
+
+    async def _choose_seats(self) -> None:
         """Chooses the best seats for those who want them, of what nobody before them named."""
         layout = self._layout
         if layout is None or not any(request.sections for _place, request in self._understood):
@@ -145,7 +141,7 @@ class _Batch:
 
     async def _look_for_free(self, layout: Layout, *, before: int) -> None:
         """Reads what is free now, less what those `before` this place have chosen or named."""
-        free = await making.find_free(self._session, self._event_id)
+        free = await storage.find_free(self._session, self._event_id)
         self._mask = free_mask(layout, free)
         self._has_looked = True
         for place, request in self._understood:
@@ -163,16 +159,14 @@ class _Batch:
         for seat_no in run or ():
             self._mask[seat_no] = 0
 
-    async def look(
-        self, first: Sequence[Statement], *, briefly: bool
-    ) -> tuple[Look, Sequence[Result]]:
+    async def _look(self, *, briefly: bool) -> None:
         """Locks and reads all that the verdicts depend on."""
         seat_nos = {no for _place, request in self._understood for no in request.seat_nos}
         seat_nos.update(no for run in self._chosen.values() for no in run or ())
-        self._found, results = await making.look(
+        self._found, results = await storage.look(
             self._session,
             self._event_id,
-            first=first,
+            first=self._claims.looks,
             seat_nos=sorted(seat_nos),
             people={each.order.customer_id for each in self._asked},
             section_ids={
@@ -183,12 +177,13 @@ class _Batch:
             },
             briefly=briefly,
         )
-        return self._found, results
+        self._claims.read(results)
 
-    async def judge(
-        self, layout: Layout | None, answered: Mapping[int, object]
-    ) -> Mapping[int, Granted | InventoryError | Retried]:
-        """The verdicts on those that are not `answered` already."""
+    async def _judge(
+        self, layout: Layout | None
+    ) -> Mapping[int, Granted | InventoryError | TryAgain]:
+        """The verdicts on those that are not answered already."""
+        answered = self._claims.answers
         waiting = [place for place in range(len(self._asked)) if place not in answered]
         closed = _closed(self._found, layout)
         if closed or layout is None:
@@ -232,7 +227,7 @@ class _Batch:
             assert isinstance(request, Request)  # noqa: S101 - narrows the type
             self._choose(layout, place, request)
         wanted = {no for place in outrun for no in self._chosen[place] or ()}
-        locked = await making.lock_chosen(
+        locked = await storage.lock_chosen(
             self._session, self._event_id, sorted(wanted - truth.free)
         )
         self._found.versions.update(locked)
@@ -240,11 +235,11 @@ class _Batch:
 
     async def _reconsider(
         self, verdicts: Mapping[int, Verdict]
-    ) -> Mapping[int, Granted | InventoryError | Retried]:
+    ) -> Mapping[int, Granted | InventoryError | TryAgain]:
         hindered = [verdict for verdict in verdicts.values() if isinstance(verdict, Hindered)]
         reasons = None
         if hindered:
-            reasons = await making.find_reasons(
+            reasons = await storage.find_reasons(
                 self._session,
                 self._event_id,
                 seat_nos=sorted({no for each in hindered for no in each.seat_nos}),
@@ -252,14 +247,14 @@ class _Batch:
                 seats=any(each.seats for each in hindered),
                 tickets=any(each.tickets for each in hindered),
             )
-        final: dict[int, Granted | InventoryError | Retried] = {}
+        final: dict[int, Granted | InventoryError | TryAgain] = {}
         spared = False  # seats that were meant for somebody who did not get them after all
         for place, verdict in verdicts.items():
             if isinstance(verdict, Outrun):
-                final[place] = Retried(overloaded())
+                final[place] = TryAgain(overloaded())
             elif isinstance(verdict, Hindered) and reasons:
                 again = verdict.seats and spared
-                final[place] = Retried(verdict.refusal) if again else reconsider(verdict, reasons)
+                final[place] = TryAgain(verdict.refusal) if again else reconsider(verdict, reasons)
             elif isinstance(verdict, (Granted, InventoryError)):
                 final[place] = verdict
             request = self._requests[place]
@@ -267,13 +262,11 @@ class _Batch:
                 spared = spared or bool(request.seat_nos or self._chosen.get(place))
         return final
 
-    async def write(
+    async def _write(
         self,
         layout: Layout | None,
-        verdicts: Mapping[int, Granted | InventoryError | Retried],
-        claims: Claims,
+        verdicts: Mapping[int, Granted | InventoryError | TryAgain],
         terms: HoldTerms,
-        write: Callable[[Hold], bytes],
     ) -> Sequence[Answer]:
         """Writes down what was granted, and each answer under its key; gives the answers."""
         answers: dict[int, Answer] = {}
@@ -302,14 +295,14 @@ class _Batch:
                 )
                 answers[place] = hold
                 if self._asked[place].claim:
-                    kept[place] = write(hold)
+                    kept[place] = self._serialized(hold)
             elif isinstance(verdict, InventoryError):
                 answers[place] = kept[place] = verdict
-            elif isinstance(verdict, Retried):
+            elif isinstance(verdict, TryAgain):
                 answers[place] = verdict
-        stored = claims.store(kept)
+        stored = self._claims.store(kept)
         if layout and now:
-            await making.write(
+            await storage.write(
                 self._session,
                 self._event_id,
                 made,
@@ -322,7 +315,7 @@ class _Batch:
             self._note(made)
         elif stored:
             await self._session.together(stored)
-        for place, answer in claims.answers.items():
+        for place, answer in self._claims.answers.items():
             if isinstance(answer, (bytes, StoredRefusalError)):
                 answers[place] = Replayed(answer)
             else:
