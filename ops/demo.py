@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from rich.table import Table
 from ops.client import Client, ProblemError
 from ops.seed import Account, register
 
+_SHOWN_SECONDS = 5.0
 _ENDS_SECONDS = 60.0
 _WAIT = 10  # seconds the API itself waits before it answers
 
@@ -53,10 +54,18 @@ class Stage:
         """Tells the audience."""
         self.console.print(f"  {line}")
 
-    def status_of(self, seat_id: str) -> str:
-        """A seat's status as the public snapshot shows it."""
-        taken = self.asha.get(f"/events/{self.event_id}/seats")["taken"]
-        return next((status for status, ids in taken.items() if seat_id in ids), "AVAILABLE")
+    def seats_become(self, seat_ids: Sequence[str], status: str) -> bool:
+        """Whether the public map shows the seats so; a change is there within a quarter second."""
+
+        def so(body: Any) -> bool:
+            shown = {id: status for status, ids in body["taken"].items() for id in ids}
+            return {shown.get(id, "AVAILABLE") for id in seat_ids} == {status}
+
+        try:
+            self.asha.wait_for(f"/events/{self.event_id}/seats", so, seconds=_SHOWN_SECONDS)
+        except TimeoutError:
+            return False
+        return True
 
     def hold_best(self, who: Client, quantity: int) -> dict[str, Any]:
         """Holds so many adjacent seats, the best there are."""
@@ -123,7 +132,7 @@ def buys_two_adjacent_seats(stage: Stage) -> None:
     check("the booking is confirmed", booking["status"] == "CONFIRMED")
     tickets = stage.asha.get(f"/bookings/{reference}/tickets")
     check("there is a ticket for each seat", len(tickets) == 2)
-    check("the seats are sold", all(stage.status_of(id) == "SOLD" for id in seats_of(hold)))
+    check("the seats are sold", stage.seats_become(seats_of(hold), "SOLD"))
     for ticket in tickets:
         stage.say(
             f"{ticket['section']}, row {ticket['row']}, seat {ticket['number']}:"
@@ -137,7 +146,7 @@ def tries_another_card(stage: Stage) -> None:
     hold = stage.hold_best(stage.bikram, 2)
     reference = stage.book(stage.bikram, hold, "tok_declined")
     booking = stage.until_refused(stage.bikram, reference)
-    check("the seats are still theirs", {stage.status_of(id) for id in seats_of(hold)} == {"HELD"})
+    check("the seats are still theirs", stage.seats_become(seats_of(hold), "HELD"))
     stage.say(f"{reference}: the first card was declined; the seats stay.")
     stage.bikram.post(
         "/payments",
@@ -159,8 +168,7 @@ def gives_up(stage: Stage) -> None:
     stage.bikram.post(f"/bookings/{reference}/cancel", key=secrets.token_hex(8))
     booking = stage.until_ended(stage.bikram, reference)
     check("the booking ended without a ticket", booking["status"] == "FAILED")
-    free = {stage.status_of(id) for id in seats_of(hold)}
-    check("the seats are free", free == {"AVAILABLE"})
+    check("the seats are free", stage.seats_become(seats_of(hold), "AVAILABLE"))
     again = stage.asha.post("/holds", {"event_id": stage.event_id, "seat_ids": seats_of(hold)})
     stage.say("The seats are free at once: somebody else holds them already.")
     stage.asha.delete(f"/holds/{again['id']}")

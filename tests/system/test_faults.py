@@ -78,11 +78,19 @@ def seats_of(system: Breakable, reference: str) -> list[str]:
 
 
 def seats_are(system: Breakable, reference: str, status: str) -> bool:
-    """Whether the public map shows all seats of the booking with that status."""
+    """Whether the public map comes to show all seats of the booking with that status."""
+    seats = seats_of(system, reference)
+
+    def so(body: Any) -> bool:
+        shown = {number: status for status, numbers in body["taken"].items() for number in numbers}
+        return {shown.get(number, "AVAILABLE") for number in seats} == {status}
+
     with Client(system.gateway) as visitor:
-        taken = visitor.get(f"/events/{system.event('SEATED')}/seats")["taken"]
-    shown = {number: status for status, numbers in taken.items() for number in numbers}
-    return {shown.get(number, "AVAILABLE") for number in seats_of(system, reference)} == {status}
+        try:
+            visitor.wait_for(f"/events/{system.event('SEATED')}/seats", so, seconds=5)
+        except TimeoutError:
+            return False
+    return True
 
 
 def state(system: Breakable, reference: str) -> str:
@@ -179,7 +187,7 @@ def test_while_the_provider_can_not_be_reached_bookings_wait_and_new_ones_are_re
         with pytest.raises(ProblemError) as refused:
             until(lambda: verified(bikram, payment))
         assert (refused.value.status, refused.value.reason) == (503, "PROVIDER_UNAVAILABLE")
-        until(lambda: state(breakable, too_late) == "AUTHORIZING")
+        until(lambda: state(breakable, too_late) == "CHARGING")
         until(lambda: breakable.sql("SELECT 1 FROM booking.provider_outage WHERE until > now()"))
         key, hold = secrets.token_hex(8), surely(asha, "/holds", best(breakable))
         card = {"payment_method": "CARD", "payment_token": "tok_ok"}
@@ -209,7 +217,7 @@ def test_seats_of_a_charge_that_may_have_been_made_wait_until_it_is_voided(
             )
         )
         deadline_passes(breakable, reference)
-        until(lambda: state(breakable, reference) == "VOIDING")
+        until(lambda: state(breakable, reference) == "GIVING_BACK")
         assert seats_are(breakable, reference, "HELD")
     ends(asha, reference, "EXPIRED")
     assert seats_are(breakable, reference, "AVAILABLE")
@@ -305,7 +313,7 @@ def test_an_event_called_off_while_its_bookings_run_gives_every_rupee_back(
         open_page = book(bikram, wanted, None)
         page = wallet_page(bikram, open_page)
         slow = book(chandra, wanted, "tok_slow")
-        until(lambda: state(breakable, slow) == "AUTHORIZING")
+        until(lambda: state(breakable, slow) == "CHARGING")
         killed = breakable.arm("booking", failpoints.AFTER_CONSUME)
         organizer.patiently(
             lambda: organizer.post(f"/events/{event['id']}/cancel", {"reason": "The hall burned."}),
@@ -357,7 +365,7 @@ def test_what_a_process_does_after_it_stood_still_comes_too_late(
         deadline_passes(breakable, reference)
         approve(page)
         if process != "booking":
-            until(lambda: state(breakable, reference) != "AUTHORIZING")
+            until(lambda: state(breakable, reference) != "CHARGING")
     booking = ends(asha, reference, "CONFIRMED", "FAILED", "EXPIRED")
     captured, refunded = until(lambda: settled(breakable, reference))
     sold = seats_are(breakable, reference, "SOLD")
