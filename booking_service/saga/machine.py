@@ -253,8 +253,9 @@ def _going_back(saga: Saga, moved: Saga, happening: Happening, facts: Facts) -> 
     if saga.ending is None:
         ending = State.EXPIRED if happening is Happening.DEADLINE else State.FAILED
         return replace(moved, ending=ending, reason=_why_back(saga, happening, facts))
-    # It ends as it would have; a payment that came late and goes back is told as such.
-    if moved.state is State.GIVING_BACK and saga.state is not State.GIVING_BACK:
+    # It ends as it would have; a payment that came late and goes back is told as such, once.
+    told = saga.state is State.GIVING_BACK and saga.reason.startswith("PAID_LATE")
+    if moved.state is State.GIVING_BACK and not told:
         return replace(moved, reason=_why_late_goes_back(saga, facts))
     return moved
 

@@ -494,6 +494,25 @@ def test_a_payment_after_it_was_told_to_go_back_goes_back_by_a_step_of_its_own()
     assert (done.state, done.ending) == (State.RELEASING, State.EXPIRED)
 
 
+@pytest.mark.parametrize(
+    ("saga", "reason"),
+    [
+        ({"ending": State.EXPIRED, "reason": "PAYMENT_TIMED_OUT"}, "PAID_LATE_GIVEN_BACK"),
+        ({"ending": State.FAILED, "reason": "GIVEN_UP"}, "PAID_LATE_GIVEN_BACK"),
+        ({"ending": State.FAILED, "event_off": True}, "EVENT_CANCELLED"),
+        # Told already why it goes back, and told once more that it came.
+        ({"ending": State.EXPIRED, "reason": "PAID_LATE_SEATS_GONE"}, "PAID_LATE_SEATS_GONE"),
+    ],
+)
+def test_a_payment_that_meets_its_going_back_is_told_as_a_late_one(
+    saga: dict[str, Any], reason: str
+) -> None:
+    late = after(at(State.GIVING_BACK, **saga), Happening.PAID_LATE, facts=WHOLE)
+    assert late.reason == reason
+    ended = after(late, Happening.GIVEN_BACK, Happening.RELEASED, facts=back(1000))
+    assert (ended.state, ended.reason) == (saga["ending"], reason)
+
+
 def test_a_late_payment_which_nobody_asked_for_is_heard_whatever_its_number() -> None:
     for number in (0, 3, 9):
         facts = Facts(step=number, captured=1000)

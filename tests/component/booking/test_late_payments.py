@@ -90,6 +90,14 @@ async def test_a_payment_while_the_seats_are_released_confirms_once_they_are(box
     assert (await box.get(booking)).status == "CONFIRMED"
 
 
+async def test_a_payment_that_meets_its_going_back_goes_back_and_is_told_as_late(box: Box) -> None:
+    booking = await box.to_charging()
+    await box.cancel(booking)
+    await box.paid(booking, Payment.OUTCOME_PAID_LATE)
+    ended = await goes_back(box, booking)
+    assert (ended.status, ended.reason) == ("FAILED", "PAID_LATE_GIVEN_BACK")
+
+
 async def test_a_part_of_the_price_confirms_nothing(box: Box) -> None:
     booking = await box.to_expired()
     await box.paid(booking, Payment.OUTCOME_PAID_LATE, captured_amount=TOTAL - 1)

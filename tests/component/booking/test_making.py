@@ -404,6 +404,17 @@ async def test_with_inventory_away_a_refusal_is_answered_all_the_same(box: Box) 
     assert (await box.create(ASHA, hold)).status == "PENDING"
 
 
+async def test_whatever_comes_of_giving_back_what_was_made_is_told(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancel(_reservations: object) -> None:
+        raise RuntimeError("nobody expected this")
+
+    monkeypatch.setattr(box.inventory, "cancel", cancel)
+    items = [box.order(ASHA, box.hold()), box.order(ASHA, box.hold(), attendees=CROWD)]
+    assert told(await box.create_all(items)) == ["PENDING", "INVALID_ATTENDEES"]
+
+
 async def test_one_hold_that_is_busy_does_not_keep_others_from_being_booked(box: Box) -> None:
     box.inventory.is_deaf_to_cancel = True
     busy = box.hold()

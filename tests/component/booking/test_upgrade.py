@@ -328,7 +328,7 @@ async def test_what_was_on_its_way_to_be_paid_is_charged_under_the_same_key(
 async def test_what_was_past_its_payment_deadline_has_a_minute_to_be_answered(
     old: Old, state: str
 ) -> None:
-    left = old.before.booking(state, 3, pay_by="2027-01-01T00:00:00Z")
+    left = old.before.booking(state, 3, pay_by="2020-01-01T00:00:00Z")
     box = await old.upgrade()
     in_time = "SELECT deadline_at > now() + interval '50 seconds' FROM saga WHERE booking_id = :id"
     assert await box.scalar(in_time, left)
