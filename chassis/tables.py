@@ -42,10 +42,12 @@ MESSAGING_V1 = (
 # Messages are written as binary protobuf. Rows of before keep their JSON and are published with it.
 MESSAGING_V2 = (
     "ALTER TABLE outbox ADD COLUMN payload bytea",
-    "ALTER TABLE outbox ALTER COLUMN body DROP NOT NULL",
+    # The services are stopped: nobody reads a row without it, nor waits for the table meanwhile.
+    "-- squawk-ignore ban-drop-not-null\nALTER TABLE outbox ALTER COLUMN body DROP NOT NULL",
     """
     ALTER TABLE outbox ADD CONSTRAINT outbox_has_one_body
         CHECK ((payload IS NULL) <> (body IS NULL)) NOT VALID
     """,
+    "-- squawk-ignore constraint-missing-not-valid\n"
     "ALTER TABLE outbox VALIDATE CONSTRAINT outbox_has_one_body",
 )

@@ -125,11 +125,11 @@ _STATEMENTS = (
     "ALTER TABLE saga ADD CONSTRAINT saga_percent CHECK (percent BETWEEN 0 AND 100) NOT VALID",
     "ALTER TABLE saga ADD CONSTRAINT saga_totals CHECK (0 <= captured AND captured <= amount)"
     " NOT VALID",
-    "ALTER TABLE saga VALIDATE CONSTRAINT saga_state",
-    "ALTER TABLE saga VALIDATE CONSTRAINT saga_waits",
-    "ALTER TABLE saga VALIDATE CONSTRAINT saga_method",
-    "ALTER TABLE saga VALIDATE CONSTRAINT saga_percent",
-    "ALTER TABLE saga VALIDATE CONSTRAINT saga_totals",
+    *(
+        # The services are stopped: nobody waits for the table meanwhile.
+        f"-- squawk-ignore constraint-missing-not-valid\nALTER TABLE saga VALIDATE CONSTRAINT {name}"
+        for name in ("saga_state", "saga_waits", "saga_method", "saga_percent", "saga_totals")
+    ),
 )
 
 
