@@ -1,4 +1,4 @@
-"""What nobody asks for: openings asked for again, events over, venues renamed."""
+"""What nobody asks for: openings and capacities asked after, events over, venues renamed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ async def run(database: Database) -> None:
     """Takes care until cancelled, a bounded batch a transaction; any number may."""
     while True:
         await ask_again(database)
+        while await database.run(events.settle_capacities):
+            pass
         while await database.run(events.complete_events):
             pass
         while await database.run(events.follow_venues):

@@ -8,9 +8,9 @@ from uuid import UUID
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from catalog_service.domain import Attendance, EventCounts
+from catalog_service.domain import Attendance, CapacityEdit, EventCounts
 from catalog_service.handlers import events, projections
-from catalog_service.opening import Announcement, Cancellation, Opening
+from catalog_service.opening import Announcement, Cancellation, CapacityQuestion, Opening
 from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
@@ -24,6 +24,13 @@ async def on_events_opened(session: Session, messages: Sequence[messages_pb2.Eve
     await events.events_opened(
         session, {UUID(message.event_id): message.capacity for message in messages}
     )
+
+
+async def on_capacity_settled(session: Session, message: messages_pb2.CapacitySettled) -> None:
+    """Inventory says what an event's counted tiers have."""
+    capacities = {UUID(section.section_id): section.capacity for section in message.sections}
+    has = CapacityEdit(UUID(message.event_id), capacities, message.version)
+    await events.capacity_settled(session, has, message.event_capacity)
 
 
 async def on_facts(
@@ -64,7 +71,10 @@ async def on_facts(
 
 _FACTS = Together(on_facts)
 QUEUES: Mapping[str, Handlers] = {
-    "catalog.replies": {messages_pb2.EventOpened: Together(on_events_opened)},
+    "catalog.replies": {
+        messages_pb2.EventOpened: Together(on_events_opened),
+        messages_pb2.CapacitySettled: on_capacity_settled,
+    },
     "catalog.events": {messages_pb2.AvailabilityChanged: _FACTS, messages_pb2.BookingEnded: _FACTS},
 }
 
@@ -78,6 +88,8 @@ def encode(message: object) -> Outgoing:
     match message:
         case Opening():
             return encoded(_open_event(message))
+        case CapacityQuestion(event_id, version):
+            return encoded(messages_pb2.SettleCapacity(event_id=str(event_id), version=version))
         case Announcement():
             return encoded(_event_published(message))
         case Cancellation():

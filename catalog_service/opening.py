@@ -30,6 +30,14 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class CapacityQuestion:
+    """Asked of inventory: what do the event's counted tiers have?"""
+
+    event_id: UUID
+    version: int  # one of the edits' numbers: no older edit may have an effect any more
+
+
+@dataclass(frozen=True, slots=True)
 class Announcement:
     """Told to everybody: the event is on sale, and what it is by now."""
 

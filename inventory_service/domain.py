@@ -544,6 +544,8 @@ def spread(free: Mapping[UUID, int], quantity: int) -> Mapping[UUID, int] | None
 MAX_BLOCKED = 1000
 MAX_NOTE = 200
 MAX_CAPACITY = 1_000_000
+# Sections whose capacity one edit sets.
+MAX_RESIZED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -563,6 +565,28 @@ class Block:
     note: str
     created_at: datetime
     created_by: UUID
+
+
+def check_capacity_edit(edit: CapacityEdit) -> None:
+    """Holds an edit of capacities to what can be.
+
+    Raises:
+        InvalidCapacityError: a section can't have so many; there are none; they have no number.
+    """
+    if not 1 <= len(edit.capacities) <= MAX_RESIZED:
+        raise InvalidCapacityError(f"1-{MAX_RESIZED} sections.", sections=f"1-{MAX_RESIZED}.")
+    if edit.version < 1 or edit.instead_of < 0:
+        raise InvalidCapacityError("An edit has a number from 1.", version="From 1.")
+    for capacity in edit.capacities.values():
+        if not 1 <= capacity <= MAX_CAPACITY:
+            detail = f"From 1 to {MAX_CAPACITY}."
+            raise InvalidCapacityError(detail, capacity=detail)
+
+
+def unknown_counted_section() -> UnknownSectionError:
+    """The refusal of a section that is not there, or has seats."""
+    detail = "This event has no such section with counted places."
+    return UnknownSectionError(detail, section_id=detail)
 
 
 def check_block(seat_ids: Sequence[str], note: str = "") -> None:
@@ -708,6 +732,25 @@ class EventIsOpen:
 
     event_id: UUID
     capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityEdit:
+    """What counted sections of an event shall have, as the catalog says."""
+
+    capacities: Mapping[UUID, int]  # by section
+    version: int  # the catalog's number of the edit
+    instead_of: int = 0  # the edit that it takes back; 0: it takes none back
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityIs:
+    """What an event's counted sections have, to be told to the catalog."""
+
+    event_id: UUID
+    version: int  # of the newest edit that was heard
+    event_capacity: int  # 0: the event was never opened
+    sections: Mapping[UUID, int]
 
 
 @dataclass(frozen=True, slots=True)

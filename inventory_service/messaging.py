@@ -17,6 +17,7 @@ from inventory_service.changes import PlacesChange
 from inventory_service.domain import (
     AskReservation,
     AvailabilityIs,
+    CapacityIs,
     Command,
     EventIsOpen,
     Layout,
@@ -31,6 +32,7 @@ from inventory_service.domain import (
     Tier,
 )
 from inventory_service.handlers.events import change_terms, close_event, open_event
+from inventory_service.handlers.organizing import settle_capacity
 from inventory_service.handlers.reserving import settle
 from inventory_service.handlers.saga import carry_out
 
@@ -134,6 +136,11 @@ async def on_reservations(session: Session, messages: Sequence[messages_pb2.Rese
     )
 
 
+async def on_settle_capacity(session: Session, message: messages_pb2.SettleCapacity) -> None:
+    """What counted sections have is to be told, and is not to change by what was asked before."""
+    await settle_capacity(session, UUID(message.event_id), message.version)
+
+
 _COMMANDS: Mapping[type[Any], Command] = {
     messages_pb2.SellSeats: Command.SELL,
     messages_pb2.UnsellSeats: Command.UNSELL,
@@ -155,6 +162,7 @@ QUEUES: Mapping[str, Handlers] = {
         messages_pb2.RestockSeats: _TOGETHER,
         messages_pb2.ReclaimSeats: _TOGETHER,
         messages_pb2.Reservation: Together(on_reservations),
+        messages_pb2.SettleCapacity: on_settle_capacity,
     },
     "inventory.events": {
         messages_pb2.EventPublished: on_event_published,
@@ -187,6 +195,20 @@ def encode(message: object) -> Outgoing:
             )
         case EventIsOpen(event_id, capacity):
             return encoded(messages_pb2.EventOpened(event_id=str(event_id), capacity=capacity))
+        case CapacityIs(event_id, version, event_capacity, sections):
+            return encoded(
+                messages_pb2.CapacitySettled(
+                    event_id=str(event_id),
+                    version=version,
+                    event_capacity=event_capacity,
+                    sections=[
+                        messages_pb2.CapacitySettled.Section(
+                            section_id=str(section_id), capacity=capacity
+                        )
+                        for section_id, capacity in sections.items()
+                    ],
+                )
+            )
         case AvailabilityIs(event_id, available, capacity, sold, version):
             return encoded(
                 messages_pb2.AvailabilityChanged(

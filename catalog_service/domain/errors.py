@@ -109,6 +109,16 @@ class StaleVersionError(CatalogError):
         super().__init__("It has changed since it was read: read it again.", version=str(version))
 
 
+class OvertakenError(CatalogError):
+    """A later edit of capacities had its word meanwhile; nothing of this one was done."""
+
+    kind = "PRECONDITION"
+    reason = "STALE_VERSION"
+
+    def __init__(self) -> None:
+        super().__init__("Others changed its capacity at the same time: try again.")
+
+
 class ForbiddenError(CatalogError):
     """That is for admins."""
 

@@ -169,6 +169,7 @@ class Event:
     cancel_reason: str
     version: int
     created_at: datetime
+    capacity_version: int = 0  # of the newest edit of capacities whose outcome is known
     availability: Availability | None = None  # None until it was opened
     rating: Rating | None = None  # None without reviews
     images: Sequence[Image] = ()  # the banner first
@@ -357,8 +358,19 @@ class EditedEvent:
 
     draft: EventDraft
     tiers: Sequence[TierDraft]
-    # What inventory must have made room for first: tickets by tier.
+    # What inventory must have first: tickets by tier, of all that are counted; also where the
+    # catalog says so already, for it may have come apart.
     capacities: Mapping[UUID, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityEdit:
+    """What the counted tiers of an event on sale shall have, or have."""
+
+    event_id: UUID
+    capacities: Mapping[UUID, int]  # by tier
+    version: int  # which edit: each has the next number of its event
+    instead_of: int = 0  # the edit that this one takes back; 0: it takes none back
 
 
 def edited(event: Event, change: EventChange, now: datetime) -> EditedEvent:
@@ -390,12 +402,9 @@ def edited(event: Event, change: EventChange, now: datetime) -> EditedEvent:
         if field not in ON_SALE_FIELDS and getattr(draft, field) != getattr(event.draft, field)
     ]
     _refuse_settled(event.status, [*settled, *_settled_in_tiers(stored, tiers)])
-    before = {tier.id: tier.capacity for tier in event.tiers}
-    return EditedEvent(
-        draft,
-        tiers,
-        {tier.id: tier.capacity for tier in tiers if tier.id and tier.capacity != before[tier.id]},
-    )
+    counts = change.tiers is not None and draft.venue_id is None
+    capacities = {tier.id: tier.capacity for tier in tiers if tier.id} if counts else {}
+    return EditedEvent(draft, tiers, capacities)
 
 
 def check_version(version: int, expected: int) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from catalog_service import domain, opening
 from catalog_service.domain import (
+    CapacityEdit,
     EditedEvent,
     Event,
     EventChange,
@@ -15,13 +16,16 @@ from catalog_service.domain import (
     EventNotFoundError,
     EventStateError,
     ForbiddenError,
+    OvertakenError,
     Person,
-    StaleVersionError,
     TierDraft,
     VenueNotFoundError,
 )
 from catalog_service.storage import availability, events, venues
 from chassis.database import Session
+from chassis.logs import get_logger
+
+log = get_logger(__name__)
 
 # How many events a transaction of the caretaker's takes.
 _BATCH = 100
@@ -71,40 +75,93 @@ async def plan_edit(
     return event, domain.edited(event, change, await session.now())
 
 
+async def ask_capacity(
+    session: Session, person: Person, event_id: UUID, change: EventChange
+) -> CapacityEdit | None:
+    """What inventory must be asked to have before the event can be changed; None: nothing.
+
+    Commit it before asking. Where the end of it is never written down, the caretaker looks into it.
+
+    Raises:
+        EventNotFoundError, StaleVersionError, EventStateError, InvalidEventError
+    """
+    events.lock_event(session, event_id)
+    _event, edited = await plan_edit(session, person, event_id, change)
+    if not edited.capacities:
+        return None
+    version = await events.ask_capacity(session, event_id)
+    return CapacityEdit(event_id, edited.capacities, version)
+
+
 async def edit_event(
     session: Session,
     person: Person,
     event_id: UUID,
     change: EventChange,
-    made_room: int | None = None,
+    *,
+    made: CapacityEdit | None = None,
+    whole: int = 0,
 ) -> Event:
     """Changes an own event (an admin: any); everybody is told of one on sale.
 
-    `made_room` is what inventory has in all once it made the room that the plan says; None where
-    there was nothing to make room for.
+    `made` is what `ask_capacity` gave once inventory has it, which has the `whole` then.
 
     Raises:
         EventNotFoundError, StaleVersionError, EventStateError, InvalidEventError,
         VenueNotFoundError, SectionNotFoundError
+        OvertakenError: inventory is still to be asked, or a later edit has had its word.
     """
     venues.keep_venue_of_event(session, event_id)
     events.lock_event(session, event_id)
     event, edited = await plan_edit(session, person, event_id, change)
-    if edited.capacities and made_room is None:
-        # Between plan and edit somebody else changed what room there is to be.
-        raise StaleVersionError(event.version)
+    if edited.capacities and (made is None or made.version <= event.capacity_version):
+        raise OvertakenError
     draft, tiers = edited.draft, edited.tiers
     if event.status == "DRAFT":
         draft = await _at_venue(session, person, draft, tiers)
-    if (draft, tiers) == (event.draft, [tier.draft for tier in event.tiers]):
+    if made:
+        await events.note_capacity(session, event_id, made.version, whole)
+    is_same = (draft, tiers) == (event.draft, [tier.draft for tier in event.tiers])
+    if is_same and (made is None or whole == event.capacity):
         return event
     if event.status == "DRAFT":
         await events.update_draft(session, event_id, draft, tiers)
         return await get_event(session, person, event_id)
-    await events.update_on_sale(session, event_id, draft, tiers, made_room)
+    await events.update_on_sale(session, event_id, draft, tiers)
     changed = await get_event(session, person, event_id)
     session.send(opening.announcement(changed))
     return changed
+
+
+async def take_back_capacity(session: Session, made: CapacityEdit) -> CapacityEdit | None:
+    """The edit that undoes one that inventory carried out, for the event was not changed so.
+
+    None where a later one has had its word.
+    """
+    events.lock_event(session, made.event_id)
+    event = await events.find_event(session, made.event_id)
+    if event is None or event.capacity_version >= made.version:
+        return None
+    said = {tier.id: tier.capacity for tier in event.tiers}
+    version = await events.ask_capacity(session, made.event_id)
+    return CapacityEdit(made.event_id, said, version, instead_of=made.version)
+
+
+async def capacity_settled(session: Session, has: CapacityEdit, whole: int) -> None:
+    """Inventory says what counted tiers have; a `whole` of 0: it never opened the event."""
+    events.lock_event(session, has.event_id)
+    event = await events.find_event(session, has.event_id)
+    if event is None or has.version <= event.capacity_version:
+        return
+    await events.note_capacity(session, has.event_id, has.version, whole or None)
+    other = {
+        tier.id: has.capacities[tier.id]
+        for tier in event.tiers
+        if has.capacities.get(tier.id, tier.capacity) != tier.capacity
+    }
+    if other:
+        log.warning("capacities follow inventory's", event_id=has.event_id, version=has.version)
+        await events.set_capacities(session, has.event_id, other)
 
 
 async def delete_event(session: Session, person: Person, event_id: UUID, expected: int) -> None:
@@ -210,6 +267,14 @@ async def count_events(session: Session, person: Person, *, own_only: bool) -> t
 
 
 # --- what the caretaker does -------------------------------------------------------------------
+
+
+async def settle_capacities(session: Session) -> bool:
+    """Asks inventory what some events have whose edits may have ended unseen; whether more may."""
+    taken = await events.take_unsettled(session, _BATCH)
+    for event_id, version in taken.items():
+        session.send(opening.CapacityQuestion(event_id, version))
+    return len(taken) == _BATCH
 
 
 async def ask_again(session: Session) -> UUID | None:

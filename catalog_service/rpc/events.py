@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,9 +13,11 @@ from parterre.types.v1 import types_pb2
 
 from catalog_service import domain
 from catalog_service.domain import (
+    CapacityEdit,
     CatalogError,
     EventChange,
     InvalidEventError,
+    OvertakenError,
     Person,
     RefundPolicy,
     TierDraft,
@@ -31,8 +34,12 @@ from catalog_service.rpc.calls import (
 )
 from catalog_service.rpc.images import image_message
 from catalog_service.rpc.venues import venue_message
+from chassis.errors import RemoteError
 from chassis.ids import parse_uuid
 from chassis.timestamps import timestamp
+
+# How often an edit of capacities is tried while others come in between.
+_TRIES = 8
 
 
 class EventRpcs(Rpcs):
@@ -53,37 +60,49 @@ class EventRpcs(Rpcs):
     ) -> catalog_pb2.UpdateEventResponse:
         person, event_id = who_asks(), event_id_of(request.event_id)
         change = _event_change(request)
-        if change.tiers is None:
-            event = await self._database.run(
-                lambda session: handlers.edit_event(session, person, event_id, change)
-            )
-        else:
-            event = await self._edit_with_tiers(person, event_id, change)
+        # Each time somebody else's edit was the later one, so that all of them come through.
+        for _ in range(_TRIES - 1):
+            with suppress(OvertakenError):
+                event = await self._edit(person, event_id, change)
+                return catalog_pb2.UpdateEventResponse(event=event_message(event))
+        event = await self._edit(person, event_id, change)
         return catalog_pb2.UpdateEventResponse(event=event_message(event))
 
-    async def _edit_with_tiers(
-        self, person: Person, event_id: UUID, change: EventChange
-    ) -> domain.Event:
-        """Edits an event once inventory has made the room that the edit needs."""
-        before, plan = await self._database.run(
-            lambda session: handlers.plan_edit(session, person, event_id, change)
-        )
-        made_room = None
-        if plan.capacities:
-            made_room = await self._inventory.make_room(before, plan.capacities)
+    async def _edit(self, person: Person, event_id: UUID, change: EventChange) -> domain.Event:
+        """Edits an event, once inventory has the capacities that the edit needs."""
+        asked = None
+        if change.tiers is not None:
+            asked = await self._database.run(
+                lambda session: handlers.ask_capacity(session, person, event_id, change)
+            )
+        if asked is None:
+            return await self._database.run(
+                lambda session: handlers.edit_event(session, person, event_id, change)
+            )
+        whole = await self._inventory.set_capacity(asked)
+        if whole is None:
+            raise OvertakenError
         try:
             return await self._database.run(
-                lambda session: handlers.edit_event(session, person, event_id, change, made_room)
+                lambda session: handlers.edit_event(
+                    session, person, event_id, change, made=asked, whole=whole
+                )
             )
         except CatalogError:
-            if made_room is not None:
-                # Somebody else was faster: what they said is what there shall be room for.
-                now = await self._database.run(
-                    lambda session: handlers.get_event(session, person, event_id)
-                )
-                said = {tier.id: tier.capacity for tier in now.tiers if tier.id in plan.capacities}
-                await self._inventory.make_room(before, said)
+            await self._take_back(asked)
             raise
+
+    async def _take_back(self, made: CapacityEdit) -> None:
+        """Lets inventory have again what the catalog says; where it can't, the catalog follows."""
+        undo = await self._database.run(lambda session: handlers.take_back_capacity(session, made))
+        if undo is None:
+            return
+        with suppress(CatalogError, RemoteError):
+            whole = await self._inventory.set_capacity(undo)
+            if whole is not None:
+                await self._database.run(
+                    lambda session: handlers.capacity_settled(session, undo, whole)
+                )
 
     async def DeleteEvent(  # noqa: N802
         self, request: catalog_pb2.DeleteEventRequest, _context: Call

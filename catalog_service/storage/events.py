@@ -33,7 +33,6 @@ VALUES (:id, :organizer_id, :title, :description, :category, :venue_id, :locatio
         :ends_at, :doors_at, :timezone, :currency, :max_per_customer, :sales_from, :sales_to,
         :refund_until_hours, :refund_percent, :tax_basis_points, :terms, :min_price)
 """
-# `capacity` is null where it stays: what inventory says once it made room.
 _UPDATE_EVENT = """
 UPDATE event SET title = :title, description = :description, category = :category,
        venue_id = :venue_id, location = :location, starts_at = :starts_at, ends_at = :ends_at,
@@ -41,7 +40,7 @@ UPDATE event SET title = :title, description = :description, category = :categor
        max_per_customer = :max_per_customer, sales_from = :sales_from, sales_to = :sales_to,
        refund_until_hours = :refund_until_hours, refund_percent = :refund_percent,
        tax_basis_points = :tax_basis_points, terms = :terms, min_price = :min_price,
-       capacity = coalesce(CAST(:capacity AS integer), capacity), version = version + 1
+       version = version + 1
  WHERE id = :id
 """
 # What it is found by; in a statement of its own, as it says the venue's name and city too.
@@ -66,6 +65,30 @@ _DROP_TIERS = "DELETE FROM tier WHERE event_id = :id"
 _UPDATE_TIER = """
 UPDATE tier SET price = :price, capacity = :capacity WHERE id = :id AND event_id = :event_id
 """
+# Each edit of capacities, and each question after them, has the next number. Looked into after 15
+# seconds: an RPC is over by then, and one that was held up longer has no effect after the question.
+_ASK_CAPACITY = """
+UPDATE event SET capacity_asked = capacity_asked + 1,
+       capacity_due_at = clock_timestamp() + interval '15 seconds'
+ WHERE id = :id RETURNING capacity_asked
+"""
+# An older outcome that arrives late never overwrites a newer one; and while a newer edit is under
+# way, its end is still waited for.
+_NOTE_CAPACITY = """
+UPDATE event SET capacity_version = :version,
+       capacity = coalesce(CAST(:capacity AS integer), capacity),
+       capacity_due_at = CASE WHEN capacity_asked > :version THEN capacity_due_at END
+ WHERE id = :id AND capacity_version < :version
+"""
+_TAKE_UNSETTLED = """
+UPDATE event SET capacity_asked = capacity_asked + 1,
+       capacity_due_at = clock_timestamp() + interval '1 minute'
+ WHERE id IN (SELECT id FROM event WHERE capacity_due_at <= clock_timestamp()
+               ORDER BY capacity_due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING id, capacity_asked AS version
+"""
+_SET_CAPACITY = "UPDATE tier SET capacity = :capacity WHERE id = :id AND event_id = :event_id"
+_NEWER = "UPDATE event SET version = version + 1 WHERE id = :id"
 # Tiers come with the event in one statement, so that they are of the version it says. What is over
 # shows as that at once, though the loop that writes it comes by a moment later.
 EVENT = """
@@ -73,7 +96,8 @@ SELECT event.id, event.organizer_id, event.title, event.description, event.categ
        event.venue_id, event.location, event.starts_at, event.ends_at, event.doors_at,
        event.timezone, event.currency, event.max_per_customer, event.sales_from, event.sales_to,
        event.refund_until_hours, event.refund_percent, event.tax_basis_points, event.terms,
-       event.capacity, event.cancel_reason, event.version, event.created_at, event.rating_sum,
+       event.capacity, event.capacity_version, event.cancel_reason, event.version,
+       event.created_at, event.rating_sum,
        event.rating_count, availability.available, availability.capacity AS places,
        event.status = 'PUBLISHED' AND now() >= coalesce(event.sales_from, '-infinity')
            AND now() < coalesce(event.sales_to, event.starts_at) AS sales_open,
@@ -177,20 +201,16 @@ async def update_draft(
     """Stores a locked draft as it shall be; tiers that were there keep their ids."""
     session.defer(_DROP_TIER_SECTIONS, id=id)
     session.defer(_DROP_TIERS, id=id)
-    await session.execute(_UPDATE_EVENT, id=id, capacity=None, **_facts(draft, tiers))
+    await session.execute(_UPDATE_EVENT, id=id, **_facts(draft, tiers))
     session.defer(_SET_WORDS, id=id)
     await _add_tiers(session, id, draft.venue_id, tiers)
 
 
 async def update_on_sale(
-    session: Session,
-    id: UUID,
-    draft: EventDraft,
-    tiers: Sequence[TierDraft],
-    capacity: int | None,
+    session: Session, id: UUID, draft: EventDraft, tiers: Sequence[TierDraft]
 ) -> None:
-    """Stores a locked event on sale as it shall be; `capacity` in all, None: as it was."""
-    await session.execute(_UPDATE_EVENT, id=id, capacity=capacity, **_facts(draft, tiers))
+    """Stores a locked event on sale as it shall be."""
+    await session.execute(_UPDATE_EVENT, id=id, **_facts(draft, tiers))
     session.defer(_SET_WORDS, id=id)
     await session.execute_many(
         _UPDATE_TIER,
@@ -199,6 +219,34 @@ async def update_on_sale(
             for tier in tiers
         ],
     )
+
+
+async def ask_capacity(session: Session, id: UUID) -> int:
+    """Notes that inventory is asked for an edit of capacities; gives the edit's number."""
+    return int(await session.scalar(_ASK_CAPACITY, id=id))
+
+
+async def note_capacity(session: Session, id: UUID, version: int, whole: int | None) -> None:
+    """Notes how an edit of capacities ended, and what there is in `whole`; None: as it was."""
+    await session.execute(_NOTE_CAPACITY, id=id, version=version, capacity=whole)
+
+
+async def set_capacities(session: Session, id: UUID, capacities: Mapping[UUID, int]) -> None:
+    """Stores what tiers of a locked event have."""
+    session.defer(_NEWER, id=id)
+    await session.execute_many(
+        _SET_CAPACITY,
+        [
+            {"id": tier_id, "event_id": id, "capacity": capacity}
+            for tier_id, capacity in capacities.items()
+        ],
+    )
+
+
+async def take_unsettled(session: Session, limit: int) -> Mapping[UUID, int]:
+    """Events an edit of whose capacities may have ended unseen, with the question's number."""
+    rows = await session.all(_TAKE_UNSETTLED, limit=limit)
+    return {row.id: row.version for row in rows}
 
 
 async def drop_draft(session: Session, id: UUID) -> None:
@@ -360,6 +408,7 @@ def event_of_row(row: DatabaseRow, venue: Venue | None) -> Event:
         cancel_reason=row.cancel_reason,
         version=row.version,
         created_at=row.created_at,
+        capacity_version=row.capacity_version,
         availability=Availability(row.available, row.places, row.sales_open)
         if was_opened
         else None,

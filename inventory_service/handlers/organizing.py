@@ -11,20 +11,21 @@ from chassis.database import Session
 from chassis.ids import uuid7
 from inventory_service.changes import noted
 from inventory_service.domain import (
-    MAX_CAPACITY,
     AdminsOnlyError,
     Block,
     CapacityBelowSoldError,
+    CapacityEdit,
+    CapacityIs,
     DueHoldsInTheWayError,
     EventNotFoundError,
     EventNotOnSaleError,
-    InvalidCapacityError,
     Layout,
     Person,
     SeatsNotBlockedError,
     SeatsUnavailableError,
-    UnknownSectionError,
     check_block,
+    check_capacity_edit,
+    unknown_counted_section,
 )
 from inventory_service.storage import blocks, events, holds, pools, seats
 from inventory_service.storage.events import Layouts
@@ -124,46 +125,63 @@ async def list_blocks(
 
 
 async def set_capacity(
-    session: Session,
-    person: Person,
-    event_id: UUID | None,
-    section_id: UUID | None,
-    capacity: int,
-) -> int:
-    """Makes a counted section so large; returns the capacity of the event.
+    session: Session, person: Person, event_id: UUID | None, edit: CapacityEdit
+) -> tuple[int, int]:
+    """Makes counted sections so large, all or none; gives the event's capacity and version.
+
+    The version is that of the newest edit of capacities: of another one where this one came too
+    late, and had no effect. Sent twice, an edit changes nothing more.
 
     Raises:
         InventoryError: INVALID_CAPACITY, EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SECTION,
             CAPACITY_BELOW_SOLD.
         DueHoldsInTheWayError: expire those, in another transaction, and try again.
     """
-    if not 1 <= capacity <= MAX_CAPACITY:
-        detail = f"From 1 to {MAX_CAPACITY}."
-        raise InvalidCapacityError(detail, capacity=detail)
+    check_capacity_edit(edit)
     event = await _find_own(session, person, event_id)
     if not event.open:
         raise EventNotOnSaleError("This event is not on sale.")
-    pool = await pools.lock_pool(session, event.event_id, section_id) if section_id else None
-    if pool is None:
-        detail = "This event has no such section with counted places."
-        raise UnknownSectionError(detail, section_id=detail)
-    if capacity == pool.capacity:
-        return await events.find_capacity(session, event.event_id)
-    resized = await pools.resize(session, event.event_id, pool.section_id, capacity)
-    if resized is None:
-        refusal = CapacityBelowSoldError(
-            f"{pool.taken} places are held, reserved and sold.", taken=str(pool.taken)
-        )
-        due = await pools.due_holds(session, event.event_id)
-        raise DueHoldsInTheWayError(due, refusal) if due else refusal
+    found = await pools.lock_counts(session, event.event_id, edit.capacities)
+    if len(found) < len(edit.capacities):
+        raise unknown_counted_section()
+    if not await events.hear_capacity_edit(
+        session, event.event_id, edit.version, instead_of=edit.instead_of
+    ):
+        now = await events.find_capacity_version(session, event.event_id)
+        assert now is not None  # noqa: S101 - it was found above, and none is ever deleted
+        return now.capacity, now.capacity_version
+    for pool in found:
+        if pool.taken > edit.capacities[pool.section_id]:
+            refusal = CapacityBelowSoldError(
+                f"{pool.taken} places are held, reserved and sold.", taken=str(pool.taken)
+            )
+            due = await pools.due_holds(session, event.event_id)
+            raise DueHoldsInTheWayError(due, refusal) if due else refusal
+    grown = {
+        pool.section_id: edit.capacities[pool.section_id] - pool.capacity
+        for pool in found
+        if pool.capacity != edit.capacities[pool.section_id]
+    }
+    if not grown:
+        return await events.find_capacity(session, event.event_id), edit.version
+    resized = {section_id: edit.capacities[section_id] for section_id in grown}
+    rows = await pools.resize(session, event.event_id, resized)
     noted(
         session,
         event.event_id,
-        pools=[(pool.section_id, resized.free, resized.version, capacity)],
+        pools=[(row.section_id, row.free, row.version, row.capacity) for row in rows],
     )
-    return await events.resize(
-        session, event.event_id, pool.section_id, capacity, by=capacity - pool.capacity
-    )
+    whole = await events.resize(session, event.event_id, resized, by=sum(grown.values()))
+    return whole, edit.version
+
+
+async def settle_capacity(session: Session, event_id: UUID, version: int) -> None:
+    """Lets no older edit of capacities have an effect any more, and says what there is."""
+    await events.hear_capacity_edit(session, event_id, version)
+    now = await events.find_capacity_version(session, event_id)
+    capacities = await pools.find_capacities(session, event_id)
+    heard = now.capacity_version if now else version
+    session.send(CapacityIs(event_id, heard, now.capacity if now else 0, capacities))
 
 
 async def count_holds(session: Session, person: Person, *, own_only: bool) -> Record:

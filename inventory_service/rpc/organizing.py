@@ -20,7 +20,15 @@ from inventory_service.domain import (
 )
 from inventory_service.handlers import organizing
 from inventory_service.handlers.expiring import expire_holds
-from inventory_service.rpc.shapes import MAX_PAGE, PAGE, Call, after_cursor, cursor, write_block
+from inventory_service.rpc.shapes import (
+    MAX_PAGE,
+    PAGE,
+    Call,
+    after_cursor,
+    cursor,
+    read_capacity_edit,
+    write_block,
+)
 from inventory_service.storage.events import Layouts
 
 T = TypeVar("T")
@@ -93,13 +101,11 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> inventory_pb2.SetCapacityResponse:
         person, event_id = _person(), parse_uuid(request.event_id)
-        capacity = await self._past_due_holds(
-            event_id,
-            lambda session: organizing.set_capacity(
-                session, person, event_id, parse_uuid(request.section_id), request.capacity
-            ),
+        edit = read_capacity_edit(request)
+        capacity, version = await self._past_due_holds(
+            event_id, lambda session: organizing.set_capacity(session, person, event_id, edit)
         )
-        return inventory_pb2.SetCapacityResponse(event_capacity=capacity)
+        return inventory_pb2.SetCapacityResponse(event_capacity=capacity, version=version)
 
     async def CountHolds(  # noqa: N802 - the proto's name
         self,

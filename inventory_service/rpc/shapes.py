@@ -16,11 +16,13 @@ from chassis.ids import parse_uuid
 from inventory_service.domain import (
     BestAvailable,
     Block,
+    CapacityEdit,
     Hold,
     HoldOrder,
     InvalidCursorError,
     UnknownSectionError,
     invalid_hold,
+    unknown_counted_section,
     unknown_tier,
 )
 
@@ -55,6 +57,21 @@ def after_cursor(cursor: str) -> UUID | None:
         return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (NotBase64, ValueError) as error:
         raise InvalidCursorError("Not a cursor of ours.", cursor="Not one of ours.") from error
+
+
+def read_capacity_edit(request: inventory_pb2.SetCapacityRequest) -> CapacityEdit:
+    """What counted sections shall have; of one that is named twice, what is said last.
+
+    Raises:
+        UnknownSectionError: there is no such section.
+    """
+    capacities: dict[UUID, int] = {}
+    for section in request.sections:
+        section_id = parse_uuid(section.section_id)
+        if section_id is None:
+            raise unknown_counted_section()
+        capacities[section_id] = section.capacity
+    return CapacityEdit(capacities, request.version, request.instead_of)
 
 
 def read_order(request: inventory_pb2.CreateHoldRequest, person: UUID) -> HoldOrder:

@@ -47,9 +47,23 @@ VALUES (:event_id, 'OPEN', :organizer_id, :currency, :max_per_customer, :sales_f
 
 _CAPACITY = "SELECT capacity FROM event WHERE event_id = :event_id"
 
-# Under the lock of the section's pool, which is had first.
-_RESIZE_SECTION = """
-UPDATE section SET capacity = :capacity WHERE event_id = :event_id AND section_id = :section_id
+_CAPACITY_VERSION = """
+SELECT capacity, capacity_version FROM event WHERE event_id = :event_id
+"""
+
+# Of two at once the second waits for the first, and is judged by the version that left.
+_HEAR_CAPACITY_EDIT = """
+UPDATE event SET capacity_version = :version
+ WHERE event_id = :event_id AND capacity_version < :version
+   AND :instead_of IN (0, capacity_version)
+"""
+
+# Under the locks of the sections' pools, which are had first.
+_RESIZE_SECTIONS = """
+UPDATE section SET capacity = told.capacity
+  FROM unnest(CAST(:section_ids AS uuid[]), CAST(:capacities AS integer[]))
+       AS told (section_id, capacity)
+ WHERE section.event_id = :event_id AND section.section_id = told.section_id
 """
 
 _RESIZE_EVENT = """
@@ -229,11 +243,31 @@ async def find_capacity(session: Session, event_id: UUID) -> int:
     return int(await session.scalar(_CAPACITY, event_id=event_id))
 
 
+async def find_capacity_version(session: Session, event_id: UUID) -> Record | None:
+    """Seats and places of the event together (`capacity`), and the newest edit of them."""
+    return await session.first(_CAPACITY_VERSION, event_id=event_id)
+
+
+async def hear_capacity_edit(
+    session: Session, event_id: UUID, version: int, *, instead_of: int = 0
+) -> bool:
+    """Notes an edit of capacities; False where a newer one was heard, or not the one it undoes."""
+    noted = await session.execute(
+        _HEAR_CAPACITY_EDIT, event_id=event_id, version=version, instead_of=instead_of
+    )
+    return noted.rowcount == 1
+
+
 async def resize(
-    session: Session, event_id: UUID, section_id: UUID, capacity: int, *, by: int
+    session: Session, event_id: UUID, capacities: Mapping[UUID, int], *, by: int
 ) -> int:
-    """Says of a section, and of its event, what its locked pool says now; returns the event's."""
-    session.defer(_RESIZE_SECTION, event_id=event_id, section_id=section_id, capacity=capacity)
+    """Says of sections, and of their event, what their locked pools say; returns the event's."""
+    session.defer(
+        _RESIZE_SECTIONS,
+        event_id=event_id,
+        section_ids=list(capacities),
+        capacities=list(capacities.values()),
+    )
     return int(await session.scalar(_RESIZE_EVENT, event_id=event_id, by=by))
 
 

@@ -29,16 +29,21 @@ UPDATE pool SET sold = sold + taken.n, version = version + 1
 RETURNING pool.section_id, capacity - held - reserved - sold AS free, version, capacity
 """
 
-_LOCK_POOL = """
+_LOCK_COUNTS = """
 SELECT section_id, capacity, held + reserved + sold AS taken FROM pool
- WHERE event_id = :event_id AND section_id = :section_id FOR UPDATE
+ WHERE event_id = :event_id AND section_id = ANY(CAST(:section_ids AS uuid[]))
+ ORDER BY section_id FOR UPDATE
 """
 
 _RESIZE = """
-UPDATE pool SET capacity = :capacity, version = version + 1
- WHERE event_id = :event_id AND section_id = :section_id AND held + reserved + sold <= :capacity
-RETURNING capacity - held - reserved - sold AS free, version
+UPDATE pool SET capacity = told.capacity, version = version + 1
+  FROM unnest(CAST(:section_ids AS uuid[]), CAST(:capacities AS integer[]))
+       AS told (section_id, capacity)
+ WHERE pool.event_id = :event_id AND pool.section_id = told.section_id
+RETURNING pool.section_id, pool.capacity - held - reserved - sold AS free, version, pool.capacity
 """
+
+_CAPACITIES = "SELECT section_id, capacity FROM pool WHERE event_id = :event_id"
 
 _DUE = """
 SELECT hold_id FROM hold
@@ -72,16 +77,29 @@ async def sell_pools(
     return claimed if len(claimed) == len(taken) else ()
 
 
-async def lock_pool(session: Session, event_id: UUID, section_id: UUID) -> Record | None:
-    """Locks a pool: its `capacity`, and how much of it is `taken`."""
-    return await session.first(_LOCK_POOL, event_id=event_id, section_id=section_id)
+async def lock_counts(
+    session: Session, event_id: UUID, section_ids: Iterable[UUID]
+) -> Sequence[Record]:
+    """Locks pools: the `capacity` of each, and how much of it is `taken`."""
+    return await session.all(_LOCK_COUNTS, event_id=event_id, section_ids=list(section_ids))
 
 
 async def resize(
-    session: Session, event_id: UUID, section_id: UUID, capacity: int
-) -> Record | None:
-    """Makes a pool so large; None where more of it is taken."""
-    return await session.first(_RESIZE, event_id=event_id, section_id=section_id, capacity=capacity)
+    session: Session, event_id: UUID, capacities: Mapping[UUID, int]
+) -> Sequence[Record]:
+    """Makes locked pools so large, none smaller than what is taken; gives them as they are now."""
+    return await session.all(
+        _RESIZE,
+        event_id=event_id,
+        section_ids=list(capacities),
+        capacities=list(capacities.values()),
+    )
+
+
+async def find_capacities(session: Session, event_id: UUID) -> dict[UUID, int]:
+    """How large each pool of an event is."""
+    rows = await session.all(_CAPACITIES, event_id=event_id)
+    return {row.section_id: row.capacity for row in rows}
 
 
 async def due_holds(session: Session, event_id: UUID) -> list[UUID]:

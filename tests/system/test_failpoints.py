@@ -124,6 +124,10 @@ PLANTED = {
         UPDATE booking.timeline SET at = at - interval '1 hour'""",
     "an event's seats and pools add up to its capacity": """
         UPDATE inventory.event SET capacity = capacity + 1 WHERE capacity > 0""",
+    "the catalog's capacities are inventory's": """
+        UPDATE catalog.tier SET capacity = capacity + 1;
+        UPDATE catalog.event SET capacity = capacity + 1, capacity_due_at = NULL
+         WHERE capacity > 0""",
     "a seat is kept back if and only if a block has it": f"""
         UPDATE inventory.seat SET status = 'BLOCKED', hold_id = NULL
          WHERE (event_id, seat_no) = {_ONE_SOLD}""",

@@ -30,27 +30,34 @@ def stamp(**ahead: float) -> Timestamp:
 
 
 class FakeInventory(inventory_pb2_grpc.InventoryServiceServicer):
-    """Answers SetCapacity as its contract says: idempotent, never below what is taken."""
+    """Answers SetCapacity as its contract says: in order, and never below what is taken."""
 
     def __init__(self) -> None:
         self.taken: dict[str, int] = {}  # by section
         self.capacities: dict[str, int] = {}
-        self.asked: list[tuple[str, int]] = []
+        self.asked: list[dict[str, int]] = []
+        self.version = 0
         self.is_away = False
 
     async def SetCapacity(  # noqa: N802 - the proto's name
         self, request: inventory_pb2.SetCapacityRequest, _context: Any
     ) -> inventory_pb2.SetCapacityResponse:
-        section = request.section_id
-        self.asked.append((section, request.capacity))
+        asked = {section.section_id: section.capacity for section in request.sections}
+        self.asked.append(asked)
         if self.is_away:
             raise ServiceError("UNAVAILABLE", "SERVICE_UNAVAILABLE", "Away.")
-        if request.capacity < self.taken.get(section, 0):
-            raise ServiceError(
-                "CONFLICT", "CAPACITY_BELOW_SOLD", "More is taken.", taken=str(self.taken[section])
-            )
-        self.capacities[section] = request.capacity
-        return inventory_pb2.SetCapacityResponse(event_capacity=sum(self.capacities.values()))
+        if request.version > self.version and request.instead_of in {0, self.version}:
+            for section, capacity in asked.items():
+                taken = self.taken.get(section, 0)
+                if capacity < taken:
+                    raise ServiceError(
+                        "CONFLICT", "CAPACITY_BELOW_SOLD", "More is taken.", taken=str(taken)
+                    )
+            self.capacities |= asked
+            self.version = request.version
+        return inventory_pb2.SetCapacityResponse(
+            event_capacity=sum(self.capacities.values()), version=self.version
+        )
 
 
 class Catalog(NamedTuple):

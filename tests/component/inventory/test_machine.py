@@ -156,6 +156,7 @@ class Places(RuleBasedStateMachine):
     box: Box
     run: Callable[[Awaitable[Any]], Any]
     forget: Callable[[], None]
+    edits = 0
 
     holds = Bundle("holds")
     seats = st.sets(st.integers(0, ROWS * SEATS - 1), min_size=1, max_size=3)
@@ -455,8 +456,13 @@ class Places(RuleBasedStateMachine):
     @rule(capacity=st.integers(1, 2 * PLACES))
     def set_capacity(self, capacity: int) -> None:
         event = self.model.event
+        self.edits += 1
         request = inventory_pb2.SetCapacityRequest(
-            event_id=event.event_id, section_id=event.standing[0], capacity=capacity
+            event_id=event.event_id,
+            sections=[
+                inventory_pb2.SectionCapacity(section_id=event.standing[0], capacity=capacity)
+            ],
+            version=self.edits,
         )
         fits = capacity >= self.model.capacity - self.model.left()
         assert self._organized("SetCapacity", request) == ("" if fits else "CAPACITY_BELOW_SOLD")

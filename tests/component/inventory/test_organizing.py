@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -45,10 +45,25 @@ async def listed(box: Box, event: Place) -> list[tuple[str, list[str]]]:
     return [(block.note, list(block.seat_ids)) for block in reply.blocks]
 
 
-async def set_capacity(box: Box, event: Place, capacity: int, section: int = 0) -> int:
-    request = inventory_pb2.SetCapacityRequest(
-        event_id=event.event_id, section_id=event.standing[section], capacity=capacity
+_edits = count(1)
+
+
+def capacity_edit(
+    event_id: str, capacities: dict[str, int], version: int = 0, **more: int
+) -> inventory_pb2.SetCapacityRequest:
+    return inventory_pb2.SetCapacityRequest(
+        event_id=event_id,
+        sections=[
+            inventory_pb2.SectionCapacity(section_id=section, capacity=capacity)
+            for section, capacity in capacities.items()
+        ],
+        version=version or next(_edits),
+        **more,
     )
+
+
+async def set_capacity(box: Box, event: Place, capacity: int) -> int:
+    request = capacity_edit(event.event_id, {event.standing[0]: capacity})
     reply = await as_owner(box, event, "SetCapacity", request)
     return int(reply.event_capacity)
 
@@ -127,9 +142,7 @@ async def test_only_the_owner_and_admins_keep_seats_back(box: Box) -> None:
         ("UnblockSeats", inventory_pb2.UnblockSeatsRequest(event_id=event.event_id, seat_ids="1")),
         (
             "SetCapacity",
-            inventory_pb2.SetCapacityRequest(
-                event_id=event.event_id, section_id=event.standing[0], capacity=60
-            ),
+            capacity_edit(event.event_id, {event.standing[0]: 60}),
         ),
     ]
     for method, request in requests:
@@ -232,9 +245,7 @@ async def test_a_capacity_nothing_can_have_is_refused(box: Box, capacity: int) -
 async def test_only_a_counted_section_has_a_capacity_to_set(box: Box) -> None:
     event = await box.opened()
     for section in (event.seated, str(uuid7()), "x"):
-        request = inventory_pb2.SetCapacityRequest(
-            event_id=event.event_id, section_id=section, capacity=9
-        )
+        request = capacity_edit(event.event_id, {section: 9})
         assert await reason(as_owner(box, event, "SetCapacity", request)) == "UNKNOWN_SECTION"
     await box.tell(messages_pb2.EventCancelled(event_id=event.event_id))
     assert await reason(set_capacity(box, event, 60)) == "EVENT_NOT_ON_SALE"
@@ -255,6 +266,72 @@ async def test_a_section_never_has_less_room_than_is_taken_whoever_comes_first(b
     assert held == 2 * results[:30].count("") <= row.capacity
     assert set(results[:30]) <= {"", "NOT_ENOUGH_CAPACITY"}
     assert set(results[30:]) <= {"", "CAPACITY_BELOW_SOLD"}
+
+
+async def capacities(box: Box) -> tuple[int, dict[str, int]]:
+    rows = await box.sql("SELECT section_id, capacity FROM pool")
+    (whole,) = await box.sql("SELECT capacity FROM event")
+    return whole.capacity, {str(row.section_id): row.capacity for row in rows}
+
+
+async def test_edits_of_capacity_have_the_order_of_their_numbers(box: Box) -> None:
+    event = await box.opened(rows=0, pools=(20, 5))
+    first, second = event.standing
+
+    async def edit(version: int, asked: dict[str, int], **more: int) -> tuple[int, int]:
+        request = capacity_edit(event.event_id, asked, version, **more)
+        reply = await as_owner(box, event, "SetCapacity", request)
+        return reply.version, reply.event_capacity
+
+    assert await edit(5, {first: 30, second: 10}) == (5, 40)
+    assert await edit(5, {first: 30, second: 10}) == (5, 40)  # sent twice
+    assert await edit(4, {first: 99}) == (5, 40)  # late
+    assert await edit(6, {first: 50}, instead_of=4) == (5, 40)  # takes back what is not there
+    assert await edit(7, {first: 20, second: 5}, instead_of=5) == (7, 25)
+    assert await capacities(box) == (25, {first: 20, second: 5})
+
+
+async def test_an_edit_of_several_sections_is_refused_whole_and_then_was_never_heard(
+    box: Box,
+) -> None:
+    event = await box.opened(rows=0, pools=(20, 5))
+    first, second = event.standing
+    await box.hold(event, tickets=3)
+    below = capacity_edit(event.event_id, {second: 9, first: 2}, 8)
+    assert await reason(as_owner(box, event, "SetCapacity", below)) == "CAPACITY_BELOW_SOLD"
+    older = capacity_edit(event.event_id, {first: 4, second: 4}, 7)
+    assert (await as_owner(box, event, "SetCapacity", older)).version == 7
+    assert await capacities(box) == (8, {first: 4, second: 4})
+
+
+async def test_once_settled_no_older_edit_has_an_effect(box: Box) -> None:
+    event = await box.opened(rows=0, pools=(20, 5))
+    first, second = event.standing
+    await box.tell(messages_pb2.SettleCapacity(event_id=event.event_id, version=3))
+    late = capacity_edit(event.event_id, {first: 99}, 2)
+    assert (await as_owner(box, event, "SetCapacity", late)).version == 3
+    (told,) = await box.sent(messages_pb2.CapacitySettled)
+    assert (told.version, told.event_capacity) == (3, 25)
+    assert {each.section_id: each.capacity for each in told.sections} == {first: 20, second: 5}
+
+
+async def test_an_event_that_was_never_opened_has_nothing_to_settle(box: Box) -> None:
+    await box.tell(messages_pb2.SettleCapacity(event_id=str(uuid7()), version=3))
+    (told,) = await box.sent(messages_pb2.CapacitySettled)
+    assert (told.version, told.event_capacity, list(told.sections)) == (3, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("sections", "version", "more"),
+    [(0, 1, {}), (101, 1, {}), (1, -1, {}), (1, 1, {"instead_of": -1})],
+)
+async def test_an_edit_without_sections_or_number_is_refused(
+    box: Box, sections: int, version: int, more: dict[str, int]
+) -> None:
+    event = await box.opened()
+    asked = {str(uuid7()): 5 for _ in range(sections)}
+    request = capacity_edit(event.event_id, asked, version, **more)
+    assert await reason(as_owner(box, event, "SetCapacity", request)) == "INVALID_CAPACITY"
 
 
 # --- counting ----------------------------------------------------------------------------------

@@ -1028,16 +1028,13 @@ class GetSeatStatesResponse(_message.Message):
 Global___GetSeatStatesResponse: _TypeAlias = GetSeatStatesResponse  # noqa: Y015
 
 @_typing.final
-class SetCapacityRequest(_message.Message):
-    """Request of SetCapacity."""
+class SectionCapacity(_message.Message):
+    """So many places of a counted section."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    EVENT_ID_FIELD_NUMBER: _builtins.int
     SECTION_ID_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
-    event_id: _builtins.str
-    """The caller's own."""
     section_id: _builtins.str
     """The counted section, or the tier of an event without a venue."""
     capacity: _builtins.int
@@ -1045,13 +1042,48 @@ class SetCapacityRequest(_message.Message):
     def __init__(
         self,
         *,
-        event_id: _builtins.str = ...,
         section_id: _builtins.str = ...,
         capacity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "event_id", b"event_id", "section_id", b"section_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "section_id", b"section_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SectionCapacity: _TypeAlias = SectionCapacity  # noqa: Y015
+
+@_typing.final
+class SetCapacityRequest(_message.Message):
+    """Request of SetCapacity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    SECTIONS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    INSTEAD_OF_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The caller's own."""
+    version: _builtins.int
+    """Catalog's number of this edit, from 1: it has an effect only if no newer one was heard."""
+    instead_of: _builtins.int
+    """The edit this one takes back: it has an effect only if that is the newest. 0: any older one."""
+    @_builtins.property
+    def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___SectionCapacity]:
+        """Which sections, and what they shall have: all of them or none."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        sections: _abc.Iterable[Global___SectionCapacity] | None = ...,
+        version: _builtins.int = ...,
+        instead_of: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "instead_of", b"instead_of", "sections", b"sections", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1064,16 +1096,20 @@ class SetCapacityResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_CAPACITY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     event_capacity: _builtins.int
     """Seats and places of the whole event now."""
+    version: _builtins.int
+    """The newest edit that was heard: another's where this one came too late and had no effect."""
     def __init__(
         self,
         *,
         event_capacity: _builtins.int = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_capacity", b"event_capacity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_capacity", b"event_capacity", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -202,7 +202,8 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetCapacity(self, request, context):
-        """Makes a counted section larger, or smaller by what is free. Asked twice, it changes nothing more.
+        """Makes counted sections larger, or smaller by what is free, in the order of the edits' numbers. Asked
+        twice, it changes nothing more.
         Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SECTION, CAPACITY_BELOW_SOLD, INVALID_CAPACITY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

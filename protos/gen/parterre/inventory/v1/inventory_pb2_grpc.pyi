@@ -62,7 +62,8 @@ class InventoryServiceStub:
     Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE.
     """
     SetCapacity: _aio.UnaryUnaryMultiCallable[_inventory_pb2.SetCapacityRequest, _inventory_pb2.SetCapacityResponse]
-    """Makes a counted section larger, or smaller by what is free. Asked twice, it changes nothing more.
+    """Makes counted sections larger, or smaller by what is free, in the order of the edits' numbers. Asked
+    twice, it changes nothing more.
     Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SECTION, CAPACITY_BELOW_SOLD, INVALID_CAPACITY.
     """
     BlockSeats: _aio.UnaryUnaryMultiCallable[_inventory_pb2.BlockSeatsRequest, _inventory_pb2.BlockSeatsResponse]
@@ -196,7 +197,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.SetCapacityRequest,
         context: _aio.ServicerContext[_inventory_pb2.SetCapacityRequest, _abc.Awaitable[_inventory_pb2.SetCapacityResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.SetCapacityResponse]:
-        """Makes a counted section larger, or smaller by what is free. Asked twice, it changes nothing more.
+        """Makes counted sections larger, or smaller by what is free, in the order of the edits' numbers. Asked
+        twice, it changes nothing more.
         Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SECTION, CAPACITY_BELOW_SOLD, INVALID_CAPACITY.
         """
 

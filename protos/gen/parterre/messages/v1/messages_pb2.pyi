@@ -236,6 +236,94 @@ class EventOpened(_message.Message):
 Global___EventOpened: _TypeAlias = EventOpened  # noqa: Y015
 
 @_typing.final
+class SettleCapacity(_message.Message):
+    """catalog -> inventory: an edit of capacities was asked for and its end was not written down. No older
+    edit may have an effect any more; what do the counted sections have? Answered by CapacitySettled.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event (UUID)."""
+    version: _builtins.int
+    """Catalog's number of this question, one of the edits' row."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleCapacity: _TypeAlias = SettleCapacity  # noqa: Y015
+
+@_typing.final
+class CapacitySettled(_message.Message):
+    """inventory -> catalog: what an event's counted sections have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Section(_message.Message):
+        """A counted section."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SECTION_ID_FIELD_NUMBER: _builtins.int
+        CAPACITY_FIELD_NUMBER: _builtins.int
+        section_id: _builtins.str
+        """UUID."""
+        capacity: _builtins.int
+        """In all."""
+        def __init__(
+            self,
+            *,
+            section_id: _builtins.str = ...,
+            capacity: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "section_id", b"section_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    EVENT_CAPACITY_FIELD_NUMBER: _builtins.int
+    SECTIONS_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event (UUID)."""
+    version: _builtins.int
+    """The newest edit that was heard, at least what was asked: an older one never overwrites a newer."""
+    event_capacity: _builtins.int
+    """Seats and places of the whole event; 0: the event was never opened."""
+    @_builtins.property
+    def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___CapacitySettled.Section]:
+        """Its counted sections."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        event_capacity: _builtins.int = ...,
+        sections: _abc.Iterable[Global___CapacitySettled.Section] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_capacity", b"event_capacity", "event_id", b"event_id", "sections", b"sections", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CapacitySettled: _TypeAlias = CapacitySettled  # noqa: Y015
+
+@_typing.final
 class EventPublished(_message.Message):
     """A published event, as others need to know it. Sent again, whole, at every change."""
 
