@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
@@ -36,6 +36,7 @@ DATABASE_ANSWERS_OVERDUE = Counter(
 ALERTS = Counter("alerts", "Conditions that want an operator", ["kind"])
 
 _CHECK_SECONDS = 2.0
+_TICK_SECONDS = 1.0
 
 
 class Health:
@@ -68,11 +69,31 @@ class Health:
 
 
 class QuietServer(uvicorn.Server):
-    """A uvicorn server that leaves the signals to the process's own lifecycle."""
+    """A uvicorn server that leaves the signals to the process's own lifecycle.
+
+    uvicorn looks ten times a second whether it should end: in an idle process that was half of all
+    wake-ups. This one is told, and only brings the answers' Date up to date.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ends = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Ticks until `end` is called, once a second."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._ends.wait()
+
+    def end(self) -> None:
+        """Stops accepting, and drains what there is."""
+        self.should_exit = True
+        self._ends.set()
 
 
 @asynccontextmanager
@@ -113,7 +134,7 @@ async def serve_http(
             await asyncio.sleep(0.01)
         yield
     finally:
-        server.should_exit = True
+        server.end()
         await task
         listener.close()
 
