@@ -434,8 +434,8 @@ class Sale:
     amount: int = 0  # prices of the tickets that are good now, minor units
     gross: int = 0  # paid, minor units, as the next three
     refunded: int = 0
-    discount: int = 0
-    tax: int = 0
+    discount: int = 0  # that coupons took off before `gross`
+    tax: int = 0  # in what of `gross` was not refunded
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,6 +488,15 @@ def price_of(
         priced = sum(line.quantity for line in lines if line.price)
         fee = half_up(left * fees.basis_points, 10_000) + priced * fees.per_ticket
     return Price(subtotal, discount, tax, fee, left + tax + fee, currency)
+
+
+def tax_kept(price: Price, refunded: int) -> int:
+    """The tax in what is left of a price once so much of it went back, minor units.
+
+    The share that goes with a refund is rounded half up on all that went back so far, so that the
+    shares of parts add up to the whole: with all of it back no tax is left.
+    """
+    return price.tax - half_up(price.tax * refunded, price.total) if price.total else price.tax
 
 
 def discount_of(coupon: Coupon, subtotal: int) -> int:

@@ -23,6 +23,7 @@ from booking_service.domain import (
     UnknownBookingError,
     day_of,
     is_over,
+    tax_kept,
     ticket_sales,
     tickets_to_mint,
 )
@@ -281,11 +282,16 @@ def _step_sales(booking: Booking, step: Step, day: date) -> Iterator[Sale]:
                 figures[state.value.lower()] = sign
     if machine.is_paid(after) and not machine.is_paid(before):
         price = booking.price
-        figures |= {"gross": price.total, "discount": price.discount, "tax": price.tax}
+        figures |= {"gross": price.total, "discount": price.discount}
         figures["bookings"] = int(step.enters(State.CONFIRMED))
     # What goes back of a payment that was never counted as paid is not counted either.
     known, now = (saga.refunded if machine.is_paid(saga) else 0 for saga in (before, after))
     figures["refunded"] = now - known
+    taxed, taxes = (
+        tax_kept(booking.price, saga.refunded) if machine.is_paid(saga) else 0
+        for saga in (before, after)
+    )
+    figures["tax"] = taxes - taxed
     if any(figures.values()):
         yield replace(Sale(booking.event.id, day), **figures)
 

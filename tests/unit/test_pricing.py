@@ -25,6 +25,7 @@ from booking_service.domain import (
     InvalidAttendeesError,
     InvalidPaymentMethodError,
     Line,
+    Price,
     RefundPolicy,
     check_attendees,
     check_instrument,
@@ -35,6 +36,7 @@ from booking_service.domain import (
     new_reference,
     price_of,
     share_back,
+    tax_kept,
     tickets_to_mint,
 )
 from chassis.ids import uuid7
@@ -113,6 +115,23 @@ def test_the_fee_for_each_ticket_is_for_those_that_have_a_price() -> None:
     fees = Fees(basis_points=250, per_ticket=30)
     price = price_of([line(1000, 2), line(0, 5)], 0, "NPR", fees=fees)
     assert price.fees == 50 + 2 * 30
+
+
+@given(
+    st.integers(0, 10**12),
+    st.integers(0, 10_000),
+    st.lists(st.floats(0, 1), min_size=1, max_size=5),
+)
+def test_tax_that_goes_with_refunds_adds_up_to_all_of_it(
+    left: int, basis_points: int, shares: list[float]
+) -> None:
+    tax = half_up(left * basis_points, 10_000)
+    price = Price(left, 0, tax, 0, left + tax, "NPR")
+    totals = [*sorted(int(share * price.total) for share in shares), price.total]
+    kept = [tax_kept(price, refunded) for refunded in totals]
+    assert tax_kept(price, 0) == tax
+    assert kept == sorted(kept, reverse=True)
+    assert kept[-1] == 0
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10_000))

@@ -11,6 +11,7 @@ import pytest
 from parterre.booking.v1 import booking_pb2
 
 from booking_service import loops, messaging
+from booking_service.domain import Line
 from chassis.identity import Role
 from chassis.ids import uuid7
 from tests.component.conftest import MakeDatabase
@@ -38,7 +39,9 @@ async def recomputed(box: Box) -> dict[str, int]:
                    coalesce(sum(booking.total) FILTER (WHERE paid), 0)::bigint AS gross,
                    coalesce(sum(saga.refunded) FILTER (WHERE paid), 0)::bigint AS refunded,
                    coalesce(sum(booking.discount) FILTER (WHERE paid), 0)::bigint AS discounts,
-                   coalesce(sum(booking.tax) FILTER (WHERE paid), 0)::bigint AS tax,
+                   coalesce(sum(booking.tax - CASE WHEN booking.total = 0 THEN 0 ELSE
+                                    round(booking.tax::numeric * saga.refunded / booking.total)
+                                END) FILTER (WHERE paid), 0)::bigint AS tax,
                    (SELECT count(*) FROM ticket WHERE event_id = :event_id
                                                   AND status <> 'REVOKED') AS tickets,
                    (SELECT count(*) FROM ticket WHERE event_id = :event_id
@@ -117,6 +120,29 @@ async def test_figures_follow_every_way_a_booking_can_go(box: Box) -> None:
     shown = await holds_true()
     # A payment that went back before it was a sale is none.
     assert (shown.bookings, shown.gross) == (4, 2 * TOTAL + 122_040)
+
+
+async def test_tax_follows_what_goes_back_share_by_share(box: Box) -> None:
+    booking = await box.to_sold()  # 120,000 and 15,600 tax
+    assert (await sales(box)).tax == 15_600
+    for refunded, left in ((1, 15_600), (13, 15_599), (TOTAL // 2, 7_800), (TOTAL - 1, 0)):
+        await box.refunded(booking, refunded)
+        assert (await sales(box)).tax == left
+    await box.refunded(booking, 1)  # heard late
+    await box.refunded(booking, TOTAL)
+    shown = await sales(box)
+    assert (shown.gross - shown.refunded, shown.tax) == (0, 0)
+
+
+async def test_a_booking_refunded_at_once_leaves_no_tax(box: Box) -> None:
+    hold = box.hold(lines=[Line("", "p", "Pit", "", "", "u", "Standing", 1, 10_000)])
+    booking = await box.create(ASHA, hold)
+    await box.paid(booking, Payment.OUTCOME_CHARGED)
+    assert (await sales(box)).tax == 1_300
+    await box.cancel(booking, ORGANIZER, role=Role.ORGANIZER)
+    await box.to_cancelled(booking)
+    shown = await sales(box)
+    assert (shown.gross, shown.refunded, shown.tax) == (11_300, 11_300, 0)
 
 
 async def test_figures_folded_by_many_at_once_while_others_sell_are_whole(

@@ -1524,9 +1524,9 @@ class GetSalesResponse(_message.Message):
     admitted: _builtins.int
     """Tickets admitted."""
     discounts: _builtins.int
-    """Taken off by coupons."""
+    """Taken off by coupons, of bookings that were refunded since too."""
     tax: _builtins.int
-    """Tax in it."""
+    """Tax in what they paid and did not get back."""
     @_builtins.property
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetSalesResponse.Tier]:
         """By tier."""
