@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MAX_WAIT_SECONDS = 20
 MAX_PAGE = 100
+# The most that a booking costs, minor units: as much as a price may be, and as payment takes.
+MAX_AMOUNT = 10**12
 _TOKEN_LENGTH = 200
 _NAME_LENGTH = 100
 _EMAIL_LENGTH = 254
 _REASON_LENGTH = 500
 _GATE_LENGTH = 50
 _COUPON_CODE = re.compile(r"[A-Z0-9-]{3,40}", re.ASCII)
-_MOST_MONEY = 10**12
 _MOST_USES = 1_000_000
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -137,6 +138,13 @@ class ForbiddenError(BookingError):
 
     kind = "FORBIDDEN"
     reason = "FORBIDDEN"
+
+
+class AmountTooLargeError(BookingError):
+    """All of it together costs more than can be paid at once."""
+
+    kind = "INVALID"
+    reason = "AMOUNT_TOO_LARGE"
 
 
 class InvalidPaymentMethodError(BookingError):
@@ -477,6 +485,9 @@ def price_of(
     Discount, tax and the fees' share are each reckoned once, on the booking, and rounded half up
     to a whole minor unit; 1300 basis points are 13 %. The fee for each ticket is for those that
     have a price. With nothing left to pay for there is no fee: a gift costs nothing.
+
+    Raises:
+        AmountTooLargeError: that is more than `MAX_AMOUNT`.
     """
     fees = fees or Fees()
     subtotal = subtotal_of(lines)
@@ -487,7 +498,13 @@ def price_of(
     if left:
         priced = sum(line.quantity for line in lines if line.price)
         fee = half_up(left * fees.basis_points, 10_000) + priced * fees.per_ticket
-    return Price(subtotal, discount, tax, fee, left + tax + fee, currency)
+    total = left + tax + fee
+    if total > MAX_AMOUNT:
+        raise AmountTooLargeError(
+            f"This costs {total} in minor units, and no booking may cost more than {MAX_AMOUNT}.",
+            hold_id=f"costs more than {MAX_AMOUNT} in minor units",
+        )
+    return Price(subtotal, discount, tax, fee, total, currency)
 
 
 def tax_kept(price: Price, refunded: int) -> int:
@@ -540,12 +557,12 @@ def check_coupon(coupon: Coupon) -> Coupon:
         wrong["code"] = "must have 3-40 letters, digits and hyphens"
     if coupon.kind not in {"PERCENT", "FIXED"}:
         wrong["kind"] = "must be PERCENT or FIXED"
-    most = 100 if coupon.kind == "PERCENT" else _MOST_MONEY
+    most = 100 if coupon.kind == "PERCENT" else MAX_AMOUNT
     if not 1 <= coupon.value <= most:
         wrong["value"] = f"must be 1-{most}"
     for field, limit, most in (
-        ("min_total", coupon.min_total, _MOST_MONEY),
-        ("max_discount", coupon.max_discount, _MOST_MONEY),
+        ("min_total", coupon.min_total, MAX_AMOUNT),
+        ("max_discount", coupon.max_discount, MAX_AMOUNT),
         ("usage_limit", coupon.usage_limit, _MOST_USES),
         ("per_customer_limit", coupon.per_customer_limit, _MOST_USES),
     ):
@@ -567,8 +584,8 @@ def check_coupon_change(change: CouponChange) -> None:
     wrong = {
         field: f"must be 0-{most}"
         for field, limit, most in (
-            ("min_total", change.min_total, _MOST_MONEY),
-            ("max_discount", change.max_discount, _MOST_MONEY),
+            ("min_total", change.min_total, MAX_AMOUNT),
+            ("max_discount", change.max_discount, MAX_AMOUNT),
             ("usage_limit", change.usage_limit, _MOST_USES),
             ("per_customer_limit", change.per_customer_limit, _MOST_USES),
         )

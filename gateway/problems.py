@@ -112,6 +112,7 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "HOLD_ALREADY_BOOKED": (409, "Hold already booked"),
     "PAYMENT_IN_PROGRESS": (409, "Payment in progress"),
     "TICKET_ADMITTED": (409, "A ticket was used"),
+    "AMOUNT_TOO_LARGE": (422, "It costs too much at once"),
     "COUPON_MINIMUM": (422, "The coupon is for larger bookings"),
     "COUPON_NOT_VALID": (422, "The coupon is not valid"),
     "COUPON_UNKNOWN": (422, "Coupon unknown"),

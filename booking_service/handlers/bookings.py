@@ -61,7 +61,7 @@ async def quote(
     Raises:
         HoldNotFoundError, HoldExpiredError, HoldAlreadyBookedError, HoldNotActiveError;
         CouponUnknownError, CouponNotValidError, CouponMinimumError, CouponUsedUpError;
-        EventNotReadyError: the event is not known here yet.
+        AmountTooLargeError; EventNotReadyError: the event is not known here yet.
     """
     check_bookable(hold, customer_id)
     found = await events.find(session, hold.event_id)
@@ -115,8 +115,9 @@ async def make(
 
     A refusal is HoldNotFoundError, HoldExpiredError, HoldAlreadyBookedError, HoldNotActiveError;
     CouponUnknownError, CouponNotValidError, CouponMinimumError, CouponUsedUpError;
-    InvalidAttendeesError, InvalidPaymentMethodError; EventNotReadyError, EventNotOnSaleError,
-    EventIsCancelledError; ProviderUnavailableError where there is something to pay.
+    InvalidAttendeesError, InvalidPaymentMethodError, AmountTooLargeError; EventNotReadyError,
+    EventNotOnSaleError, EventIsCancelledError; ProviderUnavailableError where there is something
+    to pay.
 
     Raises:
         IntegrityError: one of the bookings was disowned meanwhile; nothing is done.

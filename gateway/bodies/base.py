@@ -20,6 +20,9 @@ from pydantic_core import PydanticCustomError
 
 from chassis.ids import parse_uuid
 
+# The most of any amount of money, minor units: as the services have it. JSON carries it whole.
+MAX_AMOUNT = 10**12
+
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RFC3339 = re.compile(

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.bodies.base import (
     CONTROL,
+    MAX_AMOUNT,
     UUID,
     Country,
     Id,
@@ -65,7 +66,7 @@ ReviewText = Annotated[
 ]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217")]
 Category = Annotated[str, StringConstraints(pattern=r"^[A-Z_]{1,40}$")]
-MinorUnits = Annotated[int, Field(strict=True, ge=0, le=10**12, description="Minor units")]
+MinorUnits = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT, description="Minor units")]
 Coordinate = Annotated[float, Field(strict=True, ge=-100_000, le=100_000, allow_inf_nan=False)]
 Spacing = Annotated[float, Field(strict=True, gt=0, le=1_000, allow_inf_nan=False)]
 Percent = Annotated[
@@ -271,8 +272,8 @@ class EventQuery(PageQuery):
     city: Short | None = None
     from_: Time | None = Field(default=None, alias="from", description="Starts at or after")
     to: Time | None = Field(default=None, description="Starts before")
-    min_price: int | None = Field(default=None, ge=0, le=10**12, description="Minor units")
-    max_price: int | None = Field(default=None, ge=0, le=10**12, description="Minor units")
+    min_price: int | None = Field(default=None, ge=0, le=MAX_AMOUNT, description="Minor units")
+    max_price: int | None = Field(default=None, ge=0, le=MAX_AMOUNT, description="Minor units")
     status: Literal["PUBLISHED", "CANCELLED", "COMPLETED"] | None = None
     organizer_id: Id | None = None
     sort: Literal["starts_at", "-starts_at", "price", "-price", "popularity", "relevance"] = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from gateway.bodies.base import REFERENCE, UUID, Input, Words, not_found
+from gateway.bodies.base import MAX_AMOUNT, REFERENCE, UUID, Input, Words, not_found
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 
@@ -32,8 +32,8 @@ class NewRefund(Input):
     amount: int | None = Field(
         default=None,
         strict=True,
-        ge=-(10**12),
-        le=10**12,
+        ge=-MAX_AMOUNT,
+        le=MAX_AMOUNT,
         description="Minor units; left out: all that is left",
         examples=[50000],
     )

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.bodies.base import Input, PageQuery, Time, not_found
+from gateway.bodies.base import MAX_AMOUNT, Input, PageQuery, Time, not_found
 from gateway.bodies.bookings import BookingStatus
 
 _COUPON = re.compile(r"[A-Za-z0-9-]{3,40}", re.ASCII)
 
-CouponAmount = Annotated[int, Field(strict=True, ge=1, le=10**12)]
+CouponAmount = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT)]
 CouponUses = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 CouponCode = Annotated[str, not_found("COUPON_NOT_FOUND", _COUPON)]
 

@@ -58,6 +58,7 @@ _CANCEL_REFUSES = [
         "HOLD_EXPIRED",
         "HOLD_NOT_ACTIVE",
         *_COUPON_REFUSES,
+        "AMOUNT_TOO_LARGE",
         "EVENT_NOT_READY",
     ],
 )
@@ -82,6 +83,7 @@ async def quote_booking(body: Quotation, behind: Behind) -> Response:
         "HOLD_NOT_ACTIVE",
         "HOLD_ALREADY_BOOKED",
         *_COUPON_REFUSES,
+        "AMOUNT_TOO_LARGE",
         "INVALID_PAYMENT_METHOD",
         "INVALID_ATTENDEES",
         "EVENT_NOT_READY",

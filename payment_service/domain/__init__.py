@@ -49,7 +49,9 @@ from payment_service.domain.errors import (
     UnknownProviderError,
 )
 from payment_service.domain.payments import (
+    AMOUNT_TOO_LARGE,
     AUTHORIZATION_LOST,
+    MAX_AMOUNT,
     PAYMENT_VOIDED,
     PROVIDER_TIMEOUT,
     SUPERSEDED,
@@ -84,8 +86,10 @@ from payment_service.domain.steps import (
 )
 
 __all__ = [
+    "AMOUNT_TOO_LARGE",
     "AUTHORIZATION_LOST",
     "FINAL",
+    "MAX_AMOUNT",
     "MAX_REASON",
     "METHODS",
     "PAYMENT_VOIDED",

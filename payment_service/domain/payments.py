@@ -12,6 +12,9 @@ from payment_service.domain.charges import ChargeState
 PROVIDER_TIMEOUT = "PROVIDER_TIMEOUT"
 PAYMENT_VOIDED = "PAYMENT_VOIDED"
 SUPERSEDED = "SUPERSEDED"
+AMOUNT_TOO_LARGE = "AMOUNT_TOO_LARGE"
+# The most that is charged at once, minor units: more than that no booking may cost.
+MAX_AMOUNT = 10**12
 AUTHORIZATION_LOST = "AUTHORIZATION_LOST"
 
 

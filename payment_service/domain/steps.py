@@ -27,7 +27,9 @@ from payment_service.domain.errors import (
     RefundTooLargeError,
 )
 from payment_service.domain.payments import (
+    AMOUNT_TOO_LARGE,
     AUTHORIZATION_LOST,
+    MAX_AMOUNT,
     PAYMENT_VOIDED,
     PROVIDER_TIMEOUT,
     SUPERSEDED,
@@ -62,6 +64,8 @@ def charge(
         return _step(payment, *[_reply(payment, Outcome.CHARGED, number)] * taken)
     if last is not None and number < last.number:
         return _step(payment, _refusal(payment, number, SUPERSEDED))
+    if payment.amount > MAX_AMOUNT:
+        return _step(payment, _refusal(payment, number, AMOUNT_TOO_LARGE))
     older = tuple(
         replace(each, status=Status.FAILED, reason=SUPERSEDED, token=None)
         if each.status in {Status.INITIATED, Status.REQUIRES_ACTION}

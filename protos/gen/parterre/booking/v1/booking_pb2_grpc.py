@@ -129,7 +129,7 @@ class BookingServiceServicer:
     def QuoteBooking(self, request, context):
         """Says what a hold would cost.
         Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
-        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, EVENT_NOT_READY.
+        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,7 +141,7 @@ class BookingServiceServicer:
         Reasons of an item's refusal: INVALID_TOKEN, HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE,
         HOLD_ALREADY_BOOKED, HOLD_BUSY, COUPON_UNKNOWN, COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
         INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_NOT_ON_SALE, EVENT_IS_CANCELLED,
-        PROVIDER_UNAVAILABLE, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        PROVIDER_UNAVAILABLE, AMOUNT_TOO_LARGE, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -19,7 +19,7 @@ class BookingServiceStub:
     QuoteBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.QuoteBookingRequest, _booking_pb2.QuoteBookingResponse]
     """Says what a hold would cost.
     Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
-    COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, EVENT_NOT_READY.
+    COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY.
     """
     CreateBookings: _aio.UnaryStreamMultiCallable[_booking_pb2.CreateBookingsRequest, _booking_pb2.CreateBookingsResponse]
     """Makes bookings of holds, for those who asked at the same time, and starts their sagas; the answers
@@ -27,7 +27,7 @@ class BookingServiceStub:
     Reasons of an item's refusal: INVALID_TOKEN, HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE,
     HOLD_ALREADY_BOOKED, HOLD_BUSY, COUPON_UNKNOWN, COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
     INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_NOT_ON_SALE, EVENT_IS_CANCELLED,
-    PROVIDER_UNAVAILABLE, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+    PROVIDER_UNAVAILABLE, AMOUNT_TOO_LARGE, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     GetBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.GetBookingRequest, _booking_pb2.GetBookingResponse]
     """Gives a booking to its buyer, the event's organizer or an admin.
@@ -102,7 +102,7 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_booking_pb2.QuoteBookingResponse]:
         """Says what a hold would cost.
         Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
-        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, EVENT_NOT_READY.
+        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY.
         """
 
     @_abc_1.abstractmethod
@@ -116,7 +116,7 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         Reasons of an item's refusal: INVALID_TOKEN, HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE,
         HOLD_ALREADY_BOOKED, HOLD_BUSY, COUPON_UNKNOWN, COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP,
         INVALID_PAYMENT_METHOD, INVALID_ATTENDEES, EVENT_NOT_READY, EVENT_NOT_ON_SALE, EVENT_IS_CANCELLED,
-        PROVIDER_UNAVAILABLE, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        PROVIDER_UNAVAILABLE, AMOUNT_TOO_LARGE, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod

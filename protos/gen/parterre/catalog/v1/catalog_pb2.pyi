@@ -307,7 +307,7 @@ class Tier(_message.Message):
     name: _builtins.str
     """Unique in the event."""
     price: _builtins.int
-    """Minor units, 0 or more."""
+    """Minor units, from 0 to 10^12."""
     capacity: _builtins.int
     """How many counted tickets; 0 where sections say it."""
     @_builtins.property
