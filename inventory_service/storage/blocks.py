@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis.database import Row as Record
 from chassis.database import Session
+from chassis.records import read
 from inventory_service.domain import Block
 
 # The seats are BLOCKED by this transaction: whatever block they were in before has let them go,
@@ -110,4 +111,4 @@ async def list_blocks(
 ) -> list[Block]:
     """The event's blocks that still keep seats back, newest first."""
     rows = await session.all(_LIST, event_id=event_id, before=before, limit=limit)
-    return [Block(*row) for row in rows]
+    return [read(Block, row, id=row.block_id) for row in rows]
