@@ -232,7 +232,7 @@ class SandboxProvider:
         try:
             event = orjson.loads(body)
             id, kind, key = event["id"], event["type"], event["data"]["idempotency_key"]
-            if not (isinstance(id, str) and 0 < len(id) <= _MAX_ID and isinstance(key, str)):
+            if not (_is_name(id) and _is_name(key)):
                 raise TypeError("id and key are texts")
             if kind != "charge.updated":
                 return None
@@ -260,6 +260,10 @@ class SandboxProvider:
         return int(signed_at)
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_ID and value.isprintable()
+
+
 def _charge_path(charge_id: str) -> str:
     return f"/v1/charges/{quote(charge_id, safe='')}"
 
@@ -275,7 +279,7 @@ def _charge(body: Any, key: str) -> Charge | Unknown:
     try:
         state = _STATES[body["status"]]
         id, captured = body["id"], body["captured_amount"]
-        if not (isinstance(id, str) and 0 < len(id) <= _MAX_ID and isinstance(captured, int)):
+        if not (_is_name(id) and isinstance(captured, int)):
             raise TypeError("not a charge")
         if body["idempotency_key"] != key:
             raise ValueError("another charge")

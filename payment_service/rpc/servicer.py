@@ -16,13 +16,21 @@ from chassis.idempotency import once
 from chassis.identity import Role
 from chassis.logs import get_logger
 from chassis.refusals import write_refusal
-from payment_service.domain import Payment, PaymentError, Refund, StaleWebhookError
+from payment_service.domain import (
+    InvalidWebhookError,
+    Payment,
+    PaymentError,
+    Refund,
+    StaleWebhookError,
+)
 from payment_service.handlers import people, webhooks
 from payment_service.loops import Workers
 from payment_service.rpc.shapes import payment_id, payment_message
 from payment_service.storage.webhooks import Received, Told
 
 SERVICE = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"]
+
+_MOST_WEBHOOKS = 64
 
 log = get_logger(__name__)
 
@@ -61,6 +69,8 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         request: payment_pb2.ReceiveWebhooksRequest,
         context: _Context,  # noqa: ARG002 - gRPC's signature
     ) -> payment_pb2.ReceiveWebhooksResponse:
+        if len(request.webhooks) > _MOST_WEBHOOKS:
+            raise InvalidWebhookError(f"At most {_MOST_WEBHOOKS} at once.")
         response = payment_pb2.ReceiveWebhooksResponse()
         events: list[tuple[int, Told]] = []
         for place, webhook in enumerate(request.webhooks):
@@ -86,12 +96,10 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         return None if event is None else Told(provider.name, event, webhook.body.decode())
 
     async def _store(self, told: Sequence[Told]) -> Sequence[Received]:
-        async with self._database.transaction() as session:
-            received = await webhooks.receive(session, told)
-            for provider in {
-                each.provider for each, what in zip(told, received, strict=True) if what.due
-            }:
-                session.when_committed(self._workers.of(provider).wake)
+        received = await self._database.run(lambda session: webhooks.receive(session, told))
+        for each, what in zip(told, received, strict=True):
+            if what.due:
+                self._workers.of(each.provider).wake()
         return received
 
     async def CreateRefund(  # noqa: N802 - the proto's name

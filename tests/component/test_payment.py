@@ -1540,6 +1540,8 @@ async def test_each_webhook_of_a_set_is_answered_by_itself(desk: Desk, serve: Se
         "",
     ]
     assert await desk.scalar("SELECT count(*) FROM webhook_event") == 1
+    with pytest.raises(RemoteError, match="At most 64"):
+        await deliver(caller, *[good] * 65)
 
 
 @pytest.mark.parametrize(
@@ -1556,6 +1558,7 @@ async def test_each_webhook_of_a_set_is_answered_by_itself(desk: Desk, serve: Se
         ({"sign": b"not json"}, "INVALID_WEBHOOK"),
         ({"sign": b"[]"}, "INVALID_WEBHOOK"),
         ({"sign": b"\xff\xfe"}, "INVALID_WEBHOOK"),
+        ({"sign": event(Purchase(), "CAPTURED", "evt\0")}, "INVALID_WEBHOOK"),
         ({"sign": b"x" * (64 * 1024 + 1)}, "INVALID_WEBHOOK"),
     ],
 )
