@@ -28,10 +28,9 @@ from psycopg.types.json import set_json_loads
 from chassis.telemetry import DATABASE_ANSWERS_OVERDUE
 
 _PREPARED_MOST = 500  # statements per connection
-# A plan is kept for so long, so many round trips at most: one that was made for a small table reads
-# all of it, and PostgreSQL would keep it until the table is analyzed.
+# A plan is kept for so long: one that was made for a small table reads all of it, and PostgreSQL
+# would keep it until the table is analyzed.
 _PLANS_SECONDS = 10.0
-_PLANS_RUNS = 256
 _CONNECT_SECONDS = 5
 # How often an answer is looked for that the loop did not tell of. A server that owes one at two
 # looks is not going to give it: statements end by their own time-out before.
@@ -183,7 +182,6 @@ class Connection:
         self._prepared: dict[tuple[bytes, tuple[int, ...] | None], _Prepared] = {}
         self.opened_at = self._loop.time()
         self._plans_until = self.opened_at + _PLANS_SECONDS
-        self._runs = 0  # with these plans
         # What the results to come are of, and whether the caller asked for them.
         self._expected: deque[tuple[_Prepared, bool]] = deque()
         self._results: list[Result] = []
@@ -236,7 +234,9 @@ class Connection:
         if self._next_look is None:
             self._next_look = self._loop.call_later(_LOOK_SECONDS, self._look)
         try:
-            self._age_plans()
+            if self._loop.time() > self._plans_until:
+                self._plans_until = self._loop.time() + _PLANS_SECONDS
+                self._queue(_FORGET_PLANS, is_asked=False)
             for statement in statements:
                 self._queue(statement)
             self._pg.pipeline_sync()
@@ -244,13 +244,6 @@ class Connection:
         except psycopg.Error as error:
             self._lose(error)
         return await answer
-
-    def _age_plans(self) -> None:
-        self._runs += 1
-        now = self._loop.time()
-        if now > self._plans_until or self._runs > _PLANS_RUNS:
-            self._plans_until, self._runs = now + _PLANS_SECONDS, 0
-            self._queue(_FORGET_PLANS, is_asked=False)
 
     def _queue(self, statement: Bound, *, is_asked: bool = True) -> None:
         sql, values, types, formats = statement
