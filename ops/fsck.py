@@ -214,6 +214,58 @@ CHECKS: Sequence[Check] = (
     ),
     Check(
         "I3",
+        "what was given up is not confirmed",
+        "SELECT reference FROM booking.saga JOIN booking.booking USING (booking_id)"
+        " WHERE saga.state = 'CONFIRMED' AND EXISTS ("
+        "       SELECT FROM booking.timeline WHERE timeline.booking_id = saga.booking_id"
+        "          AND timeline.step = 'GIVE_UP' AND timeline.outcome = 'DONE')",
+    ),
+    Check(
+        "I3",
+        "booking's totals are payment's",
+        # Booking hears of them a moment later; never of more than there is.
+        "SELECT booking.reference, saga.captured, saga.refunded,"
+        "       paid.captured AS payments_captured, paid.refunded AS payments_refunded"
+        "  FROM booking.saga JOIN booking.booking USING (booking_id)"
+        "  LEFT JOIN (SELECT DISTINCT ON (payment_id) payment_id, captured, refunded"
+        "               FROM payment.attempt ORDER BY payment_id, number DESC) AS paid"
+        "       USING (payment_id)"
+        "  LEFT JOIN money USING (payment_id)"
+        " WHERE saga.captured > coalesce(paid.captured, 0)"
+        "    OR saga.refunded > coalesce(paid.refunded, 0)"
+        "    OR (saga.state IN ('CONFIRMED', 'CANCELLED') AND saga.amount > 0 AND money.settled"
+        "        AND (saga.captured, saga.refunded)"
+        "            IS DISTINCT FROM (paid.captured, paid.refunded))",
+    ),
+    Check(
+        "I3",
+        "a coupon counts its uses, and a confirmed booking uses its coupon",
+        "SELECT event_id, code, coupon.used, uses.counted, uses.uncounted"
+        "  FROM booking.coupon LEFT JOIN ("
+        "       SELECT coupon_use.event_id, code, count(*) FILTER (WHERE counted) AS counted,"
+        "              count(*) FILTER (WHERE NOT counted AND state = 'CONFIRMED') AS uncounted"
+        "         FROM booking.coupon_use JOIN booking.saga USING (booking_id)"
+        "        GROUP BY coupon_use.event_id, code) AS uses USING (event_id, code)"
+        " WHERE coupon.used <> coalesce(uses.counted, 0) OR uses.uncounted > 0",
+    ),
+    Check(
+        "I5",
+        "the house keeps its fees in proportion to what it keeps of the price",
+        "SELECT payment_id, fees, kept, coalesce(posted, 0) AS posted FROM ("
+        "       SELECT payment.id AS payment_id, payment.fees, sum(payment.fees - div("
+        "                  2 * payment.fees::numeric * attempt.refunded + attempt.captured,"
+        "                  2 * attempt.captured::numeric)) AS kept"
+        "         FROM payment.payment JOIN payment.attempt ON payment_id = payment.id"
+        "        WHERE captured > 0 GROUP BY payment.id, payment.fees) AS due"
+        "  LEFT JOIN (SELECT payment_id, -sum(amount) AS posted"
+        "               FROM payment.ledger_transaction"
+        "               JOIN payment.ledger_posting ON transaction_id = id"
+        "              WHERE account = 'house_fees' GROUP BY payment_id) AS ledgered"
+        "       USING (payment_id)"
+        " WHERE kept <> coalesce(posted, 0)",
+    ),
+    Check(
+        "I3",
         "no money without a booking",
         "SELECT payment.id AS payment_id, money.captured, money.refunded"
         "  FROM payment.payment JOIN money ON money.payment_id = payment.id"

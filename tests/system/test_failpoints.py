@@ -148,6 +148,17 @@ PLANTED = {
     "a cancelled booking gave back what it promised": """
         UPDATE payment.attempt SET refunded = refunded - 1 WHERE refunded > 0;
         UPDATE payment.ledger_transaction SET created_at = created_at - interval '1 hour'""",
+    "what was given up is not confirmed": f"""
+        INSERT INTO booking.timeline
+        SELECT booking_id, 99, now(), 'GIVING_BACK', 'GIVE_UP', 'DONE', 1, ''
+          FROM booking.saga WHERE booking_id = {_ONE_CONFIRMED}""",
+    "booking's totals are payment's": f"""
+        UPDATE booking.saga SET refunded = 1 WHERE booking_id = {_ONE_CONFIRMED}""",
+    "a coupon counts its uses, and a confirmed booking uses its coupon": """
+        INSERT INTO booking.coupon (event_id, code, kind, value, used)
+        SELECT event_id, 'PLANTED', 'FIXED', 1, 1 FROM booking.event LIMIT 1""",
+    "the house keeps its fees in proportion to what it keeps of the price": """
+        UPDATE payment.payment SET fees = 1""",
     "no money without a booking": f"""
         UPDATE booking.booking SET payment_id = gen_random_uuid()
          WHERE booking_id = {_ONE_CONFIRMED}""",
