@@ -188,6 +188,8 @@ ALERT_AFTER_RESENDS = 8
 _STAY = Rule()
 _SEND_AGAIN = Rule(send_again=True)
 _GIVES_UP = Rule(gives_up=True)
+# A payment that is told once more, and went back already.
+_GONE_BACK = Rule(when=Guard.ALL_BACK)
 _BUSY = Rule(refuse="BOOKING_BUSY")
 _IN_PROGRESS = Rule(refuse="PAYMENT_IN_PROGRESS")
 
@@ -354,13 +356,14 @@ TABLE: Mapping[State, Row] = {
     # Given up, by its buyer or by the organizer, or never secured: a late payment goes back.
     State.FAILED: Row(
         on={
-            Happening.PAID_LATE: [_to(State.GIVING_BACK)],
+            Happening.PAID_LATE: [_GONE_BACK, _to(State.GIVING_BACK)],
             Happening.PAID_BACK: [_STAY],
         },
     ),
     State.EXPIRED: Row(
         on={
             Happening.PAID_LATE: [
+                _GONE_BACK,
                 _to(State.RECLAIMING, Guard.MAY_REVIVE),
                 _to(State.GIVING_BACK),
             ],

@@ -287,6 +287,9 @@ GUARDED: list[tuple[str, dict[str, Any], str, Facts, str]] = [
     ("EXPIRED", {"event_off": True}, "PAID_LATE", WHOLE, "GIVING_BACK"),
     ("EXPIRED", {"ending": State.FAILED}, "PAID_LATE", WHOLE, "GIVING_BACK"),
     ("EXPIRED", {}, "PAID_LATE", replace(WHOLE, hindrance="COUPON_USED_UP"), "GIVING_BACK"),
+    # Told once more, and gone back already.
+    ("EXPIRED", {"captured": 1000, "refunded": 1000}, "PAID_LATE", WHOLE, "+"),
+    ("FAILED", {"captured": 1000, "refunded": 1000}, "PAID_LATE", WHOLE, "+"),
     ("RECLAIMING", {"event_off": True}, "RECLAIMED", Facts(), "GIVING_BACK"),
     ("RECLAIMING", {"captured": 1000, "refunded": 1000}, "RECLAIMED", Facts(), "RESTOCKING"),
     ("RECLAIMING", {"captured": 1000, "refunded": 400}, "RECLAIMED", Facts(), "CONFIRMED"),

@@ -109,8 +109,10 @@ async def test_a_payment_that_went_back_and_is_told_once_more_revives_nothing(bo
     await box.paid(booking, Payment.OUTCOME_PAID_LATE)
     await box.seats(booking, Seats.OUTCOME_RECLAIM_REFUSED, "SEATS_UNAVAILABLE")
     await goes_back(box, booking)
+    asked = await box.asked(booking)
     await box.paid(booking, Payment.OUTCOME_PAID_LATE, **WHOLE)  # as it was told at first
-    await goes_back(box, booking)
+    assert await box.state(booking) == "EXPIRED"
+    assert await box.asked(booking) == asked  # nor is its ending told again
 
 
 async def test_the_version_befores_word_of_a_late_payment_sends_it_back(box: Box) -> None:
