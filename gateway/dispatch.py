@@ -28,6 +28,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.backend import Backend
+from gateway.edge import WHOLE_BODY
 from gateway.problems import ProblemError
 from gateway.routing import Access, provide_backend
 
@@ -139,7 +140,7 @@ class Dispatch:
         await entry.access(request)
         given: dict[str, Any] = {}
         if entry.route.body_field is not None:
-            body = await request.body()
+            body = request.scope.get(WHOLE_BODY)
             if body:
                 given["body"] = _read(body)
         solved = await solve_dependencies(

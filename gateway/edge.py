@@ -29,6 +29,8 @@ RAW_BODIES_BELOW = "/api/v1/webhooks/"
 TOKEN_REFUSAL = "parterre.token_refusal"  # noqa: S105 - a name
 # Where it leaves what a stream calls when it has begun: it is no request in progress any more.
 STREAM_BEGINS = "parterre.stream_begins"
+# Where it leaves the body, where there is one that it has taken in.
+WHOLE_BODY = "parterre.whole_body"
 # There, and true, where the body of the answer is left out.
 BODILESS = "parterre.bodiless"
 
@@ -269,11 +271,8 @@ async def _taken_in(scope: Scope, receive: Receive) -> Receive:
         media_type = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
         if media_type != b"application/json":
             raise ProblemError("UNSUPPORTED_MEDIA_TYPE", "Send application/json.")
-    whole: Message | None = {
-        "type": "http.request",
-        "body": b"".join(chunks),
-        "more_body": False,
-    }
+    body = scope[WHOLE_BODY] = b"".join(chunks)
+    whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
 
     async def replay() -> Message:
         nonlocal whole
