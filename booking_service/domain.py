@@ -350,6 +350,11 @@ class Event:
     refund_policy: RefundPolicy
     version: int
     ends_at: datetime | None = None  # None: published before this was told
+    # Its last change of time or place: when that was, which version of the event it made (0: there
+    # was none), and until when whoever had booked before may cancel in full.
+    moved_at: datetime | None = None
+    moved_version: int = 0
+    cancel_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +425,19 @@ class Booking:
     refund_policy: RefundPolicy
     event: Event
     created_at: datetime
+    # Of the event, when the booking was made: what its buyer agreed to.
+    agreed_starts_at: datetime
+    agreed_version: int
     coupon_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """What a buyer gets back by cancelling."""
+
+    until: datetime  # to the very moment
+    percent: int  # of what has not been promised to go back already
+    because: str  # REFUND_POLICY, EVENT_MOVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -631,19 +648,38 @@ def ticket_sales(
     return list(tiers.values())
 
 
-def share_back(policy: RefundPolicy, starts_at: datetime, now: datetime) -> int:
-    """What share goes back to a customer who cancels at `now` (the database's), whole percent.
+def cancellation(booking: Booking, now: datetime) -> Cancellation | None:
+    """What the buyer of a confirmed booking gets back by cancelling at `now` (the database's).
 
-    It is a share of what has not been promised to go back already, which payment knows.
+    None where it is too late. The deadline is the one that was agreed to, whenever the event starts
+    by now, but never after it has. Who had booked before the event was moved may cancel in full for
+    a while; where both hold, the better one counts.
+    """
+    event, policy = booking.event, booking.refund_policy
+    agreed = booking.agreed_starts_at - timedelta(hours=policy.until_hours_before)
+    ways = [Cancellation(min(agreed, event.starts_at), policy.percent, "REFUND_POLICY")]
+    if booking.agreed_version < event.moved_version and event.cancel_until is not None:
+        ways.append(Cancellation(event.cancel_until, 100, "EVENT_MOVED"))
+    return max(
+        (way for way in ways if now <= way.until),
+        key=lambda way: (way.percent, way.until),
+        default=None,
+    )
+
+
+def check_cancellable(booking: Booking, now: datetime) -> Cancellation:
+    """As `cancellation`, for a buyer who cancels.
 
     Raises:
         CancellationClosedError: it is too late.
     """
-    if now > starts_at - timedelta(hours=policy.until_hours_before):
+    found = cancellation(booking, now)
+    if found is None:
+        hours = booking.refund_policy.until_hours_before
         raise CancellationClosedError(
-            f"Bookings can be cancelled until {policy.until_hours_before} hours before the start."
+            f"This could be cancelled until {hours} hours before the start."
         )
-    return policy.percent
+    return found
 
 
 def new_reference() -> str:

@@ -130,7 +130,8 @@ def _answer(message: Message, origin: str) -> Answer | None:
 
 async def on_event_published(session: Session, message: messages_pb2.EventPublished) -> None:
     """An event was published, or changed since."""
-    policy = message.refund_policy
+    policy, moved = message.refund_policy, message.moved
+    was_moved = message.HasField("moved")
     event = Event(
         id=UUID(message.event_id),
         organizer_id=UUID(message.organizer_id),
@@ -143,6 +144,9 @@ async def on_event_published(session: Session, message: messages_pb2.EventPublis
         refund_policy=RefundPolicy(policy.until_hours_before, policy.percent),
         version=message.version,
         ends_at=message.ends_at.ToDatetime(UTC) if message.HasField("ends_at") else None,
+        moved_at=moved.at.ToDatetime(UTC) if was_moved else None,
+        moved_version=moved.version,
+        cancel_until=moved.cancel_until.ToDatetime(UTC) if was_moved else None,
     )
     await bookings.remember_event(session, event)
 

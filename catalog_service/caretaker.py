@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from functools import partial
 
+from catalog_service.domain import RELEASED_FOR
 from catalog_service.handlers import events
 from chassis.database import Database
 from chassis.logs import get_logger
@@ -14,15 +17,16 @@ _POLL_SECONDS = 5.0
 log = get_logger(__name__)
 
 
-async def run(database: Database) -> None:
+async def run(database: Database, released_for: timedelta = RELEASED_FOR) -> None:
     """Takes care until cancelled, a bounded batch a transaction; any number may."""
+    follow_venues = partial(events.follow_venues, released_for=released_for)
     while True:
         await ask_again(database)
         while await database.run(events.settle_capacities):
             pass
         while await database.run(events.complete_events):
             pass
-        while await database.run(events.follow_venues):
+        while await database.run(follow_venues):
             pass
         await asyncio.sleep(_POLL_SECONDS)
 

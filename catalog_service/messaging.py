@@ -10,7 +10,14 @@ from parterre.types.v1 import types_pb2
 
 from catalog_service.domain import Attendance, CapacityEdit, EventCounts
 from catalog_service.handlers import events, projections
-from catalog_service.opening import Announcement, Cancellation, CapacityQuestion, Opening
+from catalog_service.opening import (
+    Announcement,
+    Cancellation,
+    CapacityQuestion,
+    Move,
+    Opening,
+    place,
+)
 from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
@@ -92,6 +99,8 @@ def encode(message: object) -> Outgoing:
             return encoded(messages_pb2.SettleCapacity(event_id=str(event_id), version=version))
         case Announcement():
             return encoded(_event_published(message))
+        case Move():
+            return encoded(_event_moved(message))
         case Cancellation():
             return encoded(
                 messages_pb2.EventCancelled(event_id=str(message.event_id), reason=message.reason)
@@ -128,6 +137,7 @@ def _open_event(opening: Opening) -> messages_pb2.OpenEvent:
 
 def _event_published(announcement: Announcement) -> messages_pb2.EventPublished:
     event, draft = announcement.event, announcement.event.draft
+    moved = event.moved
     return messages_pb2.EventPublished(
         event_id=str(event.id),
         organizer_id=str(event.organizer_id),
@@ -150,4 +160,27 @@ def _event_published(announcement: Announcement) -> messages_pb2.EventPublished:
         sales_from=timestamp(draft.sales_from),
         sales_to=timestamp(draft.sales_to),
         max_per_customer=draft.max_per_customer,
+        moved=messages_pb2.EventPublished.Moved(
+            at=timestamp(moved.at),
+            cancel_until=timestamp(moved.cancel_until),
+            version=moved.version,
+        )
+        if moved
+        else None,
+    )
+
+
+def _event_moved(move: Move) -> messages_pb2.EventMoved:
+    event, draft, moved = move.event, move.event.draft, move.event.moved
+    assert moved is not None  # noqa: S101 - that is what is told
+    return messages_pb2.EventMoved(
+        event_id=str(event.id),
+        title=draft.title,
+        place=place(event),
+        starts_at=timestamp(draft.starts_at),
+        starts_at_before=timestamp(move.starts_at_before),
+        timezone=draft.timezone,
+        at=timestamp(moved.at),
+        cancel_until=timestamp(moved.cancel_until),
+        version=moved.version,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from catalog_service.domain import Event, Point, Row, Section, stage
@@ -43,6 +44,14 @@ class Announcement:
 
     event: Event
     place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Told to everybody: the event's time or place has changed."""
+
+    event: Event
+    starts_at_before: datetime | None = None  # None: the place changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +99,9 @@ def _seats(row: Row) -> Row:
 
 def announcement(event: Event) -> Announcement:
     """What everybody needs to know of an event on sale."""
-    return Announcement(event, event.venue.draft.name if event.venue else event.draft.location)
+    return Announcement(event, place(event))
+
+
+def place(event: Event) -> str:
+    """Where it is, for people."""
+    return event.venue.draft.name if event.venue else event.draft.location

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from catalog_service import caretaker
 from catalog_service.media import open_media
@@ -23,9 +24,10 @@ async def catalog_service(settings: Settings) -> AsyncIterator[None]:
         await chassis.relay(database, MESSAGES)
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
-        await chassis.run("caretaker", lambda: caretaker.run(database))
+        released_for = timedelta(hours=settings.moved_cancel_hours)
+        await chassis.run("caretaker", lambda: caretaker.run(database, released_for))
         uploads = Uploads(database, open_media(settings))
         await chassis.run("media", uploads.keep_tidy)
         inventory = Inventory(chassis.client("inventory", settings.inventory_address))
-        await chassis.serve(SERVICE, CatalogServicer(database, uploads, inventory))
+        await chassis.serve(SERVICE, CatalogServicer(database, uploads, inventory, released_for))
         yield

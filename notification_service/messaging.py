@@ -10,10 +10,13 @@ from parterre.messages.v1 import messages_pb2
 
 from chassis.consumer import Handlers, Together
 from chassis.database import Session
+from chassis.logs import get_logger
 from notification_service import handlers
 from notification_service.domain import Code, EndedBooking, Person
 
 MESSAGES = messages_pb2.DESCRIPTOR
+
+log = get_logger(__name__)
 
 
 async def on_deliver_codes(session: Session, messages: Sequence[messages_pb2.DeliverCode]) -> None:
@@ -72,8 +75,17 @@ def _ended_booking(message: messages_pb2.BookingEnded) -> EndedBooking:
     )
 
 
+async def on_event_moved(_session: Session, message: messages_pb2.EventMoved) -> None:
+    """An event's time or place changed: its page and its bookings say so; no mail does yet."""
+    log.info("event moved", event_id=message.event_id, version=message.version)
+
+
 _FACTS = Together(on_facts)
 QUEUES: Mapping[str, Handlers] = {
     "notification.commands": {messages_pb2.DeliverCode: Together(on_deliver_codes)},
-    "notification.events": {messages_pb2.UserChanged: _FACTS, messages_pb2.BookingEnded: _FACTS},
+    "notification.events": {
+        messages_pb2.UserChanged: _FACTS,
+        messages_pb2.BookingEnded: _FACTS,
+        messages_pb2.EventMoved: on_event_moved,
+    },
 }

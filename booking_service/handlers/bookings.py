@@ -29,12 +29,12 @@ from booking_service.domain import (
     TicketAdmittedError,
     check_attendees,
     check_bookable,
+    check_cancellable,
     check_instrument,
     check_method,
     check_reserved,
     new_reference,
     price_of,
-    share_back,
     subtotal_of,
 )
 from booking_service.handlers import coupons, sagas
@@ -248,10 +248,12 @@ class _Batch:
             refund_policy=event.refund_policy,
             event=event,
             created_at=now,
+            agreed_starts_at=event.starts_at,
+            agreed_version=event.version,
             coupon_code=coupon.code if coupon else "",
         )
         view = BookingView(
-            booking, reserved.saga, instrument.method or "", hold.lines, order.attendees
+            booking, reserved.saga, instrument.method or "", hold.lines, order.attendees, now
         )
         return Begun(view, instrument, first, reserved, order.request_id)
 
@@ -361,7 +363,8 @@ async def cancel(
 
     Raises:
         BookingNotFoundError;
-        CancellationClosedError: too late for its buyer; the organizer and admins always may;
+        CancellationClosedError: too late for its buyer, by what was agreed and by any move of the
+            event since; the organizer and admins always may;
         TicketAdmittedError: somebody went in with it; the same;
         BookingBusyError: it is being confirmed; BookingStateError: it has ended.
     """
@@ -379,11 +382,13 @@ async def cancel(
         raise BookingStateError("The booking has ended.")
     decides = is_admin or caller_id == booking.event.organizer_id
     percent = 100
+    reason_code = "CANCELLED_BY_ORGANIZER" if decides else ""
     if saga.state is State.CONFIRMED and not decides:
-        percent = share_back(booking.refund_policy, booking.event.starts_at, locked.now)
+        way = check_cancellable(booking, locked.now)
+        percent = way.percent
+        reason_code = "EVENT_MOVED" if way.because == "EVENT_MOVED" else ""
         if "ADMITTED" in await tickets.lock(session, booking.id):
             raise TicketAdmittedError("Somebody has gone in with a ticket of this booking.")
-    reason_code = "CANCELLED_BY_ORGANIZER" if decides else ""
     facts = Facts(reason=reason_code, percent=percent, detail=reason)
     await advance(session, wakeups, [Move(locked, happening, facts)])
 

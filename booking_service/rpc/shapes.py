@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from parterre.booking.v1 import booking_pb2
 
 from booking_service import saga
-from booking_service.domain import Attendee, Coupon, Event, Price
+from booking_service.domain import Attendee, Coupon, Event, Price, cancellation
 from booking_service.messaging import line_message
 from booking_service.storage import events, tickets
 from booking_service.storage.bookings import BookingView
@@ -61,6 +61,13 @@ def booking(view: BookingView) -> booking_pb2.Booking:
         coupon_code=it.coupon_code,
         refunded_amount=state.refunded,
     )
+    way = cancellation(it, view.now) if status == "CONFIRMED" else None
+    if way is not None:
+        shown.cancellation.CopyFrom(
+            booking_pb2.Cancellation(
+                until=timestamp(way.until), percent=way.percent, because=way.because
+            )
+        )
     if status == "PENDING":
         shown.expires_at.FromDatetime(state.pay_by)
     if state.amount:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import orjson
@@ -30,16 +31,18 @@ WITH fresh AS MATERIALIZED (
         booking_id uuid, reference text, hold_id uuid, hold_version integer, customer_id uuid,
         event_id uuid, payment_id uuid, currency text, subtotal bigint, discount bigint, tax bigint,
         fees bigint, total bigint, until_hours_before integer, percent integer,
-        created_at timestamptz, coupon_code text, lines jsonb, attendees jsonb, entries jsonb,
+        created_at timestamptz, agreed_starts_at timestamptz, agreed_version bigint,
+        coupon_code text, lines jsonb, attendees jsonb, entries jsonb,
         state text, amount bigint, pay_by timestamptz, deadline_at timestamptz, version integer,
         step integer, attempt smallint, ending text, reason text, payment_status text, method text)
 ), made AS (
     INSERT INTO booking (booking_id, reference, hold_id, hold_version, customer_id, event_id,
                          payment_id, currency, subtotal, discount, tax, fees, total,
-                         until_hours_before, percent, created_at, coupon_code)
+                         until_hours_before, percent, created_at, agreed_starts_at,
+                         agreed_version, coupon_code)
     SELECT booking_id, reference, hold_id, hold_version, customer_id, event_id, payment_id,
            currency, subtotal, discount, tax, fees, total, until_hours_before, percent, created_at,
-           coupon_code
+           agreed_starts_at, agreed_version, coupon_code
       FROM fresh ORDER BY hold_id
         ON CONFLICT DO NOTHING
     RETURNING booking_id
@@ -99,10 +102,12 @@ COLUMNS = """
        booking.booking_id, booking.reference, booking.hold_id, booking.hold_version,
        booking.customer_id, booking.payment_id, booking.currency, booking.subtotal,
        booking.discount, booking.tax, booking.fees, booking.total, booking.created_at,
-       booking.until_hours_before, booking.percent, booking.coupon_code
+       booking.until_hours_before, booking.percent, booking.agreed_starts_at,
+       booking.agreed_version, booking.coupon_code
 """
 _VIEW = f"""
-SELECT {COLUMNS}, {events.COLUMNS}, {sagas.COLUMNS}, {_LINES}, {_ATTENDEES}
+SELECT {COLUMNS}, {events.COLUMNS}, {sagas.COLUMNS}, {_LINES}, {_ATTENDEES},
+       clock_timestamp() AS now
   FROM booking JOIN saga USING (booking_id) JOIN event ON event.event_id = booking.event_id
 """  # noqa: S608 - put together from constants
 _FIND = _VIEW + (
@@ -144,6 +149,7 @@ class BookingView:
     method: str
     lines: Sequence[Line]
     attendees: Sequence[Attendee]
+    now: datetime  # by the database's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,8 @@ async def add(session: Session, fresh: Sequence[Fresh]) -> set[UUID]:
             "event_id": each.view.booking.event.id,
             "payment_id": each.view.booking.payment_id,
             "created_at": each.view.booking.created_at,
+            "agreed_starts_at": each.view.booking.agreed_starts_at,
+            "agreed_version": each.view.booking.agreed_version,
             "coupon_code": each.view.booking.coupon_code,
             "lines": each.view.lines,
             "attendees": each.view.attendees,
@@ -268,7 +276,7 @@ def _parts(row: Row) -> tuple[Sequence[Line], Sequence[Attendee]]:
 
 def _view(row: Row) -> BookingView:
     lines, attendees = _parts(row)
-    return BookingView(booking_of(row), sagas.saga_of(row), row.method, lines, attendees)
+    return BookingView(booking_of(row), sagas.saga_of(row), row.method, lines, attendees, row.now)
 
 
 def booking_of(row: Row) -> Booking:

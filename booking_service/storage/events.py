@@ -15,15 +15,18 @@ from chassis.database import Result, Row, Session, Statement
 # An older version that arrives late never overwrites a newer one.
 _SAVE = """
 INSERT INTO event (event_id, organizer_id, title, place, starts_at, ends_at, timezone, currency,
-                   tax_basis_points, until_hours_before, percent, version)
+                   tax_basis_points, until_hours_before, percent, version, moved_at,
+                   moved_version, cancel_until)
 VALUES (:event_id, :organizer_id, :title, :place, :starts_at, :ends_at, :timezone, :currency,
-        :tax_basis_points, :until_hours_before, :percent, :version)
+        :tax_basis_points, :until_hours_before, :percent, :version, :moved_at, :moved_version,
+        :cancel_until)
     ON CONFLICT (event_id) DO UPDATE
    SET organizer_id = excluded.organizer_id, title = excluded.title, place = excluded.place,
        starts_at = excluded.starts_at, ends_at = excluded.ends_at, timezone = excluded.timezone,
        currency = excluded.currency, tax_basis_points = excluded.tax_basis_points,
        percent = excluded.percent, until_hours_before = excluded.until_hours_before,
-       version = excluded.version
+       version = excluded.version, moved_at = excluded.moved_at,
+       moved_version = excluded.moved_version, cancel_until = excluded.cancel_until
  WHERE event.version < excluded.version
 """
 _CANCEL = """
@@ -33,7 +36,7 @@ COLUMNS = """
        event.event_id, event.organizer_id, event.title, event.place, event.starts_at,
        event.ends_at, event.timezone, event.currency AS event_currency, event.tax_basis_points,
        event.version AS event_version, event.until_hours_before AS event_hours,
-       event.percent AS event_percent
+       event.percent AS event_percent, event.moved_at, event.moved_version, event.cancel_until
 """
 _FIND = f"""
 SELECT {COLUMNS}, cancelled_event.event_id IS NOT NULL AS off, {outages.IS_ON},

@@ -56,6 +56,8 @@ MAX_PRICE = 10**12
 DEFAULT_MAX_PER_CUSTOMER = 10
 # A list shows the beginning of a description, so that a page always fits a message.
 SUMMARY_CHARACTERS = 500
+# How long whoever had bought may cancel in full once the time or the place changed.
+RELEASED_FOR = timedelta(hours=72)
 _LONGEST = timedelta(days=366)
 _FURTHEST = timedelta(days=3660)
 
@@ -140,6 +142,15 @@ class Rating:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """The last change of time or place of an event on sale."""
+
+    at: datetime
+    cancel_until: datetime  # whoever had bought before may cancel in full until then
+    version: int  # the event's that it made
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """A picture of an event."""
 
@@ -170,6 +181,7 @@ class Event:
     version: int
     created_at: datetime
     capacity_version: int = 0  # of the newest edit of capacities whose outcome is known
+    moved: Moved | None = None
     availability: Availability | None = None  # None until it was opened
     rating: Rating | None = None  # None without reviews
     images: Sequence[Image] = ()  # the banner first

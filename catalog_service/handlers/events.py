@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from catalog_service import domain, opening
@@ -101,10 +102,12 @@ async def edit_event(
     *,
     made: CapacityEdit | None = None,
     whole: int = 0,
+    released_for: timedelta = domain.RELEASED_FOR,
 ) -> Event:
     """Changes an own event (an admin: any); everybody is told of one on sale.
 
-    `made` is what `ask_capacity` gave once inventory has it, which has the `whole` then.
+    `made` is what `ask_capacity` gave once inventory has it, which has the `whole` then. For so
+    long whoever had bought is `released_for` where the start changes.
 
     Raises:
         EventNotFoundError, StaleVersionError, EventStateError, InvalidEventError,
@@ -128,8 +131,13 @@ async def edit_event(
         await events.update_draft(session, event_id, draft, tiers)
         return await get_event(session, person, event_id)
     await events.update_on_sale(session, event_id, draft, tiers)
+    is_moved = draft.starts_at != event.draft.starts_at
+    if is_moved:
+        await events.move(session, event_id, released_for)
     changed = await get_event(session, person, event_id)
     session.send(opening.announcement(changed))
+    if is_moved:
+        session.send(opening.Move(changed, event.draft.starts_at))
     return changed
 
 
@@ -292,10 +300,15 @@ async def complete_events(session: Session) -> bool:
     return await events.complete_events(session, _BATCH) == _BATCH
 
 
-async def follow_venues(session: Session) -> bool:
-    """Tells again of some events whose venue has another name; says whether more may have."""
+async def follow_venues(session: Session, *, released_for: timedelta = domain.RELEASED_FOR) -> bool:
+    """Tells again of some events whose venue has another name or address; whether more may have."""
     followed = await events.follow_venues(session, _BATCH)
-    on_sale = [event_id for event_id, status in followed.items() if status == "PUBLISHED"]
+    on_sale = [event_id for event_id, (status, _) in followed.items() if status == "PUBLISHED"]
+    for event_id, (_, is_moved) in followed.items():
+        if is_moved:
+            await events.move(session, event_id, released_for)
     for event in await events.find_events(session, on_sale) if on_sale else ():
         session.send(opening.announcement(event))
+        if followed[event.id][1]:
+            session.send(opening.Move(event))
     return len(followed) == _BATCH

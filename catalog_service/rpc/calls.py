@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from catalog_service.domain import (
+    RELEASED_FOR,
     CatalogError,
     EventNotFoundError,
     Person,
@@ -28,7 +29,14 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class Rpcs:
     """Some RPCs of the catalog; `CatalogServicer` has all of them."""
 
-    def __init__(self, database: Database, uploads: Uploads, inventory: Inventory) -> None:
+    def __init__(
+        self,
+        database: Database,
+        uploads: Uploads,
+        inventory: Inventory,
+        released_for: timedelta = RELEASED_FOR,
+    ) -> None:
+        self._released_for = released_for
         self._database = database
         self._uploads = uploads
         self._inventory = inventory

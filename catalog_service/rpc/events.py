@@ -77,7 +77,9 @@ class EventRpcs(Rpcs):
             )
         if asked is None:
             return await self._database.run(
-                lambda session: handlers.edit_event(session, person, event_id, change)
+                lambda session: handlers.edit_event(
+                    session, person, event_id, change, released_for=self._released_for
+                )
             )
         whole = await self._inventory.set_capacity(asked)
         if whole is None:
@@ -85,7 +87,13 @@ class EventRpcs(Rpcs):
         try:
             return await self._database.run(
                 lambda session: handlers.edit_event(
-                    session, person, event_id, change, made=asked, whole=whole
+                    session,
+                    person,
+                    event_id,
+                    change,
+                    made=asked,
+                    whole=whole,
+                    released_for=self._released_for,
                 )
             )
         except CatalogError:
@@ -300,4 +308,9 @@ def event_message(event: domain.Event) -> catalog_pb2.Event:
         if event.rating
         else None,
         images=map(image_message, event.images),
+        moved=catalog_pb2.Event.Moved(
+            at=timestamp(event.moved.at), cancel_until=timestamp(event.moved.cancel_until)
+        )
+        if event.moved
+        else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from catalog_service.domain import (
     Event,
     EventDraft,
     Image,
+    Moved,
     Person,
     Rating,
     RefundPolicy,
@@ -45,7 +47,7 @@ UPDATE event SET title = :title, description = :description, category = :categor
 """
 # What it is found by; in a statement of its own, as it says the venue's name and city too.
 _SET_WORDS = """
-UPDATE event SET city = plain_words(coalesce(hall.city, '')), venue_changed = false,
+UPDATE event SET city = plain_words(coalesce(hall.city, '')), venue_changed = event.venue_moved,
        search = event_words(event.title, concat_ws(' ', event.location, hall.name, hall.city),
                             event.description)
   FROM event AS same LEFT JOIN venue AS hall ON hall.id = same.venue_id
@@ -87,6 +89,11 @@ UPDATE event SET capacity_asked = capacity_asked + 1,
                ORDER BY capacity_due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING id, capacity_asked AS version
 """
+_MOVE = """
+UPDATE event SET moved_at = statement_timestamp(), moved_version = version,
+       cancel_until = least(statement_timestamp() + make_interval(secs => :seconds), starts_at)
+ WHERE id = :id
+"""
 _SET_CAPACITY = "UPDATE tier SET capacity = :capacity WHERE id = :id AND event_id = :event_id"
 _NEWER = "UPDATE event SET version = version + 1 WHERE id = :id"
 # Tiers come with the event in one statement, so that they are of the version it says. What is over
@@ -97,7 +104,7 @@ SELECT event.id, event.organizer_id, event.title, event.description, event.categ
        event.timezone, event.currency, event.max_per_customer, event.sales_from, event.sales_to,
        event.refund_until_hours, event.refund_percent, event.tax_basis_points, event.terms,
        event.capacity, event.capacity_version, event.cancel_reason, event.version,
-       event.created_at, event.rating_sum,
+       event.created_at, event.moved_at, event.moved_version, event.cancel_until, event.rating_sum,
        event.rating_count, availability.available, availability.capacity AS places,
        event.status = 'PUBLISHED' AND now() >= coalesce(event.sales_from, '-infinity')
            AND now() < coalesce(event.sales_to, event.starts_at) AS sales_open,
@@ -157,15 +164,18 @@ UPDATE event SET status = 'COMPLETED', version = version + 1
  WHERE id IN (SELECT id FROM event WHERE status = 'PUBLISHED' AND ends_at <= clock_timestamp()
                ORDER BY ends_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 """
+# Which of them are still on sale and moved with it is seen before that is forgotten.
 _FOLLOW_VENUES = """
-UPDATE event SET city = plain_words(venue.city), venue_changed = false,
+WITH taken AS MATERIALIZED (
+    SELECT id, venue_moved AND status = 'PUBLISHED' AND starts_at > clock_timestamp() AS is_moved
+      FROM event WHERE venue_changed ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE event SET city = plain_words(venue.city), venue_changed = false, venue_moved = false,
        version = event.version + 1,
        search = event_words(title, concat_ws(' ', venue.name, venue.city), description)
-  FROM venue
- WHERE venue.id = event.venue_id
-   AND event.id IN (SELECT id FROM event WHERE venue_changed
-                     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
-RETURNING event.id, event.status
+  FROM venue, taken
+ WHERE venue.id = event.venue_id AND event.id = taken.id
+RETURNING event.id, event.status, taken.is_moved
 """
 _DROP_IMAGES = """
 UPDATE image SET state = 'DELETED', slot = NULL, event_id = NULL WHERE event_id = :id
@@ -247,6 +257,11 @@ async def take_unsettled(session: Session, limit: int) -> Mapping[UUID, int]:
     """Events an edit of whose capacities may have ended unseen, with the question's number."""
     rows = await session.all(_TAKE_UNSETTLED, limit=limit)
     return {row.id: row.version for row in rows}
+
+
+async def move(session: Session, id: UUID, released_for: timedelta) -> None:
+    """Notes of a locked event, stored as it is now, that its time or place changed."""
+    await session.execute(_MOVE, id=id, seconds=released_for.total_seconds())
 
 
 async def drop_draft(session: Session, id: UUID) -> None:
@@ -354,10 +369,13 @@ async def complete_events(session: Session, limit: int) -> int:
     return (await session.execute(_COMPLETE_EVENTS, limit=limit)).rowcount
 
 
-async def follow_venues(session: Session, limit: int) -> Mapping[UUID, str]:
-    """Lets events be found by their venue's new name, at most `limit`; gives each one's status."""
+async def follow_venues(session: Session, limit: int) -> Mapping[UUID, tuple[str, bool]]:
+    """Lets events be found by their venue's new name, at most `limit`.
+
+    Gives each one's status, and whether it was moved with the venue while it was on sale.
+    """
     rows = await session.all(_FOLLOW_VENUES, limit=limit)
-    return {row.id: row.status for row in rows}
+    return {row.id: (row.status, row.is_moved) for row in rows}
 
 
 async def count_events(session: Session, organizer_id: UUID | None) -> tuple[int, int]:
@@ -409,6 +427,9 @@ def event_of_row(row: DatabaseRow, venue: Venue | None) -> Event:
         version=row.version,
         created_at=row.created_at,
         capacity_version=row.capacity_version,
+        moved=Moved(row.moved_at, row.cancel_until, row.moved_version)
+        if row.moved_version
+        else None,
         availability=Availability(row.available, row.places, row.sales_open)
         if was_opened
         else None,

@@ -52,7 +52,12 @@ UPDATE venue SET name = :name, address = :address, city = :city, country = :coun
  WHERE id = :id
 """
 # Its events are found by its name and city, and say them: a loop goes through them afterwards.
-_MARK_EVENTS = "UPDATE event SET venue_changed = true WHERE venue_id = :id"
+# Where its address is another, those on sale are moved.
+_MARK_EVENTS = """
+UPDATE event SET venue_changed = true, venue_moved = venue_moved OR (:is_moved
+                                                                     AND status = 'PUBLISHED')
+ WHERE venue_id = :id
+"""
 # The row's lock lets one section in at a time, and the conditions count what is there by then.
 _MAKE_ROOM = """
 UPDATE venue SET sections = sections + :sections, seats = seats + :seats,
@@ -126,8 +131,10 @@ def keep_venue_of_event(session: Session, event_id: UUID) -> None:
 async def update_venue(session: Session, before: Venue, draft: VenueDraft) -> None:
     """Stores a locked venue as it shall be; its events follow."""
     await session.execute(_UPDATE_VENUE, id=before.id, **_facts(draft))
-    if (draft.name, draft.city) != (before.draft.name, before.draft.city):
-        await session.execute(_MARK_EVENTS, id=before.id)
+    was = before.draft
+    is_moved = (draft.address, draft.city, draft.country) != (was.address, was.city, was.country)
+    if is_moved or draft.name != was.name:
+        await session.execute(_MARK_EVENTS, id=before.id, is_moved=is_moved)
 
 
 async def list_venues(session: Session, before: UUID, limit: int) -> Sequence[Venue]:

@@ -64,6 +64,14 @@ class Attendee(TypedDict):
     email: str | None
 
 
+class Cancellation(TypedDict):
+    """What its buyer gets back by cancelling: a share of what has not gone back already."""
+
+    until: str
+    percent: int
+    because: Literal["REFUND_POLICY", "EVENT_MOVED"]
+
+
 class Booking(TypedDict):
     """A booking; `payment` is null where there is nothing to pay."""
 
@@ -77,6 +85,7 @@ class Booking(TypedDict):
     coupon_code: str | None
     payment: BookingPayment | None
     refunded: Money
+    cancellation: Cancellation | None
     attendees: list[Attendee]
     hold_id: str
     created_at: str
@@ -127,6 +136,14 @@ def booked_event(it: booking_pb2.BookedEvent) -> BookedEvent:
     }
 
 
+def cancellation(it: booking_pb2.Cancellation) -> Cancellation:
+    """What a buyer gets back by cancelling."""
+    because: Literal["REFUND_POLICY", "EVENT_MOVED"] = (
+        "EVENT_MOVED" if it.because == "EVENT_MOVED" else "REFUND_POLICY"
+    )
+    return {"until": time(it.until), "percent": it.percent, "because": because}
+
+
 def booking(it: booking_pb2.Booking) -> Booking:
     """A booking."""
     payment = it.payment
@@ -150,6 +167,7 @@ def booking(it: booking_pb2.Booking) -> Booking:
         if it.HasField("payment")
         else None,
         "refunded": money(it.refunded_amount, it.price.currency),
+        "cancellation": cancellation(it.cancellation) if it.HasField("cancellation") else None,
         "attendees": [
             {"seat_id": who.seat_id or None, "name": who.name, "email": who.email or None}
             for who in it.attendees

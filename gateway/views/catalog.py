@@ -119,6 +119,13 @@ class Review(TypedDict):
     updated_at: str
 
 
+class Moved(TypedDict):
+    """The last change of time or place; until then who had bought before may cancel in full."""
+
+    at: str
+    cancel_until: str
+
+
 class Event(TypedDict):
     """An event; `availability`, told a few seconds late, is null until it is published."""
 
@@ -145,6 +152,7 @@ class Event(TypedDict):
     cancel_reason: str | None
     images: list[Image]
     rating: Rating | None
+    moved: Moved | None
     created_at: str
 
 
@@ -269,6 +277,9 @@ def event(it: catalog_pb2.Event) -> Event:
         "images": [image(picture) for picture in it.images],
         "rating": {"average": it.rating.average_hundredths / 100, "count": it.rating.count}
         if it.HasField("rating")
+        else None,
+        "moved": {"at": time(it.moved.at), "cancel_until": time(it.moved.cancel_until)}
+        if it.HasField("moved")
         else None,
         "created_at": time(it.created_at),
     }

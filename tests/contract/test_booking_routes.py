@@ -73,6 +73,23 @@ async def test_a_free_booking_has_no_payment(edge: Edge) -> None:
     assert (body["payment"], body["expires_at"]) == (None, None)
 
 
+@pytest.mark.parametrize("because", ["REFUND_POLICY", "EVENT_MOVED"])
+async def test_a_confirmed_booking_says_what_cancelling_it_gives_back(
+    edge: Edge, because: str
+) -> None:
+    booking = samples.booking(status="CONFIRMED")
+    booking.cancellation.CopyFrom(
+        booking_pb2.Cancellation(until=samples.at(), percent=100, because=because)
+    )
+    edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=booking)
+    body = (await edge.get(PATH)).json()
+    assert body["cancellation"] == {
+        "until": "2026-11-20T10:00:00Z",
+        "percent": 100,
+        "because": because,
+    }
+
+
 async def test_waiting_is_passed_on(edge: Edge) -> None:
     edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=samples.booking())
     await edge.get(f"{PATH}?wait=20")

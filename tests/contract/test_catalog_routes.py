@@ -160,7 +160,18 @@ async def test_an_event_comes_with_what_is_left_of_it_and_how_it_was(edge: Edge)
     assert body["tiers"][0]["price"] == {"amount": 150000, "currency": "NPR"}
     assert body["tax_percent"] == 13.25
     assert body["rating"] == {"average": 4.37, "count": 19}
+    assert body["moved"] is None
     assert edge.inventory.calls == []
+
+
+async def test_an_event_that_was_moved_says_until_when_its_buyers_may_cancel(edge: Edge) -> None:
+    event = samples.event()
+    event.moved.CopyFrom(
+        catalog_pb2.Event.Moved(at=samples.at(), cancel_until=samples.at("2026-11-23T10:00:00Z"))
+    )
+    edge.catalog.answers["GetEvent"] = catalog_pb2.GetEventResponse(event=event)
+    body = (await edge.get(f"/events/{samples.EVENT}", role=None)).json()
+    assert body["moved"] == {"at": "2026-11-20T10:00:00Z", "cancel_until": "2026-11-23T10:00:00Z"}
 
 
 async def test_of_a_draft_nobody_says_what_is_left(edge: Edge) -> None:

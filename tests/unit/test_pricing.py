@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from booking_service.domain import (
     Attendee,
+    Booking,
     BookingError,
+    Cancellation,
     CancellationClosedError,
     Coupon,
     Event,
@@ -27,7 +30,9 @@ from booking_service.domain import (
     Line,
     Price,
     RefundPolicy,
+    cancellation,
     check_attendees,
+    check_cancellable,
     check_instrument,
     check_method,
     check_reserved,
@@ -35,7 +40,6 @@ from booking_service.domain import (
     is_over,
     new_reference,
     price_of,
-    share_back,
     tax_kept,
     tickets_to_mint,
 )
@@ -43,6 +47,30 @@ from chassis.ids import uuid7
 
 STARTS_AT = datetime(2027, 1, 2, 19, 0, tzinfo=UTC)
 DAY_BEFORE = RefundPolicy(until_hours_before=24, percent=100)
+DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
+ID = UUID(int=1)
+
+
+def booked(*, policy: RefundPolicy = DAY_BEFORE, agreed_version: int = 1, **event: Any) -> Booking:
+    """A booking of an event that was to start at STARTS_AT when it was made."""
+    facts = {"starts_at": STARTS_AT, "version": 9, "timezone": "UTC", "currency": "NPR", **event}
+    shown = Event(
+        ID, ID, "The Tempest", "The Globe", tax_basis_points=0, refund_policy=policy, **facts
+    )
+    return Booking(
+        id=ID,
+        reference="PT-7K2M9QXA",
+        customer_id=ID,
+        hold_id=ID,
+        hold_version=1,
+        payment_id=ID,
+        price=Price(100, 0, 0, 0, 100, "NPR"),
+        refund_policy=policy,
+        event=shown,
+        created_at=STARTS_AT - 60 * DAY,
+        agreed_starts_at=STARTS_AT,
+        agreed_version=agreed_version,
+    )
 
 
 def line(price: int, quantity: int = 1, seat_id: str = "") -> Line:
@@ -150,13 +178,61 @@ def test_rounding_is_never_off_by_more_than_half(numerator: int, denominator: in
     ],
 )
 def test_what_goes_back_is_the_policys_share(before: timedelta, percent: int) -> None:
-    assert share_back(RefundPolicy(24, percent), STARTS_AT, STARTS_AT - before) == percent
+    booking = booked(policy=RefundPolicy(24, percent))
+    assert check_cancellable(booking, STARTS_AT - before) == Cancellation(
+        STARTS_AT - DAY, percent, "REFUND_POLICY"
+    )
 
 
 def test_too_late_is_refused() -> None:
-    late = STARTS_AT - timedelta(hours=24) + timedelta(microseconds=1)
     with pytest.raises(CancellationClosedError):
-        share_back(DAY_BEFORE, STARTS_AT, late)
+        check_cancellable(booked(), STARTS_AT - DAY + TICK)
+
+
+@pytest.mark.parametrize("moved_by", [-20 * DAY, -DAY, 30 * DAY])
+def test_the_deadline_that_was_agreed_to_stays(moved_by: timedelta) -> None:
+    booking = booked(starts_at=STARTS_AT + moved_by)
+    until = min(STARTS_AT - DAY, STARTS_AT + moved_by)  # but not after it has begun
+    policys = Cancellation(until, 100, "REFUND_POLICY")
+    assert (cancellation(booking, until), cancellation(booking, until + TICK)) == (policys, None)
+
+
+@pytest.mark.parametrize(
+    ("agreed_version", "percent", "now", "expected"),
+    [
+        # Booked before the move: in full until the window ends, then by the policy.
+        (4, 50, -10 * DAY, (-7 * DAY, 100, "EVENT_MOVED")),
+        (4, 50, -7 * DAY, (-7 * DAY, 100, "EVENT_MOVED")),
+        (4, 50, -7 * DAY + TICK, (-DAY, 50, "REFUND_POLICY")),
+        (4, 100, -10 * DAY, (-DAY, 100, "REFUND_POLICY")),  # as much, and longer
+        (4, 50, -DAY + TICK, None),
+        (0, 50, -10 * DAY, (-7 * DAY, 100, "EVENT_MOVED")),  # before versions were kept
+        # Booked as it is by now.
+        (5, 50, -10 * DAY, (-DAY, 50, "REFUND_POLICY")),
+        (6, 50, -10 * DAY, (-DAY, 50, "REFUND_POLICY")),
+    ],
+)
+def test_who_had_booked_before_a_move_may_cancel_in_full_for_a_while(
+    agreed_version: int,
+    percent: int,
+    now: timedelta,
+    expected: tuple[timedelta, int, str] | None,
+) -> None:
+    booking = booked(
+        policy=RefundPolicy(24, percent),
+        agreed_version=agreed_version,
+        moved_version=5,
+        cancel_until=STARTS_AT - 7 * DAY,
+    )
+    found = cancellation(booking, STARTS_AT + now)
+    assert (found and (found.until - STARTS_AT, found.percent, found.because)) == expected
+
+
+def test_a_move_opens_what_had_closed() -> None:
+    booking = booked(
+        starts_at=STARTS_AT + 30 * DAY, moved_version=5, cancel_until=STARTS_AT + 3 * DAY
+    )
+    assert check_cancellable(booking, STARTS_AT).because == "EVENT_MOVED"
 
 
 @pytest.mark.parametrize(

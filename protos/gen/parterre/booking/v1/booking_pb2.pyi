@@ -203,6 +203,7 @@ class Booking(_message.Message):
     ATTENDEES_FIELD_NUMBER: _builtins.int
     COUPON_CODE_FIELD_NUMBER: _builtins.int
     REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
+    CANCELLATION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     reference: _builtins.str
@@ -247,6 +248,10 @@ class Booking(_message.Message):
     def attendees(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attendee]:
         """Who goes."""
 
+    @_builtins.property
+    def cancellation(self) -> Global___Cancellation:
+        """What its buyer gets back by cancelling; absent unless it is CONFIRMED and that is possible."""
+
     def __init__(
         self,
         *,
@@ -265,14 +270,47 @@ class Booking(_message.Message):
         attendees: _abc.Iterable[Global___Attendee] | None = ...,
         coupon_code: _builtins.str = ...,
         refunded_amount: _builtins.int = ...,
+        cancellation: Global___Cancellation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "event", b"event", "expires_at", b"expires_at", "payment", b"payment", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancellation", b"cancellation", "created_at", b"created_at", "event", b"event", "expires_at", b"expires_at", "payment", b"payment", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "cancellation", b"cancellation", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Booking: _TypeAlias = Booking  # noqa: Y015
+
+@_typing.final
+class Cancellation(_message.Message):
+    """What a buyer gets back by cancelling."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNTIL_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    percent: _builtins.int
+    """Of what has not gone back already."""
+    because: _builtins.str
+    """REFUND_POLICY, as agreed; or EVENT_MOVED: its time or place changed since."""
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """To the very moment."""
+
+    def __init__(
+        self,
+        *,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        percent: _builtins.int = ...,
+        because: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "percent", b"percent", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cancellation: _TypeAlias = Cancellation  # noqa: Y015
 
 @_typing.final
 class Ticket(_message.Message):

@@ -338,6 +338,34 @@ class Event(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class Moved(_message.Message):
+        """The last change of time or place."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        AT_FIELD_NUMBER: _builtins.int
+        CANCEL_UNTIL_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def at(self) -> _timestamp_pb2.Timestamp:
+            """When it was changed."""
+
+        @_builtins.property
+        def cancel_until(self) -> _timestamp_pb2.Timestamp:
+            """Whoever had bought before may cancel in full until then."""
+
+        def __init__(
+            self,
+            *,
+            at: _timestamp_pb2.Timestamp | None = ...,
+            cancel_until: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "cancel_until", b"cancel_until"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "cancel_until", b"cancel_until"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class Availability(_message.Message):
         """How much is left."""
 
@@ -402,6 +430,7 @@ class Event(_message.Message):
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     RATING_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     organizer_id: _builtins.str
@@ -442,6 +471,10 @@ class Event(_message.Message):
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]:
         """The banner first. Lists have the banner alone."""
 
+    @_builtins.property
+    def moved(self) -> Global___Event.Moved:
+        """Absent unless its time or place changed while it was on sale."""
+
     def __init__(
         self,
         *,
@@ -458,10 +491,11 @@ class Event(_message.Message):
         availability: Global___Event.Availability | None = ...,
         rating: Global___Event.Rating | None = ...,
         images: _abc.Iterable[Global___Image] | None = ...,
+        moved: Global___Event.Moved | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "created_at", b"created_at", "draft", b"draft", "rating", b"rating", "venue", b"venue"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "created_at", b"created_at", "draft", b"draft", "moved", b"moved", "rating", b"rating", "venue", b"venue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "cancel_reason", b"cancel_reason", "capacity", b"capacity", "created_at", b"created_at", "draft", b"draft", "id", b"id", "images", b"images", "organizer_id", b"organizer_id", "rating", b"rating", "status", b"status", "tiers", b"tiers", "venue", b"venue", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "cancel_reason", b"cancel_reason", "capacity", b"capacity", "created_at", b"created_at", "draft", b"draft", "id", b"id", "images", b"images", "moved", b"moved", "organizer_id", b"organizer_id", "rating", b"rating", "status", b"status", "tiers", b"tiers", "venue", b"venue", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

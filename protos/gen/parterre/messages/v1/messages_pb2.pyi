@@ -329,6 +329,38 @@ class EventPublished(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Moved(_message.Message):
+        """The last change of time or place."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        AT_FIELD_NUMBER: _builtins.int
+        CANCEL_UNTIL_FIELD_NUMBER: _builtins.int
+        VERSION_FIELD_NUMBER: _builtins.int
+        version: _builtins.int
+        """The event's version that this change made: bookings of older versions came before it."""
+        @_builtins.property
+        def at(self) -> _timestamp_pb2.Timestamp:
+            """When it was changed."""
+
+        @_builtins.property
+        def cancel_until(self) -> _timestamp_pb2.Timestamp:
+            """Whoever had bought before may cancel in full until then."""
+
+        def __init__(
+            self,
+            *,
+            at: _timestamp_pb2.Timestamp | None = ...,
+            cancel_until: _timestamp_pb2.Timestamp | None = ...,
+            version: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "cancel_until", b"cancel_until"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "cancel_until", b"cancel_until", "version", b"version"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     EVENT_ID_FIELD_NUMBER: _builtins.int
     ORGANIZER_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -344,6 +376,7 @@ class EventPublished(_message.Message):
     SALES_FROM_FIELD_NUMBER: _builtins.int
     SALES_TO_FIELD_NUMBER: _builtins.int
     MAX_PER_CUSTOMER_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event (UUID)."""
     organizer_id: _builtins.str
@@ -386,6 +419,10 @@ class EventPublished(_message.Message):
     def sales_to(self) -> _timestamp_pb2.Timestamp:
         """Holds are refused from then on; absent: until the event starts."""
 
+    @_builtins.property
+    def moved(self) -> Global___EventPublished.Moved:
+        """Absent unless its time or place changed while it was on sale."""
+
     def __init__(
         self,
         *,
@@ -404,14 +441,77 @@ class EventPublished(_message.Message):
         sales_from: _timestamp_pb2.Timestamp | None = ...,
         sales_to: _timestamp_pb2.Timestamp | None = ...,
         max_per_customer: _builtins.int = ...,
+        moved: Global___EventPublished.Moved | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "refund_policy", b"refund_policy", "sales_from", b"sales_from", "sales_to", b"sales_to", "starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "moved", b"moved", "refund_policy", b"refund_policy", "sales_from", b"sales_from", "sales_to", b"sales_to", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "ends_at", b"ends_at", "event_id", b"event_id", "max_per_customer", b"max_per_customer", "organizer_id", b"organizer_id", "place", b"place", "refund_policy", b"refund_policy", "sales_from", b"sales_from", "sales_to", b"sales_to", "starts_at", b"starts_at", "tax_basis_points", b"tax_basis_points", "tiers", b"tiers", "timezone", b"timezone", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "ends_at", b"ends_at", "event_id", b"event_id", "max_per_customer", b"max_per_customer", "moved", b"moved", "organizer_id", b"organizer_id", "place", b"place", "refund_policy", b"refund_policy", "sales_from", b"sales_from", "sales_to", b"sales_to", "starts_at", b"starts_at", "tax_basis_points", b"tax_basis_points", "tiers", b"tiers", "timezone", b"timezone", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EventPublished: _TypeAlias = EventPublished  # noqa: Y015
+
+@_typing.final
+class EventMoved(_message.Message):
+    """The time or the place of an event on sale changed. Its buyers are to be told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    STARTS_AT_BEFORE_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    CANCEL_UNTIL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event (UUID)."""
+    title: _builtins.str
+    """For people."""
+    place: _builtins.str
+    """Where it is now: the venue's name, or the place as the organizer wrote it."""
+    timezone: _builtins.str
+    """IANA name, to show the times in."""
+    version: _builtins.int
+    """The event's version that this change made: an older one never overwrites a newer one."""
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp:
+        """When it starts now."""
+
+    @_builtins.property
+    def starts_at_before(self) -> _timestamp_pb2.Timestamp:
+        """When it was to start; absent where that is the same, and the place changed."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When it was changed."""
+
+    @_builtins.property
+    def cancel_until(self) -> _timestamp_pb2.Timestamp:
+        """Whoever had bought before may cancel in full until then."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        place: _builtins.str = ...,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+        starts_at_before: _timestamp_pb2.Timestamp | None = ...,
+        timezone: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        cancel_until: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "cancel_until", b"cancel_until", "starts_at", b"starts_at", "starts_at_before", b"starts_at_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "cancel_until", b"cancel_until", "event_id", b"event_id", "place", b"place", "starts_at", b"starts_at", "starts_at_before", b"starts_at_before", "timezone", b"timezone", "title", b"title", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventMoved: _TypeAlias = EventMoved  # noqa: Y015
 
 @_typing.final
 class AvailabilityChanged(_message.Message):
