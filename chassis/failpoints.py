@@ -2,7 +2,9 @@
 
 Disarmed unless `PARTERRE_FAILPOINTS` names a folder when the process starts; then a process that
 comes to a failpoint kills itself if the folder has a file `<process>.<failpoint>`, and takes the
-file away first, so that each arming kills once. Meant for tests and drills: no deployment sets it.
+file away first, so that each arming kills once. Where the file says STAND STILL the process stands
+still (SIGSTOP) until somebody lets it go on (SIGCONT). Meant for tests and drills: no deployment
+sets it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "PARTERRE_FAILPOINTS"
+STAND_STILL: Final = "STAND STILL"
 
 # The faults of a message's life, in its order, and the one call that goes out to a provider.
 BEFORE_COMMIT: Final = "before_commit"
@@ -44,10 +47,12 @@ def armed(process: str) -> Callable[[str], None]:
     place = Path(folder)
 
     def pass_by(name: str) -> None:
+        file = place / f"{process}.{name}"
         try:
-            (place / f"{process}.{name}").unlink()
+            order = file.read_text()
+            file.unlink()  # of two processes of that name, one obeys
         except FileNotFoundError:
             return
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGSTOP if order == STAND_STILL else signal.SIGKILL)
 
     return pass_by

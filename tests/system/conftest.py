@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from rich.console import Console
@@ -26,6 +27,8 @@ from deploy.postgres import Postgres
 from deploy.processes import free_port
 from ops.client import Client
 from ops.demo import Stage, stage_for
+
+from .patience import somebody
 
 _UP_SECONDS = 240
 
@@ -80,6 +83,14 @@ class Breakable(System):
         file.touch()
         return file
 
+    def pause(self, process: str, failpoint: str) -> Path:
+        """Makes the process stand still (SIGSTOP) once, when it comes to the failpoint."""
+        file = self.points / f"{process}.{failpoint}"
+        made = file.with_name(f"new.{file.name}")
+        made.write_text(failpoints.STAND_STILL)
+        made.rename(file)  # whole, or not there
+        return file
+
     def kill(self, process: str) -> None:
         """As kill -9; the supervisor starts it again."""
         os.kill(self.run["pids"][process], signal.SIGKILL)
@@ -94,6 +105,24 @@ class Breakable(System):
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    @contextmanager
+    def provider(self, mode: str, *, latency_ms: int = 0) -> Iterator[None]:
+        """The payment provider misbehaves until the end of the block."""
+
+        def say(**fault: Any) -> None:
+            run = self.run
+            httpx.put(
+                f"{run['sandbox']}/v1/faults",
+                json=fault,
+                headers={"Authorization": f"Bearer {run['provider']['api_key']}"},
+            ).raise_for_status()
+
+        say(mode=mode, latency_ms=latency_ms)
+        try:
+            yield
+        finally:
+            say(mode="none")
+
     def database(self, name: str = DATABASE) -> str:
         """Where the superuser connects."""
         port = psycopg.conninfo.conninfo_to_dict(self.run["database"]["reader"])["port"]
@@ -105,6 +134,32 @@ class Breakable(System):
         with psycopg.connect(self.database(), autocommit=True) as connection:
             cursor = connection.execute(query.encode(), values)
             return cursor.fetchall() if cursor.description else []
+
+    def state(self, reference: str) -> str:
+        """Where a booking's saga stands."""
+        ((found,),) = self.sql(
+            "SELECT state FROM booking.saga JOIN booking.booking USING (booking_id)"
+            " WHERE reference = %s",
+            reference,
+        )
+        return str(found)
+
+    def deadline_passes(self, reference: str) -> None:
+        """Nobody waits for the clock: the deadline is moved instead."""
+        self.sql(
+            "UPDATE booking.saga SET deadline_at = clock_timestamp() FROM booking.booking"
+            " WHERE booking.booking_id = saga.booking_id AND reference = %s",
+            reference,
+        )
+
+    def money(self, reference: str) -> tuple[int, int]:
+        """What was taken for a booking, and what of it went back, minor units."""
+        ((captured, refunded),) = self.sql(
+            "SELECT coalesce(sum(captured), 0)::int, coalesce(sum(refunded), 0)::int"
+            "  FROM payment.attempt JOIN booking.booking USING (payment_id) WHERE reference = %s",
+            reference,
+        )
+        return captured, refunded
 
 
 def new_system(folder: Path) -> System:
@@ -150,6 +205,20 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
         if read_run(system.home):
             down = system.command("down")
             assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture
+def asha(breakable: Breakable) -> Iterator[Client]:
+    """A customer."""
+    with somebody(breakable.gateway) as person:
+        yield person
+
+
+@pytest.fixture
+def bikram(breakable: Breakable) -> Iterator[Client]:
+    """Another customer."""
+    with somebody(breakable.gateway) as person:
+        yield person
 
 
 @pytest.fixture

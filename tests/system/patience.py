@@ -130,3 +130,8 @@ def wallet_page(who: Client, reference: str) -> str:
     booking = when(who, reference, lambda it: (it["payment"]["action"] or {}).get("url"))
     url: str = booking["payment"]["action"]["url"]
     return url
+
+
+def approve(page: str) -> None:
+    """What the customer does on the wallet's page."""
+    assert httpx.post(page, data={"action": "approve"}).status_code == 200

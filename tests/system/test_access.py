@@ -690,7 +690,7 @@ def call_rpc(system: System, world: World) -> Iterator[Call]:
         CODES["UNAUTHENTICATED"]: 401,
         CODES["FORBIDDEN"]: 403,
         CODES["NOT_FOUND"]: 404,
-        CODES["CONFLICT"]: 409,
+        CODES["STATE"]: 409,
         CODES["INVALID"]: 422,
     }
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from tests.contract.streams import SeatPage
 from .conftest import Breakable
 from .patience import (
     SECONDS,
+    approve,
     book,
     ends,
     is_refused,
@@ -50,18 +51,6 @@ def nothing_is_wrong_afterwards(breakable: Breakable) -> Iterator[None]:
     yield
     found = check_all(breakable.run["database"]["reader"])
     assert [(one.check.title, one.shown) for one in found if one.violations] == []
-
-
-@pytest.fixture
-def asha(breakable: Breakable) -> Iterator[Client]:
-    with somebody(breakable.gateway) as person:
-        yield person
-
-
-@pytest.fixture
-def bikram(breakable: Breakable) -> Iterator[Client]:
-    with somebody(breakable.gateway) as person:
-        yield person
 
 
 def best(system: Breakable, quantity: int = 1) -> dict[str, Any]:
@@ -93,34 +82,6 @@ def seats_are(system: Breakable, reference: str, status: str) -> bool:
     return True
 
 
-def state(system: Breakable, reference: str) -> str:
-    ((found,),) = system.sql(
-        "SELECT state FROM booking.saga JOIN booking.booking USING (booking_id)"
-        " WHERE reference = %s",
-        reference,
-    )
-    return str(found)
-
-
-def deadline_passes(system: Breakable, reference: str) -> None:
-    """Nobody waits for the clock: the deadline is moved instead."""
-    system.sql(
-        "UPDATE booking.saga SET deadline_at = clock_timestamp() FROM booking.booking"
-        " WHERE booking.booking_id = saga.booking_id AND reference = %s",
-        reference,
-    )
-
-
-def money(system: Breakable, reference: str) -> tuple[int, int]:
-    """What was taken for a booking, and what of it went back."""
-    ((captured, refunded),) = system.sql(
-        "SELECT coalesce(sum(captured), 0)::int, coalesce(sum(refunded), 0)::int"
-        "  FROM payment.attempt JOIN booking.booking USING (payment_id) WHERE reference = %s",
-        reference,
-    )
-    return captured, refunded
-
-
 def ready(system: Breakable, process: str) -> tuple[int, str]:
     """What the process says of its readiness."""
     answer = httpx.get(f"{system.run['internal'][process]}/readyz")
@@ -150,30 +111,11 @@ def test_postgres_stopped_at_once_under_load_comes_back_with_every_answer_it_gav
     assert len(set(references)) == len(buyers)
     for who, reference in zip(buyers, references, strict=True):
         ends(who, reference, "CONFIRMED")
-        assert money(breakable, reference) == (2 * 50_000, 0)
+        assert breakable.money(reference) == (2 * 50_000, 0)
     until(lambda: all_ready(breakable))
 
 
 # --- the provider (21, 22, 23) -----------------------------------------------------------------
-
-
-@contextmanager
-def provider(system: Breakable, mode: str) -> Iterator[None]:
-    """The payment provider misbehaves until the end of the block."""
-
-    def say(mode: str) -> None:
-        run = system.run
-        httpx.put(
-            f"{run['sandbox']}/v1/faults",
-            json={"mode": mode},
-            headers={"Authorization": f"Bearer {run['provider']['api_key']}"},
-        ).raise_for_status()
-
-    say(mode)
-    try:
-        yield
-    finally:
-        say("none")
 
 
 @pytest.mark.slow
@@ -187,27 +129,27 @@ def test_while_the_provider_can_not_be_reached_bookings_wait_and_new_ones_are_re
         with pytest.raises(ProblemError) as refused:
             until(lambda: verified(bikram, payment))
         assert (refused.value.status, refused.value.reason) == (503, "PROVIDER_UNAVAILABLE")
-        until(lambda: state(breakable, too_late) == "CHARGING")
+        until(lambda: breakable.state(too_late) == "CHARGING")
         until(lambda: breakable.sql("SELECT 1 FROM booking.provider_outage WHERE until > now()"))
         key, hold = secrets.token_hex(8), surely(asha, "/holds", best(breakable))
         card = {"payment_method": "CARD", "payment_token": "tok_ok"}
         with pytest.raises(ProblemError) as refused:
             asha.post("/bookings", {"hold_id": hold["id"], **card}, key=key)
         assert (refused.value.status, refused.value.reason) == (503, "PROVIDER_UNAVAILABLE")
-        deadline_passes(breakable, too_late)
+        breakable.deadline_passes(too_late)
         ends(asha, too_late, "EXPIRED")
         assert seats_are(breakable, too_late, "AVAILABLE")
     ends(bikram, in_time, "CONFIRMED")
     again = surely(asha, "/bookings", {"hold_id": hold["id"], **card}, key=key)
     ends(asha, again["reference"], "CONFIRMED")
-    assert money(breakable, too_late) == (0, 0)
+    assert breakable.money(too_late) == (0, 0)
 
 
 @pytest.mark.slow
 def test_seats_of_a_charge_that_may_have_been_made_wait_until_it_is_voided(
     breakable: Breakable, asha: Client
 ) -> None:
-    with provider(breakable, "malformed"):  # it does its work, and nobody can read what it says
+    with breakable.provider("malformed"):  # it does its work, and nobody can read what it says
         reference = book(asha, best(breakable))
         until(
             lambda: breakable.sql(
@@ -216,12 +158,12 @@ def test_seats_of_a_charge_that_may_have_been_made_wait_until_it_is_voided(
                 reference,
             )
         )
-        deadline_passes(breakable, reference)
-        until(lambda: state(breakable, reference) == "GIVING_BACK")
+        breakable.deadline_passes(reference)
+        until(lambda: breakable.state(reference) == "GIVING_BACK")
         assert seats_are(breakable, reference, "HELD")
     ends(asha, reference, "EXPIRED")
     assert seats_are(breakable, reference, "AVAILABLE")
-    assert money(breakable, reference) == (0, 0)
+    assert breakable.money(reference) == (0, 0)
 
 
 def verified(who: Client, payment: str) -> Any:
@@ -234,15 +176,11 @@ def verified(who: Client, payment: str) -> Any:
         raise
 
 
-def approve(page: str) -> None:
-    assert httpx.post(page, data={"action": "approve"}).status_code == 200
-
-
 def expired_with_an_open_page(system: Breakable, who: Client) -> tuple[str, str]:
     """A booking whose time ran out while the wallet's page was open, and that page."""
     reference = book(who, best(system), None)
     page = wallet_page(who, reference)
-    deadline_passes(system, reference)
+    system.deadline_passes(reference)
     ends(who, reference, "EXPIRED")
     assert seats_are(system, reference, "AVAILABLE")
     return reference, page
@@ -256,7 +194,7 @@ def test_a_wallet_paid_late_takes_its_seats_back_where_they_are_free(
     approve(page)
     ends(asha, reference, "CONFIRMED")
     assert seats_are(breakable, reference, "SOLD")
-    captured, refunded = money(breakable, reference)
+    captured, refunded = breakable.money(reference)
     assert (captured > 0, refunded) == (True, 0)
 
 
@@ -270,7 +208,7 @@ def test_a_wallet_paid_late_for_seats_of_another_goes_back_in_full(
     approve(page)
     booking = when(asha, reference, lambda it: it["payment"]["status"] == "REFUNDED")
     assert booking["status"] != "CONFIRMED"
-    captured, refunded = money(breakable, reference)
+    captured, refunded = breakable.money(reference)
     assert captured == refunded > 0
     assert bikram.get(f"/bookings/{theirs}")["status"] == "CONFIRMED"
 
@@ -293,7 +231,7 @@ def test_the_saga_goes_on_backwards_whichever_step_it_is_killed_at(
     ends(asha, reference, "FAILED")
     until(lambda: not any(file.exists() for file in armed))
     assert seats_are(breakable, reference, "AVAILABLE")
-    assert money(breakable, reference) == (0, 0)
+    assert breakable.money(reference) == (0, 0)
 
 
 def test_an_event_called_off_while_its_bookings_run_gives_every_rupee_back(
@@ -313,7 +251,7 @@ def test_an_event_called_off_while_its_bookings_run_gives_every_rupee_back(
         open_page = book(bikram, wanted, None)
         page = wallet_page(bikram, open_page)
         slow = book(chandra, wanted, "tok_slow")
-        until(lambda: state(breakable, slow) == "CHARGING")
+        until(lambda: breakable.state(slow) == "CHARGING")
         killed = breakable.arm("booking", failpoints.AFTER_CONSUME)
         organizer.patiently(
             lambda: organizer.post(f"/events/{event['id']}/cancel", {"reason": "The hall burned."}),
@@ -326,11 +264,11 @@ def test_an_event_called_off_while_its_bookings_run_gives_every_rupee_back(
         ends(chandra, slow, "FAILED", "CANCELLED")
         assert not killed.exists()
         approve(page)  # too late: nobody wants that money any more
-        until(lambda: money(breakable, open_page)[1])
+        until(lambda: breakable.money(open_page)[1])
         for reference in (confirmed, another, declined, open_page, slow):
-            captured, refunded = money(breakable, reference)
+            captured, refunded = breakable.money(reference)
             assert captured == refunded
-        assert money(breakable, confirmed)[0] == 2 * 50_000
+        assert breakable.money(confirmed)[0] == 2 * 50_000
         with pytest.raises(ProblemError) as refused:
             chandra.post("/holds", wanted)
         assert refused.value.reason == "EVENT_NOT_ON_SALE"
@@ -362,10 +300,10 @@ def test_what_a_process_does_after_it_stood_still_comes_too_late(
     page = wallet_page(asha, reference)
     with breakable.standing_still(process):
         # Time runs out, the customer pays, and the seats are asked for, all without it.
-        deadline_passes(breakable, reference)
+        breakable.deadline_passes(reference)
         approve(page)
         if process != "booking":
-            until(lambda: state(breakable, reference) != "CHARGING")
+            until(lambda: breakable.state(reference) != "CHARGING")
     booking = ends(asha, reference, "CONFIRMED", "FAILED", "EXPIRED")
     captured, refunded = until(lambda: settled(breakable, reference))
     sold = seats_are(breakable, reference, "SOLD")
@@ -375,8 +313,8 @@ def test_what_a_process_does_after_it_stood_still_comes_too_late(
 
 def settled(system: Breakable, reference: str) -> tuple[int, int] | None:
     """The money, once a late payment was either kept or given back."""
-    captured, refunded = money(system, reference)
-    kept = state(system, reference) == "CONFIRMED"
+    captured, refunded = system.money(reference)
+    kept = system.state(reference) == "CONFIRMED"
     return (captured, refunded) if captured and kept is (captured > refunded) else None
 
 
@@ -539,7 +477,7 @@ def test_what_a_wiped_broker_forgot_is_asked_for_again(breakable: Breakable, ash
         breakable.kill("payment")
         breakable.kill("inventory")
     ends(asha, unpaid, "FAILED")
-    assert money(breakable, unpaid) == (0, 0)
+    assert breakable.money(unpaid) == (0, 0)
     bought = surely(
         asha,
         "/bookings",
