@@ -81,7 +81,7 @@ class CodeThrottledError(AuthError):
 class EmailTakenError(AuthError):
     """The address has an account."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "EMAIL_TAKEN"
 
 
@@ -169,7 +169,7 @@ class UserNotFoundError(AuthError):
 class OwnAccountError(AuthError):
     """An admin would shut themselves out."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "OWN_ACCOUNT"
 
     def __init__(self) -> None:

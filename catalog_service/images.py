@@ -26,7 +26,7 @@ class ImageTooLargeError(CatalogError):
 class TooManyImagesError(CatalogError):
     """The event's gallery is full."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "TOO_MANY_IMAGES"
 
     def __init__(self) -> None:

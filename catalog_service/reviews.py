@@ -29,7 +29,7 @@ class NotAnAttendeeError(CatalogError):
 class EventNotBegunError(CatalogError):
     """Nobody was there yet."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "EVENT_NOT_BEGUN"
 
     def __init__(self) -> None:

@@ -22,8 +22,8 @@ CODES: Mapping[str, grpc.StatusCode] = {
     "UNAUTHENTICATED": grpc.StatusCode.UNAUTHENTICATED,
     "FORBIDDEN": grpc.StatusCode.PERMISSION_DENIED,
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
-    "CONFLICT": grpc.StatusCode.FAILED_PRECONDITION,
-    "PRECONDITION": grpc.StatusCode.ABORTED,
+    "STATE": grpc.StatusCode.FAILED_PRECONDITION,  # as the object stands now it can't be done
+    "STALE": grpc.StatusCode.ABORTED,  # the object has changed since the caller looked
     "THROTTLED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
 }

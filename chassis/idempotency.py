@@ -24,7 +24,9 @@ from chassis.errors import DomainError, ServiceError
 ReplyT = TypeVar("ReplyT", bound=Message)
 
 REPLAYED = ("idempotency-replayed", "true")
-_STORED_KINDS = frozenset({"INVALID", "NOT_FOUND", "CONFLICT", "PRECONDITION"})
+# What refusals are called that were stored by the version before.
+_KINDS_OF_BEFORE = {"CONFLICT": "STATE", "PRECONDITION": "STALE"}
+_STORED_KINDS = frozenset({"INVALID", "NOT_FOUND", "STATE", "STALE"})
 
 # One caller's key is worked on by one transaction at a time; the lock goes with the transaction.
 _LOCK_SQL = "SELECT pg_try_advisory_xact_lock(hashtextextended(:scope, 0))"
@@ -211,7 +213,7 @@ class Claims:
 
 def _in_progress() -> ServiceError:
     return ServiceError(
-        "CONFLICT",
+        "STATE",
         "IDEMPOTENCY_IN_PROGRESS",
         "The first request with this key is still running.",
     )
@@ -230,9 +232,8 @@ def _recalled(stored: Row, fingerprint: bytes) -> bytes | StoredRefusalError:
     if stored.reply is not None:
         return bytes(stored.reply)
     refusal = stored.refusal
-    return StoredRefusalError(
-        refusal["kind"], refusal["reason"], refusal["detail"], **refusal["metadata"]
-    )
+    kind = _KINDS_OF_BEFORE.get(refusal["kind"], refusal["kind"])
+    return StoredRefusalError(kind, refusal["reason"], refusal["detail"], **refusal["metadata"])
 
 
 def _fingerprint(request: Message) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 class BookingError(Exception):
     """A refusal of booking_service."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "BOOKING_STATE"
 
     def __init__(self, detail: str, **metadata: str) -> None:

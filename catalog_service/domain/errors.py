@@ -81,28 +81,28 @@ class EventNotFoundError(CatalogError):
 class SectionNameTakenError(CatalogError):
     """The venue has a section of that name."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "SECTION_NAME_TAKEN"
 
 
 class VenueFullError(CatalogError):
     """The venue can't have another section, or not so many seats more."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "VENUE_FULL"
 
 
 class SectionInUseError(CatalogError):
     """An event on sale sells what the section would lose."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "SECTION_IN_USE"
 
 
 class StaleVersionError(CatalogError):
     """It has changed since it was read."""
 
-    kind = "PRECONDITION"
+    kind = "STALE"
     reason = "STALE_VERSION"
 
     def __init__(self, version: int) -> None:
@@ -112,7 +112,7 @@ class StaleVersionError(CatalogError):
 class OvertakenError(CatalogError):
     """A later edit of capacities had its word meanwhile; nothing of this one was done."""
 
-    kind = "PRECONDITION"
+    kind = "STALE"
     reason = "STALE_VERSION"
 
     def __init__(self) -> None:
@@ -129,19 +129,19 @@ class ForbiddenError(CatalogError):
 class EventNotPublishableError(CatalogError):
     """Something is missing before the event can go on sale."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "EVENT_NOT_PUBLISHABLE"
 
 
 class EventStateError(CatalogError):
     """The event's status does not allow it."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "EVENT_STATE"
 
 
 class CapacityBelowSoldError(CatalogError):
     """More is held and sold than there would be."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "CAPACITY_BELOW_SOLD"

@@ -9,7 +9,7 @@ from uuid import UUID
 class InventoryError(Exception):
     """A refusal of inventory_service."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = ""
 
     def __init__(self, detail: str, **metadata: str) -> None:

@@ -66,14 +66,14 @@ class InvalidRefundError(PaymentError):
 class RefundTooLargeError(PaymentError):
     """More than what is left of the capture."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "REFUND_TOO_LARGE"
 
 
 class PaymentNotCapturedError(PaymentError):
     """There is no money to give back: none was taken, or not yet."""
 
-    kind = "CONFLICT"
+    kind = "STATE"
     reason = "PAYMENT_NOT_CAPTURED"
 
 

@@ -271,7 +271,7 @@ async def test_a_refusal_is_replayed_and_what_it_wrote_is_undone(
     make_database: MakeDatabase,
 ) -> None:
     database = await make_database("notification")
-    work = Counter(ServiceError("CONFLICT", "CANCELLATION_CLOSED", "Too late.", until="noon"))
+    work = Counter(ServiceError("STATE", "CANCELLATION_CLOSED", "Too late.", until="noon"))
     message = CANCEL(reference="PT-1", idempotency_key="k")
     for _ in range(2):
         with pytest.raises(ServiceError) as refused:

@@ -72,7 +72,7 @@ def raising(error: Exception) -> Callable[[], Awaitable[None]]:
 
 
 async def test_a_domain_errors_reason_and_metadata_reach_the_caller(serve: Serve) -> None:
-    error = ServiceError("CONFLICT", "SEATS_UNAVAILABLE", "Gone.", seat_ids='["7"]')
+    error = ServiceError("STATE", "SEATS_UNAVAILABLE", "Gone.", seat_ids='["7"]')
     caller = await served(serve, raising(error))
     with pytest.raises(RemoteError) as refused:
         await caller.as_gateway("ListMailbox", REQUEST)
@@ -404,7 +404,7 @@ async def test_an_answer_in_parts_comes_as_it_is_ready(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "reason"),
     [
-        (ServiceError("CONFLICT", "HOLD_EXPIRED", "Gone."), "FAILED_PRECONDITION", "HOLD_EXPIRED"),
+        (ServiceError("STATE", "HOLD_EXPIRED", "Gone."), "FAILED_PRECONDITION", "HOLD_EXPIRED"),
         (ValueError("table saga_secret is broken"), "INTERNAL", "INTERNAL"),
     ],
 )
@@ -464,7 +464,7 @@ async def test_an_answer_in_parts_is_not_everybodys_to_ask_for(serve: Serve) -> 
     ("error", "code", "reason", "metadata"),
     [
         (
-            ServiceError("CONFLICT", "SEATS_UNAVAILABLE", "Gone.", seat_ids='["7"]'),
+            ServiceError("STATE", "SEATS_UNAVAILABLE", "Gone.", seat_ids='["7"]'),
             grpc.StatusCode.FAILED_PRECONDITION,
             "SEATS_UNAVAILABLE",
             {"seat_ids": '["7"]'},

@@ -335,5 +335,5 @@ class RefusalError(Exception):
 
 @pytest.fixture
 def refusal() -> type[RefusalError]:
-    """Makes a refusal of a service: `refusal("CONFLICT", "SALES_CLOSED")`."""
+    """Makes a refusal of a service: `refusal("STATE", "SALES_CLOSED")`."""
     return RefusalError

@@ -67,10 +67,10 @@ async def test_what_can_not_be_kept_back_is_refused_at_the_door(
 
 async def test_what_is_in_the_way_is_named(edge: Edge) -> None:
     edge.inventory.answers["BlockSeats"] = RefusalError(
-        "CONFLICT", "SEATS_UNAVAILABLE", seat_ids='["17"]'
+        "STATE", "SEATS_UNAVAILABLE", seat_ids='["17"]'
     )
     edge.inventory.answers["UnblockSeats"] = RefusalError(
-        "CONFLICT", "SEATS_NOT_BLOCKED", seat_ids='["18"]'
+        "STATE", "SEATS_NOT_BLOCKED", seat_ids='["18"]'
     )
     for path, seat_ids in ((BLOCKS, ["17"]), (f"{BLOCKS}/release", ["18"])):
         answer = await edge.post(path, {"seat_ids": ["17", "18"]}, role=Role.ORGANIZER)

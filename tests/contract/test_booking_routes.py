@@ -135,7 +135,7 @@ async def test_a_booking_is_cancelled(
 
 
 async def test_a_late_cancellation_is_refused(edge: Edge, refusal: type[RefusalError]) -> None:
-    edge.booking.answers["CancelBooking"] = refusal("CONFLICT", "CANCELLATION_CLOSED")
+    edge.booking.answers["CancelBooking"] = refusal("STATE", "CANCELLATION_CLOSED")
     answer = await edge.delete(PATH)
     assert (answer.status_code, answer.json()["reason"]) == (409, "CANCELLATION_CLOSED")
 
@@ -197,8 +197,8 @@ async def test_money_is_given_back(edge: Edge, amount: int | None) -> None:
     ("kind", "reason", "status"),
     [
         ("INVALID", "INVALID_REFUND", 422),
-        ("CONFLICT", "REFUND_TOO_LARGE", 409),
-        ("CONFLICT", "PAYMENT_NOT_CAPTURED", 409),
+        ("STATE", "REFUND_TOO_LARGE", 409),
+        ("STATE", "PAYMENT_NOT_CAPTURED", 409),
         ("NOT_FOUND", "PAYMENT_NOT_FOUND", 404),
     ],
 )

@@ -239,7 +239,7 @@ async def test_a_tag_we_never_gave_matches_nothing(edge: Edge, tag: str) -> None
 async def test_a_version_that_has_passed_is_told_with_the_current_one(
     edge: Edge, refusal: type[RefusalError]
 ) -> None:
-    edge.catalog.answers["DeleteEvent"] = refusal("PRECONDITION", "STALE_VERSION", version="8")
+    edge.catalog.answers["DeleteEvent"] = refusal("STALE", "STALE_VERSION", version="8")
     path = f"/events/{samples.EVENT}"
     answer = await edge.delete(path, role=Role.ORGANIZER, headers={"If-Match": '"7"'})
     assert (answer.status_code, answer.json()["version"]) == (412, 8)

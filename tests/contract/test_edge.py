@@ -348,7 +348,7 @@ async def test_a_service_that_is_away_is_a_503_with_a_time_to_come_back(
 async def test_a_reason_that_is_newer_than_the_gateway_keeps_its_meaning(
     edge: Edge, refusal: type[RefusalError]
 ) -> None:
-    edge.booking.answers["GetBooking"] = refusal("CONFLICT", "QUITE_NEW", left="3")
+    edge.booking.answers["GetBooking"] = refusal("STATE", "QUITE_NEW", left="3")
     answer = await edge.http.get(
         f"/api/v1/bookings/{samples.REFERENCE}",
         headers={"Authorization": f"Bearer {edge.keys.token()}"},
@@ -360,7 +360,7 @@ async def test_a_reason_that_is_newer_than_the_gateway_keeps_its_meaning(
 async def test_a_stored_refusal_is_replayed_as_such(
     edge: Edge, refusal: type[RefusalError]
 ) -> None:
-    edge.inventory.answers["CreateHold"] = refusal("CONFLICT", "SALES_CLOSED")
+    edge.inventory.answers["CreateHold"] = refusal("STATE", "SALES_CLOSED")
     edge.inventory.trailers = (("idempotency-replayed", "true"),)
     body = {"event_id": samples.EVENT, "seat_ids": ["1"]}
     answer = await edge.post("/holds", body, headers={"Idempotency-Key": "k"})

@@ -112,7 +112,7 @@ async def test_wrong_credentials_are_a_401_with_a_challenge(
     [
         ("/auth/register", "INVALID", "WEAK_PASSWORD", "password", 422),
         ("/auth/register", "INVALID", "INVALID_CODE", "otp", 422),
-        ("/auth/register", "CONFLICT", "EMAIL_TAKEN", None, 409),
+        ("/auth/register", "STATE", "EMAIL_TAKEN", None, 409),
         ("/auth/register", "THROTTLED", "ADDRESS_THROTTLED", None, 429),
         ("/auth/password-reset", "INVALID", "WEAK_PASSWORD", "new_password", 422),
         ("/auth/password-reset", "INVALID", "INVALID_CODE", "otp", 422),
@@ -419,7 +419,7 @@ async def test_an_account_can_not_be_changed_otherwise(edge: Edge, body: dict[st
 async def test_an_admins_own_account_is_left_to_another(
     edge: Edge, refusal: type[RefusalError]
 ) -> None:
-    edge.auth.answers["UpdateUser"] = refusal("CONFLICT", "OWN_ACCOUNT")
+    edge.auth.answers["UpdateUser"] = refusal("STATE", "OWN_ACCOUNT")
     answer = await edge.patch(f"/admin/users/{samples.PERSON}", {"disabled": True}, role=Role.ADMIN)
     assert (answer.status_code, answer.json()["reason"]) == (409, "OWN_ACCOUNT")
 

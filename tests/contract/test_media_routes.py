@@ -136,7 +136,7 @@ async def test_other_routes_take_no_larger_bodies_than_before(edge: Edge) -> Non
     [
         ("INVALID", "INVALID_IMAGE", 422),
         ("INVALID", "IMAGE_TOO_LARGE", 413),
-        ("CONFLICT", "TOO_MANY_IMAGES", 409),
+        ("STATE", "TOO_MANY_IMAGES", 409),
         ("NOT_FOUND", "EVENT_NOT_FOUND", 404),
         ("UNAVAILABLE", "OVERLOADED", 503),
     ],
@@ -243,7 +243,7 @@ async def test_an_unsound_review_is_refused(named: Edge, body: dict[str, Any]) -
     ("kind", "reason", "status"),
     [
         ("FORBIDDEN", "NOT_AN_ATTENDEE", 403),
-        ("CONFLICT", "EVENT_NOT_BEGUN", 409),
+        ("STATE", "EVENT_NOT_BEGUN", 409),
         ("NOT_FOUND", "EVENT_NOT_FOUND", 404),
     ],
 )

@@ -75,9 +75,9 @@ async def test_an_event_that_is_called_off_has_no_seats_any_more(
     edge: Edge, event: str, refusal: type[RefusalError]
 ) -> None:
     await edge.get(f"/events/{event}/seats")
-    edge.inventory.answers["GetSeatStates"] = refusal("CONFLICT", "EVENT_NOT_ON_SALE")
+    edge.inventory.answers["GetSeatStates"] = refusal("STATE", "EVENT_NOT_ON_SALE")
     for _ in range(2):
-        edge.inventory.answers["GetSeatMap"] = refusal("CONFLICT", "EVENT_NOT_ON_SALE")
+        edge.inventory.answers["GetSeatMap"] = refusal("STATE", "EVENT_NOT_ON_SALE")
         answer = await edge.get(f"/events/{event}/seats")
         assert (answer.status_code, answer.json()["reason"]) == (409, "EVENT_NOT_ON_SALE")
 
@@ -219,7 +219,7 @@ async def test_a_stream_ends_with_the_event(
 ) -> None:
     async with listening(edge, event) as events:
         await anext(events)
-        edge.inventory.answers["GetSeatStates"] = refusal("CONFLICT", "EVENT_NOT_ON_SALE")
+        edge.inventory.answers["GetSeatStates"] = refusal("STATE", "EVENT_NOT_ON_SALE")
         await edge.get(f"/events/{event}/seats")
         assert [each async for each in events] == []
 
@@ -260,7 +260,7 @@ async def test_a_replayed_answer_says_so(edge: Edge) -> None:
 
 async def test_taken_seats_are_named(edge: Edge, refusal: type[RefusalError]) -> None:
     edge.inventory.answers["CreateHold"] = refusal(
-        "CONFLICT", "SEATS_UNAVAILABLE", "Taken.", seat_ids='["17"]'
+        "STATE", "SEATS_UNAVAILABLE", "Taken.", seat_ids='["17"]'
     )
     answer = await edge.post("/holds", hold(seat_ids=["17"]))
     assert answer.status_code == 409
@@ -318,7 +318,7 @@ async def test_a_hold_is_extended(edge: Edge, body: Any, seconds: int) -> None:
 
 
 async def test_an_expired_hold_is_gone(edge: Edge, refusal: type[RefusalError]) -> None:
-    edge.inventory.answers["ExtendHold"] = refusal("CONFLICT", "HOLD_EXPIRED")
+    edge.inventory.answers["ExtendHold"] = refusal("STATE", "HOLD_EXPIRED")
     answer = await edge.post(f"/holds/{samples.HOLD}/extend")
     assert answer.status_code == 410
 

@@ -51,7 +51,7 @@ class FakeInventory(inventory_pb2_grpc.InventoryServiceServicer):
                 taken = self.taken.get(section, 0)
                 if capacity < taken:
                     raise ServiceError(
-                        "CONFLICT", "CAPACITY_BELOW_SOLD", "More is taken.", taken=str(taken)
+                        "STATE", "CAPACITY_BELOW_SOLD", "More is taken.", taken=str(taken)
                     )
             self.capacities |= asked
             self.version = request.version
