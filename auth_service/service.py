@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from auth_service import handlers
 from auth_service.handlers import Auth
-from auth_service.housekeeping import forget
 from auth_service.keys import KeyRing
+from auth_service.loops import forget
 from auth_service.messaging import MESSAGES, encode
 from auth_service.passwords import HashingPool
 from auth_service.rpc import SERVICE, AuthServicer

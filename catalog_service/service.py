@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from catalog_service import caretaker
+from catalog_service import loops
 from catalog_service.media import open_media
 from catalog_service.messaging import MESSAGES, QUEUES, encode
 from catalog_service.rpc import SERVICE, CatalogServicer
@@ -25,7 +25,7 @@ async def catalog_service(settings: Settings) -> AsyncIterator[None]:
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
         released_for = timedelta(hours=settings.moved_cancel_hours)
-        await chassis.run("caretaker", lambda: caretaker.run(database, released_for))
+        await chassis.run("caretaker", lambda: loops.take_care(database, released_for))
         uploads = Uploads(database, open_media(settings))
         await chassis.run("media", uploads.keep_tidy)
         inventory = Inventory(chassis.client("inventory", settings.inventory_address))

@@ -8,7 +8,7 @@ import pytest
 from parterre.catalog.v1 import catalog_pb2
 from parterre.messages.v1 import messages_pb2
 
-from catalog_service import caretaker, messaging
+from catalog_service import loops, messaging
 from catalog_service.handlers import events
 from chassis.broker import Broker
 from chassis.consumer import Consumer
@@ -230,7 +230,7 @@ async def test_the_loop_asks_again_by_itself(catalog: Catalog, until: Until) -> 
     async def asked() -> bool:
         return len(await catalog.sent(messages_pb2.OpenEvent)) == 2
 
-    async with background("caretaker", lambda: caretaker.run(catalog.database)):
+    async with background("caretaker", lambda: loops.take_care(catalog.database)):
         await until(asked)
 
 

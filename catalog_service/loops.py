@@ -17,7 +17,7 @@ _POLL_SECONDS = 5.0
 log = get_logger(__name__)
 
 
-async def run(database: Database, released_for: timedelta = RELEASED_FOR) -> None:
+async def take_care(database: Database, released_for: timedelta = RELEASED_FOR) -> None:
     """Takes care until cancelled, a bounded batch a transaction; any number may."""
     follow_venues = partial(events.follow_venues, released_for=released_for)
     while True:
