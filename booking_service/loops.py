@@ -12,7 +12,10 @@ from chassis.database import Database
 _BATCH = 50
 _EVENTS = 20
 _ENTRIES = 1000
-_POLL_SECONDS = 1.0
+_DEADLINE_SECONDS = 1.0
+_TELL_SECONDS = 2.0
+# Reading adds what is not folded yet, so it may gather.
+_FOLD_SECONDS = 5.0
 # Between batches of one event's bookings, so that a full house's refunds do not crowd out sales.
 _PACE_SECONDS = 0.2
 
@@ -21,7 +24,7 @@ async def keep_deadlines(database: Database, wakeups: Wakeups) -> None:
     """Applies DEADLINE to sagas that are due, for ever; any number of processes may."""
     while True:
         if await meet_deadlines(database, wakeups) < _BATCH:
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(_DEADLINE_SECONDS)
 
 
 async def meet_deadlines(database: Database, wakeups: Wakeups) -> int:
@@ -34,7 +37,7 @@ async def keep_telling(database: Database, wakeups: Wakeups) -> None:
     """Tells the bookings of events that were called off, for ever; goes on where it stopped."""
     while True:
         if not await tell_once(database, wakeups):
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(_TELL_SECONDS)
 
 
 async def tell_once(database: Database, wakeups: Wakeups) -> int:
@@ -53,7 +56,7 @@ async def keep_folding(database: Database) -> None:
     """Folds what was sold into the totals, for ever; any number of processes may."""
     while True:
         if await fold_once(database) < _ENTRIES:
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(_FOLD_SECONDS)
 
 
 async def fold_once(database: Database) -> int:
