@@ -23,6 +23,8 @@ _STATEMENTS = (
     ALTER TABLE booking ADD CONSTRAINT booking_agreed_starts_at
         CHECK (agreed_starts_at IS NOT NULL) NOT VALID
     """,
+    # The services are stopped: nobody waits for the table meanwhile.
+    "-- squawk-ignore constraint-missing-not-valid\n"
     "ALTER TABLE booking VALIDATE CONSTRAINT booking_agreed_starts_at",
 )
 

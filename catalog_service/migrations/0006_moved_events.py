@@ -16,6 +16,8 @@ _STATEMENTS = (
         CHECK (num_nulls(moved_at, cancel_until) = CASE WHEN moved_version > 0 THEN 0 ELSE 2 END)
         NOT VALID
     """,
+    # The services are stopped: nobody waits for the table meanwhile.
+    "-- squawk-ignore constraint-missing-not-valid\n"
     "ALTER TABLE event VALIDATE CONSTRAINT event_moved",
     # Its venue has another address, and that has not been told of the event yet.
     "ALTER TABLE event ADD COLUMN venue_moved boolean NOT NULL DEFAULT false",

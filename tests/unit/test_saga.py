@@ -777,7 +777,7 @@ def booking() -> Booking:
     policy = RefundPolicy(24, 50)
     event = Event(id, id, "The Tempest", "The Globe", NOW, "UTC", "NPR", 0, policy, 1)
     price = Price(1000, 0, 0, 0, 1000, "NPR")
-    return Booking(id, "PT-1", id, id, 3, UUID(int=8), price, policy, event, NOW)
+    return Booking(id, "PT-1", id, id, 3, UUID(int=8), price, policy, event, NOW, NOW, 1)
 
 
 def test_what_is_asked_carries_the_sagas_step_and_what_it_needs_besides() -> None:
