@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -96,6 +97,10 @@ class Held:
     def keeps(self) -> bool:
         """Whether nobody else can have its places."""
         return SEATS_OF[self.status] in LIVE and not (self.status is HoldStatus.ACTIVE and self.due)
+
+    def expire(self) -> None:
+        if self.status is HoldStatus.ACTIVE and self.due:
+            self.status = HoldStatus.EXPIRED
 
     def state(self) -> HoldState:
         return HoldState(
@@ -356,13 +361,23 @@ class Places(RuleBasedStateMachine):
     )
     def command(self, orders: list[tuple[str, Command, str]]) -> None:
         """A batch of commands, as one delivery of a consumer."""
-        messages, answers = [], []
+        messages = []
+        waves: list[list[tuple[Held, SeatsOrder]]] = []
+        count = Counter[str]()
         for id, verb, how in orders:
-            message, order = self._order(self.model.holds[id], verb, how)
+            hold = self.model.holds[id]
+            message, order = self._order(hold, verb, how)
             messages.append(message)
-            planned = self._carried(self.model.holds[id], order)
-            if planned is not None and planned.outcome is not None:
-                answers.append((planned.outcome.value, planned.reason))
+            if count[id] == len(waves):
+                waves.append([])
+            waves[count[id]].append((hold, order))
+            count[id] += 1
+        answers = []
+        for wave in waves:  # what takes places back comes last, and expires what is in its way
+            for hold, order in sorted(wave, key=lambda each: self._takes_back(*each)):
+                planned = self._carried(hold, order)
+                if planned is not None and planned.outcome is not None:
+                    answers.append((planned.outcome.value, planned.reason))
         self.run(self.box.tell_together(*messages))
         # Those of one hold in their order; which hold comes first is nobody's business.
         assert sorted(self.run(self.box.answers())) == sorted(answers)
@@ -405,6 +420,9 @@ class Places(RuleBasedStateMachine):
     def _saga(self, hold: Held, booking: str) -> Saga:
         return Saga(self.box, self.model.event, inventory_pb2.Hold(id=hold.id), booking)
 
+    def _takes_back(self, hold: Held, order: SeatsOrder) -> bool:
+        return order.command is Command.RECLAIM and SEATS_OF[hold.status] == "AVAILABLE"
+
     def _carried(self, hold: Held, order: SeatsOrder) -> Step | None:
         """What comes of a command, by the rules that are tried on their own, and its effects."""
         planned = step(order, hold.state(), event_open=True)
@@ -425,6 +443,10 @@ class Places(RuleBasedStateMachine):
     def _refused_again(self, hold: Held) -> str:
         """Why a hold can't have its places once more."""
         model = self.model
+        for each in model.holds.values():
+            in_the_way = each.person == hold.person or each.seats & hold.seats
+            if in_the_way or (each.tickets and hold.tickets):
+                each.expire()
         if not hold.seats <= model.free(hold):
             return "SEATS_UNAVAILABLE"
         if model.counted(hold.person) + hold.places > MOST:
