@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 import uvloop
 
-from bench.load import Call, Outcome, Visit, closed_loop, request
+from bench.load import (
+    Call,
+    Outcome,
+    Reply,
+    UnexpectedAnswerError,
+    Visit,
+    closed_loop,
+    open_loop,
+    request,
+    steady,
+)
 from bench.system import Person, System
 
 _GREETING_SECONDS = 2.0
 _GREETING_CONNECTIONS = 32
 MADE = frozenset({201})
 MADE_OR_NOT = frozenset({201, 409})
+# A buyer waits so long for a booking to come to rest.
+WAIT_SECONDS = 20
+# What a saga is made of apart from the provider, which is not ours.
+_NOT_A_SAGAS = frozenset({"generator", "sandbox"})
 
 
 def measured(
@@ -32,6 +46,40 @@ def measured(
             seconds=seconds,
         )
     )
+
+
+def paced(
+    system: System,
+    visits: Iterable[Visit],
+    per_second: float,
+    *,
+    warm_up: float,
+    seconds: float,
+    connections: int = 256,
+) -> Outcome:
+    """An open loop at a steady rate."""
+    return uvloop.run(
+        open_loop(
+            system.url,
+            visits,
+            steady(per_second),
+            meter=system.meter,
+            connections=connections,
+            warm_up=warm_up,
+            seconds=seconds,
+        )
+    )
+
+
+def saga_cpu(outcome: Outcome) -> float:
+    """Seconds of CPU that sagas used; the provider stands for another's machine: not counted."""
+    return sum(seconds for name, seconds in outcome.cpu.items() if name not in _NOT_A_SAGAS)
+
+
+def saga_cpu_ms(outcome: Outcome) -> float:
+    """Milliseconds of CPU for each booking that was made."""
+    sagas = outcome.count("booking", 201)
+    return saga_cpu(outcome) / sagas * 1000 if sagas else float("nan")
 
 
 def greet(system: System, people: Sequence[Person]) -> None:
@@ -68,3 +116,48 @@ def holding(
     if release:
         path = f"/api/v1/holds/{reply.json()['id']}"
         yield Call("release", request("DELETE", path, person.token), {204})
+
+
+def booked(
+    person: Person,
+    wanted: Mapping[str, Any],
+    *,
+    prefers: bool = True,
+    or_else: frozenset[int] = frozenset(),
+) -> Generator[Call | float, Reply, Any]:
+    """Holds what is wanted and books it; gives the booking, or None where it was turned away.
+
+    By card, with `Prefer: wait` if it `prefers`. Answers with a status of `or_else` end the visit;
+    each must say when to come back.
+    """
+    tries = request("POST", "/api/v1/holds", person.token, orjson.dumps(wanted))
+    hold = yield Call("hold", tries, MADE | or_else)
+    if hold.status not in MADE:
+        _check_refusal(hold)
+        return None
+    pays = {"hold_id": hold.json()["id"], "payment_method": "CARD", "payment_token": "tok_ok"}
+    headers = {"prefer": f"wait={WAIT_SECONDS}"} if prefers else {}
+    tries = request("POST", "/api/v1/bookings", person.token, pays, headers)
+    booking = yield Call("booking", tries, MADE | or_else)
+    if booking.status not in MADE:
+        _check_refusal(booking)
+        return None
+    return booking.json()
+
+
+def confirmed(booking: Mapping[str, Any]) -> None:
+    """Fails the scenario unless the booking is confirmed."""
+    if booking["status"] != "CONFIRMED":
+        raise UnexpectedAnswerError(f"the booking stands as {booking['status']}")
+
+
+def buys(person: Person, wanted: Mapping[str, Any], or_else: frozenset[int] = frozenset()) -> Visit:
+    """Holds, books and waits until it is confirmed; see `booked`."""
+    booking = yield from booked(person, wanted, or_else=or_else)
+    if booking is not None:
+        confirmed(booking)
+
+
+def _check_refusal(reply: Reply) -> None:
+    if reply.header("retry-after") is None:
+        raise UnexpectedAnswerError(f"{reply.status} without Retry-After: {reply.body[:300]!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,10 @@ class Report:
         self.rows: list[Row] = []
         self.remarks: list[str] = []
 
+    def progress(self, what: str) -> None:
+        """Says what has been found or done so far, while it goes on."""
+        print(f"  {time.strftime('%H:%M:%S')} {self.scenario}: {what}", flush=True)  # noqa: T201
+
     def add(self, figure: str, value: float, unit: str) -> None:
         """A figure without a goal."""
         self.rows.append(Row(self.scenario, figure, value, unit))
@@ -56,10 +61,10 @@ class Report:
                 " it may be the bottleneck."
             )
 
-    def latencies(self, outcome: Outcome, kind: str, figure: str) -> None:
-        """The usual percentiles of a kind of call."""
+    def latencies(self, outcome: Outcome, kind: str, figure: str, *statuses: int) -> None:
+        """The usual percentiles of a kind of call, of the answers with one of the statuses."""
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
-            self.add(f"{figure}: {name}", outcome.milliseconds(kind, share), "ms")
+            self.add(f"{figure}: {name}", outcome.milliseconds(kind, share, *statuses), "ms")
 
 
 def missed(rows: Sequence[Row]) -> Iterator[Row]:

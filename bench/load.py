@@ -102,7 +102,7 @@ class Outcome:
 
     seconds: float = 0.0
     visits: int = 0
-    latencies: dict[str, list[float]] = field(default_factory=dict)  # seconds, by kind; sorted
+    latencies: dict[tuple[str, int], list[float]] = field(default_factory=dict)  # seconds
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     cpu: Mapping[str, float] = field(default_factory=dict)  # seconds, by process
     faults: list[str] = field(default_factory=list)
@@ -125,9 +125,15 @@ class Outcome:
         """Calls of a kind (or visits) a second."""
         return (self.count(kind, *statuses) if kind else self.visits) / self.seconds
 
-    def milliseconds(self, kind: str, share: float) -> float:
-        """A percentile of a kind's latency."""
-        return percentile(self.latencies.get(kind, []), share) * 1000
+    def milliseconds(self, kind: str, share: float, *statuses: int) -> float:
+        """A percentile of a kind's latency, of the answers with one of the statuses if given."""
+        values = [
+            value
+            for (of, status), some in self.latencies.items()
+            if of == kind and (not statuses or status in statuses)
+            for value in some
+        ]
+        return percentile(sorted(values), share) * 1000
 
     @property
     def system_cpu(self) -> float:
@@ -267,7 +273,7 @@ class _Crowd:
             self.fault(f"{call.kind}: {reply.status} {reply.body[:300]!r}")
         if self._counts:
             self.outcome.statuses[call.kind, reply.status] += 1
-            self.outcome.latencies.setdefault(call.kind, []).append(seconds)
+            self.outcome.latencies.setdefault((call.kind, reply.status), []).append(seconds)
 
     def ended(self, connection: _Connection) -> None:
         if self._counts:
@@ -293,8 +299,6 @@ class _Crowd:
         outcome = self.outcome
         outcome.seconds = time.perf_counter() - began
         outcome.cpu = self._meter.since(before)
-        for values in outcome.latencies.values():
-            values.sort()
         await self._drain()
         outcome.require_expected()
         return outcome

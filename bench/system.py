@@ -148,9 +148,9 @@ class System:
             yield client.log_in(account["email"], account["password"])
 
     def on_sale(
-        self, *, rows: int = 0, seats: int = 0, standing: int = 0, **fields: Any
+        self, *, halls: int = 1, rows: int = 0, seats: int = 0, standing: int = 0, **fields: Any
     ) -> Mapping[str, Any]:
-        """An event of `rows` rows of `seats` seats and a floor for `standing`, on sale now.
+        """An event on sale now: halls of `rows` rows of `seats` seats, a floor for `standing`.
 
         `fields` go with it as they are. Its one tier costs 1000.00 NPR.
         """
@@ -167,9 +167,9 @@ class System:
                 },
             )
             sections = []
-            if rows:
+            for hall in range(halls if rows else 0):
                 seated = {
-                    "name": "Hall",
+                    "name": f"Hall {hall + 1}",
                     "kind": "SEATED",
                     "rows": [{"label": str(row + 1), "seats": seats} for row in range(rows)],
                 }
