@@ -65,8 +65,8 @@ def somebody(gateway: str, role: str = "CUSTOMER") -> Iterator[Client]:
         yield client
 
 
-def publish_an_event(organizer: Client) -> dict[str, Any]:
-    """Counted tickets, on sale."""
+def publish_an_event(organizer: Client, **otherwise: Any) -> dict[str, Any]:
+    """Counted tickets, on sale; `otherwise` is what shall be other than usual."""
     starts_at = datetime.now(UTC) + timedelta(days=30)
     event = organizer.patiently(
         lambda: organizer.post(
@@ -80,6 +80,7 @@ def publish_an_event(organizer: Client) -> dict[str, Any]:
                 "ends_at": (starts_at + timedelta(hours=2)).isoformat(),
                 "currency": "NPR",
                 "tiers": [{"name": "Floor", "price": 50_000, "capacity": 100}],
+                **otherwise,
             },
         ),
         seconds=SECONDS,
@@ -97,7 +98,7 @@ def tickets_of(event: dict[str, Any], quantity: int = 1) -> dict[str, Any]:
     return {"event_id": event["id"], "general": general}
 
 
-def book(who: Client, wanted: dict[str, Any], token: str | None = "tok_ok") -> str:
+def book(who: Client, wanted: dict[str, Any], token: str | None = "tok_ok", **more: Any) -> str:
     """Holds and books, with a card or, without a token, with a wallet; gives the reference."""
     hold = surely(who, "/holds", wanted)
     paying = (
@@ -105,7 +106,9 @@ def book(who: Client, wanted: dict[str, Any], token: str | None = "tok_ok") -> s
         if token
         else {"payment_method": "KHALTI"}
     )
-    reference: str = surely(who, "/bookings", {"hold_id": hold["id"], **paying})["reference"]
+    reference: str = surely(who, "/bookings", {"hold_id": hold["id"], **paying, **more})[
+        "reference"
+    ]
     return reference
 
 
