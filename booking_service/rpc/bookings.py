@@ -63,7 +63,7 @@ class Bookings(Servicer):
         async with self._database.transaction() as session:
             view = await self._find(session, request.reference)
         view = await self._until_rest(view, wait)
-        return booking_pb2.GetBookingResponse(booking=shapes.booking(view))
+        return booking_pb2.GetBookingResponse(booking=shapes.booking(view, reader=caller_id()))
 
     async def ListBookings(  # noqa: N802 - the proto's name
         self,
@@ -85,7 +85,7 @@ class Bookings(Servicer):
                 limit=limit + 1,
             )
         return booking_pb2.ListBookingsResponse(
-            bookings=[shapes.booking(view) for view in views[:limit]],
+            bookings=[shapes.booking(view, reader=caller_id()) for view in views[:limit]],
             next_cursor=to_cursor(views[limit - 1].booking.id) if len(views) > limit else "",
         )
 
@@ -104,7 +104,9 @@ class Bookings(Servicer):
                 reason=request.reason,
             )
             view = await self._find(session, request.reference)
-            return booking_pb2.CancelBookingResponse(booking=shapes.booking(view))
+            return booking_pb2.CancelBookingResponse(
+                booking=shapes.booking(view, reader=caller_id())
+            )
 
         return await once(self._database, request, booking_pb2.CancelBookingResponse, work, context)
 
@@ -118,7 +120,9 @@ class Bookings(Servicer):
                 session, self._wakeups, request.reference, caller_id(), instrument
             )
             view = await self._find(session, request.reference)
-            return booking_pb2.AttemptPaymentResponse(booking=shapes.booking(view))
+            return booking_pb2.AttemptPaymentResponse(
+                booking=shapes.booking(view, reader=caller_id())
+            )
 
         return await once(
             self._database, request, booking_pb2.AttemptPaymentResponse, work, context

@@ -237,7 +237,7 @@ def _order(item: _Item, hold: Hold | BookingError | RemoteError, customer_id: UU
 
 def _written(view: BookingView) -> bytes:
     """The reply as it is kept under an idempotency key."""
-    shown = shapes.booking(view)
+    shown = shapes.booking(view, reader=view.booking.customer_id)
     return booking_pb2.CreateBookingResponse(booking=shown).SerializeToString()
 
 
@@ -259,4 +259,4 @@ def _write(
     if error is not None:
         write_refusal(result.refusal, error, method=_METHOD, request_id=request_id)
     elif view is not None:
-        result.booking.CopyFrom(shapes.booking(view))
+        result.booking.CopyFrom(shapes.booking(view, reader=view.booking.customer_id))

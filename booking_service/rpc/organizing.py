@@ -124,7 +124,7 @@ class Organizing(Servicer):
                 limit=limit + 1,
             )
         return booking_pb2.ListEventBookingsResponse(
-            bookings=[shapes.booking(view) for view in views[:limit]],
+            bookings=[shapes.booking(view, reader=caller_id()) for view in views[:limit]],
             next_cursor=to_cursor(views[limit - 1].booking.id) if len(views) > limit else "",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from parterre.booking.v1 import booking_pb2
 
@@ -42,8 +43,9 @@ def booked_event(it: Event) -> booking_pb2.BookedEvent:
     return shown
 
 
-def booking(view: BookingView) -> booking_pb2.Booking:
-    """A booking."""
+def booking(view: BookingView, *, reader: UUID) -> booking_pb2.Booking:
+    """A booking as `reader` may see it: only its customer is told where the payment's page is,
+    for whoever has the address can approve the payment."""
     it, state = view.booking, view.saga
     status = saga.customer_status(state.state)
     shown = booking_pb2.Booking(
@@ -76,7 +78,7 @@ def booking(view: BookingView) -> booking_pb2.Booking:
                 id=str(it.payment_id),
                 status=state.payment_status,
                 method=view.method,
-                action_url=state.action_url,
+                action_url=state.action_url if reader == it.customer_id else "",
                 attempt=state.attempt,
                 refused_because=state.refused_because,
             )

@@ -49,9 +49,11 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         request: payment_pb2.GetPaymentRequest,
         context: _Context,  # noqa: ARG002 - gRPC's signature
     ) -> payment_pb2.GetPaymentResponse:
-        owner = None if caller().role is Role.ADMIN else UUID(caller().subject)
+        reader = UUID(caller().subject)
+        owner = None if caller().role is Role.ADMIN else reader
         payment, refunds = await self._get(payment_id(request.payment_id), owner)
-        return payment_pb2.GetPaymentResponse(payment=payment_message(payment, refunds))
+        shown = payment_message(payment, refunds, reader=reader)
+        return payment_pb2.GetPaymentResponse(payment=shown)
 
     async def VerifyPayment(  # noqa: N802 - the proto's name
         self,
@@ -62,7 +64,8 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         payment, _refunds = await self._get(id, owner)
         await self._workers.verify(payment)
         payment, refunds = await self._get(id, owner)
-        return payment_pb2.VerifyPaymentResponse(payment=payment_message(payment, refunds))
+        shown = payment_message(payment, refunds, reader=owner)
+        return payment_pb2.VerifyPaymentResponse(payment=shown)
 
     async def ReceiveWebhooks(  # noqa: N802 - the proto's name
         self,
@@ -106,6 +109,7 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         self, request: payment_pb2.CreateRefundRequest, context: _Context
     ) -> payment_pb2.CreateRefundResponse:
         asking = caller()
+        reader = UUID(asking.subject)
 
         async def work(session: Session) -> payment_pb2.CreateRefundResponse:
             payment, refunds, todo = await people.refund(
@@ -113,11 +117,12 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
                 payment_id(request.payment_id),
                 request.amount if request.HasField("amount") else None,
                 request.reason,
-                organizer=None if asking.role is Role.ADMIN else UUID(asking.subject),
-                requested_by=UUID(asking.subject),
+                organizer=None if asking.role is Role.ADMIN else reader,
+                requested_by=reader,
             )
             session.when_committed(partial(self._workers.start, todo))
-            return payment_pb2.CreateRefundResponse(payment=payment_message(payment, refunds))
+            shown = payment_message(payment, refunds, reader=reader)
+            return payment_pb2.CreateRefundResponse(payment=shown)
 
         return await once(self._database, request, payment_pb2.CreateRefundResponse, work, context)
 

@@ -25,10 +25,14 @@ def payment_id(text: str) -> UUID:
     return id
 
 
-def payment_message(payment: Payment, refunds: Sequence[Refund]) -> payment_pb2.Payment:
-    """A payment, and its refunds, as they are shown."""
+def payment_message(
+    payment: Payment, refunds: Sequence[Refund], *, reader: UUID
+) -> payment_pb2.Payment:
+    """A payment, and its refunds, as `reader` may see them: only its customer is told where its
+    page is, for whoever has the address can approve the payment."""
     captured, refunded = totals(payment.attempts)
     last = payment.last
+    open_page = last.action_url if last and payment.status is Status.REQUIRES_ACTION else ""
     message = payment_pb2.Payment(
         id=str(payment.id),
         booking_reference=payment.booking_reference,
@@ -37,7 +41,7 @@ def payment_message(payment: Payment, refunds: Sequence[Refund]) -> payment_pb2.
         amount=types_pb2.Money(amount=payment.amount, currency=payment.currency),
         captured_amount=captured,
         refunded_amount=refunded,
-        action_url=last.action_url if last and payment.status is Status.REQUIRES_ACTION else "",
+        action_url=open_page if reader == payment.customer_id else "",
         created_at=timestamp(payment.created_at),
     )
     for attempt in payment.attempts:
