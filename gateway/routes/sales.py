@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Annotated, TypeVar
 
@@ -63,8 +64,15 @@ _COLUMNS = (
     "booking_refunded",
     "currency",
 )
-# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What a spreadsheet takes for the beginning of a formula, the full-width forms too, as some read
+# them; and what may end a cell, so that a formula begins the next one (OWASP, CSV injection).
+_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
+_SEPARATORS = ',;|"\t\r\n'
+_BLANKS = " \u00a0\u3000"
+_BEGINS = tuple(_FORMULA + _SEPARATORS)
+_BEGINS_WITHIN = re.compile(f"([{_SEPARATORS}][{_BLANKS}]*)(?=[{re.escape(_FORMULA)}])")
+# Excel takes a table for UTF-8 only with this before it.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 T = TypeVar("T")
 
@@ -154,7 +162,7 @@ async def _table(
     page: booking_pb2.ListEventBookingsResponse,
 ) -> AsyncIterator[bytes]:
     """The table page by page; where a page can't be had it breaks off, so as not to look whole."""
-    yield _rows([_COLUMNS])
+    yield _BYTE_ORDER_MARK + _rows([_COLUMNS])
     while True:
         yield _rows([row for booking in page.bookings for row in _places(booking)])
         if not page.next_cursor:
@@ -194,14 +202,20 @@ def _places(booking: booking_pb2.Booking) -> list[Sequence[str]]:
 
 def _rows(rows: Sequence[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerows([[_harmless(cell) for cell in row] for row in rows])
     return text.getvalue().encode()
 
 
 def _harmless(cell: str) -> str:
-    """The cell as no spreadsheet takes it for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    """The cell as no spreadsheet takes it, or a part of it, for a formula.
+
+    What counts is the first character that is no blank: some trim a cell before they read it. A
+    spreadsheet that splits at another separator than ours sees a cell begin after it, quoted or
+    not.
+    """
+    within = _BEGINS_WITHIN.sub(r"\1'", cell)
+    return f"'{within}" if within.lstrip(_BLANKS).startswith(_BEGINS) else within
 
 
 async def _parts(

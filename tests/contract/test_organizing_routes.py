@@ -104,7 +104,7 @@ async def test_the_table_of_attendees_is_harmless_to_spreadsheets(edge: Edge) ->
     answer = await edge.get(f"{OF_EVENT}/bookings.csv", role=Role.ORGANIZER)
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer.headers["content-disposition"]
-    seat, standing = csv.DictReader(io.StringIO(answer.content.decode(), newline=""))
+    seat, standing = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
     assert seat["attendee"].startswith("'=HYPERLINK")
     assert seat["attendee_email"] == "'+4420@example.test"
     assert (seat["row"], seat["number"], seat["booking_total"]) == ("A", "1", "5096.25")
