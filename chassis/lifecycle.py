@@ -6,6 +6,7 @@ SIGTERM and SIGINT ask for a stop once; the second one ends the process at once.
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
 import sys
@@ -15,6 +16,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 import uvloop
 
 from chassis.logs import get_logger
+
+# So many more objects are there before the youngest are looked through for garbage; by default 700.
+_NEW_OBJECTS = 10_000
 
 log = get_logger(__name__)
 
@@ -36,10 +40,23 @@ async def _until_stopped(service: AbstractAsyncContextManager[object]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask)
     async with service:
+        _spare_what_stays()
         log.info("started")
         await stop.wait()
         log.info("draining")
     log.info("stopped")
+
+
+def _spare_what_stays() -> None:
+    """Keeps the garbage collector from looking at what was made at the start again and again.
+
+    It is never garbage, and there is so much of it that each full collection held the loop up for
+    0.2 s under load. What comes after is looked at less often than by default, too: almost all of
+    it is freed by counting references.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, 10, 10)
 
 
 @asynccontextmanager
