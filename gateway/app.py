@@ -138,6 +138,7 @@ def application(
         people=RateLimiter(settings.person_rate, settings.person_burst),
         addresses=RateLimiter(settings.address_rate * factor, settings.address_burst * factor),
         max_concurrent=settings.max_concurrent,
+        max_concurrent_for_holds=settings.max_concurrent_for_holds,
     )
     app = Observed(app, hsts=not settings.is_local)
     if settings.cors_origins:

@@ -34,6 +34,8 @@ WHOLE_BODY = "parterre.whole_body"
 # There, and true, where the body of the answer is left out.
 BODILESS = "parterre.bodiless"
 
+# Where a purchase begins: when there is too much to do, it is turned away first.
+_HOLDS = "/api/v1/holds"
 # What a route of this form takes in by itself, once it has let the caller in.
 _UPLOADS = re.compile(r"/api/v1/events/[^/]+/images", re.ASCII)
 
@@ -151,19 +153,23 @@ class Guarded:
         people: RateLimiter,
         addresses: RateLimiter,
         max_concurrent: int,
+        max_concurrent_for_holds: int,
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._people = people
         self._addresses = addresses
         self._max_concurrent = max_concurrent
+        self._max_concurrent_for_holds = min(max_concurrent, max_concurrent_for_holds)
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in HEALTH_PATHS:
             await self._app(scope, receive, send)
             return
-        if self._running >= self._max_concurrent:
+        begins = scope["path"] == _HOLDS and scope["method"] == "POST"
+        most = self._max_concurrent_for_holds if begins else self._max_concurrent
+        if self._running >= most:
             raise ProblemError("OVERLOADED", "Try again in a moment.")
         self._running += 1
         counted = True

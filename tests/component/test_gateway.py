@@ -114,6 +114,24 @@ async def test_what_there_is_no_room_for_is_refused_at_once_and_health_still_ans
         assert third.status_code == 404
 
 
+async def test_holds_are_refused_first_so_that_who_has_one_can_still_book(until: Until) -> None:
+    async with running_gateway(max_concurrent=2, max_concurrent_for_holds=1) as edge:
+        reply = inventory_pb2.GetSeatMapResponse(seat_map=samples.seat_map())
+        edge.inventory.answers["GetSeatMap"] = reply
+        edge.inventory.may_answer.clear()
+        first = asyncio.create_task(edge.http.get(f"/api/v1/events/{samples.EVENT}/seats"))
+        await until(edge.inventory.was_asked)
+        person = {"Authorization": f"Bearer {edge.keys.token()}"}
+        held = await edge.http.post("/api/v1/holds", headers=person, json={})
+        assert (held.status_code, held.json()["reason"]) == (503, "OVERLOADED")
+        assert held.headers["retry-after"] == "1"
+        # Refused for what it lacks, so there was room for it.
+        booked = await edge.http.post("/api/v1/bookings", headers=person, json={})
+        assert booked.json()["reason"] == "VALIDATION_FAILED"
+        edge.inventory.may_answer.set()
+        assert (await first).status_code == 200
+
+
 async def test_a_gateway_whose_services_answer_is_ready_and_measured() -> None:
     async with running_gateway() as edge:
         assert (await edge.http.get("/readyz")).json() == {"ready": True}
