@@ -414,15 +414,19 @@ def test_within_ten_seconds_of_the_databases_return_every_request_is_answered(
     }
 
     def ask(who: Client, what: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        sent = time.monotonic()
-        try:
-            return who.post(path, body) if body else who.get(path)
-        except ProblemError as refused:
-            if refused.status not in {409, 429, 503, 504}:
-                raise
-            return None
-        finally:
-            asked.append(Asked(what, sent, time.monotonic()))
+        """As a good client: again with the same key while the answer is unknown."""
+        key = secrets.token_hex(8)
+        while not over.is_set():
+            sent = time.monotonic()
+            try:
+                return who.post(path, body, key=key) if body else who.get(path)
+            except ProblemError as refused:
+                if refused.status < 429 and refused.reason != "IDEMPOTENCY_IN_PROGRESS":
+                    raise
+            finally:
+                asked.append(Asked(what, sent, time.monotonic()))
+            time.sleep(0.05)
+        return None
 
     def buy(who: Client) -> None:
         while not over.is_set():
@@ -526,17 +530,20 @@ def test_while_big_halls_open_nobody_elses_booking_waits(
     breakable: Breakable, organizer: Client
 ) -> None:
     wanted = tickets_of(publish_an_event(organizer, max_per_customer=100))
-    halls = [draft_a_hall(organizer, 5) for _ in range(3)]
+    halls = [draft_a_hall(organizer, 10) for _ in range(3)]
     with ExitStack() as stack:
         buyers = [stack.enter_context(somebody(breakable.gateway)) for _ in range(3)]
         with ThreadPoolExecutor(len(halls)) as pool:
             list(pool.map(lambda hall: organizer.post(f"/events/{hall}/publish"), halls))
         made = []
-        for _ in range(3):
-            made += [(who, book(who, wanted)) for who in buyers]
-            for who, reference in made[-3:]:
-                ends(who, reference, "CONFIRMED")
-        statuses = {organizer.get(f"/events/{hall}")["status"] for hall in halls}
+        still_opening = True
+        while still_opening and len(made) < 100:
+            for who in buyers:
+                made.append((who, book(who, wanted)))
+                ends(*made[-1], "CONFIRMED")
+            statuses = [organizer.get(f"/events/{hall}")["status"] for hall in halls]
+            still_opening = set(statuses) != {"PUBLISHED"}
+            assert still_opening or len(made) > len(buyers), "nothing was opened meanwhile"
         for who, reference in made:
             until(lambda who=who, reference=reference: "SOLD" in steps(who, reference))
         rows = breakable.sql(
@@ -545,8 +552,6 @@ def test_while_big_halls_open_nobody_elses_booking_waits(
             " WHERE reference = ANY(%s) GROUP BY reference",
             [reference for _, reference in made],
         )
-    print(rows, statuses)
-    assert "PUBLISHING" in statuses, "the halls were open before the bookings had ended"
     assert [row for row in rows if row[1] > 2] == []
     for hall in halls:
         organizer.wait_for(
