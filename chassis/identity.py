@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import httpx
@@ -35,6 +35,7 @@ __all__ = [
     "LEEWAY_SECONDS",
     "LONGEST_ACCESS_SECONDS",
     "SERVICE_TYPE",
+    "EndedSessions",
     "Identity",
     "Jwks",
     "KeySource",
@@ -71,6 +72,25 @@ def unauthenticated(detail: str) -> ServiceError:
 def forbidden() -> ServiceError:
     """The refusal of a call that is not the caller's to make."""
     return ServiceError("FORBIDDEN", "FORBIDDEN", "This is not for you.")
+
+
+class EndedSessions(Protocol):
+    """Whose access tokens are refused before they expire: `chassis.revocations` keeps them."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole list was had once: before, an ended session would pass."""
+
+    def __contains__(self, session_id: object, /) -> bool: ...
+
+
+class _NoneEnded:
+    """For verifiers that are told of no sessions."""
+
+    is_complete = True
+
+    def __contains__(self, session_id: object, /) -> bool:
+        return False
 
 
 class KeySource(Protocol):
@@ -151,7 +171,8 @@ def encode_key(raw: bytes) -> str:
 class TokenVerifier:
     """Verifies tokens, each once: it is remembered until it expires.
 
-    A token of a session that is in `ended` is refused, remembered or not.
+    A token of a session that is in `ended` is refused, remembered or not. While that list is not
+    known no person's token is good or bad: whoever has logged out must not be served meanwhile.
     """
 
     def __init__(
@@ -159,11 +180,11 @@ class TokenVerifier:
         process: str,
         keys: KeySource,
         peers: Mapping[str, str],
-        ended: Container[str] = frozenset(),
+        ended: EndedSessions | None = None,
     ) -> None:
         self._process = process
         self._keys = keys
-        self._ended = ended
+        self._ended = _NoneEnded() if ended is None else ended
         self._peers = {
             name: Ed25519PublicKey.from_public_bytes(decode_key(key)) for name, key in peers.items()
         }
@@ -176,7 +197,8 @@ class TokenVerifier:
 
         Raises:
             ServiceError: UNAUTHENTICATED when the token is not good; UNAVAILABLE when that can't
-                be told because auth_service has not answered yet.
+                be told because auth_service has not answered yet: with its keys, or with the
+                sessions that have ended.
         """
         known = self._known.get(token)
         if known is None:
@@ -185,6 +207,8 @@ class TokenVerifier:
         elif known.expires_at + LEEWAY_SECONDS <= time.time():
             del self._known[token]
             raise unauthenticated("The token has expired.")
+        if known.role is not None and not self._ended.is_complete:
+            raise unavailable()
         if known.session_id in self._ended:
             raise unauthenticated("The session has ended.")
         return known

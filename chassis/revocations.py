@@ -45,6 +45,11 @@ class Revocations:
         self._ended: TTLCache[str, None] = TTLCache(_MOST_SESSIONS, _KEPT_SECONDS)
         self._is_complete = False
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole list was had once; until then nobody's access token is taken."""
+        return self._is_complete
+
     def add(self, session_ids: Iterable[str]) -> None:
         """Refuses these from now on."""
         for id in session_ids:

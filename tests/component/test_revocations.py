@@ -7,13 +7,14 @@ from contextlib import AsyncExitStack
 
 import aio_pika
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf import json_format
 from parterre.messages.v1 import messages_pb2
 from starlette.responses import JSONResponse, Response
 
 from chassis.broker import Broker
 from chassis.errors import ServiceError
-from chassis.identity import Role, TokenVerifier
+from chassis.identity import Role, ServiceTokens, TokenVerifier, encode_key
 from chassis.ids import uuid7
 from chassis.payloads import JSON, PROTOBUF
 from chassis.revocations import Revocations, fetch_from, followed
@@ -158,6 +159,32 @@ async def test_without_a_broker_the_list_is_asked_for_until_it_answers(until: Un
         list_.is_away = False
         await until(told(ended, session_id))
         await ended.check()
+
+
+async def test_until_the_list_was_had_no_persons_token_is_taken(until: Until) -> None:
+    keys, list_ = TestKeys(), List()
+    token = keys.access(str(uuid7()), Role.CUSTOMER)
+    peer = Ed25519PrivateKey.generate()
+    peers = {"gateway": encode_key(peer.public_key().public_bytes_raw())}
+    own = ServiceTokens("gateway", encode_key(peer.private_bytes_raw())).token("test")
+    list_.is_away = True
+    async with followed(list_.fetch, None) as ended:
+        verifier = TokenVerifier("test", keys, peers, ended)
+        for _ in range(2):  # verified or remembered
+            with pytest.raises(ServiceError) as refused:
+                await verifier.verify(token)
+            assert (refused.value.kind, refused.value.reason) == (
+                "UNAVAILABLE",
+                "SERVICE_UNAVAILABLE",
+            )
+        assert (await verifier.verify(own)).subject == "gateway"  # a process's own has no session
+        list_.is_away = False
+
+        async def has_the_list() -> bool:
+            return ended.is_complete
+
+        await until(has_the_list)
+        assert (await verifier.verify(token)).role is Role.CUSTOMER
 
 
 async def test_an_unreadable_message_does_not_stop_the_next_one(
