@@ -214,6 +214,7 @@ class Limits:
 
     access_seconds: int = 600
     refresh_seconds: int = 30 * 24 * 3600
+    session_seconds: int = 90 * 24 * 3600  # however often it is refreshed
     sessions: int = 50  # open at once, of one account; the one used longest ago makes room
     refresh_grace_seconds: int = 10  # a rotated token is still answered, its reply may be lost
     code_seconds: int = 600
@@ -232,7 +233,7 @@ class Limits:
     def __post_init__(self) -> None:
         if not 0 < self.access_seconds <= 600 or not 0 < self.code_seconds <= 600:
             raise ValueError("access tokens and codes live for ten minutes at most")
-        counts = (self.refresh_seconds, self.code_tries, self.codes_an_hour)
+        counts = (self.refresh_seconds, self.session_seconds, self.code_tries, self.codes_an_hour)
         if min(*counts, self.sessions, self.address_passwords, self.address_codes) < 1:
             raise ValueError("a limit of nothing at all shuts everybody out")
 

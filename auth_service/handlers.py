@@ -221,7 +221,14 @@ async def _log_in(
     if opened_at is None:
         await _note(auth, "LOG_IN_REFUSED", known, **client)
         raise AccountDisabledError if known.account.disabled else InvalidCredentialsError
-    return _tokens(auth, known.account, session_id, opened_at, refresh_token)
+    return _tokens(
+        auth,
+        known.account,
+        session_id,
+        opened_at,
+        refresh_token,
+        seconds_left=auth.limits.session_seconds,
+    )
 
 
 async def _note(auth: Auth, action: str, known: Credentials | None, **detail: str) -> None:
@@ -240,19 +247,21 @@ async def refresh(auth: Auth, *, refresh_token: str) -> Tokens:
     """Rotates a refresh token; the access token has the role that the account has now.
 
     A token that was rotated more than ten seconds ago has been stolen, by whoever came first or
-    by whoever comes now: the session ends for both.
+    by whoever comes now: the session ends for both. Sooner than that the reply may have been lost:
+    it is answered again, unless what it was answered with was used, and that is no longer good. So
+    a session has one token that carries it on, whatever is asked at once.
 
     Raises:
-        InvalidRefreshTokenError: the session has ended, or never was.
+        InvalidRefreshTokenError: the session has ended, is too old, or never was.
     """
     digest, fresh = token_digest(refresh_token), secrets.token_urlsafe(32)
 
-    async def work(session: Session) -> tuple[Account, UUID, datetime] | AuthError:
-        family = await storage.lock_session(session, digest)
+    async def work(session: Session) -> tuple[Account, UUID, datetime, int] | AuthError:
+        family = await storage.lock_session(session, digest, auth.limits)
         if family is None:
             return InvalidRefreshTokenError()
         if not await storage.rotate(session, digest, auth.limits):
-            if await storage.was_rotated(session, digest):
+            if await storage.is_reused(session, digest, auth.limits):
                 await _end_session(session, family.id, family.account_id)
                 storage.audit(
                     session, "REFRESH_REUSED", family.account_id, None, session_id=str(family.id)
@@ -261,11 +270,14 @@ async def refresh(auth: Auth, *, refresh_token: str) -> Tokens:
         account = await storage.find_account(session, family.account_id)
         if account is None or account.disabled:
             return InvalidRefreshTokenError()
-        storage.add_refresh_token(session, family.id, token_digest(fresh), auth.limits)
-        return account, family.id, await storage.touch_session(session, family.id)
+        storage.add_refresh_token(
+            session, family.id, token_digest(fresh), auth.limits, parent=digest
+        )
+        used_at = await storage.touch_session(session, family.id)
+        return account, family.id, used_at, int(family.seconds_left)
 
-    account, session_id, used_at = _unless_refused(await auth.database.run(work))
-    return _tokens(auth, account, session_id, used_at, fresh)
+    account, session_id, used_at, left = _unless_refused(await auth.database.run(work))
+    return _tokens(auth, account, session_id, used_at, fresh, seconds_left=left)
 
 
 async def log_out(auth: Auth, *, account_id: UUID, session_id: UUID) -> None:
@@ -551,14 +563,20 @@ def _address_throttled(wait: int) -> AddressThrottledError:
 
 
 def _tokens(
-    auth: Auth, account: Account, session_id: UUID, issued_at: datetime, refresh_token: str
+    auth: Auth,
+    account: Account,
+    session_id: UUID,
+    issued_at: datetime,
+    refresh_token: str,
+    *,
+    seconds_left: int,
 ) -> Tokens:
     limits = auth.limits
     return Tokens(
         auth.keys.access_token(account, session_id, issued_at, limits.access_seconds),
         limits.access_seconds,
         refresh_token,
-        limits.refresh_seconds,
+        min(limits.refresh_seconds, seconds_left),
         account,
     )
 

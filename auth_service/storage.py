@@ -220,23 +220,44 @@ WITH opened AS (
 )
 SELECT created_at FROM opened
 """
+# Until the session is too old as a whole, at the latest.
 _ADD_REFRESH_TOKEN = """
-INSERT INTO refresh_token (digest, session_id, expires_at)
-VALUES (:digest, :session_id, clock_timestamp() + :seconds * interval '1 second')
+INSERT INTO refresh_token (digest, session_id, parent, expires_at)
+SELECT :digest, id, :parent, least(clock_timestamp() + :seconds * interval '1 second',
+                                   created_at + :oldest * interval '1 second')
+  FROM session WHERE id = :session_id
 """  # noqa: S105 - a statement, no secret
 # Everything that happens to a session's tokens happens under the session's lock.
 _LOCK_SESSION = """
-SELECT session.id, session.account_id FROM session
+SELECT session.id, session.account_id,
+       ceil(extract(epoch FROM session.created_at - clock_timestamp()) + :oldest) AS seconds_left
+  FROM session
   JOIN refresh_token ON refresh_token.session_id = session.id
  WHERE refresh_token.digest = :digest AND session.ended_at IS NULL
+   AND session.created_at > clock_timestamp() - :oldest * interval '1 second'
    FOR UPDATE OF session
 """
+# Used for the first time, or again within the grace while no reply to the uses before was used.
 _ROTATE = """
-UPDATE refresh_token SET rotated_at = coalesce(rotated_at, clock_timestamp())
- WHERE digest = :digest AND expires_at > clock_timestamp()
-   AND (rotated_at IS NULL OR rotated_at > clock_timestamp() - :grace * interval '1 second')
+UPDATE refresh_token AS token SET rotated_at = coalesce(rotated_at, clock_timestamp())
+ WHERE digest = :digest AND expires_at > clock_timestamp() AND NOT superseded
+   AND (rotated_at IS NULL OR rotated_at > clock_timestamp() - :grace * interval '1 second'
+        AND NOT EXISTS (SELECT FROM refresh_token AS sibling
+                         WHERE sibling.session_id = token.session_id
+                           AND sibling.parent = token.digest
+                           AND sibling.rotated_at IS NOT NULL AND NOT sibling.superseded))
 """
-_WAS_ROTATED = "SELECT rotated_at IS NOT NULL FROM refresh_token WHERE digest = :digest"
+# Of what one token was answered with, the last alone is good.
+_SUPERSEDE = """
+UPDATE refresh_token SET superseded = true, rotated_at = clock_timestamp()
+ WHERE session_id = :session_id AND parent = :parent AND NOT superseded
+"""
+# That two replies crossed each other on their way is no theft.
+_IS_REUSED = """
+SELECT rotated_at IS NOT NULL
+       AND NOT (superseded AND rotated_at > clock_timestamp() - :grace * interval '1 second')
+  FROM refresh_token WHERE digest = :digest
+"""
 _TOUCH_SESSION = """
 UPDATE session SET last_used_at = clock_timestamp() WHERE id = :id RETURNING last_used_at
 """
@@ -264,6 +285,7 @@ _LIST_SESSIONS = """
 SELECT id, address, user_agent, created_at, last_used_at FROM session
  WHERE account_id = :account_id AND ended_at IS NULL
    AND last_used_at > clock_timestamp() - :seconds * interval '1 second'
+   AND created_at > clock_timestamp() - :oldest * interval '1 second'
  ORDER BY last_used_at DESC, id LIMIT 100
 """
 # An access token is as old as its session's last use: who has none that is good is left out.
@@ -567,7 +589,7 @@ async def open_session(
         password_version=credentials.password_version,
         email=credentials.account.email,
         digest=digest,
-        seconds=limits.refresh_seconds,
+        seconds=min(limits.refresh_seconds, limits.session_seconds),
         audit_id=uuid7(),
         detail=json.dumps({"session_id": str(id), **client}),
         **client,
@@ -576,15 +598,30 @@ async def open_session(
     return opened_at
 
 
-def add_refresh_token(session: Session, session_id: UUID, digest: bytes, limits: Limits) -> None:
-    """Adds a token to a session."""
-    seconds = limits.refresh_seconds
-    session.defer(_ADD_REFRESH_TOKEN, session_id=session_id, digest=digest, seconds=seconds)
+def add_refresh_token(
+    session: Session, session_id: UUID, digest: bytes, limits: Limits, *, parent: bytes
+) -> None:
+    """Adds a token to a session, for another: what was given out for that before is put out of use.
+
+    The session is locked.
+    """
+    session.defer(_SUPERSEDE, session_id=session_id, parent=parent)
+    session.defer(
+        _ADD_REFRESH_TOKEN,
+        session_id=session_id,
+        digest=digest,
+        parent=parent,
+        seconds=limits.refresh_seconds,
+        oldest=limits.session_seconds,
+    )
 
 
-async def lock_session(session: Session, digest: bytes) -> Row | None:
-    """`id` and `account_id` of the token's session, unless it has ended; locked."""
-    return await session.first(_LOCK_SESSION, digest=digest)
+async def lock_session(session: Session, digest: bytes, limits: Limits) -> Row | None:
+    """The token's session, locked, unless it has ended or is too old.
+
+    `id`, `account_id` and for how many `seconds_left` it can be carried on at most.
+    """
+    return await session.first(_LOCK_SESSION, digest=digest, oldest=limits.session_seconds)
 
 
 async def rotate(session: Session, digest: bytes, limits: Limits) -> bool:
@@ -593,9 +630,10 @@ async def rotate(session: Session, digest: bytes, limits: Limits) -> bool:
     return (await session.execute(_ROTATE, digest=digest, grace=grace)).rowcount == 1
 
 
-async def was_rotated(session: Session, digest: bytes) -> bool:
-    """Whether the token was used before."""
-    return bool(await session.scalar(_WAS_ROTATED, digest=digest))
+async def is_reused(session: Session, digest: bytes, limits: Limits) -> bool:
+    """Whether a token that can't be rotated was used before, by whom has it or by another."""
+    grace = limits.refresh_grace_seconds
+    return bool(await session.scalar(_IS_REUSED, digest=digest, grace=grace))
 
 
 async def touch_session(session: Session, id: UUID) -> datetime:
@@ -637,7 +675,12 @@ async def list_sessions(
     session: Session, account_id: UUID, limits: Limits
 ) -> Sequence[OpenSession]:
     """The account's open sessions, the last used first."""
-    rows = await session.all(_LIST_SESSIONS, account_id=account_id, seconds=limits.refresh_seconds)
+    rows = await session.all(
+        _LIST_SESSIONS,
+        account_id=account_id,
+        seconds=limits.refresh_seconds,
+        oldest=limits.session_seconds,
+    )
     return [OpenSession(**row._asdict()) for row in rows]
 
 

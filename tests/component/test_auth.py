@@ -606,18 +606,71 @@ async def test_a_lost_reply_is_answered_again_within_the_grace(box: Box) -> None
     again = await box.refresh(first)
 
     assert again.refresh_token != lost.refresh_token
-    await box.refresh(again)
+    assert (await refusal(box.refresh(lost))).reason == "INVALID_REFRESH_TOKEN"
+    await box.refresh(again)  # that the lost one came so soon ended nothing
 
 
-async def test_two_refreshes_at_once_are_both_usable(make_box: MakeBox) -> None:
+async def test_a_reply_that_was_put_out_of_use_ends_the_session_when_it_comes_later(
+    box: Box,
+) -> None:
+    await box.person()
+    first = await box.log_in()
+    lost, again = await box.refresh(first), await box.refresh(first)
+    await box.age_rotations()
+
+    assert (await refusal(box.refresh(lost))).reason == "INVALID_REFRESH_TOKEN"
+    assert (await refusal(box.refresh(again))).reason == "INVALID_REFRESH_TOKEN"
+    assert (await box.actions()).count("REFRESH_REUSED") == 1
+
+
+async def test_within_the_grace_a_token_whose_reply_was_used_ends_the_session(box: Box) -> None:
+    await box.person()
+    first = await box.log_in()
+    successor = await box.refresh(await box.refresh(first))
+
+    assert (await refusal(box.refresh(first))).reason == "INVALID_REFRESH_TOKEN"
+    assert (await refusal(box.refresh(successor))).reason == "INVALID_REFRESH_TOKEN"
+    assert await box.sent("SessionsRevoked") == [{"session_ids": [claims_of(first)["sid"]]}]
+
+
+async def test_of_refreshes_at_once_one_reply_carries_the_session_on(make_box: MakeBox) -> None:
     first = await make_box()
     second = await make_box(like=first)
     await first.person()
     for _ in range(5):
         tokens = await first.log_in()
-        pairs = await asyncio.gather(first.refresh(tokens), second.refresh(tokens))
-        assert len({pair.refresh_token for pair in pairs}) == 2
-        await asyncio.gather(first.refresh(pairs[0]), second.refresh(pairs[1]))
+        replies = await asyncio.gather(
+            *(box.refresh(tokens) for _ in range(5) for box in (first, second))
+        )
+        carried_on = await asyncio.gather(
+            *(first.refresh(reply) for reply in replies), return_exceptions=True
+        )
+        refused = [each.reason for each in carried_on if isinstance(each, RemoteError)]
+        assert refused == ["INVALID_REFRESH_TOKEN"] * 9
+        [alive] = [each for each in carried_on if isinstance(each, auth_pb2.Tokens)]
+        await second.refresh(alive)
+
+
+async def test_a_session_ends_with_its_ninetieth_day_however_often_it_is_refreshed(
+    box: Box,
+) -> None:
+    await box.person()
+    me = await box.log_in()
+    age = "UPDATE session SET created_at = clock_timestamp() - interval '1 s' * :seconds"
+    await box.execute(age, seconds=90 * 24 * 3600 - 100)
+    me = await box.refresh(me)
+    assert 90 <= me.refresh_expires_in <= 100
+    assert await box.scalar(
+        "SELECT max(expires_at) < clock_timestamp() + interval '101 s' FROM refresh_token"
+        " WHERE rotated_at IS NULL"
+    )
+    sessions = auth_pb2.ListSessionsRequest()
+    assert len((await box.account(me, "ListSessions", sessions)).sessions) == 1
+
+    await box.execute(age, seconds=90 * 24 * 3600)
+    assert (await refusal(box.refresh(me))).reason == "INVALID_REFRESH_TOKEN"
+    assert not (await box.account(me, "ListSessions", sessions)).sessions
+    assert (await box.log_in()).refresh_expires_in == 30 * 24 * 3600
 
 
 async def test_a_token_past_its_time_or_never_given_out_is_refused(box: Box) -> None:
@@ -669,7 +722,7 @@ async def test_a_log_out_during_a_refresh_ends_the_fresh_token_too(box: Box, unt
     tokens = await box.log_in()
     digest = token_digest(tokens.refresh_token)
     async with box.database.transaction() as session:  # a refresh, halfway
-        family = await storage.lock_session(session, digest)
+        family = await storage.lock_session(session, digest, Limits())
         assert family is not None
         leaving = asyncio.create_task(log_out(box, user.id, str(family.id)))
 
@@ -679,7 +732,8 @@ async def test_a_log_out_during_a_refresh_ends_the_fresh_token_too(box: Box, unt
 
         await until(waiting_or_through)
         assert await storage.rotate(session, digest, Limits())
-        storage.add_refresh_token(session, family.id, token_digest("fresh"), Limits())
+        fresh = token_digest("fresh")
+        storage.add_refresh_token(session, family.id, fresh, Limits(), parent=digest)
     await leaving
 
     assert await box.scalar("SELECT count(*) FROM refresh_token") == 0
