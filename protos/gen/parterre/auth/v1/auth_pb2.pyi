@@ -145,20 +145,53 @@ Global___RequestCodeRequest: _TypeAlias = RequestCodeRequest  # noqa: Y015
 
 @_typing.final
 class RequestCodeResponse(_message.Message):
-    """Response of RequestCode; says nothing, by design."""
+    """Response of RequestCode; says nothing of the address, by design."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    OTP_ID_FIELD_NUMBER: _builtins.int
+    otp_id: _builtins.str
+    """Opaque: wrong codes that come with it count against the code it was given out for alone."""
     def __init__(
         self,
+        *,
+        otp_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["otp_id", b"otp_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequestCodeResponse: _TypeAlias = RequestCodeResponse  # noqa: Y015
+
+@_typing.final
+class Device(_message.Message):
+    """What a client is known by at its next log-in. It is of no use for another account, nor once the
+    password is another one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """Opaque; travels in a cookie only."""
+    expires_in: _builtins.int
+    """Seconds."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        expires_in: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_in", b"expires_in", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Device: _TypeAlias = Device  # noqa: Y015
 
 @_typing.final
 class RegisterRequest(_message.Message):
@@ -174,6 +207,7 @@ class RegisterRequest(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    OTP_ID_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Verified by the code."""
     password: _builtins.str
@@ -190,6 +224,8 @@ class RegisterRequest(_message.Message):
     """CUSTOMER (also when empty) or ORGANIZER."""
     address: _builtins.str
     """The client's address, for throttling."""
+    otp_id: _builtins.str
+    """Of the answer that asked for the code; empty: the try counts against the client's network."""
     def __init__(
         self,
         *,
@@ -201,10 +237,11 @@ class RegisterRequest(_message.Message):
         country: _builtins.str = ...,
         role: _builtins.str = ...,
         address: _builtins.str = ...,
+        otp_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "country", b"country", "email", b"email", "name", b"name", "password", b"password", "phone", b"phone", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "country", b"country", "email", b"email", "name", b"name", "otp_id", b"otp_id", "password", b"password", "phone", b"phone", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -217,18 +254,24 @@ class RegisterResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def user(self) -> Global___User:
         """The new person."""
+
+    @_builtins.property
+    def device(self) -> Global___Device:
+        """Whose log-ins nobody else's failures get in the way of."""
 
     def __init__(
         self,
         *,
         user: Global___User | None = ...,
+        device: Global___Device | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -244,6 +287,7 @@ class LogInRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     USER_AGENT_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Whose."""
     password: _builtins.str
@@ -252,6 +296,8 @@ class LogInRequest(_message.Message):
     """The client's address, for throttling and the list of sessions."""
     user_agent: _builtins.str
     """The client's User-Agent, for the list of sessions."""
+    device: _builtins.str
+    """What the client was given when it logged in before; empty, or no longer good: it is a stranger."""
     def __init__(
         self,
         *,
@@ -259,10 +305,11 @@ class LogInRequest(_message.Message):
         password: _builtins.str = ...,
         address: _builtins.str = ...,
         user_agent: _builtins.str = ...,
+        device: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "email", b"email", "password", b"password", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "device", b"device", "email", b"email", "password", b"password", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -275,18 +322,24 @@ class LogInResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKENS_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tokens(self) -> Global___Tokens:
         """The new session's tokens."""
+
+    @_builtins.property
+    def device(self) -> Global___Device:
+        """Whose log-ins nobody else's failures get in the way of."""
 
     def __init__(
         self,
         *,
         tokens: Global___Tokens | None = ...,
+        device: Global___Device | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -665,6 +718,7 @@ class ResetPasswordRequest(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     NEW_PASSWORD_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    OTP_ID_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Whose."""
     code: _builtins.str
@@ -673,6 +727,8 @@ class ResetPasswordRequest(_message.Message):
     """The one it shall be."""
     address: _builtins.str
     """The client's address, for throttling."""
+    otp_id: _builtins.str
+    """Of the answer that asked for the code; empty: the try counts against the client's network."""
     def __init__(
         self,
         *,
@@ -680,10 +736,11 @@ class ResetPasswordRequest(_message.Message):
         code: _builtins.str = ...,
         new_password: _builtins.str = ...,
         address: _builtins.str = ...,
+        otp_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "email", b"email", "new_password", b"new_password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "email", b"email", "new_password", b"new_password", "otp_id", b"otp_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -695,12 +752,19 @@ class ResetPasswordResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    DEVICE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def device(self) -> Global___Device:
+        """Whose log-ins nobody else's failures get in the way of."""
+
     def __init__(
         self,
+        *,
+        device: Global___Device | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

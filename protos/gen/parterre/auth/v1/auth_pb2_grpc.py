@@ -126,8 +126,8 @@ class AuthServiceServicer:
 
     def Register(self, request, context):
         """Makes an account of a verified address.
-        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, ADDRESS_THROTTLED,
-        OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, CODE_THROTTLED,
+        ADDRESS_THROTTLED, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,7 +198,8 @@ class AuthServiceServicer:
 
     def ResetPassword(self, request, context):
         """Sets a new password by a one-time code and ends every session of the account.
-        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, ADDRESS_THROTTLED, OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, CODE_THROTTLED, ADDRESS_THROTTLED,
+        OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,8 +24,8 @@ class AuthServiceStub:
     """
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
     """Makes an account of a verified address.
-    Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, ADDRESS_THROTTLED,
-    OVERLOADED.
+    Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, CODE_THROTTLED,
+    ADDRESS_THROTTLED, OVERLOADED.
     """
     LogIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogInRequest, _auth_pb2.LogInResponse]
     """Opens a session.
@@ -58,7 +58,8 @@ class AuthServiceStub:
     """
     ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]
     """Sets a new password by a one-time code and ends every session of the account.
-    Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, ADDRESS_THROTTLED, OVERLOADED.
+    Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, CODE_THROTTLED, ADDRESS_THROTTLED,
+    OVERLOADED.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
     """Pages through all accounts.
@@ -98,8 +99,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.RegisterRequest, _abc.Awaitable[_auth_pb2.RegisterResponse]],
     ) -> _abc.Awaitable[_auth_pb2.RegisterResponse]:
         """Makes an account of a verified address.
-        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, ADDRESS_THROTTLED,
-        OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, CODE_THROTTLED,
+        ADDRESS_THROTTLED, OVERLOADED.
         """
 
     @_abc_1.abstractmethod
@@ -186,7 +187,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.ResetPasswordRequest, _abc.Awaitable[_auth_pb2.ResetPasswordResponse]],
     ) -> _abc.Awaitable[_auth_pb2.ResetPasswordResponse]:
         """Sets a new password by a one-time code and ends every session of the account.
-        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, ADDRESS_THROTTLED, OVERLOADED.
+        Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, CODE_THROTTLED, ADDRESS_THROTTLED,
+        OVERLOADED.
         """
 
     @_abc_1.abstractmethod

@@ -1432,12 +1432,18 @@ class DeliverCode(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    IS_WANTED_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Where to."""
     purpose: _builtins.str
     """REGISTER or PASSWORD_RESET."""
     code: _builtins.str
     """Six digits."""
+    is_wanted: _builtins.bool
+    """Whether it is to be mailed: false where that makes no sense, such as to register an address
+    that has an account. The message is written all the same, so that asking for a code costs the
+    same. Absent: it is.
+    """
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """Until when it can be used."""
@@ -1449,12 +1455,15 @@ class DeliverCode(_message.Message):
         purpose: _builtins.str = ...,
         code: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        is_wanted: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_wanted", b"_is_wanted", "expires_at", b"expires_at", "is_wanted", b"is_wanted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "email", b"email", "expires_at", b"expires_at", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_wanted", b"_is_wanted", "code", b"code", "email", b"email", "expires_at", b"expires_at", "is_wanted", b"is_wanted", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__is_wanted: _TypeAlias = _typing.Literal["is_wanted"]  # noqa: Y015
+    _WhichOneofArgType__is_wanted: _TypeAlias = _typing.Literal["_is_wanted", b"_is_wanted"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_wanted) -> _WhichOneofReturnType__is_wanted | None: ...
 
 Global___DeliverCode: _TypeAlias = DeliverCode  # noqa: Y015
 
