@@ -39,6 +39,7 @@ class Draft:
     kind: str
     subject: str
     body: str
+    expires_at: datetime | None = None  # of no use after that, and gone once it is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A one-time code to be mailed."""
+    """A one-time code that was asked for."""
 
     email: str
     purpose: str
     code: str
     expires_at: datetime
+    is_wanted: bool  # else it is written and told of, so that asking costs the same, but not mailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def code_mail(code: Code, now: datetime) -> Draft:
         f"Your code to {_PURPOSES[code.purpose]} is {code.code}.\n\n"
         f"It can be used once, within {minutes} minutes. If you did not ask for it, ignore this."
     )
-    return Draft(code.email, "code", "Your Parterre code", body)
+    return Draft(code.email, "code", "Your Parterre code", body, code.expires_at)
 
 
 def ending_mail(person: Person, booking: EndedBooking) -> Draft:

@@ -18,9 +18,12 @@ from notification_service.domain import (
 
 
 async def deliver_codes(session: Session, codes: Sequence[Code]) -> None:
-    """Writes the mails that bring one-time codes."""
+    """Writes the mails that bring one-time codes, where somebody is to have one."""
     now = await session.now()
-    storage.add_mails(session, [code_mail(code, now) for code in codes])
+    storage.add_mails(
+        session,
+        [code_mail(code, now) for code in codes if code.is_wanted and code.expires_at > now],
+    )
 
 
 async def remember_people(session: Session, people: Sequence[Person]) -> None:

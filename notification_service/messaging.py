@@ -20,11 +20,18 @@ log = get_logger(__name__)
 
 
 async def on_deliver_codes(session: Session, messages: Sequence[messages_pb2.DeliverCode]) -> None:
-    """One-time codes are to be mailed."""
+    """One-time codes were asked for."""
     await handlers.deliver_codes(
         session,
         [
-            Code(message.email, message.purpose, message.code, message.expires_at.ToDatetime(UTC))
+            Code(
+                message.email,
+                message.purpose,
+                message.code,
+                message.expires_at.ToDatetime(UTC),
+                # A version before said nothing of codes that nobody is to have.
+                is_wanted=message.is_wanted or not message.HasField("is_wanted"),
+            )
             for message in messages
         ],
     )

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from chassis.housekeeping import forget
 from chassis.service import Chassis
+from notification_service.loops import forget_expired
 from notification_service.mailer import Mailer
 from notification_service.messaging import MESSAGES, QUEUES
 from notification_service.rpc import SERVICE, NotificationServicer
@@ -21,6 +22,7 @@ async def notification_service(settings: Settings) -> AsyncIterator[None]:
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
         await chassis.run("housekeeping", lambda: forget(database))
+        await chassis.run("expired-mails", lambda: forget_expired(database))
         if settings.smtp_url:
             mailer = Mailer(database, settings.smtp_url.get_secret_value(), settings.sender)
             await chassis.run("mailer", mailer.run)

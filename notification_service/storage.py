@@ -32,13 +32,15 @@ SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS integer[])) AS told
 RETURNING booking_id
 """
 _ADD_MAILS = """
-INSERT INTO mail (id, recipient, kind, subject, body)
+INSERT INTO mail (id, recipient, kind, subject, body, expires_at)
 SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:recipients AS text[]), CAST(:kinds AS text[]),
-                     CAST(:subjects AS text[]), CAST(:bodies AS text[]))
+                     CAST(:subjects AS text[]), CAST(:bodies AS text[]),
+                     CAST(:expiries AS timestamptz[]))
 """
 _LIST_MAILS = """
 SELECT id, recipient, kind, subject, body, created_at, sent_at FROM mail
- WHERE CAST(:to AS text) IS NULL OR recipient = :to
+ WHERE (CAST(:to AS text) IS NULL OR recipient = :to)
+   AND coalesce(expires_at > clock_timestamp(), true)
  ORDER BY id DESC LIMIT :limit
 """
 # Due mails are leased by pushing their next try into the future: another sender passes them by,
@@ -47,7 +49,7 @@ _LEASE_MAILS = """
 UPDATE mail SET tries = tries + 1,
        due_at = clock_timestamp() + make_interval(secs => :lease_seconds)
  WHERE id IN (SELECT id FROM mail WHERE sent_at IS NULL AND due_at <= clock_timestamp()
-                 AND tries < :tries
+                 AND tries < :tries AND coalesce(expires_at > clock_timestamp(), true)
                ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING id, recipient, subject, body
 """
@@ -61,7 +63,15 @@ UPDATE mail SET due_at = clock_timestamp()
            + least(interval '30 seconds' * 2 ^ least(tries - 1, 10), interval '1 hour')
  WHERE id = :id
 """
-_MARK_SENT = "UPDATE mail SET sent_at = clock_timestamp() WHERE id = :id"
+# What must not lie about is deleted, the rest is kept.
+_MARK_SENT = """
+WITH gone AS (DELETE FROM mail WHERE id = :id AND expires_at IS NOT NULL)
+UPDATE mail SET sent_at = clock_timestamp() WHERE id = :id AND expires_at IS NULL
+"""
+_FORGET_EXPIRED = """
+DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE expires_at <= clock_timestamp()
+                               ORDER BY expires_at LIMIT :batch)
+"""
 
 
 def save_people(session: Session, people: Sequence[Person]) -> None:
@@ -104,6 +114,7 @@ def add_mails(session: Session, drafts: Sequence[Draft]) -> None:
             kinds=[draft.kind for draft in drafts],
             subjects=[draft.subject for draft in drafts],
             bodies=[draft.body for draft in drafts],
+            expiries=[draft.expires_at for draft in drafts],
         )
         session.note(MailsWritten())
 
@@ -131,5 +142,10 @@ async def put_off(session: Session, id: UUID) -> None:
 
 
 async def mark_sent(session: Session, id: UUID) -> None:
-    """Notes that the mail server took the mail."""
+    """Notes that the mail server took the mail; one that brings a code is gone then."""
     await session.execute(_MARK_SENT, id=id)
+
+
+async def forget_expired(session: Session, batch: int) -> int:
+    """Deletes up to `batch` mails that are too old to be of use: how many."""
+    return (await session.execute(_FORGET_EXPIRED, batch=batch)).rowcount

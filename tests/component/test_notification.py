@@ -21,7 +21,7 @@ from chassis.errors import RemoteError
 from chassis.ids import uuid7
 from chassis.lifecycle import background
 from deploy.processes import free_port
-from notification_service import messaging
+from notification_service import messaging, storage
 from notification_service.domain import UnknownPersonError, format_amount
 from notification_service.mailer import Mailer
 from notification_service.rpc import SERVICE, NotificationServicer
@@ -222,7 +222,7 @@ async def test_a_mail_the_server_refused_is_sent_at_the_next_try(
 
             async def sent() -> bool:
                 async with database.transaction() as session:
-                    return await session.scalar("SELECT sent_at FROM mail") is not None
+                    return await session.scalar("SELECT count(*) FROM mail") == 0  # it has a code
 
             await until(sent)
     finally:
@@ -234,6 +234,70 @@ def test_amounts_are_written_with_their_currencys_minor_unit() -> None:
     assert format_amount(125005, "NPR") == "NPR 1,250.05"
     assert format_amount(1250, "JPY") == "JPY 1,250"
     assert format_amount(1250, "KWD") == "KWD 1.250"
+
+
+async def test_a_mail_without_a_code_stays_when_it_is_sent(
+    make_database: MakeDatabase, until: Until
+) -> None:
+    database = await make_database("notification")
+    asha = str(uuid7())
+    await handle(database, user(asha), ended(asha, "CONFIRMED"))
+    inbox = Inbox()
+    inbox.refused = 1
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        mailer = Mailer(database, f"smtp://127.0.0.1:{controller.port}", "box@parterre.example")
+        async with background("mailer", mailer.run):
+
+            async def sent() -> bool:
+                async with database.transaction() as session:
+                    return await session.scalar("SELECT sent_at FROM mail") is not None
+
+            await until(sent)
+    finally:
+        controller.stop()
+    assert await mailed(database) == ["booking_confirmed"]
+
+
+async def test_a_code_that_nobody_is_to_have_is_not_mailed(make_database: MakeDatabase) -> None:
+    database = await make_database("notification")
+    wanted, unwanted, by_a_version_before = code_message(), code_message(), code_message()
+    wanted.is_wanted, unwanted.is_wanted = True, False
+    unwanted.email = "taken@example.org"
+    await handle(database, wanted, unwanted, by_a_version_before)
+    async with database.transaction() as session:
+        rows = await session.all("SELECT recipient FROM mail")
+    assert [row.recipient for row in rows] == ["asha@example.org"] * 2
+
+
+async def test_a_code_that_is_too_old_is_neither_shown_nor_sent_nor_kept(
+    make_database: MakeDatabase,
+) -> None:
+    database = await make_database("notification")
+    asha = str(uuid7())
+    await handle(database, user(asha), ended(asha, "CONFIRMED"))
+    await handle(database, code_message("111111"), code_message("222222"))
+    async with database.transaction() as session:
+        await session.execute(
+            "UPDATE mail SET expires_at = clock_timestamp() WHERE body LIKE '%111111%'"
+        )
+    late = code_message("333333")
+    late.expires_at.FromSeconds(1)
+    await handle(database, late)
+
+    async with database.transaction() as session:
+        shown = await storage.list_mails(session, None, 10)
+        leased = await storage.lease_mails(session, limit=10, tries=12, lease_seconds=30)
+        assert await storage.forget_expired(session, 10) == 1
+        assert await storage.forget_expired(session, 10) == 0
+    for seen in (shown, leased):
+        assert sorted(row.subject for row in seen) == [
+            "Your Parterre code",
+            "Your tickets for The Tempest",
+        ]
+        assert not any("111111" in row.body for row in seen)
+    assert sorted(await mailed(database)) == ["booking_confirmed", "code"]
 
 
 class SlowInbox:
@@ -269,7 +333,7 @@ async def test_a_slow_server_gets_each_mail_once_from_however_many_senders(
 
             async def sent() -> bool:
                 async with database.transaction() as session:
-                    return await session.scalar("SELECT count(sent_at) FROM mail") == 4
+                    return await session.scalar("SELECT count(*) FROM mail") == 0
 
             await until(sent)
     finally:
