@@ -50,7 +50,7 @@ class Settings(ProcessSettings):
     max_concurrent: int = Field(default=1000, ge=1)
     # From so many in progress on nobody begins to buy: a hold is refused, so that who has one can
     # still book it, and the provider's word of a payment still comes through.
-    max_concurrent_for_holds: int = Field(default=300, ge=1)
+    max_concurrent_for_holds: int = Field(default=200, ge=1)
     # Requests a second and at once, of one person and of one address without a token.
     person_rate: float = Field(default=100, gt=0)
     person_burst: int = Field(default=200, ge=1)
