@@ -23,6 +23,7 @@ from rich.table import Table
 from bench import scenarios
 from bench.figures import Report, Row, missed
 from bench.load import UnexpectedAnswerError
+from bench.scenarios.floor import yardstick
 from bench.system import System
 
 _RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -59,11 +60,14 @@ def _run(reports: Sequence[Report], console: Console) -> bool:
         with tempfile.TemporaryDirectory(prefix="parterre-bench-") as folder:
             home = Path(folder)
             home.chmod(0o755)  # PostgreSQL may run as another account
+            report.yardstick = yardstick()
+            report.add("yardstick: floor's FastAPI and gRPC alone, before", report.yardstick, "ms")
             with System.running(home, overrides) as system:
                 failed |= _fails(partial(module.run, system, report), report)
                 if wrong := system.violations():
                     report.remarks.append(f"FAILED: fsck: {wrong}")
                     failed = True
+            report.add("yardstick: after", yardstick(), "ms")
     return failed
 
 

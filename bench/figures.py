@@ -31,6 +31,8 @@ class Report:
         self.scenario = scenario
         self.rows: list[Row] = []
         self.remarks: list[str] = []
+        # CPU ms of a request of FastAPI and gRPC alone, just before: what the machine is like.
+        self.yardstick = float("nan")
 
     def progress(self, what: str) -> None:
         """Says what has been found or done so far, while it goes on."""

@@ -10,26 +10,22 @@ The sandbox provider stands for somebody else's machine: its CPU is shown, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
-import orjson
 import psycopg
-import uvloop
 
-from bench.crowd import MADE, greet, measured
-from bench.figures import Report
-from bench.load import (
-    Call,
-    Outcome,
-    Reply,
-    UnexpectedAnswerError,
-    Visit,
-    open_loop,
-    percentile,
-    request,
+from bench.crowd import (
+    WAIT_SECONDS,
+    booked,
+    buys,
+    confirmed,
+    greet,
+    measured,
+    paced,
+    saga_cpu_ms,
 )
-from bench.load import steady as at_a_rate
+from bench.figures import Report
+from bench.load import Call, Visit, percentile, request
 from bench.system import Person, System
 
 MakeVisit = Callable[[Person, str, int], Visit]
@@ -38,8 +34,6 @@ _ROWS, _SEATS = 240, 50
 _CONNECTIONS = 48
 _SECONDS = 8.0
 _PACE = 20.0
-# What a saga is made of apart from the provider, which is not ours.
-_NOT_COUNTED = frozenset({"generator", "sandbox"})
 _MOMENTS = """
 SELECT extract(epoch FROM confirmed.at - booking.created_at)
   FROM booking.booking JOIN booking.timeline AS confirmed USING (booking_id)
@@ -56,35 +50,23 @@ def run(system: System, report: Report) -> None:
     peak = measured(system, _visits(events[0], people, _prefers), _CONNECTIONS, 2, _SECONDS)
     made = peak.count("booking", 201)
     report.at_least("sagas", peak.per_second("booking", 201), "/s", 110)
-    report.at_most("CPU of the whole system", _counted(peak) / made * 1000, "ms/saga", 16)
+    report.at_most("CPU of the whole system", saga_cpu_ms(peak), "ms/saga", 16)
+    report.add("CPU of the whole system", saga_cpu_ms(peak) / report.yardstick, "yardsticks/saga")
     report.cpu(peak, "saga", made)
     report.latencies(peak, "booking", "POST /bookings, Prefer: wait")
     for name, event_id, visit in (
         ("20/s, Prefer: wait", events[1], _prefers),
         ("20/s, GET ?wait", events[2], _asks),
     ):
-        paced = uvloop.run(
-            open_loop(
-                system.url,
-                _visits(event_id, people, visit),
-                at_a_rate(_PACE),
-                meter=system.meter,
-                connections=256,
-                warm_up=2,
-                seconds=_SECONDS,
-            )
+        outcome = paced(
+            system, _visits(event_id, people, visit), _PACE, warm_up=2, seconds=_SECONDS
         )
         took = _seconds_to_confirmed(system, event_id)
-        made = paced.count("booking", 201)
-        report.add(f"{name}: CPU", _counted(paced) / made * 1000, "ms/saga")
+        report.add(f"{name}: CPU", saga_cpu_ms(outcome), "ms/saga")
         report.at_most(f"{name}: to CONFIRMED, p50", percentile(took, 0.5) * 1000, "ms", 40)
         report.at_most(f"{name}: to CONFIRMED, p99", percentile(took, 0.99) * 1000, "ms", 120)
-        report.latencies(paced, "hold", f"{name}: hold")
-        report.latencies(paced, "booking", f"{name}: booking")
-
-
-def _counted(outcome: Outcome) -> float:
-    return sum(seconds for name, seconds in outcome.cpu.items() if name not in _NOT_COUNTED)
+        report.latencies(outcome, "hold", f"{name}: hold")
+        report.latencies(outcome, "booking", f"{name}: booking")
 
 
 def _visits(event_id: str, people: Sequence[Person], visit: MakeVisit) -> Iterator[Visit]:
@@ -94,35 +76,16 @@ def _visits(event_id: str, people: Sequence[Person], visit: MakeVisit) -> Iterat
 
 
 def _prefers(person: Person, event_id: str, seat_no: int) -> Visit:
-    booking = yield from _book(person, event_id, seat_no, {"prefer": "wait=20"})
-    if booking is not None:
-        _check(booking)
+    yield from buys(person, {"event_id": event_id, "seat_ids": [str(seat_no)]})
 
 
 def _asks(person: Person, event_id: str, seat_no: int) -> Visit:
-    booking = yield from _book(person, event_id, seat_no, {})
+    wanted = {"event_id": event_id, "seat_ids": [str(seat_no)]}
+    booking = yield from booked(person, wanted, prefers=False)
     if booking is not None:
-        path = f"/api/v1/bookings/{booking['reference']}?wait=20"
+        path = f"/api/v1/bookings/{booking['reference']}?wait={WAIT_SECONDS}"
         ended = yield Call("confirmed", request("GET", path, person.token))
-        _check(ended.json())
-
-
-def _book(
-    person: Person, event_id: str, seat_no: int, headers: Mapping[str, str]
-) -> Generator[Call | float, Reply, Any]:
-    wanted = orjson.dumps({"event_id": event_id, "seat_ids": [str(seat_no)]})
-    hold = yield Call("hold", request("POST", "/api/v1/holds", person.token, wanted), MADE)
-    if hold.status not in MADE:
-        return None
-    paid = {"hold_id": hold.json()["id"], "payment_method": "CARD", "payment_token": "tok_ok"}
-    asked = request("POST", "/api/v1/bookings", person.token, paid, headers)
-    booking = yield Call("booking", asked, frozenset({201}))
-    return booking.json() if booking.status == 201 else None
-
-
-def _check(booking: Mapping[str, Any]) -> None:
-    if booking["status"] != "CONFIRMED":
-        raise UnexpectedAnswerError(f"the booking ended as {booking['status']}")
+        confirmed(ended.json())
 
 
 def _seconds_to_confirmed(system: System, event_id: str) -> list[float]:
