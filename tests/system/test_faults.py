@@ -146,7 +146,7 @@ def test_while_the_provider_can_not_be_reached_bookings_wait_and_new_ones_are_re
 
 
 @pytest.mark.slow
-def test_seats_of_a_charge_that_may_have_been_made_wait_until_it_is_voided(
+def test_seats_of_a_charge_that_may_have_been_made_wait_until_it_is_given_back(
     breakable: Breakable, asha: Client
 ) -> None:
     with breakable.provider("malformed"):  # it does its work, and nobody can read what it says
@@ -163,7 +163,8 @@ def test_seats_of_a_charge_that_may_have_been_made_wait_until_it_is_voided(
         assert seats_are(breakable, reference, "HELD")
     ends(asha, reference, "EXPIRED")
     assert seats_are(breakable, reference, "AVAILABLE")
-    assert breakable.money(reference) == (0, 0)
+    captured, refunded = breakable.money(reference)
+    assert captured == refunded > 0
 
 
 def verified(who: Client, payment: str) -> Any:
