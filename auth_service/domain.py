@@ -11,9 +11,11 @@ import unicodedata
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import datetime
-from ipaddress import IPv4Address, IPv6Network, ip_address
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from uuid import UUID
+
+from chassis.text import flaw_in_line, line
 
 REGISTER = "REGISTER"
 PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105 - a purpose, no password
@@ -34,6 +36,8 @@ _MAX_QUERY = 100  # characters
 _MAX_PAGE = 100
 _ACTION = re.compile(r"([A-Z_]{1,50})?")
 _LAST_ID = UUID(int=2**128 - 1)
+_NO_NETWORK = "-"  # of a caller within the system
+_MAX_DEVICE = 120  # characters
 _MAX_LOCAL_PART_TO_IGNORE = 2  # "al@example.org" must not forbid every password with "al" in it
 
 
@@ -72,7 +76,7 @@ class InvalidCodeError(AuthError):
 
 
 class CodeThrottledError(AuthError):
-    """Too many codes were asked for, for one address."""
+    """Too many codes were asked for, for one address, or tried by whom none was given to."""
 
     kind = "THROTTLED"
     reason = "CODE_THROTTLED"
@@ -96,7 +100,7 @@ class InvalidCredentialsError(AuthError):
 
 
 class LoginThrottledError(AuthError):
-    """Too many failed log-ins for one address."""
+    """Too many failed log-ins for one address, from one network, or from all of them."""
 
     kind = "THROTTLED"
     reason = "LOGIN_THROTTLED"
@@ -219,10 +223,25 @@ class Limits:
     refresh_grace_seconds: int = 10  # a rotated token is still answered, its reply may be lost
     code_seconds: int = 600
     code_tries: int = 5
+    # For one address and purpose, asked for from one network.
     code_interval_seconds: int = 60
     codes_an_hour: int = 5
+    # And from all networks together: so many at once, then one in so many seconds.
+    account_codes: int = 10
+    account_code_seconds: float = 360.0
+    # Codes tried by whom none was given to, for one address and purpose: from one network, and from
+    # all of them. With `account_codes` times `code_tries` they bound what can be guessed.
+    network_tries: int = 5
+    network_try_seconds: float = 720.0
+    account_tries: int = 20
+    account_try_seconds: float = 180.0
+    # Log-ins to one account from one network, one device or, to change the password, one session.
     free_log_in_failures: int = 5  # from this one on they are followed by a wait: 1 s, doubling
     longest_log_in_wait_seconds: int = 900
+    # And from all networks together, but for devices that were logged in before.
+    account_log_in_failures: int = 50
+    account_log_in_seconds: float = 300.0
+    device_seconds: int = 180 * 24 * 3600  # since it was logged in last
     # From one client address: so many at once, then one in so many seconds. The first pair is for
     # what has a password hashed or a code looked at (log-ins, registrations, resets).
     address_passwords: int = 100
@@ -234,8 +253,37 @@ class Limits:
         if not 0 < self.access_seconds <= 600 or not 0 < self.code_seconds <= 600:
             raise ValueError("access tokens and codes live for ten minutes at most")
         counts = (self.refresh_seconds, self.session_seconds, self.code_tries, self.codes_an_hour)
-        if min(*counts, self.sessions, self.address_passwords, self.address_codes) < 1:
+        shared = (self.account_codes, self.network_tries, self.account_tries)
+        if min(*counts, *shared, self.account_log_in_failures, self.device_seconds) < 1:
             raise ValueError("a limit of nothing at all shuts everybody out")
+        if min(self.sessions, self.address_passwords, self.address_codes) < 1:
+            raise ValueError("a limit of nothing at all shuts everybody out")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One that was logged in before, as it says itself, under our seal."""
+
+    source: str  # what its failures are counted by
+    password_version: int  # another password makes a stranger of it
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceToken:
+    """What a device is known by at its next log-in."""
+
+    token: str
+    expires_in: int  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Where somebody comes from who has proved nothing yet."""
+
+    address: str  # as it is throttled; empty: a caller within the system
+    network: str
+    device: Device | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,12 +376,13 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class DeliverCode:
-    """Message: a code is to be mailed."""
+    """Message: a code was asked for, and is to be mailed where it `is_wanted`."""
 
     email: str
     purpose: str
     code: str
     expires_at: datetime
+    is_wanted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,13 +464,16 @@ def parse_profile(
 
 
 def _tidied(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip()
+    return line(name)
 
 
 def _faults(name: str, phone: str, country: str) -> dict[str, str]:
     wrong: dict[str, str] = {}
-    if len(name) not in _NAME_LENGTH or not name.isprintable():
-        wrong["name"] = "A name has 1 to 100 printable characters."
+    flaw = flaw_in_line(name)
+    if len(name) not in _NAME_LENGTH:
+        wrong["name"] = "A name has 1 to 100 characters."
+    elif flaw:
+        wrong["name"] = f"A name {flaw}."
     if phone and not _PHONE.fullmatch(phone):
         wrong["phone"] = "A phone number is written as +, country code and number (E.164)."
     if country and not _COUNTRY.fullmatch(country):
@@ -476,6 +528,18 @@ def throttled_by(address: str) -> str:
     if isinstance(parsed, IPv4Address):
         return str(parsed)
     return str(parsed.ipv4_mapped or IPv6Network((int(parsed), 64), strict=False))
+
+
+def network_of(address: str) -> str:
+    """Where tries against one account are counted together: the /24 of IPv4, the /64 of IPv6.
+
+    Whoever has one address often has its neighbours too.
+    """
+    by = throttled_by(address)
+    try:
+        return str(IPv4Network((int(IPv4Address(by)), 24), strict=False))
+    except ValueError:
+        return by or _NO_NETWORK
 
 
 def kept(text: str, length: int) -> str:
@@ -575,6 +639,30 @@ def check_password(
 def code_digest(pepper: bytes, email: str, purpose: str, code: str) -> bytes:
     """A code's stored form: worth nothing without the pepper, nor for another address."""
     return hmac.digest(pepper, "\0".join((purpose, email, code)).encode(), hashlib.sha256)
+
+
+def device_token(
+    pepper: bytes, email: str, *, source: str, password_version: int, expires_at: datetime
+) -> str:
+    """What the device `source` is known by, for one account and password."""
+    stated = f"{password_version}.{int(expires_at.timestamp())}.{source}"
+    return f"{stated}.{_seal(pepper, email, stated)}"
+
+
+def read_device(pepper: bytes, email: str, token: str) -> Device | None:
+    """The device that the token was made for; None where it was not made here for this account."""
+    stated, _, seal = token.rpartition(".")
+    if len(token) > _MAX_DEVICE or not hmac.compare_digest(
+        seal.encode(), _seal(pepper, email, stated).encode()
+    ):
+        return None
+    password_version, expires_at, source = stated.split(".", 2)
+    return Device(source, int(password_version), datetime.fromtimestamp(int(expires_at), UTC))
+
+
+def _seal(pepper: bytes, email: str, stated: str) -> str:
+    digest = hmac.digest(pepper, "\0".join(("DEVICE", email, stated)).encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def token_digest(token: str) -> bytes:

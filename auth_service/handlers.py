@@ -11,9 +11,9 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
 from auth_service import storage
@@ -32,6 +32,7 @@ from auth_service.domain import (
     CodeThrottledError,
     Credentials,
     DeliverCode,
+    DeviceToken,
     EmailTakenError,
     InvalidCodeError,
     InvalidCredentialsError,
@@ -43,15 +44,19 @@ from auth_service.domain import (
     SessionsRevoked,
     Tokens,
     UserChanged,
+    Visitor,
     WrongPasswordError,
     check_password,
     code_digest,
+    device_token,
     kept,
+    network_of,
     parse_applicant,
     parse_email,
     parse_password,
     parse_profile,
     parse_purpose,
+    read_device,
     throttled_by,
     token_digest,
     with_profile,
@@ -68,6 +73,7 @@ T = TypeVar("T")
 _MAX_ADDRESS = 64
 _MAX_USER_AGENT = 300
 _MAX_REVOKED = 500  # in one message
+_FIRST_PASSWORD = 1  # an account's first version of it
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,12 @@ class Auth:
         return self.limits.access_seconds + 2 * LEEWAY_SECONDS
 
 
-async def request_code(auth: Auth, *, email: str, purpose: str, address: str = "") -> None:
+async def request_code(auth: Auth, *, email: str, purpose: str, address: str = "") -> UUID:
     """Mails a one-time code where that makes sense; the caller can't tell whether it did.
 
-    A code is counted and stored either way, so that what follows is the same too; one that was
-    not mailed is known to nobody.
+    A code is counted, stored and told of either way, by the same statements and messages; one that
+    is not to be mailed is known to nobody. The answer is the id that it is tried with: wrong codes
+    that come with it count against this one alone, so that nobody puts another's out of use.
 
     Raises:
         InvalidAccountError: address or purpose is malformed.
@@ -102,21 +109,81 @@ async def request_code(auth: Auth, *, email: str, purpose: str, address: str = "
         AddressThrottledError: too many for the client's address; `retry_after` seconds.
     """
     email, purpose = parse_email(email), parse_purpose(purpose)
-    code = f"{secrets.randbelow(1_000_000):06}"
+    code, otp_id, limits = f"{secrets.randbelow(1_000_000):06}", uuid4(), auth.limits
     digest = code_digest(auth.code_pepper, email, purpose, code)
 
     async def work(session: Session) -> None:
         await _count_code_from(session, auth, address)
-        wait = await storage.count_code(session, email, auth.limits)
+        wait = await storage.count_code(session, email, purpose, network_of(address), limits)
+        wait = wait or await storage.count_account(
+            session,
+            email,
+            f"CODE_{purpose}",
+            at_once=limits.account_codes,
+            seconds=limits.account_code_seconds,
+        )
         if wait:
-            raise CodeThrottledError(
-                f"Another code can be sent in {wait} seconds.", retry_after=str(wait)
-            )
-        expires_at = await storage.save_code(session, email, purpose, digest, auth.limits)
-        if await storage.knows(session, email) == (purpose == PASSWORD_RESET):
-            session.send(DeliverCode(email, purpose, code, expires_at))
+            raise _code_throttled(wait)
+        expires_at = await storage.save_code(
+            session, email, purpose, id=otp_id, digest=digest, limits=limits
+        )
+        is_wanted = await storage.knows(session, email) == (purpose == PASSWORD_RESET)
+        session.send(DeliverCode(email, purpose, code, expires_at, is_wanted))
 
     await auth.database.run(work)
+    return otp_id
+
+
+def _code_throttled(wait: int) -> CodeThrottledError:
+    return CodeThrottledError(f"Try again in {wait} seconds.", retry_after=str(wait))
+
+
+async def _prove(
+    session: Session,
+    auth: Auth,
+    email: str,
+    purpose: str,
+    code: str,
+    *,
+    otp_id: UUID | None,
+    address: str,
+) -> AuthError | None:
+    """Uses the code up; or why it can't be, and the try is counted. Must be committed.
+
+    Without the id of the code, the try counts against the network it comes from, and all such
+    tries together: what strangers do so never costs the one who has the id anything.
+    """
+    limits, digest = auth.limits, code_digest(auth.code_pepper, email, purpose, code)
+    if otp_id is not None:
+        is_good = await storage.try_code(session, otp_id, email, purpose, digest)
+    else:
+        kind = f"TRY_{purpose}"
+        wait = await storage.count_account(
+            session,
+            email,
+            kind,
+            network=network_of(address),
+            at_once=limits.network_tries,
+            seconds=limits.network_try_seconds,
+        )
+        if wait:
+            return _address_throttled(wait)
+        wait = await storage.count_account(
+            session,
+            email,
+            kind,
+            at_once=limits.account_tries,
+            seconds=limits.account_try_seconds,
+        )
+        if wait:
+            return _code_throttled(wait)
+        is_good = await storage.use_code(session, email, purpose, digest)
+    if not is_good:
+        by = kept(address, _MAX_ADDRESS)
+        storage.audit_code_refused(session, email, purpose=purpose, address=by)
+        return InvalidCodeError()
+    storage.void_codes(session, email, purpose)
+    return None
 
 
 async def register(
@@ -126,18 +193,20 @@ async def register(
     password: str,
     name: str,
     code: str,
+    otp_id: UUID | None = None,
     phone: str = "",
     country: str = "",
     role: str = "",
     address: str = "",
-) -> Account:
-    """Makes an account of an address that the code proves.
+) -> tuple[Account, DeviceToken]:
+    """Makes an account of an address that the code proves; the client is known from now on.
 
     Raises:
         InvalidAccountError, WeakPasswordError: before the code is looked at, which stays good.
         InvalidCodeError: and one of its tries is used up.
         EmailTakenError: told only to whom the code was mailed.
-        AddressThrottledError: too many for the client's address; `retry_after` seconds.
+        CodeThrottledError: too many were tried without an id; `retry_after` seconds.
+        AddressThrottledError: too many from the client's address or network; `retry_after` seconds.
         ServiceError: OVERLOADED.
     """
     asked = parse_applicant(email=email, name=name, phone=phone, country=country, role=role)
@@ -145,15 +214,17 @@ async def register(
     check_password(password, asked.email, COMMON)
     waits = asked.role == ORGANIZER and not auth.organizer_signup_open
     applicant = replace(asked, role=CUSTOMER) if waits else asked
-    digest = code_digest(auth.code_pepper, applicant.email, REGISTER, code)
     with auth.passwords.place() as hashing:
         async with auth.database.transaction() as session:
             await _count_password_from(session, auth, address)
         password_hash = await hashing.hash(password)
 
     async def work(session: Session) -> Account | AuthError:
-        if not await storage.try_code(session, applicant.email, REGISTER, digest):
-            return InvalidCodeError()
+        refusal = await _prove(
+            session, auth, applicant.email, REGISTER, code, otp_id=otp_id, address=address
+        )
+        if refusal is not None:
+            return refusal
         account = await storage.add_account(
             session, applicant, password_hash, organizer_requested=waits
         )
@@ -163,11 +234,17 @@ async def register(
         storage.audit(session, "REGISTERED", account.id, account.id, role=account.role)
         return account
 
-    return _unless_refused(await auth.database.run(work))
+    account = _unless_refused(await auth.database.run(work))
+    return account, _device(auth, account.email, _FIRST_PASSWORD, account.created_at)
 
 
-async def log_in(auth: Auth, *, email: str, password: str, address: str, user_agent: str) -> Tokens:
-    """Opens a session.
+async def log_in(
+    auth: Auth, *, email: str, password: str, address: str, user_agent: str, device: str = ""
+) -> tuple[Tokens, DeviceToken]:
+    """Opens a session; the client is known from now on, by what it has to give as `device`.
+
+    Failures count by account and network, and by account alone. Those of a known device count by
+    themselves, so that nobody else's keep it out.
 
     Raises:
         InvalidAccountError: the address is malformed.
@@ -178,22 +255,30 @@ async def log_in(auth: Auth, *, email: str, password: str, address: str, user_ag
         ServiceError: OVERLOADED.
     """
     email, password = parse_email(email), parse_password(password)
+    visitor = Visitor(
+        throttled_by(address), network_of(address), read_device(auth.code_pepper, email, device)
+    )
     with auth.passwords.place() as hashing:
         async with auth.turns.setdefault(email, asyncio.Lock()):
-            return await _log_in(auth, hashing, email, password, _client(address, user_agent))
+            client = _client(address, user_agent)
+            return await _log_in(auth, hashing, email, password, visitor=visitor, client=client)
 
 
 async def _log_in(
-    auth: Auth, hashing: Hashing, email: str, password: str, client: dict[str, str]
-) -> Tokens:
-    by = throttled_by(client["address"])
-
+    auth: Auth,
+    hashing: Hashing,
+    email: str,
+    password: str,
+    *,
+    visitor: Visitor,
+    client: dict[str, str],
+) -> tuple[Tokens, DeviceToken]:
     async def begin(session: Session) -> LogIn:
-        return await storage.begin_log_in(session, email, by, auth.limits)
+        return await storage.begin_log_in(session, email, visitor, auth.limits)
 
     begun = await auth.database.run(begin)
     if not (begun.address_may and begun.account_may):
-        raise await _log_in_refusal(auth, email, by, begun)
+        raise await _log_in_refusal(auth, email, visitor, begun)
     known = begun.known
     good = await hashing.verify(known.password_hash if known else None, password)
     if good and known and hashing.outdated(known.password_hash):
@@ -201,7 +286,7 @@ async def _log_in(
         async with auth.database.transaction() as session:
             await storage.replace_hash(session, known, password_hash)
     if known is None or not good:
-        await _note(auth, "LOG_IN_FAILED", known, email=email, **client)
+        await _note_failure(auth, email, begun, client)
         raise InvalidCredentialsError
     session_id, refresh_token = uuid7(), secrets.token_urlsafe(32)
 
@@ -212,6 +297,7 @@ async def _log_in(
             session,
             session_id,
             known,
+            source=begun.source,
             digest=token_digest(refresh_token),
             limits=auth.limits,
             client=client,
@@ -221,7 +307,7 @@ async def _log_in(
     if opened_at is None:
         await _note(auth, "LOG_IN_REFUSED", known, **client)
         raise AccountDisabledError if known.account.disabled else InvalidCredentialsError
-    return _tokens(
+    tokens = _tokens(
         auth,
         known.account,
         session_id,
@@ -229,6 +315,32 @@ async def _log_in(
         refresh_token,
         seconds_left=auth.limits.session_seconds,
     )
+    source = begun.source if begun.from_known_device else ""
+    return tokens, _device(auth, email, known.password_version, opened_at, source)
+
+
+def _device(
+    auth: Auth, email: str, password_version: int, now: datetime, source: str = ""
+) -> DeviceToken:
+    """What the client is known by from now on; `source`: as before."""
+    seconds = auth.limits.device_seconds
+    token = device_token(
+        auth.code_pepper,
+        email,
+        source=source or f"device:{secrets.token_urlsafe(12)}",
+        password_version=password_version,
+        expires_at=now + timedelta(seconds=seconds),
+    )
+    return DeviceToken(token, seconds)
+
+
+async def _note_failure(auth: Auth, email: str, begun: LogIn, client: dict[str, str]) -> None:
+    known = begun.known
+    async with auth.database.transaction() as session:
+        if not begun.from_known_device:
+            storage.count_strangers_failure(session, email, auth.limits)
+        subject = known.account.id if known else None
+        storage.audit(session, "LOG_IN_FAILED", subject, None, email=email, **client)
 
 
 async def _note(auth: Auth, action: str, known: Credentials | None, **detail: str) -> None:
@@ -374,7 +486,11 @@ async def change_password(
     check_password(new_password, account.email, COMMON, field="new_password")
 
     async def claim(session: Session) -> Credentials | None:
-        await _claim_log_in(session, auth, account.email)
+        # Nobody's failed log-ins stand in the way of who is logged in, nor the other way round.
+        source = f"session:{session_id}"
+        wait = await storage.claim_log_in(session, account.email, source, auth.limits)
+        if wait:
+            raise _log_in_throttled(wait)
         return await storage.find_credentials_of(session, account_id)
 
     async def settle(session: Session) -> AuthError | None:
@@ -397,36 +513,48 @@ async def change_password(
 
 
 async def reset_password(
-    auth: Auth, *, email: str, code: str, new_password: str, address: str = ""
-) -> None:
+    auth: Auth,
+    *,
+    email: str,
+    code: str,
+    new_password: str,
+    otp_id: UUID | None = None,
+    address: str = "",
+) -> DeviceToken:
     """Sets the password of the account whose address the code proves; ends all its sessions.
+
+    The client is known from now on, so that its next log-in gets through whatever others tried.
 
     Raises:
         InvalidAccountError, WeakPasswordError: before the code is looked at, which stays good.
         InvalidCodeError: and one of its tries is used up; also where there is no such account.
-        AddressThrottledError: too many for the client's address; `retry_after` seconds.
+        CodeThrottledError: too many were tried without an id; `retry_after` seconds.
+        AddressThrottledError: too many from the client's address or network; `retry_after` seconds.
         ServiceError: OVERLOADED.
     """
     email, new_password = parse_email(email), parse_password(new_password)
     check_password(new_password, email, COMMON, field="new_password")
-    digest = code_digest(auth.code_pepper, email, PASSWORD_RESET, code)
     with auth.passwords.place() as hashing:
         async with auth.database.transaction() as session:
             await _count_password_from(session, auth, address)
         password_hash = await hashing.hash(new_password)
 
-    async def work(session: Session) -> AuthError | None:
-        if not await storage.try_code(session, email, PASSWORD_RESET, digest):
+    async def work(session: Session) -> tuple[int, datetime] | AuthError:
+        refusal = await _prove(
+            session, auth, email, PASSWORD_RESET, code, otp_id=otp_id, address=address
+        )
+        if refusal is not None:
+            return refusal
+        account = await storage.reset_password(session, email, password_hash)
+        if account is None:
             return InvalidCodeError()
-        account_id = await storage.reset_password(session, email, password_hash)
-        if account_id is None:
-            return InvalidCodeError()
-        await end_sessions(session, auth, account_id)
+        await end_sessions(session, auth, account.id)
         await storage.forgive_log_ins(session, email)
-        _audit_own(session, "PASSWORD_RESET", account_id)
-        return None
+        _audit_own(session, "PASSWORD_RESET", account.id)
+        return account.password_version, account.at
 
-    _unless_refused(await auth.database.run(work))
+    password_version, now = _unless_refused(await auth.database.run(work))
+    return _device(auth, email, password_version, now)
 
 
 async def get_account(auth: Auth, *, account_id: UUID) -> Account:
@@ -506,14 +634,18 @@ def _audit_own(session: Session, action: str, account_id: UUID, **detail: str) -
     storage.audit(session, action, account_id, account_id, **detail)
 
 
-async def _log_in_refusal(auth: Auth, email: str, by: str, begun: LogIn) -> AuthError:
+async def _log_in_refusal(auth: Auth, email: str, visitor: Visitor, begun: LogIn) -> AuthError:
     limits = auth.limits
     async with auth.database.transaction() as session:
         if begun.address_may:
-            return _log_in_throttled(await storage.next_log_in_in(session, email))
+            wait = await storage.next_log_in_in(session, email, begun.source)
+            if not begun.from_known_device:
+                of_strangers = await storage.next_log_in_of_strangers_in(session, email, limits)
+                wait = max(wait, of_strangers)
+            return _log_in_throttled(wait)
         wait = await storage.next_from_address_in(
             session,
-            by,
+            visitor.address,
             "PASSWORD",
             at_once=limits.address_passwords,
             seconds=limits.address_password_seconds,
@@ -525,12 +657,6 @@ def _log_in_throttled(wait: int) -> LoginThrottledError:
     return LoginThrottledError(
         f"Too many failed log-ins; try again in {wait} seconds.", retry_after=str(wait)
     )
-
-
-async def _claim_log_in(session: Session, auth: Auth, email: str) -> None:
-    wait = await storage.claim_log_in(session, email, auth.limits)
-    if wait:
-        raise _log_in_throttled(wait)
 
 
 async def _count_password_from(session: Session, auth: Auth, address: str) -> None:

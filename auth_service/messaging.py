@@ -19,7 +19,10 @@ def encode(message: object) -> Outgoing:
     match message:
         case DeliverCode():
             code = messages_pb2.DeliverCode(
-                email=message.email, purpose=message.purpose, code=message.code
+                email=message.email,
+                purpose=message.purpose,
+                code=message.code,
+                is_wanted=message.is_wanted,
             )
             code.expires_at.FromDatetime(message.expires_at)
             return encoded(code)

@@ -13,6 +13,7 @@ from auth_service import administration, handlers
 from auth_service.domain import (
     Account,
     AuditEntry,
+    DeviceToken,
     ManagedAccount,
     OpenSession,
     SessionNotFoundError,
@@ -24,6 +25,7 @@ from chassis.context import caller
 from chassis.ids import parse_uuid
 
 SERVICE = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
+_NO_CODE = UUID(int=0)
 
 
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
@@ -37,42 +39,44 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         request: auth_pb2.RequestCodeRequest,
         context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002 - gRPC's signature
     ) -> auth_pb2.RequestCodeResponse:
-        await handlers.request_code(
+        otp_id = await handlers.request_code(
             self._auth, email=request.email, purpose=request.purpose, address=request.address
         )
-        return auth_pb2.RequestCodeResponse()
+        return auth_pb2.RequestCodeResponse(otp_id=str(otp_id))
 
     async def Register(  # noqa: N802 - the proto's name
         self,
         request: auth_pb2.RegisterRequest,
         context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002 - gRPC's signature
     ) -> auth_pb2.RegisterResponse:
-        account = await handlers.register(
+        account, device = await handlers.register(
             self._auth,
             email=request.email,
             password=request.password,
             name=request.name,
             code=request.code,
+            otp_id=_otp_id(request.otp_id),
             phone=request.phone,
             country=request.country,
             role=request.role,
             address=request.address,
         )
-        return auth_pb2.RegisterResponse(user=_user(account))
+        return auth_pb2.RegisterResponse(user=_user(account), device=_device(device))
 
     async def LogIn(  # noqa: N802 - the proto's name
         self,
         request: auth_pb2.LogInRequest,
         context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002 - gRPC's signature
     ) -> auth_pb2.LogInResponse:
-        tokens = await handlers.log_in(
+        tokens, device = await handlers.log_in(
             self._auth,
             email=request.email,
             password=request.password,
             address=request.address,
             user_agent=request.user_agent,
+            device=request.device,
         )
-        return auth_pb2.LogInResponse(tokens=_tokens(tokens))
+        return auth_pb2.LogInResponse(tokens=_tokens(tokens), device=_device(device))
 
     async def Refresh(  # noqa: N802 - the proto's name
         self,
@@ -160,14 +164,15 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         request: auth_pb2.ResetPasswordRequest,
         context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002 - gRPC's signature
     ) -> auth_pb2.ResetPasswordResponse:
-        await handlers.reset_password(
+        device = await handlers.reset_password(
             self._auth,
             email=request.email,
             code=request.code,
+            otp_id=_otp_id(request.otp_id),
             new_password=request.new_password,
             address=request.address,
         )
-        return auth_pb2.ResetPasswordResponse()
+        return auth_pb2.ResetPasswordResponse(device=_device(device))
 
     async def ListUsers(  # noqa: N802 - the proto's name
         self,
@@ -226,11 +231,20 @@ def _given(request: Message, field: str) -> Any:
     return getattr(request, field) if request.HasField(field) else None
 
 
+def _otp_id(text: str) -> UUID | None:
+    """Which code is tried; None: the caller was given none."""
+    return (parse_uuid(text) or _NO_CODE) if text else None
+
+
 def _user_id(text: str) -> UUID:
     id = parse_uuid(text)
     if id is None:
         raise UserNotFoundError
     return id
+
+
+def _device(device: DeviceToken) -> auth_pb2.Device:
+    return auth_pb2.Device(token=device.token, expires_in=device.expires_in)
 
 
 def _session(session: OpenSession, current: str) -> auth_pb2.Session:

@@ -1,5 +1,5 @@
-"""Tables `account`, `one_time_code`, `code_quota`, `login_throttle`, `address_throttle`, `session`,
-`refresh_token`, `signing_key`, `audit`, and every query on them."""
+"""Tables `account`, `one_time_code`, `code_quota`, `login_throttle`, `account_throttle`,
+`address_throttle`, `session`, `refresh_token`, `signing_key`, `audit`, and every query on them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from auth_service.domain import (
     Limits,
     ManagedAccount,
     OpenSession,
+    Visitor,
 )
 from chassis.database import Row, Session
 from chassis.ids import uuid7
+
+LOG_IN = "LOG_IN"  # the kind of failed log-ins, over all networks
 
 # --- accounts ------------------------------------------------------------------------------------
 # The unique address decides between two who register it at once.
@@ -61,7 +64,7 @@ UPDATE account SET password_hash = :password_hash, password_version = password_v
 """  # noqa: S105 - a statement, no secret
 _RESET_PASSWORD = """
 UPDATE account SET password_hash = :password_hash, password_version = password_version + 1
- WHERE email = :email RETURNING id
+ WHERE email = :email RETURNING id, password_version, clock_timestamp() AS at
 """  # noqa: S105 - a statement, no secret
 # Newest first, read along the primary key.
 _LIST_ACCOUNTS = """
@@ -93,8 +96,9 @@ UPDATE account SET password_hash = :password_hash
 # --- one-time codes ------------------------------------------------------------------------------
 # Guard and count in one statement: of several at once, one finds the condition true.
 _COUNT_CODE = """
-INSERT INTO code_quota AS quota (email, sent_at) VALUES (:email, ARRAY[clock_timestamp()])
-    ON CONFLICT (email) DO UPDATE
+INSERT INTO code_quota AS quota (email, purpose, network, sent_at)
+VALUES (:email, :purpose, :network, ARRAY[clock_timestamp()])
+    ON CONFLICT (email, purpose, network) DO UPDATE
    SET sent_at = (clock_timestamp() || quota.sent_at)[1:CAST(:an_hour AS integer)]
  WHERE quota.sent_at[1] <= clock_timestamp() - :interval * interval '1 second'
    AND coalesce(quota.sent_at[CAST(:an_hour AS integer)]
@@ -104,14 +108,12 @@ _NEXT_CODE_IN = """
 SELECT ceil(extract(epoch FROM greatest(
            sent_at[1] + :interval * interval '1 second',
            sent_at[CAST(:an_hour AS integer)] + interval '1 hour') - clock_timestamp()))
-  FROM code_quota WHERE email = :email
+  FROM code_quota WHERE email = :email AND purpose = :purpose AND network = :network
 """
+# Beside those that others asked for: whoever could put a code out of use could keep people out.
 _SAVE_CODE = """
-INSERT INTO one_time_code (email, purpose, digest, expires_at, tries_left)
-VALUES (:email, :purpose, :digest, clock_timestamp() + :seconds * interval '1 second', :tries)
-    ON CONFLICT (email, purpose) DO UPDATE
-   SET digest = excluded.digest, expires_at = excluded.expires_at,
-       tries_left = excluded.tries_left, used_at = NULL
+INSERT INTO one_time_code (id, email, purpose, digest, expires_at, tries_left)
+VALUES (:id, :email, :purpose, :digest, clock_timestamp() + :seconds * interval '1 second', :tries)
 RETURNING expires_at
 """
 # Right or wrong, the try is counted by the statement that looks: the row lock makes simultaneous
@@ -120,9 +122,42 @@ _TRY_CODE = """
 UPDATE one_time_code
    SET tries_left = tries_left - 1,
        used_at = CASE WHEN digest = :digest THEN clock_timestamp() END
- WHERE email = :email AND purpose = :purpose AND used_at IS NULL AND tries_left > 0
+ WHERE id = :id AND email = :email AND purpose = :purpose AND used_at IS NULL AND tries_left > 0
    AND expires_at > clock_timestamp()
 RETURNING used_at IS NOT NULL
+"""
+# By whom no code was given to: any that was mailed will do, and none is the worse for a wrong one.
+_USE_CODE = """
+UPDATE one_time_code SET used_at = clock_timestamp()
+ WHERE email = :email AND purpose = :purpose AND digest = :digest AND used_at IS NULL
+   AND tries_left > 0 AND expires_at > clock_timestamp()
+"""
+# The address is proved, and what it was proved for is done.
+_VOID_CODES = """
+UPDATE one_time_code SET used_at = clock_timestamp()
+ WHERE email = :email AND purpose = :purpose AND used_at IS NULL
+"""
+# The account, if there is one, is looked up by the statement that notes it: no sooner, no later.
+_AUDIT_CODE_REFUSED = """
+INSERT INTO audit (id, action, account_id, actor_id, detail)
+VALUES (:id, 'CODE_REFUSED', (SELECT id FROM account WHERE email = :email), NULL,
+        CAST(:detail AS jsonb))
+"""
+
+# --- by account, from one network or from all ----------------------------------------------------
+# A leaky bucket in one timestamp, as below.
+_COUNT_ACCOUNT = """
+INSERT INTO account_throttle AS throttle (email, kind, network, drained_at)
+VALUES (:email, :kind, :network, clock_timestamp() + :seconds * interval '1 second')
+    ON CONFLICT (email, kind, network) DO UPDATE
+   SET drained_at = greatest(throttle.drained_at, clock_timestamp())
+                  + :seconds * interval '1 second'
+ WHERE throttle.drained_at
+       <= clock_timestamp() + (:at_once - 1) * :seconds * interval '1 second'
+"""
+_NEXT_OF_ACCOUNT_IN = """
+SELECT ceil(extract(epoch FROM drained_at - clock_timestamp()) - (:at_once - 1) * :seconds)
+  FROM account_throttle WHERE email = :email AND kind = :kind AND network = :network
 """
 
 # --- by client address ---------------------------------------------------------------------------
@@ -144,18 +179,22 @@ SELECT ceil(extract(epoch FROM drained_at - clock_timestamp()) - (:at_once - 1) 
 # --- log-ins -------------------------------------------------------------------------------------
 # A try counts as failed until it has succeeded, so that a thousand at once are no more than five.
 _CLAIM_LOG_IN = """
-INSERT INTO login_throttle AS throttle (email, failures, next_at)
-VALUES (:email, 1, clock_timestamp())
-    ON CONFLICT (email) DO UPDATE
+INSERT INTO login_throttle AS throttle (email, source, failures, next_at)
+VALUES (:email, :source, 1, clock_timestamp())
+    ON CONFLICT (email, source) DO UPDATE
    SET failures = least(throttle.failures + 1, 1000),
        next_at = clock_timestamp() + CASE WHEN throttle.failures + 1 < :free THEN interval '0'
            ELSE least(interval '1 second' * 2 ^ least(throttle.failures + 1 - :free, 20),
                       :longest * interval '1 second') END
  WHERE throttle.next_at <= clock_timestamp()
 """
-# Both throttles and the look-up in one statement and one commit, so that no connection is held and
+# The throttles and the look-up in one statement and one commit, so that no connection is held and
 # no lock waits between them. The address comes first: from one that has had its share nothing is
 # counted against anybody's account. A known and an unknown account are the same work.
+# Counted is by network, or by a device that was logged in before, which also passes the throttle
+# over all networks: whatever strangers do, its owner gets in. That one is only looked at here, and
+# counted with the failure: log-ins that succeed, nearly all of them, write nothing for it. Each
+# process lets in one log-in to an account at a time: no more than the replicas exceed it.
 # The commit does not wait for the disk, while those from the same address wait for it: a try is
 # answered only after another commit that does (a session, or the audit of its failure), and what
 # makes that one durable makes what was written before it durable. A crash loses none but the counts
@@ -171,10 +210,20 @@ WITH counted AS (
      WHERE throttle.drained_at
            <= clock_timestamp() + (:at_once - 1) * :seconds * interval '1 second'
     RETURNING 1
+), visitor AS (
+    SELECT coalesce(CAST(:device_until AS timestamptz) > clock_timestamp()
+                    AND (SELECT password_version = :device_version FROM account
+                          WHERE email = :email), false) AS is_known
 ), claimed AS (
-    INSERT INTO login_throttle AS throttle (email, failures, next_at)
-    SELECT :email, 1, clock_timestamp() WHERE :address = '' OR EXISTS (SELECT FROM counted)
-        ON CONFLICT (email) DO UPDATE
+    INSERT INTO login_throttle AS throttle (email, source, failures, next_at)
+    SELECT :email, CASE WHEN is_known THEN :device ELSE :network END, 1, clock_timestamp()
+      FROM visitor
+     WHERE (:address = '' OR EXISTS (SELECT FROM counted))
+       AND (is_known OR NOT EXISTS (
+           SELECT FROM account_throttle
+            WHERE email = :email AND kind = 'LOG_IN' AND network = ''
+              AND drained_at > clock_timestamp() + :full * interval '1 second'))
+        ON CONFLICT (email, source) DO UPDATE
        SET failures = least(throttle.failures + 1, 1000),
            next_at = clock_timestamp() + CASE WHEN throttle.failures + 1 < :free THEN interval '0'
                ELSE least(interval '1 second' * 2 ^ least(throttle.failures + 1 - :free, 20),
@@ -184,17 +233,19 @@ WITH counted AS (
 )
 SELECT :address = '' OR EXISTS (SELECT FROM counted) AS address_counted,
        EXISTS (SELECT FROM claimed) AS claimed,
+       visitor.is_known,
        (SELECT count(*) FROM (
            SELECT FROM session WHERE account_id = account.id AND ended_at IS NULL
             LIMIT :most_sessions) AS open) AS open_sessions,
        id, email, name, role, phone, country, organizer_requested, created_at,
        disabled_at IS NOT NULL AS disabled, version, password_hash, password_version
   FROM (SELECT set_config('synchronous_commit', 'off', true)) AS until_committed
+ CROSS JOIN visitor
   LEFT JOIN account ON account.email = :email
 """
 _NEXT_LOG_IN_IN = """
 SELECT ceil(extract(epoch FROM next_at - clock_timestamp())) FROM login_throttle
- WHERE email = :email
+ WHERE email = :email AND source = :source
 """
 _FORGIVE = "DELETE FROM login_throttle WHERE email = :email"
 
@@ -213,7 +264,8 @@ WITH opened AS (
     INSERT INTO refresh_token (digest, session_id, expires_at)
     SELECT :digest, id, clock_timestamp() + :seconds * interval '1 second' FROM opened
 ), forgiven AS (
-    DELETE FROM login_throttle WHERE email = :email AND EXISTS (SELECT FROM opened)
+    DELETE FROM login_throttle
+     WHERE email = :email AND source = :source AND EXISTS (SELECT FROM opened)
 ), noted AS (
     INSERT INTO audit (id, action, account_id, actor_id, detail)
     SELECT :audit_id, 'LOGGED_IN', account_id, account_id, CAST(:detail AS jsonb) FROM opened
@@ -349,6 +401,8 @@ _FORGET = (
     " WHERE sent_at[1] < clock_timestamp() - interval '2 hours' LIMIT :batch)",
     "DELETE FROM login_throttle WHERE ctid IN (SELECT ctid FROM login_throttle"
     " WHERE next_at < clock_timestamp() - interval '1 day' LIMIT :batch)",
+    "DELETE FROM account_throttle WHERE ctid IN (SELECT ctid FROM account_throttle"
+    " WHERE drained_at < clock_timestamp() LIMIT :batch)",
     "DELETE FROM address_throttle WHERE ctid IN (SELECT ctid FROM address_throttle"
     " WHERE drained_at < clock_timestamp() LIMIT :batch)",
     "DELETE FROM refresh_token WHERE ctid IN (SELECT ctid FROM refresh_token"
@@ -423,12 +477,12 @@ async def change_password(session: Session, known: Credentials, password_hash: s
     return changed.rowcount == 1
 
 
-async def reset_password(session: Session, email: str, password_hash: str) -> UUID | None:
-    """Stores another password: whose; None where the address has no account."""
-    id: UUID | None = await session.scalar(
-        _RESET_PASSWORD, email=email, password_hash=password_hash
-    )
-    return id
+async def reset_password(session: Session, email: str, password_hash: str) -> Row | None:
+    """Stores another password; None where the address has no account.
+
+    Whose (`id`), its new `password_version`, and when (`at`).
+    """
+    return await session.first(_RESET_PASSWORD, email=email, password_hash=password_hash)
 
 
 async def list_accounts(
@@ -490,20 +544,48 @@ async def replace_hash(session: Session, credentials: Credentials, password_hash
     )
 
 
-async def count_code(session: Session, email: str, limits: Limits) -> int:
-    """Counts one more code for the address: 0, or the seconds until it may have one."""
-    quota = {"interval": limits.code_interval_seconds, "an_hour": limits.codes_an_hour}
-    if (await session.execute(_COUNT_CODE, email=email, **quota)).rowcount:
+async def count_code(
+    session: Session, email: str, purpose: str, network: str, limits: Limits
+) -> int:
+    """Counts one more code asked for from the network: 0, or the seconds until it may be."""
+    quota: dict[str, Any] = {
+        "email": email,
+        "purpose": purpose,
+        "network": network,
+        "interval": limits.code_interval_seconds,
+        "an_hour": limits.codes_an_hour,
+    }
+    if (await session.execute(_COUNT_CODE, **quota)).rowcount:
         return 0
-    return max(1, int(await session.scalar(_NEXT_CODE_IN, email=email, **quota) or 1))
+    return max(1, int(await session.scalar(_NEXT_CODE_IN, **quota) or 1))
+
+
+async def count_account(
+    session: Session, email: str, kind: str, *, network: str = "", at_once: int, seconds: float
+) -> int:
+    """Counts one more thing done to an account: 0, or the seconds until it may be.
+
+    From one network, or from all of them together.
+    """
+    bucket: dict[str, Any] = {
+        "email": email,
+        "kind": kind,
+        "network": network,
+        "at_once": at_once,
+        "seconds": seconds,
+    }
+    if (await session.execute(_COUNT_ACCOUNT, **bucket)).rowcount:
+        return 0
+    return max(1, int(await session.scalar(_NEXT_OF_ACCOUNT_IN, **bucket) or 1))
 
 
 async def save_code(
-    session: Session, email: str, purpose: str, digest: bytes, limits: Limits
+    session: Session, email: str, purpose: str, *, id: UUID, digest: bytes, limits: Limits
 ) -> datetime:
-    """Stores a code in the place of any older one; until when it is good."""
+    """Stores a code beside those that were asked for before; until when it is good."""
     expires_at: datetime = await session.scalar(
         _SAVE_CODE,
+        id=id,
         email=email,
         purpose=purpose,
         digest=digest,
@@ -513,9 +595,27 @@ async def save_code(
     return expires_at
 
 
-async def try_code(session: Session, email: str, purpose: str, digest: bytes) -> bool:
+async def try_code(session: Session, id: UUID, email: str, purpose: str, digest: bytes) -> bool:
     """Uses up the code if it is the right one, else one of its tries. Must be committed."""
-    return bool(await session.scalar(_TRY_CODE, email=email, purpose=purpose, digest=digest))
+    return bool(await session.scalar(_TRY_CODE, id=id, email=email, purpose=purpose, digest=digest))
+
+
+async def use_code(session: Session, email: str, purpose: str, digest: bytes) -> bool:
+    """Uses up whichever code of the address this is; a wrong one costs none of them a try."""
+    used = await session.execute(_USE_CODE, email=email, purpose=purpose, digest=digest)
+    return used.rowcount > 0
+
+
+def void_codes(session: Session, email: str, purpose: str) -> None:
+    """Puts the address's other codes out of use, whoever asked for them."""
+    session.defer(_VOID_CODES, email=email, purpose=purpose)
+
+
+def audit_code_refused(session: Session, email: str, **detail: str) -> None:
+    """Appends a wrong code to the audit trail, as tried on the address's account if it has one."""
+    session.defer(
+        _AUDIT_CODE_REFUSED, id=uuid7(), email=email, detail=json.dumps({"email": email, **detail})
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,48 +624,97 @@ class LogIn:
 
     address_may: bool  # the client's
     account_may: bool
+    source: str  # what its failure is counted by
+    from_known_device: bool
     known: Credentials | None
     open_sessions: int  # of the account; counted up to the limit
 
 
-async def begin_log_in(session: Session, email: str, address: str, limits: Limits) -> LogIn:
-    """Counts a try for both addresses, as failed, and looks the account up; commits.
-
-    `address` is the client's, as it is throttled; empty for a caller within the system.
-    """
+async def begin_log_in(session: Session, email: str, visitor: Visitor, limits: Limits) -> LogIn:
+    """Counts a try for client and account, as failed, and looks the account up; commits."""
+    device = visitor.device
     found = await session.finish(
         _BEGIN_LOG_IN,
         email=email,
-        address=address,
+        address=visitor.address,
+        network=visitor.network,
+        device=device.source if device else "",
+        device_version=device.password_version if device else 0,
+        device_until=device.expires_at if device else None,
         at_once=limits.address_passwords,
         seconds=limits.address_password_seconds,
+        full=_full(limits),
         free=limits.free_log_in_failures,
         longest=limits.longest_log_in_wait_seconds,
         most_sessions=limits.sessions,
     )
-    address_may, account_may, open_sessions, *account, password_hash, password_version = found.one()
+    (
+        address_may,
+        account_may,
+        is_known,
+        open_sessions,
+        *account,
+        password_hash,
+        password_version,
+    ) = found.one()
     known = (
         Credentials(Account(*account), password_hash, password_version)
         if password_hash is not None
         else None
     )
-    return LogIn(address_may, account_may, known, open_sessions)
+    source = device.source if device and is_known else visitor.network
+    return LogIn(address_may, account_may, source, is_known, known, open_sessions)
 
 
-async def claim_log_in(session: Session, email: str, limits: Limits) -> int:
-    """Counts a try as failed: 0, or the seconds until the address may try again."""
-    free, longest = limits.free_log_in_failures, limits.longest_log_in_wait_seconds
-    claimed = await session.execute(_CLAIM_LOG_IN, email=email, free=free, longest=longest)
-    return 0 if claimed.rowcount else await next_log_in_in(session, email)
+def _full(limits: Limits) -> float:
+    """So many seconds from being drained, an account's bucket of failed log-ins is full."""
+    return (limits.account_log_in_failures - 1) * limits.account_log_in_seconds
 
 
-async def next_log_in_in(session: Session, email: str) -> int:
-    """Seconds until the address may try to log in again."""
-    return max(1, int(await session.scalar(_NEXT_LOG_IN_IN, email=email) or 1))
+async def claim_log_in(session: Session, email: str, source: str, limits: Limits) -> int:
+    """Counts a try as failed: 0, or the seconds until the source may try again."""
+    claimed = await session.execute(
+        _CLAIM_LOG_IN,
+        email=email,
+        source=source,
+        free=limits.free_log_in_failures,
+        longest=limits.longest_log_in_wait_seconds,
+    )
+    return 0 if claimed.rowcount else await next_log_in_in(session, email, source)
+
+
+async def next_log_in_in(session: Session, email: str, source: str) -> int:
+    """Seconds until the source may try to log in to the account again."""
+    return max(1, int(await session.scalar(_NEXT_LOG_IN_IN, email=email, source=source) or 1))
+
+
+async def next_log_in_of_strangers_in(session: Session, email: str, limits: Limits) -> int:
+    """Seconds until anybody but its owner's devices may try to log in to the account again."""
+    wait = await session.scalar(
+        _NEXT_OF_ACCOUNT_IN,
+        email=email,
+        kind=LOG_IN,
+        network="",
+        at_once=limits.account_log_in_failures,
+        seconds=limits.account_log_in_seconds,
+    )
+    return max(1, int(wait or 1))
+
+
+def count_strangers_failure(session: Session, email: str, limits: Limits) -> None:
+    """Counts a failed log-in of a device that was not logged in before."""
+    session.defer(
+        _COUNT_ACCOUNT,
+        email=email,
+        kind=LOG_IN,
+        network="",
+        at_once=limits.account_log_in_failures,
+        seconds=limits.account_log_in_seconds,
+    )
 
 
 async def forgive_log_ins(session: Session, email: str) -> None:
-    """Forgets the address's failures."""
+    """Forgets the failures before the password became another, wherever they came from."""
     await session.execute(_FORGIVE, email=email)
 
 
@@ -574,11 +723,12 @@ async def open_session(
     id: UUID,
     credentials: Credentials,
     *,
+    source: str,
     digest: bytes,
     limits: Limits,
     client: Mapping[str, str],
 ) -> datetime | None:
-    """Opens a session with its first token, forgives the failures before it, notes it; commits.
+    """Opens a session with its first token, forgives its source the failures before; commits.
 
     Since when it is open; None, and nothing done, if the credentials are no longer good.
     """
@@ -588,6 +738,7 @@ async def open_session(
         account_id=credentials.account.id,
         password_version=credentials.password_version,
         email=credentials.account.email,
+        source=source,
         digest=digest,
         seconds=min(limits.refresh_seconds, limits.session_seconds),
         audit_id=uuid7(),

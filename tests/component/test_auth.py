@@ -8,9 +8,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,7 +29,15 @@ from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
 from parterre.messages.v1 import messages_pb2
 
 from auth_service import handlers, storage
-from auth_service.domain import InvalidCredentialsError, Limits, token_digest
+from auth_service.domain import (
+    InvalidCredentialsError,
+    Limits,
+    Visitor,
+    device_token,
+    network_of,
+    read_device,
+    token_digest,
+)
 from auth_service.handlers import Auth
 from auth_service.keys import KeyRing, rotate
 from auth_service.messaging import encode
@@ -44,6 +53,7 @@ from chassis.grpc_client import GrpcClient
 from chassis.identity import Identity, Jwks, Role, ServiceTokens, TokenVerifier, encode_key
 from chassis.ids import uuid7
 from chassis.migrate import migrate
+from chassis.postgres import Connection as PostgresConnection
 from chassis.revocations import fetch_from, followed
 from chassis.topology import Topology
 from deploy.postgres import Postgres
@@ -94,15 +104,21 @@ class Box:
         async with self.database.transaction() as session:
             return [row.action for row in await session.all("SELECT action FROM audit ORDER BY id")]
 
-    async def ask_code(self, email: str = EMAIL, purpose: str = "REGISTER") -> None:
-        await self.caller.as_gateway(
-            "RequestCode", auth_pb2.RequestCodeRequest(email=email, purpose=purpose)
-        )
+    async def ask_code(
+        self, email: str = EMAIL, purpose: str = "REGISTER", address: str = ""
+    ) -> str:
+        """The id of the code that is on its way, or not."""
+        message = auth_pb2.RequestCodeRequest(email=email, purpose=purpose, address=address)
+        return str((await self.caller.as_gateway("RequestCode", message)).otp_id)
+
+    async def mails(self) -> list[dict[str, Any]]:
+        """The codes that are to be mailed, oldest first."""
+        return [code for code in await self.sent("DeliverCode") if code["is_wanted"]]
 
     async def code(self, email: str = EMAIL) -> str:
         """Asks for a code and reads the mail."""
         await self.ask_code(email)
-        return next(m["code"] for m in await self.sent("DeliverCode") if m["email"] == email)
+        return next(m["code"] for m in await self.mails() if m["email"] == email)
 
     async def register(self, code: str, email: str = EMAIL, **fields: str) -> auth_pb2.User:
         values = {"password": PASSWORD, "name": "Asha", **fields}
@@ -114,12 +130,31 @@ class Box:
         """Somebody registered."""
         return await self.register(await self.code(email), email)
 
-    async def log_in(self, email: str = EMAIL, password: str = PASSWORD) -> auth_pb2.Tokens:
+    async def log_in(
+        self,
+        email: str = EMAIL,
+        password: str = PASSWORD,
+        *,
+        address: str = "192.0.2.7",
+        device: str = "",
+    ) -> auth_pb2.Tokens:
+        reply = await self.known_log_in(email, password, address=address, device=device)
+        return reply.tokens
+
+    async def known_log_in(
+        self,
+        email: str = EMAIL,
+        password: str = PASSWORD,
+        *,
+        address: str = "192.0.2.7",
+        device: str = "",
+    ) -> auth_pb2.LogInResponse:
+        """With what the device is known by from then on."""
         message = auth_pb2.LogInRequest(
-            email=email, password=password, address="192.0.2.7", user_agent="tests"
+            email=email, password=password, address=address, user_agent="tests", device=device
         )
-        tokens: auth_pb2.Tokens = (await self.caller.as_gateway("LogIn", message)).tokens
-        return tokens
+        reply: auth_pb2.LogInResponse = await self.caller.as_gateway("LogIn", message)
+        return reply
 
     async def refresh(self, tokens: auth_pb2.Tokens) -> auth_pb2.Tokens:
         message = auth_pb2.RefreshRequest(refresh_token=tokens.refresh_token)
@@ -227,8 +262,11 @@ async def test_a_newcomer_registers_with_the_code_from_the_mail_and_logs_in(box:
 
 
 async def test_fifty_registrations_with_one_code_make_one_account(box: Box) -> None:
-    code = await box.code()
-    results = await asyncio.gather(*(box.register(code) for _ in range(50)), return_exceptions=True)
+    otp_id = await box.ask_code()
+    code = (await box.mails())[0]["code"]
+    results = await asyncio.gather(
+        *(box.register(code, otp_id=otp_id) for _ in range(50)), return_exceptions=True
+    )
 
     refused = [result.reason for result in results if isinstance(result, RemoteError)]
     assert refused == ["INVALID_CODE"] * 49
@@ -236,24 +274,113 @@ async def test_fifty_registrations_with_one_code_make_one_account(box: Box) -> N
     assert len(await box.sent("UserChanged")) == 1
 
 
+def other_than(code: str) -> str:
+    return "000000" if code != "000000" else "000001"
+
+
 async def test_five_wrong_tries_void_the_code(box: Box) -> None:
-    code = await box.code()
-    wrong = "000000" if code != "000000" else "000001"
-    tries = await asyncio.gather(*(refusal(box.register(wrong)) for _ in range(5)))
+    otp_id = await box.ask_code()
+    code = (await box.mails())[-1]["code"]
+    tries = await asyncio.gather(
+        *(refusal(box.register(other_than(code), otp_id=otp_id)) for _ in range(5))
+    )
     assert {(error.reason, "otp" in error.metadata) for error in tries} == {("INVALID_CODE", True)}
 
-    assert (await refusal(box.register(code))).reason == "INVALID_CODE"
+    for given in (otp_id, ""):  # void for whoever tries it
+        assert (await refusal(box.register(code, otp_id=given))).reason == "INVALID_CODE"
     await box.age_codes()
-    await box.ask_code()
-    await box.register((await box.sent("DeliverCode"))[-1]["code"])
+    otp_id = await box.ask_code()
+    await box.register((await box.mails())[-1]["code"], otp_id=otp_id)
 
 
 async def test_four_wrong_tries_leave_the_code_good(box: Box) -> None:
-    code = await box.code()
-    wrong = "000000" if code != "000000" else "000001"
+    otp_id = await box.ask_code()
+    code = (await box.mails())[-1]["code"]
     for _ in range(4):
-        await refusal(box.register(wrong))
-    assert (await box.register(code)).email == EMAIL
+        await refusal(box.register(other_than(code), otp_id=otp_id))
+    assert (await box.register(code, otp_id=otp_id)).email == EMAIL
+
+
+async def test_a_stranger_does_not_put_anybodys_code_out_of_use(box: Box) -> None:
+    otp_id = await box.ask_code(address="192.0.2.7")
+    code = (await box.mails())[-1]["code"]
+    # With the id of a code of their own, with none, and with one that there is not.
+    theirs = await box.ask_code(address="198.51.100.1")
+    for id in (theirs, "", str(uuid7()), "nonsense"):
+        for _ in range(5):
+            error = await refusal(box.register(other_than(code), otp_id=id, address="198.51.100.1"))
+            assert error.reason == "INVALID_CODE"
+    without_id = await refusal(box.register(code, address="198.51.100.200"))
+    assert without_id.reason == "ADDRESS_THROTTLED"  # the same network
+    assert 1 <= int(without_id.metadata["retry_after"]) <= 720
+
+    await box.register(code, otp_id=otp_id, address="192.0.2.7")
+
+
+async def test_codes_tried_without_an_id_are_bounded_over_all_networks(box: Box) -> None:
+    otp_id = await box.ask_code()
+    code = (await box.mails())[-1]["code"]
+    errors = await asyncio.gather(
+        *(
+            refusal(box.register(other_than(code), address=f"198.51.{network}.{host}"))
+            for network in range(8)
+            for host in range(5)
+        )
+    )
+    reasons = [error.reason for error in errors]
+    assert (reasons.count("INVALID_CODE"), reasons.count("CODE_THROTTLED")) == (20, 20)
+    for throttled in (error for error in errors if error.reason == "CODE_THROTTLED"):
+        assert 1 <= int(throttled.metadata["retry_after"]) <= 180
+    await box.register(code, otp_id=otp_id)
+
+
+async def test_a_code_that_was_mailed_is_good_without_its_id_whoever_asked_for_it(
+    box: Box,
+) -> None:
+    await box.ask_code(address="198.51.100.1")
+    await box.ask_code(address="192.0.2.7")
+    first, second = [mail["code"] for mail in await box.mails()]
+    await box.register(first, address="192.0.2.7")
+    # The address is proved: the other one is of no use any more.
+    assert (await refusal(box.register(second))).reason == "INVALID_CODE"
+    assert await box.scalar("SELECT count(*) FROM one_time_code WHERE used_at IS NULL") == 0
+
+
+async def test_wrong_codes_are_in_the_trail(box: Box) -> None:
+    user = await box.person()
+    for email in (EMAIL, "nobody@example.org"):
+        otp_id = await box.ask_code(email, "PASSWORD_RESET")
+        for id in (otp_id, ""):
+            error = await refusal(reset(box, "12345x", email, otp_id=id, address="192.0.2.7"))
+            assert error.reason == "INVALID_CODE"
+    async with box.database.transaction() as session:
+        rows = await session.all(
+            "SELECT account_id, detail FROM audit WHERE action = 'CODE_REFUSED' ORDER BY id"
+        )
+    details = {"purpose": "PASSWORD_RESET", "address": "192.0.2.7"}
+    assert [(row.account_id, row.detail) for row in rows] == [
+        *[(UUID(user.id), {"email": EMAIL, **details})] * 2,
+        *[(None, {"email": "nobody@example.org", **details})] * 2,
+    ]
+
+
+async def test_a_stranger_does_not_use_up_anybodys_codes(box: Box) -> None:
+    for _ in range(5):
+        await box.ask_code(address="198.51.100.1")
+        await box.age_codes()
+    assert (await refusal(box.ask_code(address="198.51.100.9"))).reason == "CODE_THROTTLED"
+    await box.ask_code(address="192.0.2.7")
+    await box.ask_code(purpose="PASSWORD_RESET", address="198.51.100.1")  # counted by purpose
+
+    # Over all networks together an address gets so many, and then one at a time.
+    results = await asyncio.gather(
+        *(box.ask_code(address=f"203.0.{network}.1") for network in range(10)),
+        return_exceptions=True,
+    )
+    refused = [result for result in results if isinstance(result, RemoteError)]
+    assert len(refused) == 6
+    assert {error.reason for error in refused} == {"CODE_THROTTLED"}
+    assert all(1 <= int(error.metadata["retry_after"]) <= 360 for error in refused)
 
 
 async def test_a_code_is_good_for_its_time_its_address_and_its_purpose_only(box: Box) -> None:
@@ -275,7 +402,7 @@ async def test_of_many_asked_for_at_once_one_code_is_sent(box: Box) -> None:
     assert {error.reason for error in refused} == {"CODE_THROTTLED"}
     assert all(1 <= int(error.metadata["retry_after"]) <= 60 for error in refused)
     assert len(refused) == 19
-    assert len(await box.sent("DeliverCode")) == 1
+    assert len(await box.mails()) == 1
 
 
 async def test_an_address_gets_five_codes_an_hour(box: Box) -> None:
@@ -290,13 +417,13 @@ async def test_an_address_gets_five_codes_an_hour(box: Box) -> None:
         "UPDATE code_quota SET sent_at[5] = clock_timestamp() - interval '61 minutes'"
     )
     await box.ask_code()
-    assert len(await box.sent("DeliverCode")) == 6
+    assert len(await box.mails()) == 6
 
 
 async def test_a_known_and_an_unknown_address_get_the_same_answers(box: Box) -> None:
     await box.person()
     await box.age_codes()
-    mailed = len(await box.sent("DeliverCode"))
+    mailed = len(await box.mails())
 
     await box.ask_code(EMAIL, "REGISTER")
     await box.ask_code("nobody@example.org", "PASSWORD_RESET")
@@ -305,11 +432,47 @@ async def test_a_known_and_an_unknown_address_get_the_same_answers(box: Box) -> 
         refusal(box.ask_code("nobody@example.org", "PASSWORD_RESET")),
     )
     assert {error.reason for error in again} == {"CODE_THROTTLED"}
-    assert len(await box.sent("DeliverCode")) == mailed
+    assert len(await box.mails()) == mailed
 
     await box.age_codes()
     await box.ask_code(EMAIL, "PASSWORD_RESET")
-    assert (await box.sent("DeliverCode"))[-1]["purpose"] == "PASSWORD_RESET"
+    assert (await box.mails())[-1]["purpose"] == "PASSWORD_RESET"
+
+
+async def test_a_known_and_an_unknown_address_are_the_same_work(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same statements with parameters of the same size, and messages of the same size."""
+    await box.person()
+    await box.age_codes()
+    await box.execute("DELETE FROM outbox")
+    work: list[list[tuple[str, int]]] = []
+    bind = PostgresConnection.bind
+
+    def spy(self: PostgresConnection, sql: str, parameters: Mapping[str, Any]) -> Any:
+        bound = bind(self, sql, parameters)
+        work[-1].append((sql, sum(len(value or b"") for value in bound.values or ())))
+        return bound
+
+    answers = []
+    monkeypatch.setattr(PostgresConnection, "bind", spy)
+    known, unknown = EMAIL, "usha@example.org"
+    for email in (known, unknown):
+        for purpose in ("REGISTER", "PASSWORD_RESET"):
+            work.append([])
+            answers.append(await box.ask_code(email, purpose))
+            work.append([])
+            refused = await refusal(reset(box, "12345x", email, otp_id=answers[-1]))
+            assert refused.reason == "INVALID_CODE"
+    monkeypatch.undo()
+
+    statements = len(work) // 2
+    assert work[:statements] == work[statements:]
+    assert {len(UUID(otp_id).bytes) for otp_id in answers} == {16}
+    sizes = await box.scalar("SELECT array_agg(octet_length(payload) ORDER BY id) FROM outbox")
+    assert len(sizes) == 4
+    assert sizes[:2] == sizes[2:]
+    assert [mail["email"] for mail in await box.mails()] == [known, unknown]
 
 
 async def test_that_an_address_is_taken_is_told_only_with_its_code(box: Box) -> None:
@@ -427,6 +590,137 @@ async def test_failed_log_ins_wait_longer_and_longer_but_never_for_ever(
         assert seconds - 60 < int(error.metadata["retry_after"]) <= seconds
 
 
+async def guess(box: Box, address: str, device: str = "", email: str = EMAIL) -> str:
+    """The reason that a wrong password is refused for."""
+    return (await refusal(box.log_in(email, "wrong", address=address, device=device))).reason
+
+
+async def test_a_stranger_does_not_keep_anybody_out(box: Box) -> None:
+    await box.person()
+    stranger = [f"198.51.100.{host}" for host in range(8)]  # of one network
+    assert [await guess(box, address) for address in stranger] == [
+        *["INVALID_CREDENTIALS"] * 5,
+        *["LOGIN_THROTTLED"] * 3,
+    ]
+    await box.log_in(address="192.0.2.7")
+    # That the owner got in forgives the stranger nothing.
+    assert await guess(box, stranger[0]) == "LOGIN_THROTTLED"
+
+
+@pytest.mark.parametrize("email", [EMAIL, "nobody@example.org"])
+async def test_guesses_from_many_networks_are_bounded_for_known_and_unknown(
+    box: Box, email: str
+) -> None:
+    await box.person()
+    addresses = [f"198.{network}.100.1" for network in range(15) for _ in range(4)]
+    reasons = [await guess(box, address, email=email) for address in addresses]
+    assert reasons == ["INVALID_CREDENTIALS"] * 50 + ["LOGIN_THROTTLED"] * 10
+    error = await refusal(box.log_in(email, address="203.0.113.1"))
+    assert error.reason == "LOGIN_THROTTLED"
+    assert 200 < int(error.metadata["retry_after"]) <= 300
+
+    await box.execute("UPDATE account_throttle SET drained_at = drained_at - interval '300 s'")
+    assert await guess(box, "203.0.113.1", email=email) == "INVALID_CREDENTIALS"
+
+
+async def test_a_device_that_was_logged_in_before_gets_in_whatever_strangers_do(box: Box) -> None:
+    await box.person()
+    device = (await box.known_log_in(address="192.0.2.7")).device
+    assert device.expires_in == 180 * 24 * 3600
+    for network in range(20):
+        for _ in range(4):
+            await guess(box, f"198.{network}.100.1")
+    for _ in range(6):
+        await guess(box, "203.0.113.1")  # the network that the owner is in now
+    assert await guess(box, "203.0.113.1") == "LOGIN_THROTTLED"
+
+    reply = await box.known_log_in(address="203.0.113.1", device=device.token)
+    # It is known by the same name from then on, and its own failures count by that name.
+    for _ in range(5):
+        assert await guess(box, "203.0.113.1", reply.device.token) == "INVALID_CREDENTIALS"
+    for token in (device.token, reply.device.token):
+        assert await guess(box, "192.0.2.7", token) == "LOGIN_THROTTLED"
+
+
+async def test_a_device_is_known_to_one_account_for_its_time_and_its_password(
+    make_box: MakeBox,
+) -> None:
+    box = await make_box()
+    await box.person()
+    await box.person("bina@example.org")
+    device = (await box.known_log_in()).device.token
+    hers = (await box.known_log_in("bina@example.org")).device.token
+    claimed = device.rsplit(".", 1)[1]
+    forged = [
+        hers,
+        "",
+        "x" * 500,
+        "1.2.3.4",
+        "\u0664.\u0664.x.\u0664",
+        device[:-1],
+        f"2.4000000000.device:x.{claimed}",
+        device_token(
+            b"another" * 8,
+            EMAIL,
+            source="device:x",
+            password_version=1,
+            expires_at=datetime.fromtimestamp(4e9, UTC),
+        ),
+    ]
+    for _ in range(5):
+        await guess(box, "198.51.100.1")
+    for token in forged:
+        assert await guess(box, "198.51.100.1", token) == "LOGIN_THROTTLED"
+    too_old = device_token(
+        PEPPER.encode(),
+        EMAIL,
+        source="device:x",
+        password_version=1,
+        expires_at=datetime.fromtimestamp(1e9, UTC),
+    )
+    assert await guess(box, "198.51.100.1", too_old) == "LOGIN_THROTTLED"
+    assert await guess(box, "198.51.100.1", device) == "INVALID_CREDENTIALS"
+
+    await box.execute("UPDATE account SET password_version = 2 WHERE email = :e", e=EMAIL)
+    assert await guess(box, "198.51.100.1", device) == "LOGIN_THROTTLED"
+
+
+async def test_who_proves_the_address_is_known_from_then_on(box: Box) -> None:
+    message = auth_pb2.RegisterRequest(
+        email=EMAIL, code=await box.code(), password=PASSWORD, name="Asha"
+    )
+    registered = (await box.caller.as_gateway("Register", message)).device
+    for _ in range(5):
+        await guess(box, "192.0.2.7")
+    await box.log_in(device=registered.token)
+
+    otp_id, code = await asked_reset(box)
+    device = await reset(box, code, otp_id=otp_id)
+    for network in range(20):
+        for _ in range(4):
+            await guess(box, f"198.{network}.100.1")
+    assert await guess(box, "192.0.2.7", registered.token) == "LOGIN_THROTTLED"
+    await box.log_in(password="other-Kettle9", device=device.token)
+
+
+def test_networks_are_what_one_stranger_often_has_all_of() -> None:
+    assert network_of("198.51.100.7") == network_of("198.51.100.250") == "198.51.100.0/24"
+    assert network_of("::ffff:198.51.100.7") == "198.51.100.0/24"
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") == "2001:db8::/64"
+    assert network_of("2001:db8:0:1::1") != network_of("2001:db8::1")
+    assert network_of("") == "-"
+
+
+def test_a_devices_token_says_what_was_put_in() -> None:
+    until = datetime.fromtimestamp(1_900_000_000, UTC)
+    token = device_token(b"k" * 32, EMAIL, source="device:x", password_version=3, expires_at=until)
+    device = read_device(b"k" * 32, EMAIL, token)
+    assert device is not None
+    assert (device.source, device.password_version, device.expires_at) == ("device:x", 3, until)
+    assert read_device(b"k" * 32, "bina@example.org", token) is None
+    assert EMAIL not in token
+
+
 async def test_a_good_log_in_forgives_the_failures_before_it(box: Box) -> None:
     await box.person()
     for _ in range(5):
@@ -519,7 +813,7 @@ async def test_a_hash_of_weaker_parameters_is_replaced_at_the_next_log_in(
 async def test_a_session_is_not_opened_with_a_password_replaced_meanwhile(box: Box) -> None:
     await box.person()
     async with box.database.transaction() as session:
-        known = (await storage.begin_log_in(session, EMAIL, "", Limits())).known
+        known = (await storage.begin_log_in(session, EMAIL, Visitor("", "-"), Limits())).known
     assert known is not None
     await box.execute("UPDATE account SET password_version = password_version + 1")
     async with box.database.transaction() as session:
@@ -527,6 +821,7 @@ async def test_a_session_is_not_opened_with_a_password_replaced_meanwhile(box: B
             session,
             uuid7(),
             known,
+            source="-",
             digest=token_digest("fresh"),
             limits=Limits(),
             client={"address": "", "user_agent": ""},
@@ -925,6 +1220,22 @@ async def test_the_current_password_cannot_be_guessed_through_an_open_session(bo
     assert (await box.actions()).count("PASSWORD_CHANGE_FAILED") == 5
 
 
+async def test_a_strangers_failures_do_not_keep_anybody_from_changing_their_password(
+    box: Box,
+) -> None:
+    await box.person()
+    me = await box.log_in()
+    for network in range(20):
+        for _ in range(5):
+            await guess(box, f"198.{network}.100.1")
+    await box.account(me, "ChangePassword", new_password())
+    # And wrong ones at the change keep nobody from logging in.
+    for _ in range(6):
+        await refusal(box.account(me, "ChangePassword", new_password("wrong")))
+    await box.execute("DELETE FROM account_throttle")
+    await box.log_in(password="other-Kettle9")
+
+
 async def test_of_two_changes_of_a_password_at_once_one_happens(make_box: MakeBox) -> None:
     first = await make_box()
     second = await make_box(like=first)
@@ -940,15 +1251,23 @@ async def test_of_two_changes_of_a_password_at_once_one_happens(make_box: MakeBo
     assert await first.scalar("SELECT password_version FROM account") == 2
 
 
-async def reset(box: Box, code: str, email: str = EMAIL, password: str = "other-Kettle9") -> None:
-    message = auth_pb2.ResetPasswordRequest(email=email, code=code, new_password=password)
-    await box.caller.as_gateway("ResetPassword", message)
+async def reset(
+    box: Box, code: str, email: str = EMAIL, *, password: str = "other-Kettle9", **fields: str
+) -> auth_pb2.Device:
+    message = auth_pb2.ResetPasswordRequest(email=email, code=code, new_password=password, **fields)
+    device: auth_pb2.Device = (await box.caller.as_gateway("ResetPassword", message)).device
+    return device
 
 
 async def reset_code(box: Box, email: str = EMAIL) -> str:
+    return (await asked_reset(box, email))[1]
+
+
+async def asked_reset(box: Box, email: str = EMAIL) -> tuple[str, str]:
+    """A code's id, and the code."""
     await box.age_codes()
-    await box.ask_code(email, "PASSWORD_RESET")
-    return str((await box.sent("DeliverCode"))[-1]["code"])
+    otp_id = await box.ask_code(email, "PASSWORD_RESET")
+    return otp_id, str((await box.mails())[-1]["code"])
 
 
 async def test_a_reset_password_ends_every_session_and_works_once(box: Box) -> None:
@@ -974,11 +1293,11 @@ async def test_a_reset_needs_the_code_for_it(box: Box) -> None:
     registering = await box.code("bina@example.org")
     assert (await refusal(reset(box, registering))).reason == "INVALID_CODE"
     assert (await refusal(reset(box, registering, "bina@example.org"))).reason == "INVALID_CODE"
-    code = await reset_code(box)
-    wrong = "000000" if code != "000000" else "000001"
+    otp_id, code = await asked_reset(box)
     for _ in range(5):
-        assert (await refusal(reset(box, wrong))).reason == "INVALID_CODE"
-    assert (await refusal(reset(box, code))).reason == "INVALID_CODE"
+        error = await refusal(reset(box, other_than(code), otp_id=otp_id))
+        assert error.reason == "INVALID_CODE"
+    assert (await refusal(reset(box, code, otp_id=otp_id))).reason == "INVALID_CODE"
 
     code = await reset_code(box)
     await box.execute("UPDATE one_time_code SET expires_at = clock_timestamp()")
@@ -992,7 +1311,7 @@ async def test_a_log_in_with_the_old_password_during_a_reset_opens_nothing(box: 
     results = await asyncio.gather(
         reset(box, code), *(box.log_in() for _ in range(5)), return_exceptions=True
     )
-    assert results[0] is None
+    assert isinstance(results[0], auth_pb2.Device)
     opened = {sid(tokens) for tokens in results[1:] if isinstance(tokens, auth_pb2.Tokens)}
     assert await box.scalar("SELECT count(*) FROM session WHERE ended_at IS NULL") == 0
     assert set().union(*await box.revoked()) == opened
@@ -1475,11 +1794,12 @@ async def test_what_is_over_is_forgotten_and_nothing_else(box: Box) -> None:
     await box.execute("UPDATE login_throttle SET next_at = next_at - interval '2 days'")
     await box.execute("UPDATE one_time_code SET expires_at = expires_at - interval '2 hours'")
     await box.execute("UPDATE code_quota SET sent_at[1] = sent_at[1] - interval '3 hours'")
+    await box.execute("UPDATE account_throttle SET drained_at = drained_at - interval '3 hours'")
     async with box.database.transaction() as session:
-        assert await storage.forget(session, Limits(), 1000) == 1
+        assert await storage.forget(session, Limits(), 1000) == 4
     async with box.database.transaction() as session:
         assert await storage.forget(session, Limits(), 1000) == 0
-        for table in ("one_time_code", "code_quota", "login_throttle"):
+        for table in ("one_time_code", "code_quota", "login_throttle", "account_throttle"):
             assert await session.scalar(f"SELECT count(*) FROM {table}") == 0
         assert await session.scalar("SELECT count(*) FROM session") == 1
     await box.refresh(live)
