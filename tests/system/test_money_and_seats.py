@@ -537,7 +537,7 @@ def test_while_big_halls_open_nobody_elses_booking_waits(
         buyers = [stack.enter_context(somebody(breakable.gateway)) for _ in range(3)]
         with ThreadPoolExecutor(len(halls)) as pool:
             list(pool.map(lambda hall: organizer.post(f"/events/{hall}/publish"), halls))
-        made = []
+        made: list[tuple[Client, str]] = []
         still_opening = True
         while still_opening and len(made) < 100:
             for who in buyers:
