@@ -14,6 +14,11 @@ Phone = Annotated[
 NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=128)]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
+OtpId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+    Field(description="Of the answer that asked for the code: opaque"),
+]
 UserId = Annotated[str, not_found("USER_NOT_FOUND", UUID)]
 SessionId = Annotated[str, not_found("SESSION_NOT_FOUND", UUID)]
 
@@ -32,6 +37,12 @@ class Registration(Input):
     password: NewPassword = Field(repr=False, examples=["correct horse battery"])
     name: Short = Field(examples=["Asha"])
     otp: Code = Field(repr=False, examples=["481516"])
+    otp_id: OtpId | None = Field(
+        default=None,
+        description="Of the answer that asked for the code. A wrong try counts against this code "
+        "alone; without it, against the network it comes from.",
+        examples=["7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"],
+    )
     phone: Phone | None = Field(default=None, examples=["+9779812345678"])
     country: Country | None = Field(default=None, examples=["NP"])
     role: Literal["CUSTOMER", "ORGANIZER"] = "CUSTOMER"
@@ -49,6 +60,12 @@ class PasswordReset(Input):
 
     email: Email = Field(examples=["asha@parterre.example"])
     otp: Code = Field(repr=False, examples=["481516"])
+    otp_id: OtpId | None = Field(
+        default=None,
+        description="Of the answer that asked for the code. A wrong try counts against this code "
+        "alone; without it, against the network it comes from.",
+        examples=["7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"],
+    )
     new_password: NewPassword = Field(repr=False, examples=["correct horse battery"])
 
 

@@ -38,6 +38,8 @@ IDENTITY = Routes("Identity")
 WELL_KNOWN = Routes("Identity", prefix="")
 
 _COOKIE_PATH = f"{PREFIX}/auth"
+_DEVICE_PATH = f"{PREFIX}/auth/login"
+_MAX_DEVICE = 200  # characters
 _MAX_USER_AGENT = 200
 
 
@@ -50,6 +52,11 @@ def cookie_name(settings: Settings) -> str:
     return "parterre_refresh" if settings.is_local else "__Secure-parterre_refresh"
 
 
+def device_cookie_name(settings: Settings) -> str:
+    """The name of the cookie that a device is known by when it logs in again."""
+    return "parterre_device" if settings.is_local else "__Secure-parterre_device"
+
+
 @IDENTITY.route(
     "POST",
     "/auth/otp",
@@ -59,14 +66,18 @@ def cookie_name(settings: Settings) -> str:
     refuses=["CODE_THROTTLED", "ADDRESS_THROTTLED"],
 )
 async def request_code(body: CodeWish, behind: Behind, request: Request) -> Response:
-    """Ask for a one-time code; the answer is the same whether or not the address is known."""
-    await behind.auth.as_gateway(
+    """Ask for a one-time code; the answer is the same whether or not the address is known.
+
+    Give its `otp_id` along with the code: wrong tries count against this code alone then.
+    """
+    reply = await behind.auth.as_gateway(
         behind.auth.rpc.RequestCode,
         auth_pb2.RequestCodeRequest(
             email=body.email, purpose=body.purpose, address=address_of(request.scope)
         ),
     )
-    return Json({"message": "If a code can be sent to this address, it is on its way."}, 202)
+    message = "If a code can be sent to this address, it is on its way."
+    return Json({"message": message, "otp_id": reply.otp_id}, 202)
 
 
 @IDENTITY.route(
@@ -75,7 +86,13 @@ async def request_code(body: CodeWish, behind: Behind, request: Request) -> Resp
     OPEN,
     answers=views.Registered,
     status=201,
-    refuses=["INVALID_CODE", "WEAK_PASSWORD", "EMAIL_TAKEN", "ADDRESS_THROTTLED"],
+    refuses=[
+        "INVALID_CODE",
+        "WEAK_PASSWORD",
+        "EMAIL_TAKEN",
+        "CODE_THROTTLED",
+        "ADDRESS_THROTTLED",
+    ],
 )
 async def register(body: Registration, behind: Behind, request: Request) -> Response:
     """Make an account of an address that a one-time code has verified."""
@@ -86,13 +103,15 @@ async def register(body: Registration, behind: Behind, request: Request) -> Resp
             password=body.password,
             name=body.name,
             code=body.otp,
+            otp_id=body.otp_id or "",
             phone=body.phone or "",
             country=body.country or "",
             role=body.role,
             address=address_of(request.scope),
         ),
     )
-    return Json({"user": views.user(reply.user)}, 201)
+    answer = Json({"user": views.user(reply.user)}, 201)
+    return _knowing(answer, reply.device, behind.settings)
 
 
 @IDENTITY.route(
@@ -100,20 +119,21 @@ async def register(body: Registration, behind: Behind, request: Request) -> Resp
     "/auth/password-reset",
     OPEN,
     status=204,
-    refuses=["INVALID_CODE", "WEAK_PASSWORD", "ADDRESS_THROTTLED"],
+    refuses=["INVALID_CODE", "WEAK_PASSWORD", "CODE_THROTTLED", "ADDRESS_THROTTLED"],
 )
 async def reset_password(body: PasswordReset, behind: Behind, request: Request) -> Response:
     """Set a new password by a one-time code; every session of the account ends."""
-    await behind.auth.as_gateway(
+    reply = await behind.auth.as_gateway(
         behind.auth.rpc.ResetPassword,
         auth_pb2.ResetPasswordRequest(
             email=body.email,
             code=body.otp,
+            otp_id=body.otp_id or "",
             new_password=body.new_password,
             address=address_of(request.scope),
         ),
     )
-    return Response(status_code=204)
+    return _knowing(Response(status_code=204), reply.device, behind.settings)
 
 
 @IDENTITY.route(
@@ -129,7 +149,12 @@ async def log_in(
     request: Request,
     user_agent: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """Open a session; the refresh token comes in a cookie."""
+    """Open a session; the refresh token comes in a cookie.
+
+    So does what the device is known by when it logs in again, so that nobody else's failures keep
+    it out. It lets nobody in by itself.
+    """
+    device = request.cookies.get(device_cookie_name(behind.settings), "")
     reply = await behind.auth.as_gateway(
         behind.auth.rpc.LogIn,
         auth_pb2.LogInRequest(
@@ -137,9 +162,10 @@ async def log_in(
             password=body.password,
             address=address_of(request.scope),
             user_agent=user_agent[:_MAX_USER_AGENT],
+            device=device if len(device) <= _MAX_DEVICE else "",
         ),
     )
-    return _session(reply.tokens, behind.settings)
+    return _knowing(_session(reply.tokens, behind.settings), reply.device, behind.settings)
 
 
 @IDENTITY.route(
@@ -278,6 +304,21 @@ def _session(tokens: auth_pb2.Tokens, settings: Settings) -> Response:
         httponly=True,
         samesite="strict",
     )
+    return answer
+
+
+def _knowing(answer: Response, device: auth_pb2.Device, settings: Settings) -> Response:
+    """The answer, with what the client is known by when it logs in again."""
+    if device.token:
+        answer.set_cookie(
+            device_cookie_name(settings),
+            device.token,
+            max_age=device.expires_in,
+            path=_DEVICE_PATH,
+            secure=not settings.is_local,
+            httponly=True,
+            samesite="strict",
+        )
     return answer
 
 

@@ -68,9 +68,10 @@ class AuditEntry(TypedDict):
 
 
 class Accepted(TypedDict):
-    """Says nothing, by design."""
+    """Says nothing of the address, by design; `otp_id` comes back along with the code."""
 
     message: str
+    otp_id: str
 
 
 def user(person: auth_pb2.User) -> User:

@@ -6,6 +6,7 @@ from http.cookies import SimpleCookie
 
 import httpx
 import pytest
+from google.protobuf.message import Message
 from parterre.auth.v1 import auth_pb2
 
 from chassis.identity import Role
@@ -24,6 +25,8 @@ RESET = {
     "otp": "481516",
     "new_password": "staple of another horse",
 }
+OTP_ID = "7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"
+DEVICE = auth_pb2.Device(token="1.1900000000.device:x.seal", expires_in=15552000)
 CREDENTIALS = {"email": "asha@example.test", "password": "correct horse battery"}
 
 
@@ -32,10 +35,12 @@ def cookie_of(answer: httpx.Response) -> str:
 
 
 async def test_a_code_is_asked_for_in_the_gateways_name(edge: Edge) -> None:
+    edge.auth.answers["RequestCode"] = auth_pb2.RequestCodeResponse(otp_id=OTP_ID)
     answer = await edge.post(
         "/auth/otp", {"email": "asha@parterre.example", "purpose": "REGISTER"}, role=Role.CUSTOMER
     )
     assert answer.status_code == 202
+    assert answer.json()["otp_id"] == OTP_ID
     assert edge.auth.calls[0].identity.subject == "gateway"
     assert edge.auth.asked.purpose == "REGISTER"
 
@@ -81,6 +86,62 @@ async def test_a_log_in_answers_with_a_token_and_a_strict_cookie(edge: Edge) -> 
     assert (edge.auth.asked.address, edge.auth.asked.user_agent) == ("127.0.0.1", "test")
 
 
+async def test_a_code_is_tried_by_the_id_it_was_given_out_with(edge: Edge) -> None:
+    edge.auth.answers["Register"] = auth_pb2.RegisterResponse(user=samples.user())
+    for path, body in (("/auth/register", REGISTRATION), ("/auth/password-reset", RESET)):
+        for given, asked in (({"otp_id": OTP_ID}, OTP_ID), ({}, ""), ({"otp_id": None}, "")):
+            await edge.post(path, {**body, **given}, role=None)
+            assert edge.auth.calls[-1].request.otp_id == asked
+
+
+@pytest.mark.parametrize(
+    ("path", "rpc", "reply", "body"),
+    [
+        (
+            "/auth/login",
+            "LogIn",
+            auth_pb2.LogInResponse(tokens=samples.tokens(), device=DEVICE),
+            CREDENTIALS,
+        ),
+        (
+            "/auth/register",
+            "Register",
+            auth_pb2.RegisterResponse(user=samples.user(), device=DEVICE),
+            REGISTRATION,
+        ),
+        (
+            "/auth/password-reset",
+            "ResetPassword",
+            auth_pb2.ResetPasswordResponse(device=DEVICE),
+            RESET,
+        ),
+    ],
+)
+async def test_who_proves_to_be_somebody_is_known_when_they_log_in_again(
+    edge: Edge, path: str, rpc: str, reply: Message, body: dict[str, str]
+) -> None:
+    edge.auth.answers[rpc] = reply
+    answer = await edge.post(path, body, role=None)
+    [given] = [
+        each
+        for each in answer.headers.get_list("set-cookie")
+        if each.startswith("parterre_device=")
+    ]
+    cookie = SimpleCookie(given)["parterre_device"]
+    assert (cookie["path"], cookie["samesite"]) == ("/api/v1/auth/login", "strict")
+    assert cookie["httponly"]
+    assert cookie["max-age"] == "15552000"
+    assert DEVICE.token not in answer.text
+
+    edge.auth.answers["LogIn"] = auth_pb2.LogInResponse(tokens=samples.tokens())
+    sent = given.partition(";")[0]
+    await edge.post("/auth/login", CREDENTIALS, role=None, headers={"Cookie": sent})
+    assert edge.auth.calls[-1].request.device == DEVICE.token
+    for nonsense in ("", "parterre_device=" + "x" * 201):
+        await edge.post("/auth/login", CREDENTIALS, role=None, headers={"Cookie": nonsense})
+        assert edge.auth.calls[-1].request.device == ""
+
+
 async def test_an_expired_token_is_no_obstacle_to_logging_in(edge: Edge) -> None:
     edge.auth.answers["LogIn"] = auth_pb2.LogInResponse(tokens=samples.tokens())
     stale = {"Authorization": f"Bearer {edge.keys.token(exp=1)}"}
@@ -117,6 +178,8 @@ async def test_wrong_credentials_are_a_401_with_a_challenge(
         ("/auth/password-reset", "INVALID", "WEAK_PASSWORD", "new_password", 422),
         ("/auth/password-reset", "INVALID", "INVALID_CODE", "otp", 422),
         ("/auth/password-reset", "THROTTLED", "ADDRESS_THROTTLED", None, 429),
+        ("/auth/password-reset", "THROTTLED", "CODE_THROTTLED", None, 429),
+        ("/auth/register", "THROTTLED", "CODE_THROTTLED", None, 429),
         ("/auth/otp", "THROTTLED", "CODE_THROTTLED", None, 429),
         ("/auth/otp", "THROTTLED", "ADDRESS_THROTTLED", None, 429),
         ("/auth/login", "FORBIDDEN", "ACCOUNT_DISABLED", None, 403),
@@ -155,6 +218,7 @@ async def test_what_the_service_refuses_is_a_problem_that_names_the_field(
         ("/auth/register", {**REGISTRATION, "otp": "48151"}, "otp"),
         ("/auth/register", {**REGISTRATION, "otp": 481516}, "otp"),
         ("/auth/register", {**REGISTRATION, "otp": "\u0664\u0668\u0661\u0665\u0661\u0666"}, "otp"),
+        ("/auth/register", {**REGISTRATION, "otp_id": "x"}, "otp_id"),
         ("/auth/register", {**REGISTRATION, "password": "short"}, "password"),
         ("/auth/register", {**REGISTRATION, "password": "x" * 129}, "password"),
         ("/auth/otp", {"email": RESET["email"], "purpose": "LOGIN"}, "purpose"),
