@@ -19,6 +19,7 @@ from booking_service.domain.errors import (
 from booking_service.domain.events import Event, RefundPolicy
 from booking_service.domain.holds import Line
 from booking_service.domain.money import Price
+from chassis.text import flaw_in_line
 
 MAX_WAIT_SECONDS = 20
 MAX_PAGE = 100
@@ -177,10 +178,14 @@ def check_attendees(attendees: Sequence[Attendee], lines: Sequence[Line]) -> Non
     standing = sum(line.quantity for line in lines if not line.seat_id)
     wrong: dict[str, str] = {}
     for number, attendee in enumerate(attendees):
-        if not 1 <= len(attendee.name.strip()) <= _NAME_LENGTH:
+        if not 1 <= len(attendee.name) <= _NAME_LENGTH:
             wrong[f"attendees.{number}.name"] = f"must have 1-{_NAME_LENGTH} characters"
+        elif flaw := flaw_in_line(attendee.name):
+            wrong[f"attendees.{number}.name"] = flaw
         if len(attendee.email) > _EMAIL_LENGTH:
             wrong[f"attendees.{number}.email"] = f"must have at most {_EMAIL_LENGTH} characters"
+        elif flaw := flaw_in_line(attendee.email):
+            wrong[f"attendees.{number}.email"] = flaw
         if attendee.seat_id:
             if attendee.seat_id not in seats:
                 wrong[f"attendees.{number}.seat_id"] = "must be a seat of the hold, named once"
@@ -194,15 +199,17 @@ def check_attendees(attendees: Sequence[Attendee], lines: Sequence[Line]) -> Non
 
 
 def check_cancellation(reason: str) -> None:
-    """Makes sure that the reason given for a cancellation is short enough.
+    """Makes sure that the reason given for a cancellation is sound.
 
     Raises:
-        InvalidCancellationError: it has more than 500 characters.
+        InvalidCancellationError: it has more than 500 characters, or what text must not have.
     """
     if len(reason) > _REASON_LENGTH:
         raise InvalidCancellationError(
             "The reason is too long.", reason=f"must have at most {_REASON_LENGTH} characters"
         )
+    if flaw := flaw_in_line(reason):
+        raise InvalidCancellationError("The reason can't be kept.", reason=flaw)
 
 
 @dataclass(frozen=True, slots=True)

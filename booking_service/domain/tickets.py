@@ -9,6 +9,7 @@ from uuid import UUID
 from booking_service.domain.bookings import Attendee
 from booking_service.domain.errors import InvalidTicketError
 from booking_service.domain.holds import Line
+from chassis.text import flaw_in_line
 
 _GATE_LENGTH = 50
 
@@ -24,15 +25,17 @@ class Ticket:
 
 
 def check_gate(gate: str) -> None:
-    """Makes sure that a gate's name is short enough.
+    """Makes sure that a gate's name is sound.
 
     Raises:
-        InvalidTicketError: it has more than 50 characters.
+        InvalidTicketError: it has more than 50 characters, or what text must not have.
     """
     if len(gate) > _GATE_LENGTH:
         raise InvalidTicketError(
             "The gate's name is too long.", gate=f"must have at most {_GATE_LENGTH} characters"
         )
+    if flaw := flaw_in_line(gate):
+        raise InvalidTicketError("The gate can't have this name.", gate=flaw)
 
 
 def tickets_to_mint(

@@ -32,6 +32,7 @@ from chassis.context import seconds_left
 from chassis.database import Session
 from chassis.idempotency import once
 from chassis.ids import parse_uuid
+from chassis.text import line
 
 
 class Bookings(Servicer):
@@ -92,7 +93,8 @@ class Bookings(Servicer):
     async def CancelBooking(  # noqa: N802 - the proto's name
         self, request: booking_pb2.CancelBookingRequest, context: Call
     ) -> booking_pb2.CancelBookingResponse:
-        check_cancellation(request.reason)
+        reason = line(request.reason)
+        check_cancellation(reason)
 
         async def work(session: Session) -> booking_pb2.CancelBookingResponse:
             await handlers.cancel(
@@ -101,7 +103,7 @@ class Bookings(Servicer):
                 request.reference,
                 caller_id(),
                 is_admin=is_admin(),
-                reason=request.reason,
+                reason=reason,
             )
             view = await self._find(session, request.reference)
             return booking_pb2.CancelBookingResponse(

@@ -36,6 +36,7 @@ from chassis.identity import Identity, forbidden
 from chassis.ids import parse_uuid, uuid7
 from chassis.logs import get_logger
 from chassis.refusals import write_refusal
+from chassis.text import line
 
 _METHOD = "CreateBookings"
 _MOST_ITEMS = 64
@@ -227,7 +228,7 @@ def _order(item: _Item, hold: Hold | BookingError | RemoteError, customer_id: UU
         asked.payment_method,
         asked.payment_token,
         [
-            Attendee(attendee.seat_id, attendee.name.strip(), attendee.email.strip())
+            Attendee(attendee.seat_id, line(attendee.name), line(attendee.email))
             for attendee in asked.attendees
         ],
         asked.coupon_code,

@@ -23,6 +23,7 @@ from booking_service.rpc.servicer import (
     states_of,
     to_cursor,
 )
+from chassis.text import line
 
 _MOST_DAYS = 366
 _NEW = datetime(2000, 1, 1, tzinfo=UTC)
@@ -206,7 +207,7 @@ class Organizing(Servicer):
                 caller_id(),
                 is_admin=is_admin(),
                 token=request.token,
-                gate=request.gate,
+                gate=line(request.gate),
             )
         reply = booking_pb2.CheckInResponse(result=admission.result)
         row = admission.ticket

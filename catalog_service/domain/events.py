@@ -348,7 +348,7 @@ def check_cancel_reason(reason: str) -> None:
         InvalidEventError: there are none, or too many.
     """
     wrong = Findings()
-    wrong.text("reason", reason, 1, 500, lines=True)
+    wrong.text("reason", reason, 1, 500)
     wrong.refuse(InvalidEventError, "Say why the event is called off")
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from functools import cache
 from zoneinfo import available_timezones
 
 from catalog_service.domain.errors import CatalogError
+from chassis.text import flaw_in_line, flaw_in_lines
 
 # Findings travel in an HTTP/2 trailer, which must stay small.
 _MAX_FINDINGS = 20
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 IN_THE_FUTURE = "must be in the future"
 
 
@@ -36,8 +34,8 @@ class Findings:
             f"must have {low} to {high:,} characters" if low else f"has more than {high:,}",
             when=not low <= len(value) <= high,
         )
-        control = _CONTROL_BUT_LINES if lines else CONTROL
-        self.add(field, "has a control character", when=control.search(value) is not None)
+        flaw = flaw_in_lines(value) if lines else flaw_in_line(value)
+        self.add(field, flaw, when=bool(flaw))
 
     def zone(self, field: str, name: str) -> None:
         self.add(field, "is not an IANA time zone", when=name not in _zones())

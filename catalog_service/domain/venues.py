@@ -14,7 +14,8 @@ from catalog_service.domain.errors import (
     InvalidVenueError,
     SectionInUseError,
 )
-from catalog_service.domain.findings import CONTROL, Findings
+from catalog_service.domain.findings import Findings
+from chassis.text import flaw_in_line
 
 MAX_SEATS = 100_000  # of a venue
 MAX_SECTIONS = 200  # of a venue; also in the table's constraint
@@ -278,7 +279,7 @@ def _check_rows(wrong: Findings, draft: SectionDraft) -> None:
         wrong.add(seats, f"must be from 1 to {_MAX_IN_ROW}", when=not fits)
         wrong.add(seats, "has no seat, only gaps", when=not numbers)
         wrong.add(seats, "has a number twice", when=len(set(numbers)) < len(numbers))
-        unsound = any(len(seat) > 8 or CONTROL.search(seat) for seat in numbers)
+        unsound = any(len(seat) > 8 or flaw_in_line(seat) for seat in numbers)
         wrong.add(seats, "needs numbers of 1 to 8 characters", when=unsound)
 
 

@@ -36,6 +36,7 @@ from catalog_service.rpc.images import image_message
 from catalog_service.rpc.venues import venue_message
 from chassis.errors import RemoteError
 from chassis.ids import parse_uuid
+from chassis.text import line, lines
 from chassis.timestamps import timestamp
 
 # How often an edit of capacities is tried while others come in between.
@@ -145,7 +146,7 @@ class EventRpcs(Rpcs):
         self, request: catalog_pb2.CancelEventRequest, _context: Call
     ) -> catalog_pb2.CancelEventResponse:
         person, event_id = who_asks(), event_id_of(request.event_id)
-        reason = request.reason.strip()
+        reason = line(request.reason)
         event = await self._database.run(
             lambda session: handlers.cancel_event(session, person, event_id, reason)
         )
@@ -171,11 +172,15 @@ def _tier_draft(tier: catalog_pb2.Tier, number: int, *, may_exist: bool = False)
     tier_id = parse_uuid(tier.id) if may_exist else None
     if may_exist and tier.id and tier_id is None:
         raise InvalidEventError("A tier has no such id.", **{f"tiers.{number}.id": "is no id"})
-    return TierDraft(tier.name.strip(), tier.price, section_ids, tier.capacity, tier_id)
+    return TierDraft(line(tier.name), tier.price, section_ids, tier.capacity, tier_id)
 
 
-def _text(draft: catalog_pb2.EventDraft, field: str) -> str:
-    return str(getattr(draft, field)).strip()
+def _line(draft: catalog_pb2.EventDraft, field: str) -> str:
+    return line(str(getattr(draft, field)))
+
+
+def _lines(draft: catalog_pb2.EventDraft, field: str) -> str:
+    return lines(str(getattr(draft, field)))
 
 
 def _code(draft: catalog_pb2.EventDraft, field: str) -> str:
@@ -215,11 +220,11 @@ def _policy(draft: catalog_pb2.EventDraft, field: str) -> RefundPolicy:
 
 # What an organizer says of an event, and how each field of it is read.
 _FIELDS: Mapping[str, Callable[[catalog_pb2.EventDraft, str], Any]] = {
-    "title": _text,
-    "description": _text,
+    "title": _line,
+    "description": _lines,
     "category": _code,
     "venue_id": _venue,
-    "location": _text,
+    "location": _line,
     "starts_at": _time,
     "ends_at": _time,
     "doors_at": _maybe_time,
@@ -230,7 +235,7 @@ _FIELDS: Mapping[str, Callable[[catalog_pb2.EventDraft, str], Any]] = {
     "sales_to": _maybe_time,
     "refund_policy": _policy,
     "tax_basis_points": _number,
-    "terms": _text,
+    "terms": _lines,
 }
 
 

@@ -18,6 +18,7 @@ from catalog_service.rpc.calls import (
 )
 from catalog_service.rpc.events import event_message
 from chassis.ids import parse_uuid
+from chassis.text import line
 
 
 class ListingRpcs(Rpcs):
@@ -43,9 +44,9 @@ def _event_search(request: catalog_pb2.ListEventsRequest) -> EventSearch:
     if request.own_only and viewer is None:
         raise InvalidFilterError("Nobody in particular has no events of their own.")
     return EventSearch(
-        query=request.query.strip(),
+        query=line(request.query),
         category=request.category,
-        city=request.city.strip(),
+        city=line(request.city),
         starts_from=instant(request.starts_from, "from", InvalidFilterError)
         if request.HasField("starts_from")
         else None,

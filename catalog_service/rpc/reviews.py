@@ -7,6 +7,7 @@ from parterre.catalog.v1 import catalog_pb2
 from catalog_service.handlers import reviews as handlers
 from catalog_service.reviews import Review, ReviewDraft
 from catalog_service.rpc.calls import Call, Rpcs, event_id_of, who_asks, who_looks
+from chassis.text import line, lines
 from chassis.timestamps import timestamp
 
 
@@ -17,7 +18,7 @@ class ReviewRpcs(Rpcs):
         self, request: catalog_pb2.WriteReviewRequest, _context: Call
     ) -> catalog_pb2.WriteReviewResponse:
         person, event_id = who_asks(), event_id_of(request.event_id)
-        draft = ReviewDraft(request.author.strip(), request.rating, request.text.strip())
+        draft = ReviewDraft(line(request.author), request.rating, lines(request.text))
         review, created = await self._database.run(
             lambda session: handlers.write_review(session, person, event_id, draft)
         )

@@ -27,6 +27,7 @@ from catalog_service.rpc.calls import (
     who_asks,
 )
 from chassis.ids import parse_uuid
+from chassis.text import line
 from chassis.timestamps import timestamp
 
 
@@ -98,27 +99,27 @@ class VenueRpcs(Rpcs):
 
 def _venue_draft(venue: catalog_pb2.Venue) -> VenueDraft:
     return VenueDraft(
-        name=venue.name.strip(),
-        address=venue.address.strip(),
-        city=venue.city.strip(),
+        name=line(venue.name),
+        address=line(venue.address),
+        city=line(venue.city),
         country=venue.country,
         timezone=venue.timezone,
         capacity=venue.capacity if venue.HasField("capacity") else None,
-        amenities=[amenity.strip() for amenity in venue.amenities],
+        amenities=[line(amenity) for amenity in venue.amenities],
         focal=Point(venue.focal.x, venue.focal.y) if venue.HasField("focal") else None,
     )
 
 
 def _venue_change(request: catalog_pb2.UpdateVenueRequest) -> dict[str, Any]:
     change: dict[str, Any] = {
-        field: getattr(request, field).strip()
+        field: line(getattr(request, field))
         for field in ("name", "address", "city", "country", "timezone")
         if request.HasField(field)
     }
     if request.HasField("capacity"):
         change["capacity"] = request.capacity or None
     if request.HasField("amenities"):
-        change["amenities"] = [amenity.strip() for amenity in request.amenities.words]
+        change["amenities"] = [line(amenity) for amenity in request.amenities.words]
     if request.HasField("focal"):
         change["focal"] = Point(request.focal.x, request.focal.y)
     return change
@@ -134,7 +135,7 @@ def _section_id(text: str) -> UUID:
 def _section_change(request: catalog_pb2.UpdateSectionRequest) -> dict[str, Any]:
     change: dict[str, Any] = {}
     if request.HasField("name"):
-        change["name"] = request.name.strip()
+        change["name"] = line(request.name)
     if request.rows:
         change["rows"] = _rows(request.rows)
     if request.HasField("layout"):
@@ -146,7 +147,7 @@ def _section_change(request: catalog_pb2.UpdateSectionRequest) -> dict[str, Any]
 
 def _section_draft(section: catalog_pb2.Section) -> SectionDraft:
     return SectionDraft(
-        name=section.name.strip(),
+        name=line(section.name),
         kind=section.kind,
         rows=_rows(section.rows),
         capacity=section.capacity,
@@ -158,12 +159,12 @@ def _rows(rows: Iterable[catalog_pb2.Row]) -> Sequence[Row]:
     return expanded(
         [
             RowDraft(
-                label=row.label.strip(),
-                seats=[seat.strip() for seat in row.seats],
+                label=line(row.label),
+                seats=[line(seat) for seat in row.seats],
                 count=row.count,
                 numbering=row.numbering,
                 start=row.start if row.HasField("start") else None,
-                missing=row.missing,
+                missing=[line(seat) for seat in row.missing],
             )
             for row in rows
         ]

@@ -18,13 +18,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from chassis import text
 from chassis.ids import parse_uuid
 
 # The most of any amount of money, minor units: as the services have it. JSON carries it whole.
 MAX_AMOUNT = 10**12
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
@@ -32,18 +31,26 @@ _RFC3339 = re.compile(
 UNKNOWN_OBJECT = "unknown_object"
 
 
-def plain(text: str) -> str:
-    """Text of one line, as it is; control characters are refused."""
-    if CONTROL.search(text):
-        raise PydanticCustomError("control_character", "Must not contain control characters")
-    return text
+def _as_line(value: Any) -> Any:
+    return text.line(value) if isinstance(value, str) else value
 
 
-def lines(text: str) -> str:
-    """Text with tabs and line ends, as it is; other control characters are refused."""
-    if _CONTROL_BUT_LINES.search(text.replace("\r\n", "\n")):
-        raise PydanticCustomError("control_character", "Must not contain control characters")
-    return text
+def _as_lines(value: Any) -> Any:
+    return text.lines(value) if isinstance(value, str) else value
+
+
+def _line(value: str) -> str:
+    return _sound(value, text.flaw_in_line(value))
+
+
+def _lines(value: str) -> str:
+    return _sound(value, text.flaw_in_lines(value))
+
+
+def _sound(value: str, flaw: str) -> str:
+    if flaw:
+        raise PydanticCustomError("text", "{flaw}", {"flaw": flaw.capitalize()})
+    return value
 
 
 def _time(value: Any) -> datetime:
@@ -97,22 +104,13 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | 
 # A booking's.
 REFERENCE = re.compile(r"PT-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(plain),
-]
-Short = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(plain),
-]
-Words = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
-    AfterValidator(lines),
-]
-Prose = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(lines)]
+# Text that people write, by the one rule of `chassis.text`; lengths are counted of what is kept.
+IS_LINE = (AfterValidator(_line), BeforeValidator(_as_line))
+IS_LINES = (AfterValidator(_lines), BeforeValidator(_as_lines))
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), *IS_LINE]
+Short = Annotated[str, StringConstraints(min_length=1, max_length=100), *IS_LINE]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=500), *IS_LINE]
+Prose = Annotated[str, StringConstraints(max_length=10_000), *IS_LINES]
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from chassis import text
 from gateway.bodies.base import (
-    CONTROL,
+    IS_LINE,
+    IS_LINES,
     MAX_AMOUNT,
     UUID,
     Country,
@@ -23,9 +25,7 @@ from gateway.bodies.base import (
     Words,
     Zone,
     absent,
-    lines,
     not_found,
-    plain,
 )
 
 _MAX_SEATS_IN_ROW = 500
@@ -44,13 +44,15 @@ def _percent(value: Any) -> Decimal:
 
 def _seat_numbers(value: Any) -> int | list[str]:
     """A row's places as printed: a whole number of them, or each by name, empty where a gap is."""
+    if isinstance(value, list) and all(isinstance(number, str) for number in value):
+        value = [text.line(number) for number in value]
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_SEATS_IN_ROW:
         return value
     if (
         isinstance(value, list)
         and 1 <= len(value) <= _MAX_SEATS_IN_ROW
         and all(
-            isinstance(number, str) and len(number) <= 10 and not CONTROL.search(number)
+            isinstance(number, str) and len(number) <= 10 and not text.flaw_in_line(number)
             for number in value
         )
     ):
@@ -61,9 +63,7 @@ def _seat_numbers(value: Any) -> int | list[str]:
     )
 
 
-ReviewText = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=2000), AfterValidator(lines)
-]
+ReviewText = Annotated[str, StringConstraints(max_length=2000), *IS_LINES]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217")]
 Category = Annotated[str, StringConstraints(pattern=r"^[A-Z_]{1,40}$")]
 MinorUnits = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT, description="Minor units")]
@@ -130,11 +130,7 @@ class VenueChange(Input):
     focal: Point = Field(default_factory=absent)
 
 
-Label = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=10),
-    AfterValidator(plain),
-]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=10), *IS_LINE]
 
 
 class NewRow(Input):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from gateway.bodies.base import UUID, Input, Short, not_found
+from gateway.bodies.base import IS_LINE, UUID, Input, not_found
 
 TicketId = Annotated[str, not_found("TICKET_NOT_FOUND", UUID)]
 
@@ -15,6 +15,6 @@ class Scan(Input):
     """What a gate read."""
 
     token: str = Field(min_length=1, max_length=300, description="What the QR code says")
-    gate: Annotated[Short, StringConstraints(max_length=50)] | None = Field(
+    gate: Annotated[str, StringConstraints(min_length=1, max_length=50), *IS_LINE] | None = Field(
         default=None, examples=["North"]
     )

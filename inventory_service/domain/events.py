@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chassis.text import flaw_in_line
 from inventory_service.domain.errors import InvalidBlockError, InvalidCapacityError
 
 MAX_BLOCKED = 1000
@@ -55,7 +56,7 @@ def check_block(seat_ids: Sequence[str], note: str = "") -> None:
     """Raises InvalidBlockError unless these can be kept back, or freed, as far as one can tell."""
     wrong = {
         "seat_ids": "A seat is named twice." if len(set(seat_ids)) < len(seat_ids) else "",
-        "note": f"At most {MAX_NOTE} characters." if len(note) > MAX_NOTE else "",
+        "note": f"At most {MAX_NOTE} characters." if len(note) > MAX_NOTE else flaw_in_line(note),
     }
     if not 1 <= len(seat_ids) <= MAX_BLOCKED:
         wrong["seat_ids"] = f"From 1 to {MAX_BLOCKED} seats."

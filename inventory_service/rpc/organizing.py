@@ -13,6 +13,7 @@ from chassis.context import caller
 from chassis.database import Database, Session
 from chassis.identity import Role
 from chassis.ids import parse_uuid
+from chassis.text import line
 from inventory_service.domain import (
     DueHoldsInTheWayError,
     InventoryError,
@@ -57,7 +58,7 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
                 person,
                 event_id,
                 seat_ids=request.seat_ids,
-                note=request.note,
+                note=line(request.note),
             ),
         )
         return inventory_pb2.BlockSeatsResponse(block=write_block(block))

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID, uuid5
 
+from chassis.text import flaw_in_line, line
 from payment_service.domain.charges import (
     Absent,
     Charge,
@@ -149,8 +150,10 @@ def check_refund(amount: int | None, reason: str) -> None:
     """
     if amount is not None and amount <= 0:
         raise InvalidRefundError("Nothing would go back.", amount="At least 1.")
-    if not 0 < len(reason.strip()) <= MAX_REASON:
+    if not 0 < len(line(reason)) <= MAX_REASON:
         raise InvalidRefundError("Say why.", reason=f"1 to {MAX_REASON} characters.")
+    if flaw := flaw_in_line(reason):
+        raise InvalidRefundError("The reason can't be kept.", reason=flaw)
 
 
 def refund_by(

@@ -51,6 +51,6 @@ async def refund(
     if payment is None or organizer not in {None, payment.organizer_id}:
         raise PaymentNotFoundError("There is no such payment.")
     work = Work(read)
-    work.apply(domain.refund_by(payment, uuid7(), amount, reason.strip(), requested_by))
+    work.apply(domain.refund_by(payment, uuid7(), amount, reason, requested_by))
     todo = work.write(session)
     return work.find(payment_id), await refunds.list_of(session, payment_id), todo

@@ -16,6 +16,7 @@ from chassis.idempotency import once
 from chassis.identity import Role
 from chassis.logs import get_logger
 from chassis.refusals import write_refusal
+from chassis.text import line
 from payment_service.domain import (
     InvalidWebhookError,
     Payment,
@@ -116,7 +117,7 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
                 session,
                 payment_id(request.payment_id),
                 request.amount if request.HasField("amount") else None,
-                request.reason,
+                line(request.reason),
                 organizer=None if asking.role is Role.ADMIN else reader,
                 requested_by=reader,
             )
