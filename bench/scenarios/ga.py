@@ -10,7 +10,7 @@ from bench.figures import Report
 from bench.load import Visit
 from bench.system import Person, System
 
-_PEOPLE = 10_000
+_PEOPLE = 20_000
 _FEW = 500
 _CROWD = 4_000
 _HELD = "SELECT sum(held)::integer FROM inventory.pool WHERE event_id = %s"

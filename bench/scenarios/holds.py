@@ -22,10 +22,10 @@ _PGBENCH_SECONDS = 5
 
 def run(system: System, report: Report) -> None:
     """Distinct seats of one event, as fast as they can be had."""
-    large = system.on_sale(rows=_ROWS, seats=_SEATS)["id"]
+    large = system.on_sale(halls=2, rows=_ROWS, seats=_SEATS)["id"]
     small = system.on_sale(rows=_SMALL_ROWS, seats=_SEATS)["id"]
     fresh = system.on_sale(rows=_SMALL_ROWS, seats=_SEATS)["id"]
-    people = system.people(_ROWS * _SEATS // 2)
+    people = system.people(_ROWS * _SEATS)
     few_people = system.people(_SMALL_ROWS * _SEATS // 2)
     fresh_people = system.people(_SMALL_ROWS * _SEATS // 2)
     pgbench = holds_per_second(system.admin_url, _PGBENCH_SECONDS)

@@ -1,7 +1,7 @@
 """Three times as many buyers as are carried: what is sold, and how the others are turned away.
 
-First a closed loop finds what the system carries of whole sagas. Then buyers come three times as
-fast, whatever became of those before them. Who is refused must be refused at once and told when to
+A closed loop finds what the system carries of whole sagas, before and after. In between buyers come
+three times as fast, whatever became of those before them. Who is refused must be refused at once and told when to
 come back, and goes away. What is sold meanwhile is the goodput. Health is asked for all the time.
 """
 
@@ -30,23 +30,27 @@ def run(system: System, report: Report) -> None:
     """What is carried, then three times that."""
     people = system.people(_ROWS * _SEATS)
     greet(system, people)
-    events = [system.on_sale(rows=_ROWS, seats=_SEATS)["id"] for _ in range(3)]
+    events = [system.on_sale(rows=_ROWS, seats=_SEATS)["id"] for _ in range(4)]
     calm = measured(system, _buyers(events[:1], people), _CONNECTIONS, 2, _CARRIED_SECONDS)
-    carried = calm.per_second("booking", 201)
-    report.progress(f"{carried:.0f} sagas/s are carried")
+    expected = calm.per_second("booking", 201)
+    report.progress(f"{expected:.0f} sagas/s are carried")
     flood = paced(
         system,
-        _with_health(_buyers(events[1:], people, _REFUSALS)),
-        carried * _TIMES * (1 + 1 / _HEALTH_EVERY),
+        _with_health(_buyers(events[1:3], people, _REFUSALS)),
+        expected * _TIMES * (1 + 1 / _HEALTH_EVERY),
         warm_up=_WARM_UP_SECONDS,
         seconds=_SECONDS,
         connections=_OPEN_CONNECTIONS,
     )
+    # Once more: what else the machine does changes from one moment to the next.
+    again = measured(system, _buyers(events[3:], people), _CONNECTIONS, 2, _CARRIED_SECONDS)
+    carried = (expected + again.per_second("booking", 201)) / 2
+    report.progress(f"{again.per_second('booking', 201):.0f} sagas/s are carried afterwards")
     sold = flood.count("booking", 201)
     report.add("carried", carried, "sagas/s")
     report.add("carried: CPU", saga_cpu_ms(calm), "ms/saga")
     report.latencies(calm, "booking", "carried: POST /bookings, Prefer: wait")
-    report.add("buyers", carried * _TIMES, "/s")
+    report.add("buyers", expected * _TIMES, "/s")
     report.at_least("goodput to what is carried", sold / flood.seconds / carried * 100, "%", 90)
     report.add("sold", sold / flood.seconds, "sagas/s")
     report.add("sold: CPU", saga_cpu_ms(flood), "ms/saga")
