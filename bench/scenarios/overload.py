@@ -1,8 +1,9 @@
 """Three times as many buyers as are carried: what is sold, and how the others are turned away.
 
-A closed loop finds what the system carries of whole sagas, before and after. In between buyers come
-three times as fast, whatever became of those before them. Who is refused must be refused at once and told when to
-come back, and goes away. What is sold meanwhile is the goodput. Health is asked for all the time.
+A closed loop finds what the system carries of whole sagas, before and after. In between buyers
+come three times as fast, whatever became of those before them. Who is refused must be refused at
+once and told when to come back, and goes away. What is sold meanwhile is the goodput. Health is
+asked for all the time.
 """
 
 from __future__ import annotations
