@@ -76,11 +76,6 @@ def begin(*, id: str, identity: Identity | None = None, seconds: float | None = 
     _deadline.set(None if seconds is None else time.monotonic() + seconds)
 
 
-def identify(identity: Identity | None) -> None:
-    """Says whose verified token came with the request that the current task serves."""
-    _identity.set(identity)
-
-
 @contextmanager
 def request(
     *, id: str, identity: Identity | None = None, seconds: float | None = None

@@ -20,7 +20,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 from parterre.options.v1 import options_pb2
 
 from chassis import context as request_context
@@ -213,6 +213,16 @@ def service_handler(
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
 
+def _health_handler(status: health.aio.HealthServicer) -> grpc.GenericRpcHandler:
+    """Health as anybody may ask for it: `Watch`, which never ends, would take the calls' places."""
+    check = grpc.unary_unary_rpc_method_handler(
+        status.Check,
+        request_deserializer=health_pb2.HealthCheckRequest.FromString,
+        response_serializer=health_pb2.HealthCheckResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": check})
+
+
 @asynccontextmanager
 async def serve_grpc(
     descriptor: ServiceDescriptor,
@@ -247,7 +257,7 @@ async def serve_grpc(
         servicer = servicer(verifier)
     server.add_generic_rpc_handlers((service_handler(descriptor, servicer, verifier),))
     status = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    server.add_generic_rpc_handlers((_health_handler(status),))
     if tls:
         certificate, key, authority = (path.read_bytes() for path in tls)
         credentials = grpc.ssl_server_credentials(

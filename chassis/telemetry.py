@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
@@ -16,6 +18,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+
+from chassis.http_protocol import BoundedProtocol, Bounds
 
 Check = Callable[[], Awaitable[None]]
 Answer = Callable[[], Awaitable[Response]]
@@ -36,24 +40,41 @@ DATABASE_ANSWERS_OVERDUE = Counter(
 ALERTS = Counter("alerts", "Conditions that want an operator", ["kind"])
 
 _CHECK_SECONDS = 2.0
+# So long an answer is good for everybody who asks: anybody may, and it costs a call to each.
+_KNOWN_SECONDS = 1.0
 _TICK_SECONDS = 1.0
 
 
 class Health:
     """What must answer for the process to be ready: names and checks that raise."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._checks: dict[str, Check] = {}
+        self._clock = clock
+        self._asked_at = 0.0
+        self._answer: asyncio.Task[Sequence[str]] | None = None
         self.draining = False
 
     def add(self, name: str, check: Check) -> None:
         """Counts `check` among what must answer."""
         self._checks[name] = check
+        self._answer = None
 
     async def failures(self) -> Sequence[str]:
-        """The names of what does not answer within two seconds each; empty: ready."""
+        """The names of what does not answer within two seconds each; empty: ready.
+
+        Asks once a second at most, and once at a time, for all who want to know.
+        """
         if self.draining:
             return ["draining"]
+        now = self._clock()
+        answer = self._answer
+        if answer is None or (answer.done() and now - self._asked_at >= _KNOWN_SECONDS):
+            self._asked_at = now
+            answer = self._answer = asyncio.create_task(self._ask(), name="readiness")
+        return await asyncio.shield(answer)  # who goes away takes it from nobody else
+
+    async def _ask(self) -> Sequence[str]:
         names = list(self._checks)
         results = await asyncio.gather(*(self._answers(self._checks[name]) for name in names))
         return [name for name, answers in zip(names, results, strict=True) if not answers]
@@ -103,28 +124,31 @@ async def serve_http(
     port: int,
     *,
     drain_seconds: float,
-    forwarded_allow_ips: str = "",
+    bounds: Bounds | None = None,
 ) -> AsyncIterator[None]:
     """Serves an ASGI app until the block ends, then drains it.
+
+    `bounds` name the proxies too whose X-Forwarded-For and -Proto are believed.
 
     Raises:
         OSError: the port can't be had.
     """
+    bounds = bounds or Bounds()
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="none",
-        http="httptools",
+        http=functools.partial(BoundedProtocol, bounds),  # type: ignore[arg-type] # it is called
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(forwarded_allow_ips),
-        forwarded_allow_ips=forwarded_allow_ips,
+        proxy_headers=bool(bounds.proxies),
+        forwarded_allow_ips=",".join(bounds.proxies),
         timeout_graceful_shutdown=max(1, round(drain_seconds)),
-        timeout_keep_alive=30,
+        timeout_keep_alive=bounds.keep_alive_seconds,  # type: ignore[arg-type] # any number of them
     )
     server = QuietServer(config)
     listener = socket.create_server((host, port), backlog=2048)

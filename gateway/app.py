@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,15 +15,17 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
+from chassis import context
 from chassis.errors import RemoteError, ServiceError, unavailable
+from chassis.http_protocol import Bounds, Refusal
 from chassis.identity import Jwks, TokenVerifier
 from chassis.telemetry import Health
 from gateway.backend import Backend
 from gateway.bodies.base import UNKNOWN_OBJECT
 from gateway.dispatch import Dispatch
-from gateway.edge import Guarded, Observed
+from gateway.edge import Guarded, Guards, Observed, safe_headers
 from gateway.problems import ProblemError, from_remote_error, from_service_error
-from gateway.rates import RateLimiter
+from gateway.rates import RateLimiter, UnderWay
 from gateway.routes.administration import ADMINISTRATION
 from gateway.routes.blocks import BLOCKS
 from gateway.routes.bookings import BOOKINGS
@@ -132,14 +135,18 @@ def application(
     backend = Backend.of(settings, services, jwks, health, streams)
     app: ASGIApp = Dispatch(api(backend), backend)
     factor = settings.address_factor
-    app = Guarded(
-        app,
-        verifier,
+    guards = Guards(
+        hosts=settings.known_hosts,
         people=RateLimiter(settings.person_rate, settings.person_burst),
         addresses=RateLimiter(settings.address_rate * factor, settings.address_burst * factor),
-        max_concurrent=settings.max_concurrent,
-        max_concurrent_for_holds=settings.max_concurrent_for_holds,
+        most_under_way=settings.max_concurrent,
+        most_for_holds=min(settings.max_concurrent, settings.max_concurrent_for_holds),
+        people_under_way=UnderWay(settings.person_concurrent),
+        addresses_under_way=UnderWay(settings.address_concurrent * factor),
+        body_seconds=settings.body_seconds,
+        body_bytes_per_second=settings.body_bytes_per_second,
     )
+    app = Guarded(app, verifier, guards)
     app = Observed(app, hsts=not settings.is_local)
     if settings.cors_origins:
         app = CORSMiddleware(
@@ -157,6 +164,32 @@ def application(
             expose_headers=_EXPOSED,
         )
     return app
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """What the server holds connections to, before there is a request."""
+    return Bounds(
+        head_bytes=settings.head_bytes,
+        head_fields=settings.head_fields,
+        head_seconds=settings.head_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        connections=settings.max_connections,
+        address_connections=settings.address_connections * settings.address_factor,
+        proxies=settings.trusted_proxies,
+        refusal=partial(_refusal, hsts=not settings.is_local),
+    )
+
+
+def _refusal(reason: str, *, hsts: bool) -> Refusal:
+    id = context.accept_request_id(None)
+    with context.request(id=id):
+        answer = ProblemError(reason).response("/")
+    headers = (*answer.raw_headers, *safe_headers(hsts=hsts), (b"x-request-id", id.encode()))
+    return Refusal(
+        answer.status_code,
+        [(name, value) for name, value in headers if name != b"content-length"],
+        bytes(answer.body),
+    )
 
 
 def api(backend: Backend) -> FastAPI:

@@ -16,7 +16,8 @@ from chassis.identity import Jwks
 from chassis.telemetry import Health
 from gateway.bookings import Bookings
 from gateway.holds import Holds
-from gateway.press import Press
+from gateway.press import Press, code_press, page_press
+from gateway.rates import UnderWay
 from gateway.services import Remote, Services
 from gateway.settings import Settings
 from gateway.streams import Streams
@@ -24,6 +25,7 @@ from gateway.webhooks import Webhooks
 
 # As many may send a picture at once, each 5 MiB of memory; the next is refused.
 _UPLOAD_PLACES = 16
+_UPLOADS_OF_A_PERSON = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,10 @@ class Backend:
     bookings: Bookings
     webhooks: Webhooks
     streams: Streams
-    press: Press
+    codes: Press
+    pages: Press
     upload_places: asyncio.Semaphore
+    uploads: UnderWay  # of each person
     jwks: Jwks
     health: Health
     settings: Settings
@@ -63,7 +67,9 @@ class Backend:
             bookings=Bookings(services.booking),
             webhooks=Webhooks(services.payment),
             streams=streams,
-            press=Press(),
+            codes=code_press(),
+            pages=page_press(),
+            uploads=UnderWay(_UPLOADS_OF_A_PERSON),
             upload_places=asyncio.Semaphore(_UPLOAD_PLACES),
             jwks=jwks,
             health=health,

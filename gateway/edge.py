@@ -7,20 +7,21 @@ raised into a problem; `Guarded` says who calls, how often, and takes the body i
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import context
 from chassis.errors import ServiceError
+from chassis.http_protocol import network_of
 from chassis.identity import Identity, TokenVerifier
 from chassis.logs import get_logger
 from gateway.problems import ProblemError, from_service_error
-from gateway.rates import RateLimiter
+from gateway.rates import RateLimiter, UnderWay
 
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 # Bodies there are anything the provider signs.
@@ -31,6 +32,8 @@ TOKEN_REFUSAL = "parterre.token_refusal"  # noqa: S105 - a name
 STREAM_BEGINS = "parterre.stream_begins"
 # Where it leaves the body, where there is one that it has taken in.
 WHOLE_BODY = "parterre.whole_body"
+# Where it leaves the header Cookie: nothing else is to read it.
+COOKIE = "parterre.cookie"
 # There, and true, where the body of the answer is left out.
 BODILESS = "parterre.bodiless"
 
@@ -42,11 +45,13 @@ _UPLOADS = re.compile(r"/api/v1/events/[^/]+/images", re.ASCII)
 _MAX_BODY_BYTES = 64 * 1024
 # A picture of 5 MiB and the form around it.
 _MAX_UPLOAD_BYTES = 5 * 1024 * 1024 + _MAX_BODY_BYTES
-_UPLOAD_SECONDS = 20.0
 # So much of a body that is too large is still read, and dropped: a client that is cut off while it
 # sends does not see why.
 _MAX_DROPPED_BYTES = 1024 * 1024
-_BODY_SECONDS = 10.0
+_GRACE_SECONDS = 5.0
+_MAX_COOKIE_BYTES = 4096
+# More of a path says nothing in a log.
+_LOGGED_CHARACTERS = 500
 _MAX_TOKEN_CHARACTERS = 4096
 # No request lasts longer, whatever it waits for.
 _REQUEST_SECONDS = 30.0
@@ -71,12 +76,30 @@ _HEADERS: Sequence[tuple[bytes, bytes]] = (
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
+def safe_headers(*, hsts: bool) -> Sequence[tuple[bytes, bytes]]:
+    """What every answer says that does not say otherwise."""
+    return (*_HEADERS, _HSTS) if hsts else _HEADERS
+
+
 def header(scope: Scope, name: bytes) -> bytes | None:
     """A request's header (its lower-case name), the first if there are more."""
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value)
     return None
+
+
+def cookie_of(scope: Scope, name: str) -> str:
+    """A cookie of ours (RFC 6265, 5.4), the first of that name; empty: there is none.
+
+    Its value is taken as it stands: ours is never in quotes.
+    """
+    given: bytes = scope.get(COOKIE, b"")
+    for pair in given.decode("latin-1").split(";"):
+        key, _, value = pair.partition("=")
+        if key.strip() == name:
+            return value.strip()
+    return ""
 
 
 # Looking a label's child up costs more than counting on it. Methods that are no route's are few
@@ -97,7 +120,7 @@ class Observed:
 
     def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
         self._app = app
-        self._headers = (*_HEADERS, _HSTS) if hsts else _HEADERS
+        self._headers = safe_headers(hsts=hsts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -125,7 +148,7 @@ class Observed:
         except ProblemError as problem:
             await problem.response(scope["path"])(scope, receive, answer)
         except Exception:  # the last resort: nothing of it may reach the client
-            log.exception("unexpected error", path=scope["path"])
+            log.exception("unexpected error", path=scope["path"][:_LOGGED_CHARACTERS])
             if not status:
                 await ProblemError("INTERNAL").response(scope["path"])(scope, receive, answer)
         seconds = time.perf_counter() - began
@@ -133,10 +156,25 @@ class Observed:
         log.info(
             "request",
             method=method,
-            path=scope["path"],
+            path=scope["path"][:_LOGGED_CHARACTERS],
             status=status,
             milliseconds=round(seconds * 1000, 1),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """What `Guarded` holds every request to."""
+
+    hosts: frozenset[bytes]  # lower case; empty: any
+    people: RateLimiter
+    addresses: RateLimiter
+    most_under_way: int
+    most_for_holds: int  # not more
+    people_under_way: UnderWay
+    addresses_under_way: UnderWay
+    body_seconds: float
+    body_bytes_per_second: float
 
 
 class Guarded:
@@ -145,53 +183,29 @@ class Guarded:
     A token that is not good does not end the request here: a route that needs none may go on.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        verifier: TokenVerifier,
-        *,
-        people: RateLimiter,
-        addresses: RateLimiter,
-        max_concurrent: int,
-        max_concurrent_for_holds: int,
-    ) -> None:
+    def __init__(self, app: ASGIApp, verifier: TokenVerifier, guards: Guards) -> None:
         self._app = app
         self._verifier = verifier
-        self._people = people
-        self._addresses = addresses
-        self._max_concurrent = max_concurrent
-        self._max_concurrent_for_holds = min(max_concurrent, max_concurrent_for_holds)
-        self._running = 0
+        self._guards = guards
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in HEALTH_PATHS:
             await self._app(scope, receive, send)
             return
-        begins = scope["path"] == _HOLDS and scope["method"] == "POST"
-        most = self._max_concurrent_for_holds if begins else self._max_concurrent
-        if self._running >= most:
-            raise ProblemError("OVERLOADED", "Try again in a moment.")
-        self._running += 1
-        counted = True
-
-        def release() -> None:
-            nonlocal counted
-            self._running -= counted
-            counted = False
-
-        scope[STREAM_BEGINS] = release
-        try:
-            await self._guarded(scope, receive, send)
-        finally:
-            release()
-
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        guards = self._guards
+        if guards.hosts and _host_of(scope) not in guards.hosts:
+            raise ProblemError("UNKNOWN_HOST", headers={"Connection": "close"})
+        self._require_room(scope)  # a token takes its time too
+        _set_cookie_apart(scope)
         identity = await self._identify(scope)
         now = time.monotonic()
         if identity is None:
-            verdict = self._addresses.hit(network_of(address_of(scope)), now)
+            who, all_under_way = network_of(address_of(scope)), guards.addresses_under_way
+            verdict = guards.addresses.hit(who, now)
         else:
-            verdict = self._people.hit(identity.subject, now)
+            who, all_under_way = identity.subject, guards.people_under_way
+            verdict = guards.people.hit(who, now)
         headers = verdict.headers()
         if not verdict.allowed:
             raise ProblemError(
@@ -208,9 +222,68 @@ class Guarded:
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
-        body = await _taken_in(scope, receive)
-        context.identify(identity)
-        await self._app(scope, body, answer)
+        # Only now it takes a place, and its time begins: bodies that never come would have all.
+        body = await self._taken_in(scope, receive)
+        if body is None:
+            return  # the client has gone
+        is_to_come = WHOLE_BODY not in scope and body is not receive
+        seconds = _REQUEST_SECONDS + guards.body_seconds * is_to_come
+        context.begin(id=context.request_id.get(), identity=identity, seconds=seconds)
+        self._require_room(scope)
+        all_under_way.begin(who)
+        self._under_way += 1
+        counted = True
+
+        def release() -> None:
+            nonlocal counted
+            if counted:
+                counted = False
+                self._under_way -= 1
+                all_under_way.end(who)
+
+        scope[STREAM_BEGINS] = release
+        try:
+            await self._app(scope, body, answer)
+        finally:
+            release()
+
+    def _require_room(self, scope: Scope) -> None:
+        begins = scope["path"] == _HOLDS and scope["method"] == "POST"
+        guards = self._guards
+        if self._under_way >= (guards.most_for_holds if begins else guards.most_under_way):
+            raise ProblemError("OVERLOADED", "Try again in a moment.")
+
+    async def _taken_in(self, scope: Scope, receive: Receive) -> Receive | None:
+        """`receive` for the app, with the whole body read already; None: the client has gone.
+
+        Raises:
+            ProblemError: the body is too large, too slow, or not JSON where it has to be.
+        """
+        length = header(scope, b"content-length")
+        if length is None and header(scope, b"transfer-encoding") is None:
+            return receive
+        if scope["method"] == "POST" and _UPLOADS.fullmatch(scope["path"]):
+            return _bounded(receive, int(length or 0), _Pace(self._guards))
+        if length is not None and int(length) > _MAX_DROPPED_BYTES:
+            raise _too_large()
+        body = await _whole(receive, _Pace(self._guards))
+        if body is None:
+            return None
+        if body and not scope["path"].startswith(RAW_BODIES_BELOW):
+            media_type = header(scope, b"content-type") or b""
+            if media_type.partition(b";")[0].strip().lower() != b"application/json":
+                raise ProblemError("UNSUPPORTED_MEDIA_TYPE", "Send application/json.")
+        scope[WHOLE_BODY] = body
+        whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+        async def replay() -> Message:
+            nonlocal whole
+            if whole is None:
+                return await receive()
+            message, whole = whole, None
+            return message
+
+        return replay
 
     async def _identify(self, scope: Scope) -> Identity | None:
         given = header(scope, b"authorization")
@@ -234,63 +307,66 @@ def address_of(scope: Scope) -> str:
     return client[0] if client else ""
 
 
-def network_of(address: str) -> str:
-    """What counts as one caller: an IPv4 address, or the /64 an IPv6 subscriber has."""
-    if ":" not in address:
-        return address
-    try:
-        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
-    except ValueError:
-        return address
+def _host_of(scope: Scope) -> bytes:
+    """The host that is called, lower case, without its port (RFC 3986, 3.2)."""
+    given = (header(scope, b"host") or b"").lower()
+    if given.startswith(b"["):
+        return given[: given.find(b"]") + 1]
+    return given.partition(b":")[0]
 
 
-async def _taken_in(scope: Scope, receive: Receive) -> Receive:
-    """`receive` for the app, with the whole body read already.
+def _set_cookie_apart(scope: Scope) -> None:
+    """Takes Cookie out of the headers: the framework would parse it for every route.
 
     Raises:
-        ProblemError: the body is too large, too slow, or not JSON where it has to be.
+        ProblemError: HEAD_TOO_LARGE.
     """
-    length = header(scope, b"content-length")
-    if length is None and header(scope, b"transfer-encoding") is None:
-        return receive
-    if scope["method"] == "POST" and _UPLOADS.fullmatch(scope["path"]):
-        return _bounded(receive, int(length or 0))
-    if length is not None and int(length) > _MAX_DROPPED_BYTES:
-        raise _too_large()
+    given = [value for name, value in scope["headers"] if name == b"cookie"]
+    if not given:
+        return
+    scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
+    whole = scope[COOKIE] = b"; ".join(given)
+    if len(whole) > _MAX_COOKIE_BYTES:
+        raise ProblemError("HEAD_TOO_LARGE", f"Cookies have at most {_MAX_COOKIE_BYTES} bytes.")
+
+
+class _Pace:
+    """When a body has to be there: at last, and for as much of it as has come."""
+
+    def __init__(self, guards: Guards) -> None:
+        self._began = time.monotonic()
+        self._last = self._began + guards.body_seconds
+        self._rate = guards.body_bytes_per_second
+
+    def seconds_left(self, size: int) -> float:
+        """How long more of it may be waited for, `size` bytes being there."""
+        due = self._began + _GRACE_SECONDS + size / self._rate
+        return min(due, self._last) - time.monotonic()
+
+
+async def _whole(receive: Receive, pace: _Pace) -> bytes | None:
     chunks: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            more = True
-            while more and size <= _MAX_DROPPED_BYTES:
+    more = True
+    while more and size <= _MAX_DROPPED_BYTES:
+        try:
+            async with asyncio.timeout(pace.seconds_left(size)):
                 message = await receive()
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size <= _MAX_BODY_BYTES:
-                    chunks.append(chunk)
-                more = message.get("more_body", False)  # False too when the client has gone
-    except TimeoutError as error:
-        raise ProblemError("REQUEST_TIMEOUT") from error
+        except TimeoutError as error:
+            raise _too_late() from error
+        if message["type"] == "http.disconnect":
+            return None
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= _MAX_BODY_BYTES:
+            chunks.append(chunk)
+        more = message.get("more_body", False)
     if size > _MAX_BODY_BYTES:
         raise _too_large()
-    if size and not scope["path"].startswith(RAW_BODIES_BELOW):
-        media_type = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
-        if media_type != b"application/json":
-            raise ProblemError("UNSUPPORTED_MEDIA_TYPE", "Send application/json.")
-    body = scope[WHOLE_BODY] = b"".join(chunks)
-    whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
-
-    async def replay() -> Message:
-        nonlocal whole
-        if whole is None:
-            return await receive()
-        message, whole = whole, None
-        return message
-
-    return replay
+    return b"".join(chunks)
 
 
-def _bounded(receive: Receive, length: int) -> Receive:
+def _bounded(receive: Receive, length: int, pace: _Pace) -> Receive:
     """`receive` for an upload; what it gives raises a ProblemError when it is too much or too slow.
 
     Raises:
@@ -300,24 +376,27 @@ def _bounded(receive: Receive, length: int) -> Receive:
     if length > most_dropped:
         raise _too_large(_MAX_UPLOAD_BYTES)
     size = 0
-    deadline = time.monotonic() + _UPLOAD_SECONDS
 
     async def part() -> Message:
         nonlocal size
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                message = await receive()
+            while True:
+                async with asyncio.timeout(pace.seconds_left(size)):
+                    message = await receive()
                 size += len(message.get("body", b""))
                 if size <= _MAX_UPLOAD_BYTES:
                     return message
-                while message.get("more_body", False) and size <= most_dropped:
-                    message = await receive()
-                    size += len(message.get("body", b""))
+                if size > most_dropped or not message.get("more_body", False):
+                    break
         except TimeoutError as error:
-            raise ProblemError("REQUEST_TIMEOUT") from error
+            raise _too_late() from error
         raise _too_large(_MAX_UPLOAD_BYTES)
 
     return part
+
+
+def _too_late() -> ProblemError:
+    return ProblemError("REQUEST_TIMEOUT", headers={"Connection": "close"})
 
 
 def _too_large(most: int = _MAX_BODY_BYTES) -> ProblemError:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ import segno
 from icalendar import Calendar, Event
 from parterre.booking.v1 import booking_pb2
 from parterre.types.v1 import types_pb2
+
+from gateway.press import UnwantedError
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -49,8 +52,23 @@ def qr_svg(text: str) -> bytes:
     return picture.getvalue()
 
 
-def tickets_pdf(tickets: Sequence[booking_pb2.Ticket]) -> bytes:
-    """A page for each ticket; the text is shaped, so that every script it knows reads right."""
+def fingerprint(tickets: Sequence[booking_pb2.Ticket]) -> bytes:
+    """What printing them depends on: the booking, each ticket's version, all that a page says."""
+    digest = hashlib.sha256()
+    for ticket in tickets:
+        said = ticket.SerializeToString(deterministic=True)
+        digest.update(b"%d:" % len(said) + said)
+    return digest.digest()
+
+
+def tickets_pdf(
+    tickets: Sequence[booking_pb2.Ticket], is_wanted: Callable[[], bool] = lambda: True
+) -> bytes:
+    """A page for each ticket; the text is shaped, so that every script it knows reads right.
+
+    Raises:
+        UnwantedError: `is_wanted`, asked before each page and the last step, said no.
+    """
     # The library takes a second to load: whoever prints first pays it, not every start.
     from fpdf import FPDF  # noqa: PLC0415
 
@@ -60,6 +78,8 @@ def tickets_pdf(tickets: Sequence[booking_pb2.Ticket]) -> bytes:
     pdf.add_font(_FAMILY, fname=_FONT)
     pdf.set_text_shaping(True)
     for number, ticket in enumerate(tickets, 1):
+        if not is_wanted():
+            raise UnwantedError
         pdf.add_page()
         _draw_qr(pdf, ticket.token)
         pdf.set_xy(_MARGIN, _MARGIN)
@@ -77,6 +97,8 @@ def tickets_pdf(tickets: Sequence[booking_pb2.Ticket]) -> bytes:
         pdf.set_xy(_MARGIN, _HEIGHT - _MARGIN - 4)
         pdf.set_font(_FAMILY, size=9)
         pdf.cell(_TEXT_WIDTH, 4, f"{ticket.booking_reference}  {number}/{len(tickets)}")
+    if not is_wanted():
+        raise UnwantedError
     return bytes(pdf.output())
 
 

@@ -13,7 +13,8 @@ LONGEST_WAIT_SECONDS = 20
 _MOST_CHARACTERS = 1000
 
 # A preference of the list: what is between two commas, where those in quotes do not count.
-_PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
+# A quote that has no end goes to the end: nothing of the text is looked at twice.
+_PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.?)*+"?)++')
 _SECONDS = re.compile(r'(\d{1,9})|"(\d{1,9})"', re.ASCII)
 
 APPLIED = "Preference-Applied"

@@ -1,4 +1,6 @@
-"""How often somebody may call: the generic cell rate algorithm (GCRA, ITU-T I.371).
+"""How often somebody may call, and how much at once.
+
+How often: the generic cell rate algorithm (GCRA, ITU-T I.371).
 
 It moves with every request as a moving window does, and remembers one number for each caller.
 """
@@ -6,9 +8,14 @@ It moves with every request as a moving window does, and remembers one number fo
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cachetools import LRUCache
+
+from gateway.problems import ProblemError
 
 # Callers remembered; of more, the one who has been quiet longest is forgotten, debt and all.
 _CALLERS = 100_000
@@ -56,3 +63,41 @@ class RateLimiter:
             retry = max(1, math.ceil(self._interval - room))
         left = max(0, math.floor((self._burst * self._interval - debt) / self._interval + 1e-6))
         return Verdict(allowed, self._burst, left, math.ceil(debt), retry)
+
+
+class UnderWay:
+    """What each key has under way, at most `most` at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._of: Counter[str] = Counter()
+
+    def begin(self, key: str) -> None:
+        """Counts one more of `key`; each is ended once.
+
+        Raises:
+            ProblemError: TOO_MANY_AT_ONCE; nothing is counted.
+        """
+        count = self._of.get(key, 0)
+        if count >= self._most:
+            raise ProblemError("TOO_MANY_AT_ONCE", f"At most {self._most} at once.")
+        self._of[key] = count + 1
+
+    def end(self, key: str) -> None:
+        """Counts one less."""
+        self._of[key] -= 1
+        if not self._of[key]:
+            del self._of[key]
+
+    @contextmanager
+    def one(self, key: str) -> Iterator[None]:
+        """Counts one for as long as the block runs.
+
+        Raises:
+            ProblemError: TOO_MANY_AT_ONCE.
+        """
+        self.begin(key)
+        try:
+            yield
+        finally:
+            self.end(key)

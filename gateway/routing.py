@@ -158,7 +158,16 @@ def _operation_id(route: Route) -> str:
 
 
 def _usual(method: str, access: Access) -> Sequence[str]:
-    reasons = ["VALIDATION_FAILED", "RATE_LIMITED", "INTERNAL", "SERVICE_UNAVAILABLE", "OVERLOADED"]
+    reasons = [
+        "VALIDATION_FAILED",
+        "UNKNOWN_HOST",
+        "HEAD_TOO_LARGE",
+        "RATE_LIMITED",
+        "TOO_MANY_AT_ONCE",
+        "INTERNAL",
+        "SERVICE_UNAVAILABLE",
+        "OVERLOADED",
+    ]
     if not access.ignores_token:
         reasons.append("INVALID_TOKEN")
     if access.role is not None:

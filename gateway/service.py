@@ -12,7 +12,7 @@ from chassis.lifecycle import background
 from chassis.revocations import fetch_from, followed
 from chassis.telemetry import Health, internal_app, serve_http
 from chassis.topology import Topology
-from gateway.app import application
+from gateway.app import application, bounds_of
 from gateway.live import Live
 from gateway.services import Services
 from gateway.settings import Settings
@@ -57,7 +57,7 @@ async def gateway(settings: Settings) -> AsyncIterator[None]:
                 settings.host,
                 settings.port,
                 drain_seconds=settings.drain_seconds,
-                forwarded_allow_ips=",".join(settings.trusted_proxies),
+                bounds=bounds_of(settings),
             )
         )
         stack.callback(live.end_streams)

@@ -46,11 +46,31 @@ class Settings(ProcessSettings):
     # Addresses whose X-Forwarded-For and -Proto are believed, comma-separated.
     trusted_proxies: Names = ()
 
-    # Requests in progress; what comes on top is refused at once.
+    # Names and addresses by which the gateway is called (the header Host), without ports, comma-
+    # separated; another one is refused. On a developer's machine its own are known; none elsewhere:
+    # any, for a proxy in front that looks.
+    hosts: Names = ()
+
+    # Requests in progress whose body is there; what comes on top is refused at once. In all, of one
+    # person, and of one address without a token.
     max_concurrent: int = Field(default=1000, ge=1)
+    person_concurrent: int = Field(default=50, ge=1)
+    address_concurrent: int = Field(default=100, ge=1)
     # From so many in progress on nobody begins to buy: a hold is refused, so that who has one can
     # still book it, and the provider's word of a payment still comes through.
     max_concurrent_for_holds: int = Field(default=200, ge=1)
+    # Connections: in all, and of one address that is no trusted proxy's.
+    max_connections: int = Field(default=10_000, ge=1)
+    address_connections: int = Field(default=200, ge=1)
+    # A request's head, and how long one is waited for, also on a new connection.
+    head_bytes: int = Field(default=16 * 1024, ge=1024, le=64 * 1024)
+    head_fields: int = Field(default=100, ge=20)
+    head_seconds: float = Field(default=10, gt=0)
+    # A whole body, and how many bytes a second it has to come with after the first five seconds.
+    body_seconds: float = Field(default=30, gt=0)
+    body_bytes_per_second: float = Field(default=1024, gt=0)
+    # How long a connection may be idle between two requests.
+    keep_alive_seconds: float = Field(default=65, gt=0)
     # Requests a second and at once, of one person and of one address without a token.
     person_rate: float = Field(default=100, gt=0)
     person_burst: int = Field(default=200, ge=1)
@@ -76,6 +96,12 @@ class Settings(ProcessSettings):
     def address_factor(self) -> int:
         """How much more an address may: everybody comes from one in load and acceptance runs."""
         return 1000 if self.is_local else 1
+
+    @property
+    def known_hosts(self) -> frozenset[bytes]:
+        """The hosts that are answered, lower case; empty: any."""
+        own = ("localhost", "127.0.0.1", "[::1]", self.host) if self.is_local else ()
+        return frozenset(name.lower().encode() for name in (*self.hosts, *own))
 
     @property
     def shows_docs(self) -> bool:

@@ -28,10 +28,7 @@ from gateway.views import seats as views
 GZIP = "gzip"
 BROTLI = "br"
 PLAIN = "identity"
-_ENCODING = re.compile(
-    r"(?:^|,)\s*(?P<name>br|gzip)\s*(?:;\s*q=(?P<weight>\d(?:\.\d{0,3})?))?\s*(?=,|$)",
-    re.IGNORECASE,
-)
+_WEIGHT = re.compile(r"[qQ]=([01](?:\.[0-9]{0,3})?)")
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: deflate, no time, no name
 _RAW_DEFLATE = -zlib.MAX_WBITS
 # Once for each hall, beside the event loop; 20,000 seats take 20 ms and 80 ms.
@@ -44,11 +41,14 @@ _TAIL_BROTLI_QUALITY = 1
 
 def best_encoding(accept_encoding: str) -> str:
     """The smallest encoding the client takes; a weight of 0 means never (RFC 9110, 12.5.3)."""
-    taken = {
-        match["name"].lower()
-        for match in _ENCODING.finditer(accept_encoding)
-        if match["weight"] is None or float(match["weight"]) > 0
-    }
+    taken = set()
+    for wish in accept_encoding.split(","):
+        name, has_weight, weight = wish.partition(";")
+        if has_weight:
+            given = _WEIGHT.fullmatch(weight.strip())
+            if given is None or not float(given[1]):
+                continue
+        taken.add(name.strip().lower())
     return BROTLI if BROTLI in taken else GZIP if GZIP in taken else PLAIN
 
 

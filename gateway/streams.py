@@ -16,10 +16,11 @@ from random import randrange
 
 from starlette.types import Receive, Scope, Send
 
+from chassis.http_protocol import network_of
 from chassis.identity import Identity
 from chassis.revocations import Revocations
 from gateway.answers import EventStream
-from gateway.edge import BODILESS, STREAM_BEGINS, address_of, network_of
+from gateway.edge import BODILESS, STREAM_BEGINS, address_of
 from gateway.live import Live, Places
 from gateway.problems import ProblemError
 from gateway.settings import Settings

@@ -20,7 +20,7 @@ from gateway.bodies.identity import (
     Registration,
     SessionId,
 )
-from gateway.edge import address_of
+from gateway.edge import address_of, cookie_of
 from gateway.problems import ProblemError
 from gateway.routing import (
     ANYONE,
@@ -154,7 +154,7 @@ async def log_in(
     So does what the device is known by when it logs in again, so that nobody else's failures keep
     it out. It lets nobody in by itself.
     """
-    device = request.cookies.get(device_cookie_name(behind.settings), "")
+    device = cookie_of(request.scope, device_cookie_name(behind.settings))
     reply = await behind.auth.as_gateway(
         behind.auth.rpc.LogIn,
         auth_pb2.LogInRequest(
@@ -194,7 +194,7 @@ async def refresh(
     """
     settings = behind.settings
     _require_same_site(request, settings, x_requested_with)
-    token = request.cookies.get(cookie_name(settings), "")
+    token = cookie_of(request.scope, cookie_name(settings))
     if not 0 < len(token) <= 200:
         raise ProblemError("INVALID_REFRESH_TOKEN", "There is no refresh cookie.")
     reply = await behind.auth.as_gateway(

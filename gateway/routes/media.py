@@ -12,7 +12,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from chassis.context import caller, current_identity
 from gateway.answers import Json, WebP
+from gateway.backend import Backend
 from gateway.bodies.catalog import EventId, ImageId, ImageQuery
 from gateway.problems import ProblemError
 from gateway.routing import (
@@ -50,10 +52,8 @@ _FORM: Mapping[str, Any] = {
     },
 }
 # A picture's content never changes. Any page may show it.
-_FOR_EVER = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
+_FOR_EVER = "max-age=31536000, immutable"
+_ON_ANY_PAGE = {"Cross-Origin-Resource-Policy": "cross-origin", "Vary": "Authorization"}
 
 
 class _InMemory(MultiPartParser):
@@ -85,6 +85,11 @@ async def add_image(event_id: EventId, request: Request, behind: Behind) -> Resp
     """
     if behind.upload_places.locked():
         raise ProblemError("OVERLOADED", "Too many pictures are being sent.")
+    with behind.uploads.one(caller().subject):
+        return await _add_image(event_id, request, behind)
+
+
+async def _add_image(event_id: str, request: Request, behind: Backend) -> Response:
     async with behind.upload_places:
         form = await _form(request)
         try:
@@ -162,12 +167,14 @@ async def get_image(
 ) -> Response:
     """A picture, as wide as the narrowest kept that is at least `w` wide, else the widest."""
     tag = f'"{image_id.lower()}.{query.w}"'
-    headers = {"ETag": tag, **_FOR_EVER}
-    # Whoever knows the tag has the content, and it has not changed.
-    if tag in if_none_match:
-        return Response(status_code=304, headers=headers)
     reply = await behind.catalog(
         behind.catalog.rpc.GetImage,
         catalog_pb2.GetImageRequest(image_id=image_id, width=query.w),
     )
+    # A visitor is given what everybody may see; what a person is given is nobody else's to keep.
+    kept_by = "private" if current_identity() else "public"
+    headers = {"ETag": tag, "Cache-Control": f"{kept_by}, {_FOR_EVER}", **_ON_ANY_PAGE}
+    # Not before it is known that there is such a picture, and that the caller may see it.
+    if tag in if_none_match:
+        return Response(status_code=304, headers=headers)
     return WebP(reply.content, headers=headers)

@@ -7,6 +7,7 @@ from functools import partial
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
+from chassis.context import caller
 from gateway import paper
 from gateway.answers import Calendar, Json, Pdf, Png, Svg
 from gateway.backend import Backend
@@ -52,7 +53,9 @@ async def print_tickets(reference: Reference, behind: Behind) -> Response:
     if not good:
         raise ProblemError("BOOKING_STATE", "The booking has no tickets that are good.")
     return Pdf(
-        await behind.press.make(partial(paper.tickets_pdf, good)),
+        await behind.pages.make(
+            caller().subject, paper.fingerprint(good), partial(paper.tickets_pdf, good)
+        ),
         headers={"Content-Disposition": f'inline; filename="{reference}.pdf"'},
     )
 
@@ -95,7 +98,12 @@ async def ticket_keys(behind: Behind) -> Response:
 )
 async def ticket_qr_png(ticket_id: TicketId, behind: Behind) -> Response:
     """The QR code of a ticket, as a picture."""
-    return Png(await behind.press.make(partial(paper.qr_png, await _token(behind, ticket_id))))
+    token = await _token(behind, ticket_id)
+    return Png(
+        await behind.codes.make(
+            caller().subject, b"png:" + token.encode(), lambda _: paper.qr_png(token)
+        )
+    )
 
 
 @TICKETS.route(
@@ -107,7 +115,12 @@ async def ticket_qr_png(ticket_id: TicketId, behind: Behind) -> Response:
 )
 async def ticket_qr_svg(ticket_id: TicketId, behind: Behind) -> Response:
     """The QR code of a ticket, as a drawing."""
-    return Svg(await behind.press.make(partial(paper.qr_svg, await _token(behind, ticket_id))))
+    token = await _token(behind, ticket_id)
+    return Svg(
+        await behind.codes.make(
+            caller().subject, b"svg:" + token.encode(), lambda _: paper.qr_svg(token)
+        )
+    )
 
 
 async def _tickets(behind: Backend, reference: str) -> list[booking_pb2.Ticket]:

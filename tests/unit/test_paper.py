@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fontTools.ttLib import TTFont
@@ -13,7 +15,7 @@ from parterre.types.v1 import types_pb2
 
 from catalog_service.codes import CURRENCIES
 from gateway import paper
-from gateway.press import Press
+from gateway.press import Press, UnwantedError
 from gateway.problems import ProblemError
 from notification_service.domain import format_amount
 from tests.contract import samples
@@ -78,12 +80,23 @@ def test_any_name_and_title_can_be_printed(name: str) -> None:
     assert printed.count(b"/Type /Page\n") == 1  # nothing runs over to a second
 
 
+def press_of(**changes: Any) -> Press:
+    usual = {
+        "at_once": 2,
+        "most_waiting": 3,
+        "of_a_person": 1,
+        "seconds": 30,
+        "kept_bytes": 1000,
+    }
+    return Press(**{**usual, **changes})
+
+
 async def test_only_a_few_are_drawn_at_once_and_what_waits_has_an_end() -> None:
-    press = Press(at_once=2, most_waiting=3)
+    press = press_of()
     may_end = threading.Event()
     lock, running, most = threading.Lock(), 0, 0
 
-    def draw() -> int:
+    def draw(_is_wanted: Callable[[], bool]) -> bytes:
         nonlocal running, most
         with lock:
             running += 1
@@ -91,13 +104,61 @@ async def test_only_a_few_are_drawn_at_once_and_what_waits_has_an_end() -> None:
         may_end.wait(30)
         with lock:
             running -= 1
-        return 1
+        return b"1"
 
-    drawn = [asyncio.create_task(press.make(draw)) for _ in range(5)]
+    people = "abcde"
+    drawn = [asyncio.create_task(press.make(each, each.encode(), draw)) for each in people]
     await asyncio.sleep(0)
     with pytest.raises(ProblemError, match="moment"):
-        await press.make(draw)
+        await press.make("f", b"f", draw)
     may_end.set()
-    assert sum(await asyncio.gather(*drawn)) == 5
+    assert await asyncio.gather(*drawn) == [b"1"] * 5
     assert most <= 2
-    assert await press.make(draw) == 1  # there is room again
+    assert await press.make("f", b"f", draw) == b"1"  # there is room again
+
+
+async def test_a_person_prints_one_thing_at_a_time_and_what_was_made_is_not_made_again() -> None:
+    press = press_of()
+    may_end = threading.Event()
+    made = 0
+
+    def draw(_is_wanted: Callable[[], bool]) -> bytes:
+        nonlocal made
+        made += 1
+        may_end.wait(30)
+        return b"%d" % made
+
+    first = asyncio.create_task(press.make("a", b"x", draw))
+    await asyncio.sleep(0)
+    with pytest.raises(ProblemError) as refused:
+        await press.make("a", b"y", draw)
+    assert (refused.value.reason, refused.value.status) == ("TOO_MANY_AT_ONCE", 429)
+    may_end.set()
+    assert await first == b"1"
+    assert await press.make("b", b"x", draw) == b"1"
+    assert await press.make("a", b"y", draw) == b"2"
+
+
+async def test_who_waits_too_long_is_told_so_and_the_work_ends_unfinished() -> None:
+    press = press_of(at_once=1, seconds=0.05)
+    has_ended = threading.Event()
+
+    def draw(is_wanted: Callable[[], bool]) -> bytes:
+        while is_wanted():
+            pass
+        has_ended.set()
+        raise UnwantedError
+
+    for _ in range(2):  # the place is free again
+        with pytest.raises(ProblemError) as refused:
+            await press.make("a", b"x", draw)
+        assert refused.value.reason == "OVERLOADED"
+        assert await asyncio.to_thread(has_ended.wait, 30)
+        has_ended.clear()
+
+
+def test_printing_stops_between_two_pages_when_nobody_waits() -> None:
+    asked = iter([True, True, False])
+    with pytest.raises(UnwantedError):
+        paper.tickets_pdf([samples.ticket()] * 5, lambda: next(asked))
+    assert next(asked, None) is None

@@ -1,0 +1,263 @@
+"""What a client may do to a connection before there is a request: uvicorn's protocol, with bounds.
+
+uvicorn bounds neither a request's head nor the time it takes, nor how many connections one address
+has. The parser keeps a header field that has no end in memory, so bytes are counted where nothing
+comes of them too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+# A client that does not read what it was told last is let go all the same.
+_LINGER_SECONDS = 5.0
+
+# Why a connection ends before there is a request.
+MALFORMED = "MALFORMED_REQUEST"
+HEAD_TOO_LARGE = "HEAD_TOO_LARGE"
+TIMEOUT = "REQUEST_TIMEOUT"
+TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
+OVERLOADED = "OVERLOADED"
+_STATUSES = {
+    MALFORMED: 400,
+    HEAD_TOO_LARGE: 431,
+    TIMEOUT: 408,
+    TOO_MANY_CONNECTIONS: 429,
+    OVERLOADED: 503,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is given without a request."""
+
+    status: int
+    headers: Collection[tuple[bytes, bytes]] = ()
+    body: bytes = b""
+
+
+def bare_refusal(reason: str) -> Refusal:
+    """The reason as text."""
+    return Refusal(
+        _STATUSES[reason], [(b"content-type", b"text/plain; charset=utf-8")], reason.encode()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much a client may ask of a server; 0 connections: as many as come."""
+
+    head_bytes: int = 16 * 1024
+    head_fields: int = 100
+    head_seconds: float = 10.0
+    keep_alive_seconds: float = 65.0
+    connections: int = 0
+    # Of one address (IPv6: of one /64), but of these, which are proxies.
+    address_connections: int = 0
+    proxies: Collection[str] = ()
+    refusal: Callable[[str], Refusal] = bare_refusal
+    # Connections there are, by network.
+    of_networks: Counter[str] = field(default_factory=Counter)
+
+
+def network_of(address: str) -> str:
+    """What counts as one caller: an IPv4 address, or the /64 an IPv6 subscriber has."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return address
+
+
+class _HeadTooLargeError(Exception):
+    """The parser passes it on as its own error."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection, within `bounds`."""
+
+    def __init__(self, bounds: Bounds, **made_with: Any) -> None:
+        super().__init__(**made_with)
+        self._bounds = bounds
+        self._network = ""
+        self._ended = False
+        self._refused = MALFORMED
+        # Until then a head must be there; None while a request is served, or between two.
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._is_in_head = False
+        # Whether anything came of the bytes that were read last, and how many were for nothing.
+        self._progressed = False
+        self._idle_bytes = 0
+
+    # --- connections -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Takes the connection, unless there are too many."""
+        super().connection_made(transport)
+        bounds = self._bounds
+        address = self.client[0] if self.client else ""
+        if bounds.address_connections and address not in bounds.proxies:
+            self._network = network_of(address)
+            bounds.of_networks[self._network] += 1
+            if bounds.of_networks[self._network] > bounds.address_connections:
+                self._refuse(TOO_MANY_CONNECTIONS)
+                return
+        if bounds.connections and len(self.connections) > bounds.connections:
+            self._refuse(OVERLOADED)
+            return
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Counts the connection no more."""
+        self._ended = True
+        self._expect_nothing()
+        if self._network:
+            counts = self._bounds.of_networks
+            counts[self._network] -= 1
+            if not counts[self._network]:
+                del counts[self._network]
+        super().connection_lost(exc)
+
+    def _refuse(self, reason: str) -> None:
+        """Says why, where an answer can be said still, and ends the connection."""
+        self._ended = True
+        self._expect_nothing()
+        self._unset_keepalive_if_required()
+        cycle = self._latest()
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            if cycle is not None:
+                cycle.disconnected = True  # its own answer would come after this one
+                cycle.message_event.set()
+            refusal = self._bounds.refusal(reason)
+            said = [STATUS_LINE[refusal.status]]
+            for name, value in (
+                *self.server_state.default_headers,
+                *refusal.headers,
+                (b"content-length", b"%d" % len(refusal.body)),
+                (b"connection", b"close"),
+            ):
+                said += [name, b": ", value, b"\r\n"]
+            self.transport.write(b"".join((*said, b"\r\n", refusal.body)))
+        self._end()
+
+    def _end(self) -> None:
+        self.transport.close()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Ends a connection that is idle; also one whose last answer nobody has read."""
+        if not self.transport.is_closing():
+            self._end()
+
+    def on_response_complete(self) -> None:
+        """Goes on with the next request; what is closed is not kept for ever for its last bytes."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self.loop.call_later(self._bounds.keep_alive_seconds, self.transport.abort)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _expect_head(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self._bounds.head_seconds, self._late)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self._is_serving():
+            self.cycle.keep_alive = False  # the next head will not be waited for
+        elif self._is_in_head:
+            self._refuse(TIMEOUT)
+        elif not self.transport.is_closing():
+            self._end()
+
+    def _latest(self) -> RequestResponseCycle | None:
+        """The request that is served, or was; none before the first."""
+        return self.cycle
+
+    def _is_serving(self) -> bool:
+        latest = self._latest()
+        return latest is not None and not latest.response_complete
+
+    # --- bytes -----------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on, as long as that leads somewhere."""
+        if self._ended:
+            return
+        self._progressed = False
+        super().data_received(data)
+        self._idle_bytes = 0 if self._progressed else self._idle_bytes + len(data)
+        if self.transport.is_closing():
+            return
+        if self._idle_bytes > self._bounds.head_bytes:
+            self._refuse(HEAD_TOO_LARGE)
+        elif not self._is_serving():
+            self._expect_head()  # uvicorn has just forgotten that it waits
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text for anything
+        """Refuses what the parser did not take, for its reason or ours."""
+        self._refuse(self._refused)
+
+    def _count(self, size: int) -> None:
+        self._progressed = True
+        self._head_bytes += size
+        if self._head_bytes > self._bounds.head_bytes:
+            self._refused = HEAD_TOO_LARGE
+            raise _HeadTooLargeError
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._is_in_head = True
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of a path."""
+        self._count(len(url))
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of a head, or of what may follow a body."""
+        self._count(len(name) + len(value) + 4)
+        if len(self.headers) >= self._bounds.head_fields:
+            self._refused = HEAD_TOO_LARGE
+            raise _HeadTooLargeError
+        if self._is_in_head:
+            super().on_header(name, value)
+        else:  # fields behind a body mean nothing to us, and are counted all the same
+            self._head_bytes += 64
+
+    def on_headers_complete(self) -> None:
+        """A head is there: the request is served."""
+        self._is_in_head = False
+        self._expect_nothing()
+        if not self._ended:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self._progressed = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request has ended."""
+        self._progressed = True
+        super().on_message_complete()
