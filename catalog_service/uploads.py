@@ -105,14 +105,16 @@ class Uploads:
             raise
         return image
 
-    async def get(self, image_id: UUID, width: int) -> tuple[bytes, int]:
+    async def get(self, viewer: Person | None, image_id: UUID, width: int) -> tuple[bytes, int]:
         """The content of a picture and the width of that, the best for a width asked for.
 
         Raises:
-            ImageNotFoundError: there is none.
+            ImageNotFoundError: there is none that the viewer may see.
             ServiceError: the media do not answer.
         """
-        image = await self._database.run(lambda session: handlers.get_image(session, image_id))
+        image = await self._database.run(
+            lambda session: handlers.get_image(session, viewer, image_id)
+        )
         best = image.width_for(width)
         content = await self._media.get(file_of(image_id, best))
         if content is None:

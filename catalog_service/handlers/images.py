@@ -63,13 +63,14 @@ async def delete_image(session: Session, person: Person, event_id: UUID, image_i
         raise ImageNotFoundError
 
 
-async def get_image(session: Session, image_id: UUID) -> Image:
+async def get_image(session: Session, viewer: Person | None, image_id: UUID) -> Image:
     """A picture that is shown.
 
     Raises:
-        ImageNotFoundError: there is none.
+        ImageNotFoundError: there is none the viewer may know of: a draft's are its organizer's and
+            admins' alone.
     """
-    image = await images.find_image(session, image_id)
+    image = await images.find_image(session, image_id, viewer)
     if image is None:
         raise ImageNotFoundError
     return image

@@ -10,7 +10,7 @@ from parterre.catalog.v1 import catalog_pb2
 from catalog_service.domain import Image
 from catalog_service.handlers import images as handlers
 from catalog_service.images import ImageNotFoundError
-from catalog_service.rpc.calls import Call, Rpcs, event_id_of, who_asks
+from catalog_service.rpc.calls import Call, Rpcs, event_id_of, who_asks, who_looks
 from chassis.ids import parse_uuid
 
 
@@ -44,7 +44,8 @@ class ImageRpcs(Rpcs):
     async def GetImage(  # noqa: N802
         self, request: catalog_pb2.GetImageRequest, _context: Call
     ) -> catalog_pb2.GetImageResponse:
-        content, width = await self._uploads.get(image_id_of(request.image_id), request.width)
+        viewer, image_id = who_looks(), image_id_of(request.image_id)
+        content, width = await self._uploads.get(viewer, image_id, request.width)
         return catalog_pb2.GetImageResponse(content=content, width=width)
 
 

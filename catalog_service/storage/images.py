@@ -38,7 +38,12 @@ UPDATE image SET state = 'DELETED', slot = NULL
 _ABANDON = """
 UPDATE image SET state = 'DELETED', slot = NULL WHERE id = :id AND state = 'PENDING'
 """
-_FIND = "SELECT * FROM image WHERE id = :id AND state = 'STORED'"
+# A draft's pictures are seen by whom its draft is seen by.
+_FIND = """
+SELECT image.* FROM image JOIN event ON event.id = image.event_id
+ WHERE image.id = :id AND image.state = 'STORED'
+   AND (event.status <> 'DRAFT' OR event.organizer_id = CAST(:viewer AS uuid) OR :is_admin)
+"""
 # No call lasts ten minutes: what is PENDING then was left by a process that died.
 _GIVE_UP = """
 UPDATE image SET state = 'DELETED', slot = NULL
@@ -99,9 +104,14 @@ async def drop(session: Session, event_id: UUID, id: UUID) -> bool:
     return (await session.execute(_DROP, event_id=event_id, id=id)).rowcount == 1
 
 
-async def find_image(session: Session, id: UUID) -> Image | None:
-    """A picture that is shown."""
-    row = await session.first(_FIND, id=id)
+async def find_image(session: Session, id: UUID, viewer: Person | None) -> Image | None:
+    """A picture that is shown, to the viewer (None: nobody in particular)."""
+    row = await session.first(
+        _FIND,
+        id=id,
+        viewer=viewer.id if viewer else None,
+        is_admin=viewer is not None and viewer.is_admin,
+    )
     return _image(row) if row else None
 
 

@@ -99,9 +99,20 @@ class Pictures:
         message = catalog_pb2.DeleteImageRequest(event_id=event_id, image_id=image_id)
         await self.caller.as_person(who, "DeleteImage", message, Role.ORGANIZER)
 
-    async def get(self, image_id: str, width: int = 0) -> catalog_pb2.GetImageResponse:
+    async def get(
+        self, image_id: str, width: int = 0, who: str | None = ASHA, role: Role = Role.ORGANIZER
+    ) -> catalog_pb2.GetImageResponse:
         message = catalog_pb2.GetImageRequest(image_id=image_id, width=width)
-        return await self.caller.as_gateway("GetImage", message)
+        if who is None:
+            return await self.caller.as_gateway("GetImage", message)
+        return await self.caller.as_person(who, "GetImage", message, role)
+
+    async def publish(self, event_id: str) -> None:
+        async with self.database.transaction() as session:
+            await session.execute(
+                "UPDATE event SET status = 'PUBLISHED', capacity = 10 WHERE id = :id",
+                id=UUID(event_id),
+            )
 
     async def shown(self, event_id: str) -> Sequence[catalog_pb2.Image]:
         message = catalog_pb2.GetEventRequest(event_id=event_id)
@@ -135,8 +146,9 @@ async def test_a_picture_is_stored_shown_with_its_event_and_given_to_anybody(
     assert await pictures.shown(event) == [image]
     # Not a UUIDv7, which tells when it was made and is nearly guessed from its neighbour.
     assert UUID(image.id).version == 4
+    await pictures.publish(event)
     for asked, given in ((0, 1200), (1, 320), (320, 320), (321, 960), (1201, 1200), (9999, 1200)):
-        reply = await pictures.get(image.id, asked)
+        reply = await pictures.get(image.id, asked, who=None)
         assert reply.width == given
         assert Pillow.open(io.BytesIO(reply.content)).size == (given, given // 2)
 

@@ -162,6 +162,7 @@ async def test_a_picture_is_for_anybody_and_for_ever(edge: Edge) -> None:
     assert (answer.content, answer.headers["content-type"]) == (b"RIFF", "image/webp")
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert edge.catalog.asked.width == 700
+    assert answer.headers["vary"] == "Authorization"
     again = await edge.get(
         f"/media/{samples.IMAGE}?w=700",
         role=None,
@@ -169,7 +170,7 @@ async def test_a_picture_is_for_anybody_and_for_ever(edge: Edge) -> None:
     )
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == answer.headers["etag"]
-    assert len(edge.catalog.calls) == 1
+    assert len(edge.catalog.calls) == 2
     # The tag of one width is not another's.
     other = await edge.get(
         f"/media/{samples.IMAGE}?w=70",
