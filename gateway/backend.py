@@ -15,6 +15,7 @@ from parterre.payment.v1 import payment_pb2_grpc
 from chassis.identity import Jwks
 from chassis.telemetry import Health
 from gateway.bookings import Bookings
+from gateway.guesses import Guesses
 from gateway.holds import Holds
 from gateway.press import Press, code_press, page_press
 from gateway.rates import UnderWay
@@ -41,6 +42,7 @@ class Backend:
     # What travels together.
     holds: Holds
     bookings: Bookings
+    guesses: Guesses  # of coupons
     webhooks: Webhooks
     streams: Streams
     codes: Press
@@ -65,6 +67,7 @@ class Backend:
             notification=services.notification,
             holds=Holds(services.inventory),
             bookings=Bookings(services.booking),
+            guesses=Guesses(settings.coupon_guesses, settings.coupon_guess_seconds),
             webhooks=Webhooks(services.payment),
             streams=streams,
             codes=code_press(),

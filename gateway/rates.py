@@ -64,6 +64,11 @@ class RateLimiter:
         left = max(0, math.floor((self._burst * self._interval - debt) / self._interval + 1e-6))
         return Verdict(allowed, self._burst, left, math.ceil(debt), retry)
 
+    def forgive(self, key: str) -> None:
+        """Takes back one request of `key` that was counted."""
+        if key in self._free_at:
+            self._free_at[key] -= self._interval
+
 
 class UnderWay:
     """What each key has under way, at most `most` at once."""

@@ -77,6 +77,10 @@ class Settings(ProcessSettings):
     address_rate: float = Field(default=50, gt=0)
     address_burst: int = Field(default=200, ge=1)
 
+    # Codes that are no coupon's which a person may try at once, and how long until the next.
+    coupon_guesses: int = Field(default=10, ge=1)
+    coupon_guess_seconds: float = Field(default=60, gt=0)
+
     # Streams of seats that are open: in all, of one person, of one address without a token.
     max_streams: int = Field(default=5000, ge=0)
     person_streams: int = Field(default=3, ge=0)

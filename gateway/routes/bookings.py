@@ -64,10 +64,11 @@ _CANCEL_REFUSES = [
 )
 async def quote_booking(body: Quotation, behind: Behind) -> Response:
     """What a hold would cost."""
-    reply = await behind.booking(
-        behind.booking.rpc.QuoteBooking,
-        booking_pb2.QuoteBookingRequest(hold_id=body.hold_id, coupon_code=body.coupon_code or ""),
+    request = booking_pb2.QuoteBookingRequest(
+        hold_id=body.hold_id, coupon_code=body.coupon_code or ""
     )
+    async with behind.guesses.guess(request.coupon_code):
+        reply = await behind.booking(behind.booking.rpc.QuoteBooking, request)
     return Json(views.quote(reply))
 
 
@@ -116,7 +117,8 @@ async def create_booking(
         ],
         idempotency_key=key,
     )
-    booking, replayed = await behind.bookings.create(order, wait_seconds=wait or 0)
+    async with behind.guesses.guess(order.coupon_code):
+        booking, replayed = await behind.bookings.create(order, wait_seconds=wait or 0)
     headers = {
         "Location": f"{PREFIX}/bookings/{booking.reference}",
         **replay_header(replayed),
