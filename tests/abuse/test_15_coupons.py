@@ -57,9 +57,12 @@ async def test_codes_are_guessed_ten_times_by_quotes_and_bookings_alike(
 ) -> None:
     async with running_gateway() as edge:
         answers_of_booking(edge, refusal)
+        asha = {"Authorization": f"Bearer {edge.keys.token()}"}
         wishes = [
-            edge.post(*((QUOTE, quote(f"GUESS-{n}")) if n % 2 else ("/bookings", order(f"G-{n}"))))
-            for n in range(30)
+            edge.post(QUOTE, quote(f"GUESS-{number}"), headers=asha)
+            if number % 2
+            else edge.post("/bookings", order(f"GUESS-{number}"), headers=asha)
+            for number in range(30)
         ]
         answers = await asyncio.gather(*wishes)
         told = [answer.json()["reason"] for answer in answers]
@@ -70,17 +73,20 @@ async def test_codes_are_guessed_ten_times_by_quotes_and_bookings_alike(
                 assert answer.status_code == 429
                 assert 1 <= int(answer.headers["retry-after"]) <= 60
         # Whoever has no code to try is not kept waiting for it.
-        assert (await edge.post(QUOTE, quote(None))).status_code == 200
+        assert (await edge.post(QUOTE, quote(None), headers=asha)).status_code == 200
+        bikram = await edge.post(QUOTE, quote("GUESS-1"))
+        assert bikram.json()["reason"] == "COUPON_UNKNOWN"
 
 
 async def test_a_code_that_is_one_is_no_guess(refusal: type[RefusalError]) -> None:
     async with running_gateway(coupon_guesses=2) as edge:
         answers_of_booking(edge, refusal, good="EARLY-BIRD")
+        asha = {"Authorization": f"Bearer {edge.keys.token()}"}
         for _ in range(5):
-            assert (await edge.post(QUOTE, quote("EARLY-BIRD"))).status_code == 200
+            assert (await edge.post(QUOTE, quote("EARLY-BIRD"), headers=asha)).status_code == 200
         edge.booking.answers["QuoteBooking"] = refusal("NOT_FOUND", "HOLD_NOT_FOUND")
         for _ in range(5):
-            assert (await edge.post(QUOTE, quote("EARLY-BIRD"))).status_code == 404
+            assert (await edge.post(QUOTE, quote("EARLY-BIRD"), headers=asha)).status_code == 404
 
 
 @pytest.mark.parametrize("guesses", [1, 3])

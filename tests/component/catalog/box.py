@@ -116,7 +116,7 @@ class Catalog(NamedTuple):
         return (await self.call("PublishEvent", message, who)).event
 
     async def cancel(self, event_id: str, who: str = ASHA) -> catalog_pb2.Event:
-        message = catalog_pb2.CancelEventRequest(event_id=event_id, reason=" Rain\nall day ")
+        message = catalog_pb2.CancelEventRequest(event_id=event_id, reason="  Rain all day ")
         return (await self.call("CancelEvent", message, who)).event
 
     async def get(self, event_id: str, who: str = ASHA) -> catalog_pb2.Event:
