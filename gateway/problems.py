@@ -59,7 +59,7 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "WEAK_PASSWORD": (422, "This password would be guessed"),
     "WRONG_PASSWORD": (422, "The password is wrong"),
     "ADDRESS_THROTTLED": (429, "Too many tries from this address"),
-    "CODE_THROTTLED": (429, "Too many codes were asked for"),
+    "CODE_THROTTLED": (429, "Too many codes were asked for or tried"),
     "LOGIN_THROTTLED": (429, "Too many failed log-ins"),
     # Venues and events.
     "NOT_AN_ATTENDEE": (403, "Only who has a ticket reviews"),
