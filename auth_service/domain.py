@@ -229,8 +229,9 @@ class Limits:
     # And from all networks together: so many at once, then one in so many seconds.
     account_codes: int = 10
     account_code_seconds: float = 360.0
-    # Codes tried by whom none was given to, for one address and purpose: from one network, and from
-    # all of them. With `account_codes` times `code_tries` they bound what can be guessed.
+    # Codes tried by whom none was given to, for one address and purpose: from one network since it
+    # asked for one, and from all of them. The latter and `account_codes` times `code_tries` bound
+    # what can be guessed.
     network_tries: int = 5
     network_try_seconds: float = 720.0
     account_tries: int = 20

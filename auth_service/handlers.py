@@ -128,6 +128,7 @@ async def request_code(auth: Auth, *, email: str, purpose: str, address: str = "
             session, email, purpose, id=otp_id, digest=digest, limits=limits
         )
         is_wanted = await storage.knows(session, email) == (purpose == PASSWORD_RESET)
+        storage.allow_tries(session, email, f"TRY_{purpose}", network_of(address))
         # To the second: parts of one are written in more bytes or fewer.
         until = expires_at.replace(microsecond=0)
         session.send(DeliverCode(email, purpose, code, until, is_wanted))
@@ -152,8 +153,9 @@ async def _prove(
 ) -> AuthError | None:
     """Uses the code up; or why it can't be, and the try is counted. Must be committed.
 
-    Without the id of the code, the try counts against the network it comes from, and all such
-    tries together: what strangers do so never costs the one who has the id anything.
+    Without the id of the code, the try counts against the network it comes from, for which all
+    codes are void after the fifth until it asks for another, and with all such tries together: what
+    strangers do so never costs the one who has the id anything.
     """
     limits, digest = auth.limits, code_digest(auth.code_pepper, email, purpose, code)
     if otp_id is not None:
@@ -169,7 +171,7 @@ async def _prove(
             seconds=limits.network_try_seconds,
         )
         if wait:
-            return _address_throttled(wait)
+            return InvalidCodeError()  # void for this network, until it asks for another
         wait = await storage.count_account(
             session,
             email,
@@ -208,7 +210,7 @@ async def register(
         InvalidCodeError: and one of its tries is used up.
         EmailTakenError: told only to whom the code was mailed.
         CodeThrottledError: too many were tried without an id; `retry_after` seconds.
-        AddressThrottledError: too many from the client's address or network; `retry_after` seconds.
+        AddressThrottledError: too many from the client's address; `retry_after` seconds.
         ServiceError: OVERLOADED.
     """
     asked = parse_applicant(email=email, name=name, phone=phone, country=country, role=role)
@@ -531,7 +533,7 @@ async def reset_password(
         InvalidAccountError, WeakPasswordError: before the code is looked at, which stays good.
         InvalidCodeError: and one of its tries is used up; also where there is no such account.
         CodeThrottledError: too many were tried without an id; `retry_after` seconds.
-        AddressThrottledError: too many from the client's address or network; `retry_after` seconds.
+        AddressThrottledError: too many from the client's address; `retry_after` seconds.
         ServiceError: OVERLOADED.
     """
     email, new_password = parse_email(email), parse_password(new_password)

@@ -159,6 +159,9 @@ _NEXT_OF_ACCOUNT_IN = """
 SELECT ceil(extract(epoch FROM drained_at - clock_timestamp()) - (:at_once - 1) * :seconds)
   FROM account_throttle WHERE email = :email AND kind = :kind AND network = :network
 """
+_ALLOW_TRIES = """
+DELETE FROM account_throttle WHERE email = :email AND kind = :kind AND network = :network
+"""
 
 # --- by client address ---------------------------------------------------------------------------
 # A leaky bucket in one timestamp: guard and count in one statement, so that replicas agree.
@@ -577,6 +580,11 @@ async def count_account(
     if (await session.execute(_COUNT_ACCOUNT, **bucket)).rowcount:
         return 0
     return max(1, int(await session.scalar(_NEXT_OF_ACCOUNT_IN, **bucket) or 1))
+
+
+def allow_tries(session: Session, email: str, kind: str, network: str) -> None:
+    """Lets the network try codes anew: it asked for another."""
+    session.defer(_ALLOW_TRIES, email=email, kind=kind, network=network)
 
 
 async def save_code(

@@ -78,4 +78,8 @@ async def test_until_the_list_is_there_nobody_is_served_and_the_gateway_is_not_r
 
         await until(serves)
         assert (await me(tokens[0])).status_code == 401
-        assert "revocations" not in (await readiness()).text
+
+        async def is_ready_for_people() -> bool:
+            return "revocations" not in (await readiness()).text  # it is cached for a second
+
+        await until(is_ready_for_people)

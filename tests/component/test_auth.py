@@ -310,11 +310,24 @@ async def test_a_stranger_does_not_put_anybodys_code_out_of_use(box: Box) -> Non
         for _ in range(5):
             error = await refusal(box.register(other_than(code), otp_id=id, address="198.51.100.1"))
             assert error.reason == "INVALID_CODE"
+    # The network has had its tries without an id: nothing is looked at.
     without_id = await refusal(box.register(code, address="198.51.100.200"))
-    assert without_id.reason == "ADDRESS_THROTTLED"  # the same network
-    assert 1 <= int(without_id.metadata["retry_after"]) <= 720
+    assert without_id.reason == "INVALID_CODE"
 
     await box.register(code, otp_id=otp_id, address="192.0.2.7")
+
+
+async def test_who_knows_nothing_of_ids_has_five_tries_for_each_code_they_ask_for(
+    box: Box,
+) -> None:
+    for _ in range(2):
+        code = await box.code()
+        for _ in range(5):
+            assert (await refusal(box.register(other_than(code)))).reason == "INVALID_CODE"
+        assert (await refusal(box.register(code))).reason == "INVALID_CODE"
+        await box.age_codes()
+    await box.ask_code()
+    await box.register((await box.mails())[-1]["code"])
 
 
 async def test_codes_tried_without_an_id_are_bounded_over_all_networks(box: Box) -> None:
