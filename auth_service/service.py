@@ -68,5 +68,6 @@ async def auth_service(settings: Settings) -> AsyncIterator[None]:
                 keys=keys,
                 ended_sessions=ended_sessions,
                 routes={JWKS_PATH: jwk_set, REVOCATIONS_PATH: revocations},
+                routes_port=settings.keys_port,
             )
             yield

@@ -1,5 +1,7 @@
 """Settings of auth_service, from environment variables AUTH_..."""
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -7,6 +9,19 @@ from pydantic_settings import SettingsConfigDict
 
 from auth_service.domain import Limits
 from chassis.settings import ServiceSettings
+
+# A throttle of a hundred times what it is by itself is as good as none.
+_AS_GOOD_AS_OFF = 100
+# Of these more is looser; of waits and intervals less is.
+_COUNTS = (
+    "code_tries", "codes_an_hour", "account_codes", "network_tries", "account_tries",
+    "free_log_in_failures", "account_log_in_failures", "address_passwords", "address_codes",
+)  # fmt: skip
+_WAITS = (
+    "code_interval_seconds", "account_code_seconds", "network_try_seconds", "account_try_seconds",
+    "longest_log_in_wait_seconds", "account_log_in_seconds", "address_password_seconds",
+    "address_code_seconds",
+)  # fmt: skip
 
 
 class Settings(ServiceSettings):
@@ -28,6 +43,22 @@ class Settings(ServiceSettings):
     hashing_wait_seconds: float = Field(default=2.5, gt=0, le=60)
     # AUTH_LIMITS__CODE_SECONDS=300 and so on.
     limits: Limits = Limits()
+
+    # With TLS between processes: where its keys and the list of ended sessions are, for processes
+    # with a certificate; without: they are on the internal port.
+    keys_port: int | None = None
+
+    def unsafe(self) -> Iterator[str]:
+        """As of every service; and throttles that hold nobody up."""
+        yield from super().unsafe()
+        given, usual = asdict(self.limits), asdict(Limits())
+        loose = [name for name in _COUNTS if given[name] > usual[name] * _AS_GOOD_AS_OFF]
+        loose += [name for name in _WAITS if given[name] < usual[name] / _AS_GOOD_AS_OFF]
+        for name in loose:
+            variable = f"AUTH_LIMITS__{name.upper()}"
+            yield f"{variable} is as good as off: leave it at {usual[name]} or near"
+        if self.tls_certificate is not None and self.keys_port is None:
+            yield "AUTH_KEYS_PORT is not set: with TLS the signing keys are given out there"
 
     @model_validator(mode="after")
     def _bootstrap_is_whole(self) -> Self:

@@ -1,5 +1,7 @@
 """Settings of booking_service, from environment variables BOOKING_..."""
 
+from collections.abc import Iterator
+
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -21,3 +23,8 @@ class Settings(ServiceSettings):
     # so many minor units of the event's currency for each that has a price.
     fee_basis_points: int = Field(default=0, ge=0, le=10_000)
     fee_per_ticket: int = Field(default=0, ge=0, le=10**9)
+
+    def unsafe(self) -> Iterator[str]:
+        """As of every service; and tickets are signed with a key."""
+        yield from super().unsafe()
+        yield from self.unsafe_key("ticket_key")

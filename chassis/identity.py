@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -107,8 +108,10 @@ class Jwks:
         ServiceError: the set has never been fetched and auth_service does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
+        """From `url`; with `tls`, over it."""
         self._url = url
+        self._tls: ssl.SSLContext | bool = tls or True
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._fetch_again_at = -float("inf")
         self._lock = asyncio.Lock()
@@ -132,7 +135,9 @@ class Jwks:
                 return
             self._fetch_again_at = time.monotonic() + _RETRY_SECONDS
             try:
-                async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+                async with httpx.AsyncClient(
+                    timeout=2.0, trust_env=False, verify=self._tls
+                ) as client:
                     answer = (await client.get(self._url)).raise_for_status()
                 document = answer.json()
                 self._keys = {key["kid"]: _public_key(key) for key in document["keys"]}

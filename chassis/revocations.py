@@ -9,6 +9,7 @@ it asks every few seconds.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -125,12 +126,12 @@ def _sessions_of(answer: Any) -> list[str]:
     return answer
 
 
-def fetch_from(jwks_url: str) -> Fetch:
-    """Asks auth_service's internal port, the one that its JWK set comes from."""
+def fetch_from(jwks_url: str, tls: ssl.SSLContext | None = None) -> Fetch:
+    """Asks auth_service where its JWK set comes from; with `tls`, over it."""
     url = httpx.URL(jwks_url).join(PATH)
 
     async def fetch() -> Iterable[str]:
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False, verify=tls or True) as client:
             answer = (await client.get(url)).raise_for_status()
         return _sessions_of(answer.json()["sessions"])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
@@ -19,16 +18,10 @@ from chassis.lifecycle import background
 from chassis.outbox import Encode
 from chassis.relay import Relay
 from chassis.revocations import Fetch, fetch_from, followed
-from chassis.settings import ProcessSettings, ServiceSettings
-from chassis.telemetry import Answer, Health, internal_app, serve_http
+from chassis.settings import ServiceSettings
+from chassis.telemetry import Answer, Health, internal_app, routes_app, serve_http
+from chassis.tls import client_context, server_context, tls_of
 from chassis.topology import Topology
-
-
-def tls_of(settings: ProcessSettings) -> tuple[Path, Path, Path] | None:
-    """The process's certificate, key and authority, where mutual TLS is configured."""
-    if settings.tls_certificate and settings.tls_key and settings.tls_authority:
-        return settings.tls_certificate, settings.tls_key, settings.tls_authority
-    return None
 
 
 class Chassis:
@@ -116,26 +109,42 @@ class Chassis:
         keys: KeySource | None = None,
         ended_sessions: Fetch | None = None,
         routes: Mapping[str, Answer] | None = None,
+        routes_port: int | None = None,
     ) -> None:
         """Serves the internal port, then the RPCs; on the way out the RPCs are drained first.
 
         `keys` and `ended_sessions` are auth_service's own; every other service asks it for them.
+        `routes` are on the internal port; with mutual TLS they are on `routes_port` instead, for
+        processes with a certificate, as the internal port is plain for probes and metrics.
         Comes after `relay` and `consume`.
         """
         settings = self._settings
+        tls = tls_of(settings)
+        if tls and routes_port:
+            await self._stack.enter_async_context(
+                serve_http(
+                    routes_app(routes or {}),
+                    settings.grpc_host,
+                    routes_port,
+                    drain_seconds=1,
+                    tls=server_context(tls),
+                )
+            )
+            routes = {}
         app = internal_app(self.health, routes or {})
         await self._stack.enter_async_context(
             serve_http(app, settings.internal_host, settings.internal_port, drain_seconds=1)
         )
+        trusted = client_context(tls)
         ended = await self._stack.enter_async_context(
             followed(
-                ended_sessions or fetch_from(settings.jwks_url),
+                ended_sessions or fetch_from(settings.jwks_url, trusted),
                 self._the_broker(Topology({}, {}, {})),
             )
         )
         self.health.add("revocations", ended.check)
         verifier = TokenVerifier(
-            self.name, keys or Jwks(settings.jwks_url), settings.service_peers, ended
+            self.name, keys or Jwks(settings.jwks_url, trusted), settings.service_peers, ended
         )
         await self._stack.enter_async_context(
             serve_grpc(
@@ -145,7 +154,7 @@ class Chassis:
                 address=f"{settings.grpc_host}:{settings.grpc_port}",
                 max_concurrent=settings.grpc_max_concurrent,
                 drain_seconds=settings.drain_seconds,
-                tls=tls_of(settings),
+                tls=tls,
             )
         )
         self._stack.callback(setattr, self.health, "draining", True)  # noqa: FBT003

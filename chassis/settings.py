@@ -1,19 +1,26 @@
 """The settings every process has. Each process adds its own and its environment prefix.
 
-Frozen objects, made once in `__main__` and passed in.
+Frozen objects, made once in `__main__` and passed in. In production a process refuses to start on
+what would be unsafe there; each refusal names the setting and says what to do.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from chassis.identity import decode_key
+
 # A local development secret is recognised by this prefix, and refused in production.
 INSECURE_PREFIX = "insecure-"
+# Characters of a secret, or of the password in an address, that is not to be guessed.
+SHORTEST_SECRET = 16
 
 
 def _json(value: Any) -> Any:
@@ -46,25 +53,68 @@ class ProcessSettings(BaseSettings):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_authority: Path | None = None
+    # Says that the network itself encrypts what goes between processes (a service mesh, WireGuard),
+    # so that production may start without the three files.
+    network_is_encrypted: bool = False
     # How long a stopping process lets requests and messages in flight finish.
     drain_seconds: float = 10.0
-
-    @model_validator(mode="after")
-    def _no_insecure_secret_in_production(self) -> Self:
-        if self.profile != "production":
-            return self
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            if INSECURE_PREFIX in text:
-                raise ValueError(f"{name} is a development secret; production needs its own")
-        return self
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
         files = (self.tls_certificate, self.tls_key, self.tls_authority)
         if any(files) and not all(files):
             raise ValueError("tls_certificate, tls_key and tls_authority belong together")
+        return self
+
+    def unsafe(self) -> Iterator[str]:
+        """What production must not start with, each a sentence; every process adds its own.
+
+        Nothing that was given is repeated: it may be a secret.
+        """
+        for name in type(self).model_fields:
+            yield from self._unsafe_secret(name)
+        yield from self.unsafe_key("service_key")
+        if self.tls_certificate is None and not self.network_is_encrypted:
+            yield (
+                f"{self.variable('tls_certificate')} is not set: give it with "
+                f"{self.variable('tls_key')} and {self.variable('tls_authority')}, or set "
+                f"{self.variable('network_is_encrypted')}=true where the network encrypts"
+            )
+        if self.tls_certificate is not None and not self.jwks_url.startswith("https://"):
+            yield (
+                f"{self.variable('jwks_url')} is not https: with TLS between processes the keys "
+                "come over it too, from auth_service's AUTH_KEYS_PORT"
+            )
+
+    def variable(self, name: str) -> str:
+        """The environment variable of a setting."""
+        return f"{self.model_config.get('env_prefix', '')}{name}".upper()
+
+    def unsafe_key(self, name: str) -> Iterator[str]:
+        """What is wrong with a private key: it is not 32 bytes, base64url."""
+        try:
+            decode_key(getattr(self, name).get_secret_value())
+        except ValueError:
+            yield f"{self.variable(name)} is no key: give 32 random bytes, base64url"
+
+    def _unsafe_secret(self, name: str) -> Iterator[str]:
+        value, variable = getattr(self, name), self.variable(name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        if INSECURE_PREFIX in text:
+            yield f"{variable} is a development secret: production needs its own"
+        elif isinstance(value, SecretStr):
+            parts = urlsplit(text) if "://" in text else None
+            # A mail relay within the network may ask for no password; whoever is named has one.
+            if parts and name == "smtp_url" and not parts.username:
+                return
+            if len((parts.password or "") if parts else text) < SHORTEST_SECRET:
+                what = "has no password of" if parts else "is shorter than"
+                yield f"{variable} {what} {SHORTEST_SECRET} characters: make a random one"
+
+    @model_validator(mode="after")
+    def _is_safe_in_production(self) -> Self:
+        if self.profile == "production" and (unsafe := list(self.unsafe())):
+            raise ValueError("unsafe in production: " + "; ".join(unsafe))
         return self
 
 
@@ -82,3 +132,12 @@ class ServiceSettings(ProcessSettings):
     database_statement_seconds: float = 5.0
     database_lock_seconds: float = 2.0
     grpc_max_concurrent: int = Field(default=1000, ge=1)
+
+    def unsafe(self) -> Iterator[str]:
+        """As of every process; and a service nobody may call has not been told who may."""
+        yield from super().unsafe()
+        if not self.service_peers:
+            yield (
+                f"{self.variable('service_peers')} is empty: name the public keys of the processes "
+                "that may call this one"
+            )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -125,8 +126,9 @@ async def serve_http(
     *,
     drain_seconds: float,
     bounds: Bounds | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
-    """Serves an ASGI app until the block ends, then drains it.
+    """Serves an ASGI app until the block ends, then drains it; with `tls`, over it.
 
     `bounds` name the proxies too whose X-Forwarded-For and -Proto are believed.
 
@@ -150,6 +152,9 @@ async def serve_http(
         timeout_graceful_shutdown=max(1, round(drain_seconds)),
         timeout_keep_alive=bounds.keep_alive_seconds,  # type: ignore[arg-type] # any number of them
     )
+    if tls is not None:
+        config.load()
+        config.ssl = tls
     server = QuietServer(config)
     listener = socket.create_server((host, port), backlog=2048)
     task = asyncio.create_task(server.serve(sockets=[listener]), name=f"http-{port}")
@@ -182,11 +187,22 @@ def internal_app(health: Health, routes: Mapping[str, Answer]) -> Starlette:
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
+        *_own(routes),
     ]
+    return Starlette(routes=table)
+
+
+def routes_app(routes: Mapping[str, Answer]) -> Starlette:
+    """An app of a process's own `routes` alone."""
+    return Starlette(routes=_own(routes))
+
+
+def _own(routes: Mapping[str, Answer]) -> list[BaseRoute]:
+    table: list[BaseRoute] = []
     for path, answer in routes.items():
 
         async def own(_request: Request, answer: Answer = answer) -> Response:
             return await answer()
 
         table.append(Route(path, own))
-    return Starlette(routes=table)
+    return table

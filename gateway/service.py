@@ -11,6 +11,7 @@ from chassis.identity import Jwks, TokenVerifier
 from chassis.lifecycle import background
 from chassis.revocations import fetch_from, followed
 from chassis.telemetry import Health, internal_app, serve_http
+from chassis.tls import client_context, tls_of
 from chassis.topology import Topology
 from gateway.app import application, bounds_of
 from gateway.live import Live
@@ -29,7 +30,8 @@ async def gateway(settings: Settings) -> AsyncIterator[None]:
         health = Health()
         for name, check in services.checks(with_mailbox=settings.is_local).items():
             health.add(name, check)
-        jwks = Jwks(settings.jwks_url)
+        trusted = client_context(tls_of(settings))
+        jwks = Jwks(settings.jwks_url, trusted)
         await stack.enter_async_context(background("signing-keys", lambda: _keep_fresh(jwks)))
         await stack.enter_async_context(
             serve_http(
@@ -44,7 +46,9 @@ async def gateway(settings: Settings) -> AsyncIterator[None]:
             url = settings.amqp_url.get_secret_value()
             broker = Broker(url, Topology({}, {}, {}), process="gateway")
             stack.push_async_callback(broker.close)
-        ended = await stack.enter_async_context(followed(fetch_from(settings.jwks_url), broker))
+        ended = await stack.enter_async_context(
+            followed(fetch_from(settings.jwks_url, trusted), broker)
+        )
         health.add("revocations", ended.check)
         verifier = TokenVerifier("gateway", jwks, settings.service_peers, ended)
         live = await stack.enter_async_context(

@@ -22,8 +22,8 @@ from chassis.errors import RemoteError
 from chassis.grpc_client import GrpcClient, Method
 from chassis.idempotency import REPLAYED
 from chassis.identity import ServiceTokens
-from chassis.service import tls_of
 from chassis.telemetry import Check
+from chassis.tls import tls_of
 from gateway.settings import Settings
 
 StubT = TypeVar("StubT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -17,6 +18,15 @@ def _comma_separated(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+
+
+# A throttle of a hundred times what it is by itself is as good as none.
+_AS_GOOD_AS_OFF = 100
+_THROTTLES = (
+    "person_rate", "person_burst", "address_rate", "address_burst", "person_concurrent",
+    "address_concurrent", "person_streams", "address_streams", "coupon_guesses",
+)  # fmt: skip
+_EVERYBODY = frozenset({"*", "0.0.0.0/0", "::/0"})
 
 
 class Settings(ProcessSettings):
@@ -56,9 +66,9 @@ class Settings(ProcessSettings):
     max_concurrent: int = Field(default=1000, ge=1)
     person_concurrent: int = Field(default=50, ge=1)
     address_concurrent: int = Field(default=100, ge=1)
-    # From so many in progress on nobody begins to buy: a hold is refused, so that who has one can
-    # still book it, and the provider's word of a payment still comes through.
-    max_concurrent_for_holds: int = Field(default=200, ge=1)
+    # Of them, requests for a hold: one more is refused, so that whoever has a hold can still book
+    # it, and the provider's messages about payments still come through.
+    max_concurrent_holds: int = Field(default=200, ge=1)
     # Connections: in all, and of one address that is no trusted proxy's.
     max_connections: int = Field(default=10_000, ge=1)
     address_connections: int = Field(default=200, ge=1)
@@ -90,6 +100,21 @@ class Settings(ProcessSettings):
     stream_life_seconds: float = Field(default=3600, gt=0)
     # How often the seats that are looked at are compared with inventory's.
     seats_check_seconds: float = Field(default=10, gt=0)
+
+    def unsafe(self) -> Iterator[str]:
+        """As of every process; and doors that stand open to everybody."""
+        yield from super().unsafe()
+        if any("*" in origin for origin in self.cors_origins):
+            yield "GATEWAY_CORS_ORIGINS has a *: list the exact origins that may call the API"
+        if set(self.trusted_proxies) & _EVERYBODY:
+            yield (
+                "GATEWAY_TRUSTED_PROXIES believes everybody: list the addresses of the proxies in "
+                "front"
+            )
+        for name in _THROTTLES:
+            usual = type(self).model_fields[name].default
+            if getattr(self, name) > usual * _AS_GOOD_AS_OFF:
+                yield f"{self.variable(name)} is as good as off: leave it at {usual} or near"
 
     @property
     def is_local(self) -> bool:

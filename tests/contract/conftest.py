@@ -295,6 +295,7 @@ async def running_gateway(
                 "jwks_url": jwks_url,
                 "service_key": encode_key(own.private_bytes_raw()),
                 "drain_seconds": 0,
+                "network_is_encrypted": True,
                 **addresses,
                 **changes,
             }

@@ -1,38 +1,156 @@
-"""Settings: frozen, and no development secret in production."""
+"""Settings: frozen, and production refuses to start on what would be unsafe."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from auth_service.settings import Settings as AuthSettings
+from booking_service.settings import Settings as BookingSettings
+from catalog_service.settings import Settings as CatalogSettings
+from chassis.identity import encode_key
+from chassis.settings import ProcessSettings
+from gateway.settings import Settings as GatewaySettings
+from inventory_service.settings import Settings as InventorySettings
 from notification_service.settings import Settings
+from payment_service.settings import Settings as PaymentSettings
 
-SOUND = {
+KEY = encode_key(bytes(range(32)))
+WORD = "a-long-random-word"
+PROCESS = {
     "profile": "production",
     "internal_port": 9000,
-    "jwks_url": "http://auth:9000/.well-known/jwks.json",
-    "service_key": "k" * 43,
+    "jwks_url": "https://auth:9002/.well-known/jwks.json",
+    "service_key": KEY,
+    "tls_certificate": "/etc/tls/tls.crt",
+    "tls_key": "/etc/tls/tls.key",
+    "tls_authority": "/etc/tls/ca.crt",
+}
+SERVICE = PROCESS | {
     "grpc_port": 9001,
-    "database_url": "postgresql://role:word@db/parterre",
-    "amqp_url": "amqp://user:word@mq/",
+    "service_peers": {"gateway": KEY},
+    "database_url": f"postgresql://role:{WORD}@db/parterre",
+    "amqp_url": f"amqp://user:{WORD}@mq/",
+}
+SOUND = SERVICE | {"smtp_url": f"smtps://user:{WORD}@mail:465"}
+ADDRESSES = {
+    f"{name}_address": f"{name}:9001"
+    for name in ("auth", "catalog", "inventory", "booking", "payment", "notification")
+}
+# Every process as production would have it.
+ALL: dict[type[ProcessSettings], dict[str, Any]] = {
+    Settings: SOUND,
+    AuthSettings: SERVICE | {"code_pepper": "p" * 32, "keys_port": 9002},
+    BookingSettings: SERVICE | {"inventory_address": "inventory:9001", "ticket_key": KEY},
+    CatalogSettings: SERVICE | {"inventory_address": "i:9001", "media_url": "s3://pictures"},
+    InventorySettings: SERVICE,
+    PaymentSettings: SERVICE
+    | {
+        "sandbox_url": "https://sandbox",
+        "sandbox_api_key": "k" * 32,
+        "sandbox_webhook_secret": "w" * 32,
+    },
+    GatewaySettings: PROCESS | ADDRESSES | {"cors_origins": "https://shop.example"},
 }
 
 
-def test_production_refuses_to_start_on_a_development_secret() -> None:
-    with pytest.raises(ValidationError, match="development secret"):
-        Settings(**{**SOUND, "service_key": "insecure-key"})
-    assert Settings(**{**SOUND, "profile": "local", "service_key": "insecure-key"})
+@pytest.mark.parametrize("process", ALL, ids=lambda process: process.__module__)
+def test_production_starts_on_what_is_safe(process: type[ProcessSettings]) -> None:
+    assert process(**ALL[process]).profile == "production"
+
+
+# What is wrong, in which process, and what the refusal names and advises.
+UNSAFE: list[tuple[type[ProcessSettings], dict[str, Any], str]] = [
+    (Settings, {"service_key": "insecure-key"}, "NOTIFICATION_SERVICE_KEY is a development secret"),
+    (Settings, {"service_key": ""}, "NOTIFICATION_SERVICE_KEY is shorter than 16"),
+    (Settings, {"service_key": "k" * 20}, "NOTIFICATION_SERVICE_KEY is no key: give 32 random"),
+    (Settings, {"service_peers": {}}, "NOTIFICATION_SERVICE_PEERS is empty: name the public keys"),
+    (Settings, {"smtp_url": None}, "NOTIFICATION_SMTP_URL is not set"),
+    (Settings, {"smtp_url": ""}, "NOTIFICATION_SMTP_URL is not set"),
+    (Settings, {"smtp_url": "smtp://u:pw@mail"}, "NOTIFICATION_SMTP_URL has no password of 16"),
+    (
+        Settings,
+        {"tls_certificate": None, "tls_key": None, "tls_authority": None},
+        "NOTIFICATION_TLS_CERTIFICATE is not set: .*NOTIFICATION_NETWORK_IS_ENCRYPTED=true",
+    ),
+    (Settings, {"jwks_url": "http://auth:9000/jwks"}, "NOTIFICATION_JWKS_URL is not https"),
+    (
+        Settings,
+        {"database_url": "postgresql://role@db/parterre"},
+        "NOTIFICATION_DATABASE_URL has no password of 16",
+    ),
+    (Settings, {"amqp_url": "amqp://guest:guest@mq/"}, "NOTIFICATION_AMQP_URL has no password"),
+    (BookingSettings, {"ticket_key": ""}, "BOOKING_TICKET_KEY is shorter than 16"),
+    (BookingSettings, {"ticket_key": "t" * 60}, "BOOKING_TICKET_KEY is no key: give 32 random"),
+    (AuthSettings, {"keys_port": None}, "AUTH_KEYS_PORT is not set"),
+    (
+        AuthSettings,
+        {"limits": {"address_passwords": 1_000_000}},
+        "AUTH_LIMITS__ADDRESS_PASSWORDS is as good as off: leave it at 100",
+    ),
+    (
+        AuthSettings,
+        {"limits": {"address_code_seconds": 0.001}},
+        "AUTH_LIMITS__ADDRESS_CODE_SECONDS is as good as off",
+    ),
+    (
+        AuthSettings,
+        {"bootstrap_admin_email": "a@x.example", "bootstrap_admin_password": "short"},
+        "AUTH_BOOTSTRAP_ADMIN_PASSWORD is shorter",
+    ),
+    (PaymentSettings, {"sandbox_webhook_secret": "short"}, "PAYMENT_SANDBOX_WEBHOOK_SECRET is"),
+    (GatewaySettings, {"cors_origins": "*"}, "GATEWAY_CORS_ORIGINS has a \\*: list the exact"),
+    (GatewaySettings, {"cors_origins": "https://*.x.example"}, "GATEWAY_CORS_ORIGINS has a"),
+    (GatewaySettings, {"trusted_proxies": "10.0.0.1, *"}, "GATEWAY_TRUSTED_PROXIES believes every"),
+    (GatewaySettings, {"trusted_proxies": "0.0.0.0/0"}, "GATEWAY_TRUSTED_PROXIES believes every"),
+    (GatewaySettings, {"person_rate": 100_000}, "GATEWAY_PERSON_RATE is as good as off: leave it"),
+    (GatewaySettings, {"coupon_guesses": 10_000}, "GATEWAY_COUPON_GUESSES is as good as off"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("process", "changes", "said"), UNSAFE)
+def test_production_refuses_to_start_and_says_what_to_do(
+    process: type[ProcessSettings], changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        process(**{**ALL[process], **changes})
+    assert process(**{**ALL[process], **changes, "profile": "local"})
+
+
+@pytest.mark.parametrize("missing", ["service_key", "database_url", "amqp_url"])
+def test_what_is_not_given_at_all_is_missed(missing: str) -> None:
+    with pytest.raises(ValidationError, match=f"{missing}\n.*required"):
+        Settings(**{name: value for name, value in SOUND.items() if name != missing})
+
+
+def test_a_network_that_encrypts_by_itself_may_be_said_to() -> None:
+    plain = {"tls_certificate": None, "tls_key": None, "tls_authority": None}
+    assert Settings(**{**SOUND, **plain, "network_is_encrypted": True})
+
+
+def test_all_that_is_unsafe_is_told_at_once() -> None:
+    with pytest.raises(ValidationError) as refused:
+        GatewaySettings(**{**ALL[GatewaySettings], "cors_origins": "*", "trusted_proxies": "*"})
+    assert "CORS_ORIGINS" in str(refused.value)
+    assert "TRUSTED_PROXIES" in str(refused.value)
 
 
 def test_a_failed_start_does_not_print_what_it_was_given() -> None:
-    with pytest.raises(ValidationError) as refused:
-        Settings(**{**SOUND, "grpc_port": "canary-port", "service_key": "canary-key"})
-    assert "canary" not in str(refused.value)
+    for changes in (
+        {"grpc_port": "canary-port"},
+        {"service_key": "canary"},
+        {"amqp_url": "canary"},
+    ):
+        with pytest.raises(ValidationError) as refused:
+            Settings(**{**SOUND, **changes})
+        assert "canary" not in str(refused.value)
 
 
 def test_half_a_tls_configuration_is_refused() -> None:
     with pytest.raises(ValidationError, match="belong together"):
-        Settings(**SOUND, tls_key="/etc/tls/key.pem")
+        Settings(**{**SOUND, "tls_certificate": None})
 
 
 def test_settings_can_not_be_changed() -> None:
