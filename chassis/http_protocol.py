@@ -20,8 +20,10 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-# A client that does not read what it was told last is let go all the same.
+# So long, and for so much, a client that was refused may go on sending: to close while it sends
+# would take the refusal from it (RFC 9112, 9.6). One that does not read is let go after it too.
 _LINGER_SECONDS = 5.0
+_LINGER_BYTES = 1024 * 1024
 
 # Why a connection ends before there is a request.
 MALFORMED = "MALFORMED_REQUEST"
@@ -36,6 +38,8 @@ _STATUSES = {
     TOO_MANY_CONNECTIONS: 429,
     OVERLOADED: 503,
 }
+# What nobody lingers for: there are too many already.
+_AT_ONCE = frozenset({TOO_MANY_CONNECTIONS, OVERLOADED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # Whether anything came of the bytes that were read last, and how many were for nothing.
         self._progressed = False
         self._idle_bytes = 0
+        self._lingered_bytes = 0
 
     # --- connections -----------------------------------------------------------------------------
 
@@ -151,6 +156,11 @@ class BoundedProtocol(HttpToolsProtocol):
             ):
                 said += [name, b": ", value, b"\r\n"]
             self.transport.write(b"".join((*said, b"\r\n", refusal.body)))
+            if reason not in _AT_ONCE:
+                self.flow.resume_reading()
+                self.transport.write_eof()
+                self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+                return
         self._end()
 
     def _end(self) -> None:
@@ -188,6 +198,9 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self.transport.is_closing():
             self._end()
 
+    def _has_ended(self) -> bool:
+        return self._ended or self.transport.is_closing()
+
     def _latest(self) -> RequestResponseCycle | None:
         """The request that is served, or was; none before the first."""
         return self.cycle
@@ -200,12 +213,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Reads on, as long as that leads somewhere."""
-        if self._ended:
+        if self._has_ended():
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > _LINGER_BYTES:
+                self.transport.abort()
             return
         self._progressed = False
         super().data_received(data)
         self._idle_bytes = 0 if self._progressed else self._idle_bytes + len(data)
-        if self.transport.is_closing():
+        if self._has_ended():
             return
         if self._idle_bytes > self._bounds.head_bytes:
             self._refuse(HEAD_TOO_LARGE)
