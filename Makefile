@@ -124,6 +124,10 @@ docs-check: .venv/.dev ## Check that the generated pages are current
 lock-check: ## Check that no file of ours names a package index or its host
 	@bash deploy/lock-check.sh
 
+.PHONY: audit
+audit: .venv/.dev ## List known vulnerabilities of the locked packages, write dist/sbom.cdx.json
+	@$(BIN)/python -m deploy.audit
+
 .PHONY: deploy-check
 deploy-check: .venv/.dev ## Check the deployment files without an engine
 	@bash deploy/check.sh
