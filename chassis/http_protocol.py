@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +68,7 @@ class Bounds:
     head_seconds: float = 10.0
     keep_alive_seconds: float = 65.0
     connections: int = 0
-    # Of one address (IPv6: of one /64), but of these, which are proxies.
+    # Of one address (IPv6: of one /64), but for these proxies: addresses and networks.
     address_connections: int = 0
     proxies: Collection[str] = ()
     refusal: Callable[[str], Refusal] = bare_refusal
@@ -83,6 +84,17 @@ def network_of(address: str) -> str:
         return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
     except ValueError:
         return address
+
+
+def _is_among(address: str, proxies: Collection[str]) -> bool:
+    if address in proxies:
+        return True
+    for proxy in proxies:
+        if "/" in proxy:
+            with suppress(ValueError):  # what is no network has nobody in it
+                if ipaddress.ip_address(address) in ipaddress.ip_network(proxy, strict=False):
+                    return True
+    return False
 
 
 class _HeadTooLargeError(Exception):
@@ -114,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         bounds = self._bounds
         address = self.client[0] if self.client else ""
-        if bounds.address_connections and address not in bounds.proxies:
+        if bounds.address_connections and not _is_among(address, bounds.proxies):
             self._network = network_of(address)
             bounds.of_networks[self._network] += 1
             if bounds.of_networks[self._network] > bounds.address_connections:

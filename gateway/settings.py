@@ -64,7 +64,7 @@ class Settings(ProcessSettings):
     # Requests in progress whose body is there; what comes on top is refused at once. In all, of one
     # person, and of one address without a token.
     max_concurrent: int = Field(default=1000, ge=1)
-    person_concurrent: int = Field(default=50, ge=1)
+    person_concurrent: int = Field(default=100, ge=1)
     address_concurrent: int = Field(default=100, ge=1)
     # Of them, requests for a hold: one more is refused, so that whoever has a hold can still book
     # it, and the provider's messages about payments still come through.

@@ -158,3 +158,17 @@ async def test_all_connections_together_have_a_bound() -> None:
         for socket in sockets:
             await socket.send(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
             assert (await socket.said()).endswith(b"ok")
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "10.0.0.1, 127.0.0.0/8"])
+async def test_a_trusted_proxy_has_as_many_connections_as_it_needs(proxies: str) -> None:
+    async with (
+        running_gateway(
+            profile="production", address_connections=3, trusted_proxies=proxies
+        ) as edge,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(10):
+            socket = await stack.enter_async_context(BareSocket.to(edge.url))
+            await socket.send(b"GET /healthz HTTP/1.1\r\n\r\n")
+            assert (await socket.reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
