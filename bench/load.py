@@ -80,7 +80,7 @@ def request(
     headers: Mapping[str, str] | None = None,
 ) -> bytes:
     """A whole HTTP/1.1 request; `body` is sent as JSON, or as it is where it is bytes."""
-    lines = [f"{method} {path} HTTP/1.1", "host: bench"]
+    lines = [f"{method} {path} HTTP/1.1", "host: localhost"]
     if token:
         lines.append(f"authorization: Bearer {token}")
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]

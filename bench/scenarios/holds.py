@@ -30,7 +30,7 @@ def run(system: System, report: Report) -> None:
     fresh_people = system.people(_SMALL_ROWS * _SEATS // 2)
     pgbench = holds_per_second(system.admin_url, _PGBENCH_SECONDS)
     greet(system, [*people, *few_people])
-    many = measured(system, _visits(large, people), 64, 2, 8)
+    many = measured(system, _visits(large, people), 64, 1, 5)
     few = measured(system, _visits(small, few_people), 8, 0.2, 1)
     unknown = measured(system, _visits(fresh, fresh_people), 64, 0.2, 0.8)
     made = many.count("hold", 201)
