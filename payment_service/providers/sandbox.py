@@ -285,7 +285,9 @@ def _charge(body: Any, key: str) -> Charge | Unknown:
             raise ValueError("another charge")
         is_whole = (captured > 0) == (state is ChargeState.CAPTURED)
         url = body["action_url"] or ""
-        if not is_whole or not isinstance(url, str):
+        # A customer's browser is sent there, and to nothing that is no page.
+        is_page = isinstance(url, str) and (not url or url.startswith(("https://", "http://")))
+        if not is_whole or not is_page:
             raise ValueError("not a charge that can be")
         reason = ""
         if state is ChargeState.DECLINED:
