@@ -168,7 +168,7 @@ class BoundedProtocol(HttpToolsProtocol):
             ):
                 said += [name, b": ", value, b"\r\n"]
             self.transport.write(b"".join((*said, b"\r\n", refusal.body)))
-            if reason not in _AT_ONCE:
+            if reason not in _AT_ONCE and self.transport.can_write_eof():
                 self.flow.resume_reading()
                 self.transport.write_eof()
                 self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
