@@ -170,11 +170,15 @@ class Guards:
     people: RateLimiter
     addresses: RateLimiter
     most_under_way: int
-    most_for_holds: int  # not more
+    most_holds_under_way: int
     people_under_way: UnderWay
     addresses_under_way: UnderWay
     body_seconds: float
     body_bytes_per_second: float
+
+
+def _begins_hold(scope: Scope) -> bool:
+    return scope["method"] == "POST" and scope["path"] == _HOLDS
 
 
 class Guarded:
@@ -188,6 +192,7 @@ class Guarded:
         self._verifier = verifier
         self._guards = guards
         self._under_way = 0
+        self._holds_under_way = 0  # of them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in HEALTH_PATHS:
@@ -231,7 +236,9 @@ class Guarded:
         context.begin(id=context.request_id.get(), identity=identity, seconds=seconds)
         self._require_room(scope)
         all_under_way.begin(who)
+        is_hold = _begins_hold(scope)
         self._under_way += 1
+        self._holds_under_way += is_hold
         counted = True
 
         def release() -> None:
@@ -239,6 +246,7 @@ class Guarded:
             if counted:
                 counted = False
                 self._under_way -= 1
+                self._holds_under_way -= is_hold
                 all_under_way.end(who)
 
         scope[STREAM_BEGINS] = release
@@ -248,9 +256,10 @@ class Guarded:
             release()
 
     def _require_room(self, scope: Scope) -> None:
-        begins = scope["path"] == _HOLDS and scope["method"] == "POST"
         guards = self._guards
-        if self._under_way >= (guards.most_for_holds if begins else guards.most_under_way):
+        if self._under_way >= guards.most_under_way or (
+            self._holds_under_way >= guards.most_holds_under_way and _begins_hold(scope)
+        ):
             raise ProblemError("OVERLOADED", "Try again in a moment.")
 
     async def _taken_in(self, scope: Scope, receive: Receive) -> Receive | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from http.cookies import SimpleCookie
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -115,21 +116,27 @@ async def test_what_there_is_no_room_for_is_refused_at_once_and_health_still_ans
 
 
 async def test_holds_are_refused_first_so_that_who_has_one_can_still_book(until: Until) -> None:
-    async with running_gateway(max_concurrent=2, max_concurrent_for_holds=1) as edge:
-        reply = inventory_pb2.GetSeatMapResponse(seat_map=samples.seat_map())
-        edge.inventory.answers["GetSeatMap"] = reply
-        edge.inventory.may_answer.clear()
-        first = asyncio.create_task(edge.http.get(f"/api/v1/events/{samples.EVENT}/seats"))
-        await until(edge.inventory.was_asked)
+    async with running_gateway(max_concurrent=3, max_concurrent_holds=1) as edge:
         person = {"Authorization": f"Bearer {edge.keys.token()}"}
-        held = await edge.http.post("/api/v1/holds", headers=person, json={})
-        assert (held.status_code, held.json()["reason"]) == (503, "OVERLOADED")
-        assert held.headers["retry-after"] == "1"
+        wanted = {"event_id": samples.EVENT, "seat_ids": ["1"]}
+
+        async def hold() -> httpx.Response:
+            headers = {**person, "Idempotency-Key": uuid4().hex}
+            return await edge.http.post("/api/v1/holds", headers=headers, json=wanted)
+
+        edge.inventory.answers["CreateHold"] = inventory_pb2.CreateHoldResponse(hold=samples.hold())
+        edge.inventory.may_answer.clear()
+        first = asyncio.create_task(hold())
+        await until(edge.inventory.was_asked)
+        second = await hold()
+        assert (second.status_code, second.json()["reason"]) == (503, "OVERLOADED")
+        assert second.headers["retry-after"] == "1"
         # Refused for what it lacks, so there was room for it.
         booked = await edge.http.post("/api/v1/bookings", headers=person, json={})
         assert booked.json()["reason"] == "VALIDATION_FAILED"
         edge.inventory.may_answer.set()
-        assert (await first).status_code == 200
+        assert (await first).status_code == 201
+        assert (await hold()).status_code == 201
 
 
 async def test_a_gateway_whose_services_answer_is_ready_and_measured() -> None:

@@ -71,7 +71,7 @@ async def test_visits_follow_one_another_on_each_connection_and_are_counted() ->
             url, twice(seen), meter=meter(), connections=3, warm_up=0.05, seconds=0.2
         )
     assert asked[0] == (
-        b"POST /a HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer token\r\n"
+        b"POST /a HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer token\r\n"
         b'content-type: application/json\r\ncontent-length: 7\r\n\r\n{"a":1}'
     )
     assert {reply.json()["ok"] for reply in seen} == {1}
