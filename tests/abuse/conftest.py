@@ -21,9 +21,9 @@ from tests.contract.conftest import Edge, edge, refusal, running_gateway, shared
 __all__ = ["BareSocket", "edge", "refusal", "running_gateway", "shared_edge"]
 
 # What health must answer within, mostly; an attacker's own work is in the same process here, and
-# other tests on the same cores, so that the slowest answer alone says little below a second.
+# other tests on the same cores, so that the slowest answer alone says little.
 _USUALLY_SECONDS = 0.2
-_NEVER_SECONDS = 1.0
+_NEVER_SECONDS = 1.5
 
 
 class BareSocket:
