@@ -178,7 +178,7 @@ class Guards:
 
 
 def _begins_hold(scope: Scope) -> bool:
-    return scope["method"] == "POST" and scope["path"] == _HOLDS
+    return bool(scope["method"] == "POST" and scope["path"] == _HOLDS)
 
 
 class Guarded:
