@@ -1,0 +1,191 @@
+"""People, and what they say of themselves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from auth_service.domain.errors import InvalidAccountError
+from chassis.text import flaw_in_line, line
+
+CUSTOMER = "CUSTOMER"
+ORGANIZER = "ORGANIZER"
+ADMIN = "ADMIN"
+ROLES = frozenset({CUSTOMER, ORGANIZER, ADMIN})
+STATUSES = frozenset({"ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"})
+# Narrower than RFC 5321: no quoted local parts, ASCII only, so that lower-casing is unambiguous.
+_EMAIL = re.compile(r"(?=.{3,254}\Z)[\w.!#$%&'*+/=?^`{|}~-]{1,64}@([\w-]+\.)+[\w-]{2,63}", re.ASCII)
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
+_COUNTRY = re.compile(r"[A-Z]{2}")  # ISO 3166-1 alpha-2
+_NAME_LENGTH = range(1, 101)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person."""
+
+    id: UUID
+    email: str
+    name: str
+    role: str
+    phone: str
+    country: str
+    organizer_requested: bool
+    created_at: datetime
+    disabled: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a log-in is checked against."""
+
+    account: Account
+    password_hash: str
+    password_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Somebody who wants an account; every field is as it will be stored."""
+
+    email: str
+    name: str
+    phone: str
+    country: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What somebody changes of themselves; None: left as it is."""
+
+    name: str | None
+    phone: str | None
+    country: str | None
+    request_organizer: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedAccount:
+    """A person as an admin sees them."""
+
+    account: Account
+    last_log_in_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanged:
+    """Message: somebody registered, or changed name or address."""
+
+    user_id: UUID
+    email: str
+    name: str
+    version: int
+
+
+def parse_email(text: str) -> str:
+    """The address in the form it is stored and compared in.
+
+    Raises:
+        InvalidAccountError: it is not an address mail can be sent to.
+    """
+    email = text.strip().lower()
+    if not _EMAIL.fullmatch(email):
+        why = "This is not an e-mail address."
+        raise InvalidAccountError(why, email=why)
+    return email
+
+
+def parse_applicant(*, email: str, name: str, phone: str, country: str, role: str) -> Applicant:
+    """Somebody who wants an account.
+
+    Raises:
+        InvalidAccountError: something is malformed; every such field is named.
+    """
+    wrong: dict[str, str] = {}
+    address = ""
+    try:
+        address = parse_email(email)
+    except InvalidAccountError as error:
+        wrong |= error.metadata
+    name = _tidied(name)
+    wrong |= _faults(name, phone, country)
+    if role not in {"", CUSTOMER, ORGANIZER}:
+        wrong["role"] = "This is neither CUSTOMER nor ORGANIZER."
+    if wrong:
+        raise InvalidAccountError("Some fields are not right.", **wrong)
+    return Applicant(address, name, phone, country, role or CUSTOMER)
+
+
+def parse_profile(
+    *, name: str | None, phone: str | None, country: str | None, request_organizer: bool | None
+) -> Profile:
+    """What somebody wants to change of themselves.
+
+    Raises:
+        InvalidAccountError: something is malformed; every such field is named.
+    """
+    name = None if name is None else _tidied(name)
+    wrong = _faults("-" if name is None else name, phone or "", country or "")
+    if wrong:
+        raise InvalidAccountError("Some fields are not right.", **wrong)
+    return Profile(name, phone, country, request_organizer)
+
+
+def _tidied(name: str) -> str:
+    return line(name)
+
+
+def _faults(name: str, phone: str, country: str) -> dict[str, str]:
+    wrong: dict[str, str] = {}
+    flaw = flaw_in_line(name)
+    if len(name) not in _NAME_LENGTH:
+        wrong["name"] = "A name has 1 to 100 characters."
+    elif flaw:
+        wrong["name"] = f"A name {flaw}."
+    if phone and not _PHONE.fullmatch(phone):
+        wrong["phone"] = "A phone number is written as +, country code and number (E.164)."
+    if country and not _COUNTRY.fullmatch(country):
+        wrong["country"] = "A country is two capital letters (ISO 3166-1)."
+    return wrong
+
+
+def with_profile(account: Account, profile: Profile, *, signup_open: bool) -> Account:
+    """The account after its owner's change.
+
+    Who asks to be an organizer is one at once where sign-up is open, else waits for an admin.
+    """
+    changed = replace(
+        account,
+        name=account.name if profile.name is None else profile.name,
+        phone=account.phone if profile.phone is None else profile.phone,
+        country=account.country if profile.country is None else profile.country,
+    )
+    if profile.request_organizer is not None and account.role == CUSTOMER:
+        granted = profile.request_organizer and signup_open
+        changed = replace(
+            changed,
+            role=ORGANIZER if granted else CUSTOMER,
+            organizer_requested=profile.request_organizer and not granted,
+        )
+    return replace(changed, version=account.version + (changed.name != account.name))
+
+
+def as_managed(account: Account, *, role: str | None, disabled: bool | None) -> Account:
+    """The account after an admin's change; a role that is given settles a request for another.
+
+    Raises:
+        InvalidAccountError: there is no such role.
+    """
+    if role is not None and role not in ROLES:
+        why = "This is neither CUSTOMER, ORGANIZER nor ADMIN."
+        raise InvalidAccountError(why, role=why)
+    return replace(
+        account,
+        role=account.role if role is None else role,
+        organizer_requested=account.organizer_requested and role is None,
+        disabled=account.disabled if disabled is None else disabled,
+    )

@@ -1,0 +1,45 @@
+"""Use cases.
+
+Passwords are hashed between transactions, never inside one. A refusal that must be remembered (a
+try counted, a session ended) is returned by the transaction, not raised in it: raising would undo
+what it remembers.
+"""
+
+from auth_service.handlers.accounts import (
+    bootstrap_admin,
+    get_account,
+    register,
+    tell,
+    update_profile,
+)
+from auth_service.handlers.auth import Auth
+from auth_service.handlers.codes import request_code
+from auth_service.handlers.log_ins import log_in
+from auth_service.handlers.passwords import change_password, reset_password
+from auth_service.handlers.sessions import (
+    end_sessions,
+    ended_sessions,
+    list_sessions,
+    log_out,
+    refresh,
+    revoke_session,
+)
+
+__all__ = [
+    "Auth",
+    "bootstrap_admin",
+    "change_password",
+    "end_sessions",
+    "ended_sessions",
+    "get_account",
+    "list_sessions",
+    "log_in",
+    "log_out",
+    "refresh",
+    "register",
+    "request_code",
+    "reset_password",
+    "revoke_session",
+    "tell",
+    "update_profile",
+]

@@ -1,0 +1,188 @@
+"""Table `account`, and every query on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from uuid import UUID
+
+from auth_service.domain import Account, Applicant, Credentials, ManagedAccount
+from chassis.database import Row, Session
+from chassis.ids import uuid7
+
+# The unique address decides between two who register it at once.
+_ADD_ACCOUNT = """
+INSERT INTO account (id, email, name, role, phone, country, organizer_requested, password_hash)
+VALUES (:id, :email, :name, :role, :phone, :country, :organizer_requested, :password_hash)
+    ON CONFLICT (email) DO NOTHING
+RETURNING id, email, name, role, phone, country, organizer_requested, created_at,
+          disabled_at IS NOT NULL AS disabled, version
+"""
+_FIND_ACCOUNT = """
+SELECT id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version
+  FROM account WHERE id = :id
+"""
+_FIND_CREDENTIALS_OF = """
+SELECT id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version, password_hash, password_version
+  FROM account WHERE id = :id
+"""
+# In the order of ids, so that two admins who change each other wait and do not deadlock.
+_LOCK_ACCOUNTS = """
+SELECT id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version
+  FROM account WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+"""
+_SAVE_ACCOUNT = """
+UPDATE account
+   SET name = :name, role = :role, phone = :phone, country = :country, version = :version,
+       organizer_requested = :organizer_requested,
+       disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, clock_timestamp()) END
+ WHERE id = :id
+"""
+# Of two changes that were checked against the same password, one finds it still there.
+_CHANGE_PASSWORD = """
+UPDATE account SET password_hash = :password_hash, password_version = password_version + 1
+ WHERE id = :id AND password_version = :password_version AND disabled_at IS NULL
+"""  # noqa: S105 - a statement, no secret
+_RESET_PASSWORD = """
+UPDATE account SET password_hash = :password_hash, password_version = password_version + 1
+ WHERE email = :email RETURNING id, password_version, clock_timestamp() AS at
+"""  # noqa: S105 - a statement, no secret
+# Newest first, read along the primary key.
+_LIST_ACCOUNTS = """
+SELECT account.id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version, last_log_in.at AS last_log_in_at
+  FROM account
+  LEFT JOIN LATERAL (
+       SELECT at FROM audit WHERE account_id = account.id AND action = 'LOGGED_IN'
+        ORDER BY id DESC LIMIT 1) AS last_log_in ON true
+ WHERE account.id < :before
+   AND (:query = '%%' OR email ILIKE :query OR name ILIKE :query)
+   AND (:role = '' OR role = :role)
+   AND CASE :status WHEN 'ACTIVE' THEN disabled_at IS NULL
+                    WHEN 'DISABLED' THEN disabled_at IS NOT NULL
+                    WHEN 'ORGANIZER_REQUESTED' THEN organizer_requested
+                    ELSE true END
+ ORDER BY account.id DESC LIMIT :limit
+"""
+_LAST_LOG_IN = """
+SELECT at FROM audit WHERE account_id = :id AND action = 'LOGGED_IN' ORDER BY id DESC LIMIT 1
+"""
+_KNOWS = "SELECT EXISTS (SELECT FROM account WHERE email = :email)"
+# Only while the password is still the one that was hashed anew.
+_REPLACE_HASH = """
+UPDATE account SET password_hash = :password_hash
+ WHERE id = :id AND password_version = :password_version
+"""
+
+
+async def add_account(
+    session: Session, applicant: Applicant, password_hash: str, *, organizer_requested: bool = False
+) -> Account | None:
+    """Makes an account; None where the address has one."""
+    row = await session.first(
+        _ADD_ACCOUNT,
+        id=uuid7(),
+        email=applicant.email,
+        name=applicant.name,
+        role=applicant.role,
+        phone=applicant.phone,
+        country=applicant.country,
+        organizer_requested=organizer_requested,
+        password_hash=password_hash,
+    )
+    return Account(**row._asdict()) if row else None
+
+
+async def find_account(session: Session, id: UUID) -> Account | None:
+    """The account, if there is such a one."""
+    row = await session.first(_FIND_ACCOUNT, id=id)
+    return Account(**row._asdict()) if row else None
+
+
+async def find_credentials_of(session: Session, id: UUID) -> Credentials | None:
+    """What the account's own password is checked against."""
+    return _credentials(await session.first(_FIND_CREDENTIALS_OF, id=id))
+
+
+def _credentials(row: Row | None) -> Credentials | None:
+    if row is None:
+        return None
+    fields = row._asdict()
+    return Credentials(
+        password_hash=fields.pop("password_hash"),
+        password_version=fields.pop("password_version"),
+        account=Account(**fields),
+    )
+
+
+async def lock_accounts(session: Session, *ids: UUID) -> Mapping[UUID, Account]:
+    """Those of the accounts that there are, locked."""
+    rows = await session.all(_LOCK_ACCOUNTS, ids=list(ids))
+    return {row.id: Account(**row._asdict()) for row in rows}
+
+
+async def save_account(session: Session, account: Account) -> None:
+    """Stores what may change of an account, which is locked."""
+    fields = asdict(account)
+    for fixed in ("email", "created_at"):
+        del fields[fixed]
+    await session.execute(_SAVE_ACCOUNT, **fields)
+
+
+async def change_password(session: Session, known: Credentials, password_hash: str) -> bool:
+    """Stores another password; False if it is no longer the known one, or nobody may log in."""
+    changed = await session.execute(
+        _CHANGE_PASSWORD,
+        id=known.account.id,
+        password_version=known.password_version,
+        password_hash=password_hash,
+    )
+    return changed.rowcount == 1
+
+
+async def reset_password(session: Session, email: str, password_hash: str) -> Row | None:
+    """Stores another password; None where the address has no account.
+
+    Whose (`id`), its new `password_version`, and when (`at`).
+    """
+    return await session.first(_RESET_PASSWORD, email=email, password_hash=password_hash)
+
+
+async def list_accounts(
+    session: Session, *, before: UUID, query: str, role: str, status: str, limit: int
+) -> Sequence[ManagedAccount]:
+    """A page of accounts, newest first; `query` is a LIKE pattern, empty filters are none."""
+    rows = await session.all(
+        _LIST_ACCOUNTS, before=before, query=query, role=role, status=status, limit=limit
+    )
+    found = []
+    for row in rows:
+        fields = row._asdict()
+        last_log_in_at = fields.pop("last_log_in_at")
+        found.append(ManagedAccount(Account(**fields), last_log_in_at))
+    return found
+
+
+async def last_log_in(session: Session, id: UUID) -> datetime | None:
+    """When the account was last logged in to."""
+    at: datetime | None = await session.scalar(_LAST_LOG_IN, id=id)
+    return at
+
+
+async def knows(session: Session, email: str) -> bool:
+    """Whether the address has an account."""
+    return bool(await session.scalar(_KNOWS, email=email))
+
+
+async def replace_hash(session: Session, credentials: Credentials, password_hash: str) -> None:
+    """Stores another hash of the same password."""
+    await session.execute(
+        _REPLACE_HASH,
+        id=credentials.account.id,
+        password_version=credentials.password_version,
+        password_hash=password_hash,
+    )
