@@ -24,7 +24,7 @@ def run(system: System, report: Report) -> None:
     crowd = system.people(_CROWD)
     greet(system, people)
     made: list[int] = []
-    outcome = measured(system, _visits(large, [*people, *people], made), 64, 1, 5)
+    outcome = measured(system, _visits(large, [*people, *people], made), 64, 0.5, 3)
     count = outcome.count("hold", 201)
     report.at_least("admissions", outcome.per_second("hold", 201), "/s", 1500)
     report.at_most("CPU of the whole system", outcome.cpu_ms(count), "ms/hold", 1.2)
