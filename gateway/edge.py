@@ -66,7 +66,10 @@ HTTP_SECONDS = Histogram(
 log = get_logger(__name__)
 
 _HEADERS: Sequence[tuple[bytes, bytes]] = (
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
