@@ -24,8 +24,8 @@ _REFERENCE = (
     "(SELECT 'PT-' || upper(lpad(to_hex(place + %(sold)s * nth), 8, '0'))"
     " FROM pg_temp.sold WHERE sold.booking_id = original.booking_id)"
 )
-# A message that is no copy, but for one in 65,536: an id ends in 32 bits of chance.
-_NO_COPY = "substr(message_id::text, 29, 4) <> '0000'"
+# An id that is no copy's, but for one in 65,536: others end in 32 bits of chance.
+_NO_COPY = "substr({}::text, 29, 4) <> '0000'"
 _TIER = "pg_temp.copied(tier_id::uuid, nth)::text"
 _PROVIDER_KEY = "'charge:' || pg_temp.copied(payment_id, nth) || ':' || number"
 _PAYMENT_OF_WEBHOOK = "split_part(body::jsonb #>> '{data,idempotency_key}', ':', 2)"
@@ -62,7 +62,7 @@ _TABLES = (
     _Table("catalog.tier_section", _OF_EVENT),
     _Table("catalog.availability", _OF_EVENT),
     _Table("catalog.attendance", _OF_EVENT),
-    _Table("catalog.inbox", _NO_COPY),
+    _Table("catalog.inbox", _NO_COPY.format("message_id")),
     _Table("inventory.event", _OF_EVENT),
     _Table("inventory.tier", _OF_EVENT),
     _Table("inventory.section", _OF_EVENT),
@@ -97,14 +97,16 @@ _TABLES = (
     ),
     _Table(
         "payment.webhook_event",
-        f"{_PAYMENT_OF_WEBHOOK} IN (SELECT payment_id::text FROM pg_temp.sold)",  # noqa: S608
+        f"{_PAYMENT_OF_WEBHOOK} IN (SELECT payment_id::text FROM pg_temp.sold)"  # noqa: S608
+        " AND event_id NOT LIKE '%%-%%'",
         {"event_id": "event_id || '-' || nth"},
     ),
     _Table("notification.ending", _OF_BOOKING),
-    _Table("notification.inbox", _NO_COPY),
+    _Table("notification.inbox", _NO_COPY.format("message_id")),
     _Table(
         "notification.mail",
-        f"recipient IN (SELECT email FROM auth.account WHERE id {_OF_CUSTOMER})",  # noqa: S608
+        f"recipient IN (SELECT email FROM auth.account WHERE id {_OF_CUSTOMER})"  # noqa: S608
+        f" AND {_NO_COPY.format('id')}",
         {"sent_at": "created_at"},
     ),
 )
