@@ -140,7 +140,7 @@ def application(
         people=RateLimiter(settings.person_rate, settings.person_burst),
         addresses=RateLimiter(settings.address_rate * factor, settings.address_burst * factor),
         most_under_way=settings.max_concurrent,
-        most_holds_under_way=settings.max_concurrent_holds,
+        most_purchases_under_way=settings.max_concurrent_purchases,
         people_under_way=UnderWay(settings.person_concurrent),
         addresses_under_way=UnderWay(settings.address_concurrent * factor),
         body_seconds=settings.body_seconds,

@@ -39,6 +39,7 @@ BODILESS = "parterre.bodiless"
 
 # Where a purchase begins: when there is too much to do, it is turned away first.
 _HOLDS = "/api/v1/holds"
+_PURCHASES = frozenset({_HOLDS, "/api/v1/bookings"})
 # What a route of this form takes in by itself, once it has let the caller in.
 _UPLOADS = re.compile(r"/api/v1/events/[^/]+/images", re.ASCII)
 
@@ -173,7 +174,7 @@ class Guards:
     people: RateLimiter
     addresses: RateLimiter
     most_under_way: int
-    most_holds_under_way: int
+    most_purchases_under_way: int
     people_under_way: UnderWay
     addresses_under_way: UnderWay
     body_seconds: float
@@ -182,6 +183,10 @@ class Guards:
 
 def _begins_hold(scope: Scope) -> bool:
     return bool(scope["method"] == "POST" and scope["path"] == _HOLDS)
+
+
+def _buys(scope: Scope) -> bool:
+    return bool(scope["method"] == "POST" and scope["path"] in _PURCHASES)
 
 
 class Guarded:
@@ -195,7 +200,7 @@ class Guarded:
         self._verifier = verifier
         self._guards = guards
         self._under_way = 0
-        self._holds_under_way = 0  # of them
+        self._purchases_under_way = 0  # of them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in HEALTH_PATHS:
@@ -239,9 +244,9 @@ class Guarded:
         context.begin(id=context.request_id.get(), identity=identity, seconds=seconds)
         self._require_room(scope)
         all_under_way.begin(who)
-        is_hold = _begins_hold(scope)
+        is_purchase = _buys(scope)
         self._under_way += 1
-        self._holds_under_way += is_hold
+        self._purchases_under_way += is_purchase
         counted = True
 
         def release() -> None:
@@ -249,7 +254,7 @@ class Guarded:
             if counted:
                 counted = False
                 self._under_way -= 1
-                self._holds_under_way -= is_hold
+                self._purchases_under_way -= is_purchase
                 all_under_way.end(who)
 
         scope[STREAM_BEGINS] = release
@@ -261,7 +266,7 @@ class Guarded:
     def _require_room(self, scope: Scope) -> None:
         guards = self._guards
         if self._under_way >= guards.most_under_way or (
-            self._holds_under_way >= guards.most_holds_under_way and _begins_hold(scope)
+            self._purchases_under_way >= guards.most_purchases_under_way and _begins_hold(scope)
         ):
             raise ProblemError("OVERLOADED", "Try again in a moment.")
 

@@ -66,9 +66,10 @@ class Settings(ProcessSettings):
     max_concurrent: int = Field(default=1000, ge=1)
     person_concurrent: int = Field(default=100, ge=1)
     address_concurrent: int = Field(default=100, ge=1)
-    # Of them, requests for a hold: one more is refused, so that whoever has a hold can still book
-    # it, and the provider's messages about payments still come through.
-    max_concurrent_holds: int = Field(default=200, ge=1)
+    # Of them, requests that hold or book: while there are so many, one more hold is refused, so
+    # that whoever has a hold can still book it, and the provider's messages about payments still
+    # come through.
+    max_concurrent_purchases: int = Field(default=200, ge=1)
     # Connections: in all, and of one address that is no trusted proxy's.
     max_connections: int = Field(default=10_000, ge=1)
     address_connections: int = Field(default=200, ge=1)

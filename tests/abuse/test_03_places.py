@@ -17,7 +17,7 @@ Healthy = Callable[[Edge], AbstractAsyncContextManager[None]]
 
 async def test_bodies_that_never_come_take_no_place(stays_healthy: Healthy) -> None:
     async with (
-        running_gateway(max_concurrent=5, max_concurrent_holds=5) as edge,
+        running_gateway(max_concurrent=5, max_concurrent_purchases=5) as edge,
         AsyncExitStack() as stack,
         stays_healthy(edge),
     ):

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from parterre.auth.v1 import auth_pb2
+from parterre.booking.v1 import booking_pb2
 from parterre.inventory.v1 import inventory_pb2
 from pydantic import ValidationError
 
@@ -116,7 +117,7 @@ async def test_what_there_is_no_room_for_is_refused_at_once_and_health_still_ans
 
 
 async def test_holds_are_refused_first_so_that_who_has_one_can_still_book(until: Until) -> None:
-    async with running_gateway(max_concurrent=3, max_concurrent_holds=1) as edge:
+    async with running_gateway(max_concurrent=3, max_concurrent_purchases=1) as edge:
         person = {"Authorization": f"Bearer {edge.keys.token()}"}
         wanted = {"event_id": samples.EVENT, "seat_ids": ["1"]}
 
@@ -137,6 +138,21 @@ async def test_holds_are_refused_first_so_that_who_has_one_can_still_book(until:
         edge.inventory.may_answer.set()
         assert (await first).status_code == 201
         assert (await hold()).status_code == 201
+
+
+async def test_bookings_in_progress_keep_new_holds_out(until: Until) -> None:
+    async with running_gateway(max_concurrent_purchases=1) as edge:
+        person = {"Authorization": f"Bearer {edge.keys.token()}"}
+        edge.booking.answers["CreateBookings"] = booking_pb2.CreateBookingsResponse()
+        edge.booking.may_answer.clear()
+        body = {"hold_id": str(uuid4()), "payment_method": "CARD", "payment_token": "tok_ok"}
+        booking = asyncio.create_task(edge.http.post("/api/v1/bookings", headers=person, json=body))
+        await until(edge.booking.was_asked)
+        wanted = {"event_id": samples.EVENT, "seat_ids": ["1"]}
+        held = await edge.http.post("/api/v1/holds", headers=person, json=wanted)
+        assert (held.status_code, held.json()["reason"]) == (503, "OVERLOADED")
+        edge.booking.may_answer.set()
+        assert (await booking).json()["reason"] == "SERVICE_UNAVAILABLE"  # it was answered nothing
 
 
 async def test_a_gateway_whose_services_answer_is_ready_and_measured() -> None:
