@@ -33,6 +33,7 @@ _SHOWN_FAULTS = 5
 _CONNECT_SECONDS = 10.0
 _LAST_SECONDS = 30.0
 _NEW_OBJECTS = 50_000
+_OPEN_AT_FIRST = 20
 
 
 class UnexpectedAnswerError(Exception):
@@ -392,15 +393,18 @@ async def open_loop(
 ) -> Outcome:
     """Begins a visit at each of `moments` (seconds from the start), whatever became of the others.
 
-    More than `connections` visits at once wait for a connection, and their first call's latency
-    counts that wait.
+    More than `connections` visits at once wait for a connection. A visit's first call's latency
+    counts that wait, and a new connection's making.
 
     Raises:
         UnexpectedAnswerError: something came back that a call did not expect.
     """
     source = iter(visits)
     crowd = _Crowd(url, meter)
-    idle = [await crowd.connect() for _ in range(connections)]
+    # Others are opened when they are needed: a server does not wait long for a first request.
+    idle = [await crowd.connect() for _ in range(min(connections, _OPEN_AT_FIRST))]
+    opened = len(idle)
+    opening: set[asyncio.Task[None]] = set()
     waiting: deque[tuple[Visit, float]] = deque()
 
     def on_ended(connection: _Connection) -> None:
@@ -411,7 +415,14 @@ async def open_loop(
 
     crowd.on_ended = on_ended
 
+    async def open_another() -> None:
+        try:
+            on_ended(await crowd.connect())
+        except (OSError, TimeoutError) as error:
+            crowd.fault(f"no connection: {error!r}")
+
     async def arrivals() -> None:
+        nonlocal opened
         start = time.perf_counter()
         for moment in moments:
             due = start + moment
@@ -426,6 +437,11 @@ async def open_loop(
                 crowd.begin(idle.pop(), visit, due)
             else:
                 waiting.append((visit, due))
+                if opened < connections:
+                    opened += 1
+                    task = asyncio.create_task(open_another())
+                    opening.add(task)
+                    task.add_done_callback(opening.discard)
 
     arriving = asyncio.create_task(arrivals())
     try:
