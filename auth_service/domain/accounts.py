@@ -111,7 +111,7 @@ def parse_applicant(*, email: str, name: str, phone: str, country: str, role: st
         address = parse_email(email)
     except InvalidAccountError as error:
         wrong |= error.metadata
-    name = _tidied(name)
+    name = line(name)
     wrong |= _faults(name, phone, country)
     if role not in {"", CUSTOMER, ORGANIZER}:
         wrong["role"] = "This is neither CUSTOMER nor ORGANIZER."
@@ -128,15 +128,11 @@ def parse_profile(
     Raises:
         InvalidAccountError: something is malformed; every such field is named.
     """
-    name = None if name is None else _tidied(name)
+    name = None if name is None else line(name)
     wrong = _faults("-" if name is None else name, phone or "", country or "")
     if wrong:
         raise InvalidAccountError("Some fields are not right.", **wrong)
     return Profile(name, phone, country, request_organizer)
-
-
-def _tidied(name: str) -> str:
-    return line(name)
 
 
 def _faults(name: str, phone: str, country: str) -> dict[str, str]:

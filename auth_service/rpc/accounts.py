@@ -8,12 +8,7 @@ from parterre.auth.v1 import auth_pb2
 
 from auth_service import handlers
 from auth_service.rpc.servicer import Call, Servicer
-from auth_service.rpc.shapes import (
-    device_shape,
-    given,
-    otp_id_of,
-    user_shape,
-)
+from auth_service.rpc.shapes import device_shape, given, otp_id_of, user_shape
 from chassis.context import caller
 
 

@@ -8,12 +8,7 @@ from parterre.auth.v1 import auth_pb2
 
 from auth_service import administration
 from auth_service.rpc.servicer import Call, Servicer
-from auth_service.rpc.shapes import (
-    entry_shape,
-    given,
-    managed_shape,
-    user_id_of,
-)
+from auth_service.rpc.shapes import entry_shape, given, managed_shape, user_id_of
 from chassis.context import caller
 
 

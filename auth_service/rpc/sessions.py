@@ -7,15 +7,9 @@ from uuid import UUID
 from parterre.auth.v1 import auth_pb2
 
 from auth_service import handlers
-from auth_service.domain import (
-    SessionNotFoundError,
-)
+from auth_service.domain import SessionNotFoundError
 from auth_service.rpc.servicer import Call, Servicer
-from auth_service.rpc.shapes import (
-    device_shape,
-    session_shape,
-    tokens_shape,
-)
+from auth_service.rpc.shapes import device_shape, session_shape, tokens_shape
 from chassis.context import caller
 from chassis.ids import parse_uuid
 

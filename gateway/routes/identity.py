@@ -295,14 +295,13 @@ async def signing_keys(behind: Behind) -> Response:
 
 def _session(tokens: auth_pb2.Tokens, settings: Settings) -> Response:
     answer = Json(views.session(tokens))
-    answer.set_cookie(
+    _set_cookie(
+        answer,
+        settings,
         cookie_name(settings),
         tokens.refresh_token,
-        max_age=tokens.refresh_expires_in,
+        seconds=tokens.refresh_expires_in,
         path=_COOKIE_PATH,
-        secure=not settings.is_local,
-        httponly=True,
-        samesite="strict",
     )
     return answer
 
@@ -310,16 +309,30 @@ def _session(tokens: auth_pb2.Tokens, settings: Settings) -> Response:
 def _knowing(answer: Response, device: auth_pb2.Device, settings: Settings) -> Response:
     """The answer, with what the client is known by when it logs in again."""
     if device.token:
-        answer.set_cookie(
+        _set_cookie(
+            answer,
+            settings,
             device_cookie_name(settings),
             device.token,
-            max_age=device.expires_in,
+            seconds=device.expires_in,
             path=_DEVICE_PATH,
-            secure=not settings.is_local,
-            httponly=True,
-            samesite="strict",
         )
     return answer
+
+
+def _set_cookie(
+    answer: Response, settings: Settings, name: str, value: str, *, seconds: int, path: str
+) -> None:
+    """Sets a cookie that no script reads and that comes back to `path` on this site alone."""
+    answer.set_cookie(
+        name,
+        value,
+        max_age=seconds,
+        path=path,
+        secure=not settings.is_local,
+        httponly=True,
+        samesite="strict",
+    )
 
 
 def _require_same_site(request: Request, settings: Settings, requested_with: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +54,13 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
         notification_pb2.DESCRIPTOR,
     )
 }
+
+
+async def grown(seen: Sequence[object], length: int) -> None:
+    """Waits until there are as many."""
+    async with asyncio.timeout(30):
+        while len(seen) < length:
+            await asyncio.sleep(0.001)
 
 
 @dataclass

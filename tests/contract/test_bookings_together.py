@@ -16,7 +16,7 @@ from parterre.types.v1 import types_pb2
 from gateway import bookings
 from gateway.bookings import Answer, Bookings
 from tests.contract import samples
-from tests.contract.conftest import Edge, RefusalError
+from tests.contract.conftest import Edge, RefusalError, grown
 
 Part = booking_pb2.CreateBookingsResponse
 Result = booking_pb2.CreateBookingsResponse.Result
@@ -78,15 +78,15 @@ class Crowd:
     ) -> list[asyncio.Task[httpx.Response]]:
         """They wait at the gateway's desk, in this order, while one booking is being made."""
         early = self.ask()
-        await _grown(self.edge.booking.calls, 1)
+        await grown(self.edge.booking.calls, 1)
         tasks = []
         for n, ask in enumerate(asks):
             tasks.append(ask())
-            await _grown(self.at_the_desk, n + 2)
+            await grown(self.at_the_desk, n + 2)
         assert len(self.edge.booking.calls) == 1
         self.tell([booked(0)], None)
         assert (await early).status_code == 201
-        await _grown(self.edge.booking.calls, 2)
+        await grown(self.edge.booking.calls, 2)
         return tasks
 
     @property
@@ -95,12 +95,6 @@ class Crowd:
         call = self.edge.booking.calls[-1]
         assert (call.method, call.identity.subject) == ("CreateBookings", "gateway")
         return call.request.items
-
-
-async def _grown(seen: Sequence[object], length: int) -> None:
-    async with asyncio.timeout(30):
-        while len(seen) < length:
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -168,7 +162,7 @@ async def test_who_waits_holds_up_nobody_who_comes_later(crowd: Crowd) -> None:
     [waiting] = await crowd.together(lambda: crowd.ask(prefer="wait=20"))
     crowd.tell([])  # it is made, and waited for
     later = crowd.ask()
-    await _grown(crowd.edge.booking.calls, 3)
+    await grown(crowd.edge.booking.calls, 3)
     assert not waiting.done()
     # Both calls read what is told; either may have any part.
     crowd.tell([booked(0)], [booked(0)], None, None)
@@ -226,7 +220,7 @@ async def test_more_than_go_in_one_call_go_in_two(crowd: Crowd) -> None:
     tasks = await crowd.together(*(crowd.ask for _ in range(70)))
     assert len(crowd.items) == 64
     crowd.tell([booked(place) for place in range(64)], None)
-    await _grown(crowd.edge.booking.calls, 3)
+    await grown(crowd.edge.booking.calls, 3)
     assert len(crowd.items) == 6
     crowd.tell([booked(place) for place in range(6)], None)
     assert [(await task).status_code for task in tasks] == [201] * 70

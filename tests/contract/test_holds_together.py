@@ -15,7 +15,7 @@ from parterre.types.v1 import types_pb2
 
 from gateway.holds import LIMITS, Answer, Holds
 from tests.contract import samples
-from tests.contract.conftest import Edge, RefusalError
+from tests.contract.conftest import Edge, RefusalError, grown
 
 Result = inventory_pb2.CreateHoldsResponse.Result
 
@@ -77,10 +77,10 @@ class Crowd:
         inventory.may_answer.clear()
         for n in range(2):
             self.tasks.append(asyncio.create_task(self.ask("1000")))
-            await _grown(inventory.calls, n + 1)
+            await grown(inventory.calls, n + 1)
         for n, each in enumerate(asks):
             self.tasks.append(asyncio.create_task(each))
-            await _grown(self.at_the_desk, n + 3)
+            await grown(self.at_the_desk, n + 3)
         assert [call.method for call in inventory.calls] == ["CreateHold"] * 2
 
     async def served(self) -> Sequence[httpx.Response]:
@@ -97,12 +97,6 @@ class Crowd:
         assert all(call.identity.subject == "gateway" for call in calls[2:])
         assert {call.method for call in calls[2:]} <= {"CreateHolds"}
         return [call.request for call in calls[2:]]
-
-
-async def _grown(seen: Sequence[object], length: int) -> None:
-    async with asyncio.timeout(30):
-        while len(seen) < length:
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -229,7 +223,7 @@ async def test_who_hangs_up_leaves_the_others_as_they_were(
     if under_way:
         early, inventory.may_answer = inventory.may_answer, asyncio.Event()
         early.set()
-        await _grown(inventory.calls, 3)
+        await grown(inventory.calls, 3)
     impatient.cancel()
     with pytest.raises(asyncio.CancelledError):
         await impatient

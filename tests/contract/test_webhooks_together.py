@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from parterre.types.v1 import types_pb2
 
 from gateway import webhooks
 from gateway.webhooks import Webhook, Webhooks
-from tests.contract.conftest import Edge, RefusalError
+from tests.contract.conftest import Edge, RefusalError, grown
 
 Result = payment_pb2.ReceiveWebhooksResponse.Result
 
@@ -31,12 +30,6 @@ def verdict(webhook: Webhook) -> Result:
 def send(edge: Edge, body: bytes, provider: str = "sandbox") -> asyncio.Task[httpx.Response]:
     path = f"/webhooks/payments/{provider}"
     return asyncio.create_task(edge.call("POST", path, role=None, content=body))
-
-
-async def _grown(seen: Sequence[object], length: int) -> None:
-    async with asyncio.timeout(30):
-        while len(seen) < length:
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -66,10 +59,10 @@ async def together(
     """All wait while the first is under way."""
     edge.payment.may_answer.clear()
     tasks = [send(edge, b"first")]
-    await _grown(edge.payment.calls, 1)
+    await grown(edge.payment.calls, 1)
     for n, body in enumerate(bodies):
         tasks.append(send(edge, body))
-        await _grown(at_the_desk, n + 2)
+        await grown(at_the_desk, n + 2)
     return tasks
 
 

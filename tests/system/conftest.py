@@ -27,6 +27,7 @@ from deploy.postgres import Postgres
 from deploy.processes import free_port
 from ops.client import Client
 from ops.demo import Stage, stage_for
+from ops.fsck import check_all
 
 from .patience import somebody
 
@@ -227,3 +228,11 @@ def stage(system: System) -> Iterator[Stage]:
     console = Console(file=io.StringIO(), width=160)
     with stage_for(system.home / "run.json", console) as stage:
         yield stage
+
+
+@pytest.fixture
+def nothing_is_wrong_afterwards(breakable: Breakable) -> Iterator[None]:
+    """Checks I1 to I10 once the test is over."""
+    yield
+    found = check_all(breakable.run["database"]["reader"])
+    assert [(one.check.title, one.shown) for one in found if one.violations] == []

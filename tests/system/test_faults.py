@@ -24,7 +24,6 @@ import pytest
 from chassis import failpoints
 from deploy.rabbitmq import ensure_installed
 from ops.client import Client, ProblemError
-from ops.fsck import check_all
 from tests.contract.streams import SeatPage
 
 from .conftest import Breakable
@@ -43,14 +42,10 @@ from .patience import (
     when,
 )
 
-pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_wrong_afterwards(breakable: Breakable) -> Iterator[None]:
-    yield
-    found = check_all(breakable.run["database"]["reader"])
-    assert [(one.check.title, one.shown) for one in found if one.violations] == []
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.usefixtures("nothing_is_wrong_afterwards"),
+]
 
 
 def best(system: Breakable, quantity: int = 1) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from chassis import failpoints
 from deploy.plan import MODULES
 from deploy.processes import free_ports, start, stop
 from ops.client import Client, ProblemError
-from ops.fsck import check_all
 
 from .conftest import Breakable
 from .patience import (
@@ -40,14 +39,10 @@ from .patience import (
     wallet_page,
 )
 
-pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_wrong_afterwards(breakable: Breakable) -> Iterator[None]:
-    yield
-    found = check_all(breakable.run["database"]["reader"])
-    assert [(one.check.title, one.shown) for one in found if one.violations] == []
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.usefixtures("nothing_is_wrong_afterwards"),
+]
 
 
 @pytest.fixture
