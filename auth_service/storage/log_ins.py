@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auth_service.domain import Account, Credentials, Limits, Visitor
-from auth_service.storage.throttles import COUNT_ACCOUNT, LOG_IN, NEXT_OF_ACCOUNT_IN
+from auth_service.storage.throttles import COUNT_ACCOUNT, LOG_IN, NEXT_OF_ACCOUNT_IN, ONE_MORE
 from chassis.database import Session
 
 # A try counts as failed until it has succeeded, so that a thousand at once are no more than five.
-_CLAIM_LOG_IN = """
-INSERT INTO login_throttle AS throttle (email, source, failures, next_at)
-VALUES (:email, :source, 1, clock_timestamp())
-    ON CONFLICT (email, source) DO UPDATE
+_ONE_MORE_FAILURE = """DO UPDATE
    SET failures = least(throttle.failures + 1, 1000),
        next_at = clock_timestamp() + CASE WHEN throttle.failures + 1 < :free THEN interval '0'
            ELSE least(interval '1 second' * 2 ^ least(throttle.failures + 1 - :free, 20),
                       :longest * interval '1 second') END
  WHERE throttle.next_at <= clock_timestamp()
 """
+_CLAIM_LOG_IN = f"""
+INSERT INTO login_throttle AS throttle (email, source, failures, next_at)
+VALUES (:email, :source, 1, clock_timestamp())
+    ON CONFLICT (email, source) {_ONE_MORE_FAILURE}
+"""  # noqa: S608 - put together from constants
 # The throttles and the look-up in one statement and one commit, so that no connection is held and
 # no lock waits between them. The address comes first: from one that has had its share nothing is
 # counted against anybody's account. A known and an unknown account are the same work.
@@ -30,16 +32,12 @@ VALUES (:email, :source, 1, clock_timestamp())
 # answered only after another commit that does (a session, or the audit of its failure), and what
 # makes that one durable makes what was written before it durable. A crash loses none but the counts
 # of tries that nobody will be told the outcome of.
-_BEGIN_LOG_IN = """
+_BEGIN_LOG_IN = f"""
 WITH counted AS (
     INSERT INTO address_throttle AS throttle (address, kind, drained_at)
     SELECT :address, 'PASSWORD', clock_timestamp() + :seconds * interval '1 second'
      WHERE :address <> ''
-        ON CONFLICT (address, kind) DO UPDATE
-       SET drained_at = greatest(throttle.drained_at, clock_timestamp())
-                      + :seconds * interval '1 second'
-     WHERE throttle.drained_at
-           <= clock_timestamp() + (:at_once - 1) * :seconds * interval '1 second'
+        ON CONFLICT (address, kind) {ONE_MORE}
     RETURNING 1
 ), visitor AS (
     SELECT coalesce(CAST(:device_until AS timestamptz) > clock_timestamp()
@@ -54,12 +52,7 @@ WITH counted AS (
            SELECT FROM account_throttle
             WHERE email = :email AND kind = 'LOG_IN' AND network = ''
               AND drained_at > clock_timestamp() + :full * interval '1 second'))
-        ON CONFLICT (email, source) DO UPDATE
-       SET failures = least(throttle.failures + 1, 1000),
-           next_at = clock_timestamp() + CASE WHEN throttle.failures + 1 < :free THEN interval '0'
-               ELSE least(interval '1 second' * 2 ^ least(throttle.failures + 1 - :free, 20),
-                          :longest * interval '1 second') END
-     WHERE throttle.next_at <= clock_timestamp()
+        ON CONFLICT (email, source) {_ONE_MORE_FAILURE}
     RETURNING 1
 )
 SELECT :address = '' OR EXISTS (SELECT FROM counted) AS address_counted,
@@ -73,7 +66,7 @@ SELECT :address = '' OR EXISTS (SELECT FROM counted) AS address_counted,
   FROM (SELECT set_config('synchronous_commit', 'off', true)) AS until_committed
  CROSS JOIN visitor
   LEFT JOIN account ON account.email = :email
-"""
+"""  # noqa: S608 - put together from constants
 _NEXT_LOG_IN_IN = """
 SELECT ceil(extract(epoch FROM next_at - clock_timestamp())) FROM login_throttle
  WHERE email = :email AND source = :source

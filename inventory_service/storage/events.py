@@ -146,9 +146,6 @@ SELECT section_id, row_label, min(seat_no) AS first, array_agg(number ORDER BY s
   FROM seat_place WHERE event_id = :event_id
  GROUP BY section_id, row_no, row_label ORDER BY first
 """
-
-_OPEN = "SELECT event_id FROM event WHERE event_id = ANY(:event_ids) AND status = 'OPEN'"
-
 _OWNED = """
 SELECT event_id, organizer_id, status = 'OPEN' AS open, terms_version FROM event
  WHERE event_id = :event_id AND organizer_id IS NOT NULL
@@ -274,12 +271,6 @@ async def resize(
 async def find_owned(session: Session, event_id: UUID) -> Record | None:
     """Whose an event is: `organizer_id`, and whether it is `open`; None where it never was."""
     return await session.first(_OWNED, event_id=event_id)
-
-
-async def find_open(session: Session, event_ids: Iterable[UUID]) -> frozenset[UUID]:
-    """Those of the events that have not been called off."""
-    rows = await session.all(_OPEN, event_ids=list(event_ids))
-    return frozenset(row.event_id for row in rows)
 
 
 async def find_sale(session: Session, event_id: UUID) -> Record | None:
