@@ -12,7 +12,6 @@ fails itself. Where it can't be known whether anything was done, nothing is trie
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
@@ -25,6 +24,7 @@ from prometheus_client import Histogram
 from chassis.database import DatabaseError, PoolTimeoutError, is_lost, is_transient
 from chassis.errors import overloaded, unavailable
 from chassis.logs import get_logger
+from chassis.retrying import persistently
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 KeyT_contra = TypeVar("KeyT_contra", bound=Hashable, contravariant=True)
@@ -350,18 +350,20 @@ class Batcher(Generic[KeyT, ItemT, ResultT]):
     async def _alone(
         self, key: KeyT, lane: _Lane[ItemT, ResultT], one: _Waiting[ItemT, ResultT]
     ) -> None:
-        for attempt in range(_TRIES):
+        async def once() -> None:
             async with self._room:
                 if one.answer.done():
                     return
                 failed = await self._try(key, lane, [one], _nothing_to_pass, is_alone=True)
-            if failed is None:
-                return
-            transient = isinstance(failed, DatabaseError) and is_transient(failed)
-            if not transient or attempt == _TRIES - 1:
-                one.settle(failed)
-                return
-            await asyncio.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter
+            if failed is not None:
+                raise failed
+
+        try:
+            await persistently(
+                once, is_transient, first_seconds=0.02, most_seconds=0.2, tries=_TRIES
+            )
+        except Exception as failed:  # noqa: BLE001 - whoever waits for it is told
+            one.settle(failed)
 
 
 def _nothing_to_pass() -> None:

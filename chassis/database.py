@@ -82,9 +82,9 @@ def is_timeout(error: DatabaseError) -> bool:
     return error.sqlstate in _TIMEOUT_STATES
 
 
-def is_transient(error: DatabaseError) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same transaction may well succeed a moment later."""
-    return error.sqlstate in _RETRY_STATES
+    return isinstance(error, DatabaseError) and error.sqlstate in _RETRY_STATES
 
 
 def is_lost(error: DatabaseError) -> bool:
@@ -93,10 +93,6 @@ def is_lost(error: DatabaseError) -> bool:
     if state is None:
         return isinstance(error, psycopg.OperationalError)
     return state in _LOST_STATES or state.startswith("08")
-
-
-def _is_worth_it(error: BaseException) -> bool:
-    return isinstance(error, DatabaseError) and is_transient(error)
 
 
 class Savepoint:
@@ -394,7 +390,7 @@ class Database:
                 return await work(session)
 
         return await persistently(
-            once, _is_worth_it, first_seconds=0.02, most_seconds=0.2, tries=_TRIES
+            once, is_transient, first_seconds=0.02, most_seconds=0.2, tries=_TRIES
         )
 
     async def check(self) -> None:
