@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from chassis.callers import Identity
 from chassis.ids import uuid7
@@ -44,6 +45,16 @@ def caller() -> Identity:
     if identity is None:
         raise LookupError("no caller: this runs outside a request")
     return identity
+
+
+def caller_id() -> UUID:
+    """The person who calls.
+
+    Raises:
+        LookupError: outside a request.
+        ValueError: a process calls, not a person.
+    """
+    return UUID(caller().subject)
 
 
 def request_ids(count: int) -> Sequence[str]:

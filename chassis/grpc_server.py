@@ -15,6 +15,7 @@ from collections.abc import (
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -88,6 +89,27 @@ def permits(access: int, identity: Identity) -> bool:
     return needed is not None and identity.role is not None and identity.role >= needed
 
 
+async def permitted(verifier: TokenVerifier, token: str, access: int) -> Identity:
+    """Whose token it is, if they may call an RPC that declares `access`.
+
+    Raises:
+        ServiceError: UNAUTHENTICATED, FORBIDDEN; UNAVAILABLE where that can't be told yet.
+    """
+    identity = await verifier.verify(token)
+    if not permits(access, identity):
+        raise forbidden()
+    return identity
+
+
+async def customer_of(verifier: TokenVerifier, token: str) -> UUID:
+    """The person whose token came with an item of a call.
+
+    Raises:
+        ServiceError: as `permitted`.
+    """
+    return UUID((await permitted(verifier, token, options_pb2.ACCESS_CUSTOMER)).subject)
+
+
 def _guard(
     method: MethodDescriptor, handle: Handler, verifier: TokenVerifier
 ) -> Callable[[Message, Call], Awaitable[Message | None]]:
@@ -103,9 +125,7 @@ def _guard(
         try:
             if seconds <= 0:
                 raise TimeoutError  # before any work is done
-            identity = await verifier.verify(_bearer(metadata))
-            if not permits(access, identity):
-                raise forbidden()
+            identity = await permitted(verifier, _bearer(metadata), access)
             # gRPC serves each call in a task of its own.
             request_context.begin(id=id, identity=identity, seconds=seconds)
             async with asyncio.timeout(seconds):

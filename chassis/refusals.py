@@ -13,6 +13,7 @@ from parterre.types.v1 import types_pb2
 
 from chassis.errors import RemoteError
 from chassis.grpc_server import status_of
+from chassis.idempotency import REPLAYED
 
 _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -32,14 +33,12 @@ def write_refusal(
     refusal.metadata.update(metadata)
 
 
-def read_refusal(
-    refusal: types_pb2.Refusal, *, trailers: Mapping[str, str | bytes] | None = None
-) -> RemoteError:
-    """The error that a call for the item alone would have raised; `trailers` go along with it."""
+def read_refusal(refusal: types_pb2.Refusal, *, replayed: bool = False) -> RemoteError:
+    """The error that a call for the item alone would have raised, marked where it is `replayed`."""
     return RemoteError(
         _CODES.get(refusal.code, grpc.StatusCode.UNKNOWN),
         refusal.reason,
         refusal.detail,
         dict(refusal.metadata),
-        trailers,
+        dict((REPLAYED,)) if replayed else None,
     )

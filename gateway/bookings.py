@@ -14,7 +14,6 @@ from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
 from chassis import context
 from chassis.batching import Batch, Batcher, Limits
 from chassis.errors import RemoteError, unavailable
-from chassis.idempotency import REPLAYED
 from chassis.identity import Identity
 from chassis.refusals import read_refusal
 from gateway.preferences import LONGEST_WAIT_SECONDS
@@ -106,4 +105,4 @@ class Bookings:
 def _answer(result: booking_pb2.CreateBookingsResponse.Result) -> Answer | RemoteError:
     if result.HasField("booking"):
         return result.booking, result.replayed
-    return read_refusal(result.refusal, trailers=dict((REPLAYED,)) if result.replayed else None)
+    return read_refusal(result.refusal, replayed=result.replayed)

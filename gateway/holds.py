@@ -14,7 +14,6 @@ from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from chassis import context
 from chassis.batching import Batch, Batcher, Limits
 from chassis.errors import RemoteError
-from chassis.idempotency import REPLAYED
 from chassis.identity import Identity
 from chassis.refusals import read_refusal
 from gateway.services import Remote, is_unknown
@@ -82,4 +81,4 @@ class Holds:
 def _answer(result: inventory_pb2.CreateHoldsResponse.Result) -> Answer | RemoteError:
     if result.HasField("hold"):
         return result.hold, result.replayed
-    return read_refusal(result.refusal, trailers=dict((REPLAYED,)) if result.replayed else None)
+    return read_refusal(result.refusal, replayed=result.replayed)

@@ -9,7 +9,7 @@ from parterre.auth.v1 import auth_pb2
 from auth_service import handlers
 from auth_service.rpc.servicer import Call, Servicer
 from auth_service.rpc.shapes import device_shape, given, otp_id_of, user_shape
-from chassis.context import caller
+from chassis.context import caller, caller_id
 
 
 class Accounts(Servicer):
@@ -64,7 +64,7 @@ class Accounts(Servicer):
         request: auth_pb2.GetMeRequest,  # noqa: ARG002 - gRPC's signature
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> auth_pb2.GetMeResponse:
-        account = await handlers.get_account(self._auth, account_id=UUID(caller().subject))
+        account = await handlers.get_account(self._auth, account_id=caller_id())
         return auth_pb2.GetMeResponse(user=user_shape(account))
 
     async def UpdateProfile(  # noqa: N802 - the proto's name
@@ -74,7 +74,7 @@ class Accounts(Servicer):
     ) -> auth_pb2.UpdateProfileResponse:
         account = await handlers.update_profile(
             self._auth,
-            account_id=UUID(caller().subject),
+            account_id=caller_id(),
             name=given(request, "name"),
             phone=given(request, "phone"),
             country=given(request, "country"),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from parterre.auth.v1 import auth_pb2
 
 from auth_service import administration
 from auth_service.rpc.servicer import Call, Servicer
 from auth_service.rpc.shapes import entry_shape, given, managed_shape, user_id_of
-from chassis.context import caller
+from chassis.context import caller_id
 
 
 class Administration(Servicer):
@@ -45,7 +43,7 @@ class Administration(Servicer):
     ) -> auth_pb2.UpdateUserResponse:
         changed = await administration.update_user(
             self._auth,
-            admin_id=UUID(caller().subject),
+            admin_id=caller_id(),
             user_id=user_id_of(request.user_id),
             role=given(request, "role"),
             disabled=given(request, "disabled"),

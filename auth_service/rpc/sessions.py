@@ -10,7 +10,7 @@ from auth_service import handlers
 from auth_service.domain import SessionNotFoundError
 from auth_service.rpc.servicer import Call, Servicer
 from auth_service.rpc.shapes import device_shape, session_shape, tokens_shape
-from chassis.context import caller
+from chassis.context import caller, caller_id
 from chassis.ids import parse_uuid
 
 
@@ -70,7 +70,5 @@ class Sessions(Servicer):
         session_id = parse_uuid(request.session_id)
         if session_id is None:
             raise SessionNotFoundError
-        await handlers.revoke_session(
-            self._auth, account_id=UUID(caller().subject), session_id=session_id
-        )
+        await handlers.revoke_session(self._auth, account_id=caller_id(), session_id=session_id)
         return auth_pb2.RevokeSessionResponse()

@@ -20,7 +20,6 @@ from booking_service.rpc.servicer import (
     MARGIN_SECONDS,
     Call,
     Servicer,
-    caller_id,
     check_limit,
     from_cursor,
     is_admin,
@@ -28,7 +27,7 @@ from booking_service.rpc.servicer import (
     to_cursor,
 )
 from booking_service.storage import bookings, sagas
-from chassis.context import seconds_left
+from chassis.context import caller_id, seconds_left
 from chassis.database import Session
 from chassis.idempotency import once
 from chassis.ids import parse_uuid

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import UUID
 
 from parterre.booking.v1 import booking_pb2
-from parterre.options.v1 import options_pb2
 
 from booking_service.domain import (
     MAX_WAIT_SECONDS,
@@ -30,9 +29,8 @@ from chassis import context
 from chassis.context import seconds_left
 from chassis.database import DatabaseError, IntegrityError, PoolTimeoutError, Session, is_lost
 from chassis.errors import RemoteError
-from chassis.grpc_server import permits
+from chassis.grpc_server import customer_of
 from chassis.idempotency import Claim, Claims, claim
-from chassis.identity import Identity, forbidden
 from chassis.ids import parse_uuid, uuid7
 from chassis.logs import get_logger
 from chassis.refusals import write_refusal
@@ -136,8 +134,7 @@ class Making(Servicer):
         wishes: dict[int, Wish] = {}
         for place, item in enumerate(items):
             try:
-                identity = await self._customer(item.token)
-                customers[place] = UUID(identity.subject)
+                customers[place] = await customer_of(self._verifier, item.token)
                 hold_id = parse_uuid(item.order.hold_id)
                 if hold_id is not None:
                     wishes[place] = Wish(item.token, item.request_id, hold_id, uuid7())
@@ -154,12 +151,6 @@ class Making(Servicer):
             orders[place] = order, kept
         answers.update(await self._make(orders))
         return [answers[place] for place in range(len(items))], customers
-
-    async def _customer(self, token: str) -> Identity:
-        identity = await self._verifier.verify(token)
-        if not permits(options_pb2.ACCESS_CUSTOMER, identity):
-            raise forbidden()
-        return identity
 
     async def _make(self, orders: Mapping[int, tuple[Order, Claim | None]]) -> Mapping[int, Answer]:
         if not orders:

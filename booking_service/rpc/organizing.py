@@ -15,7 +15,6 @@ from booking_service.rpc import shapes
 from booking_service.rpc.servicer import (
     Call,
     Servicer,
-    caller_id,
     check_limit,
     event_id_of,
     from_cursor,
@@ -23,6 +22,7 @@ from booking_service.rpc.servicer import (
     states_of,
     to_cursor,
 )
+from chassis.context import caller_id
 from chassis.text import line
 
 _MOST_DAYS = 366

@@ -26,7 +26,7 @@ from booking_service.storage import bookings
 from booking_service.storage.bookings import BookingView
 from booking_service.tickets import TicketKeys
 from booking_service.wakeups import Wakeups
-from chassis.context import caller
+from chassis.context import caller, caller_id
 from chassis.database import Database, Session
 from chassis.identity import Role, TokenVerifier
 from chassis.ids import parse_uuid
@@ -100,11 +100,6 @@ class Servicer(booking_pb2_grpc.BookingServiceServicer):
                 session, view.booking.reference, caller_id=view.booking.customer_id, sees_all=False
             )
         return found or view
-
-
-def caller_id() -> UUID:
-    """Who calls."""
-    return UUID(caller().subject)
 
 
 def is_admin() -> bool:

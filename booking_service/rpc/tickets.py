@@ -6,8 +6,9 @@ from parterre.booking.v1 import booking_pb2
 
 from booking_service.domain import BookingNotFoundError, TicketNotFoundError
 from booking_service.rpc import shapes
-from booking_service.rpc.servicer import Call, Servicer, caller_id
+from booking_service.rpc.servicer import Call, Servicer
 from booking_service.storage import bookings, tickets
+from chassis.context import caller_id
 from chassis.ids import parse_uuid
 
 

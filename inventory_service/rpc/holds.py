@@ -8,8 +8,9 @@ from uuid import UUID
 
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
-from chassis.context import seconds_left
+from chassis.context import caller_id, seconds_left
 from chassis.database import Database
+from chassis.grpc_server import customer_of
 from chassis.idempotency import REPLAYED, claim
 from chassis.identity import TokenVerifier
 from chassis.ids import parse_uuid
@@ -18,7 +19,6 @@ from inventory_service.domain import Hold, invalid_hold
 from inventory_service.handlers import owning
 from inventory_service.holding.batch import Replayed
 from inventory_service.holding.desk import Desk
-from inventory_service.rpc.people import customer, customer_of
 from inventory_service.rpc.shapes import (
     MAX_PAGE,
     PAGE,
@@ -49,7 +49,7 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def CreateHold(  # noqa: N802 - the proto's name
         self, request: inventory_pb2.CreateHoldRequest, context: Call
     ) -> inventory_pb2.CreateHoldResponse:
-        answer = await self._put(request, customer())
+        answer = await self._put(request, caller_id())
         if isinstance(answer, Hold):
             return inventory_pb2.CreateHoldResponse(hold=write_hold(answer))
         context.set_trailing_metadata((REPLAYED,))
@@ -100,7 +100,7 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.GetHoldResponse:
         async with self._database.transaction() as session:
             hold = await owning.get_hold(
-                session, self._layouts, customer(), parse_uuid(request.hold_id)
+                session, self._layouts, caller_id(), parse_uuid(request.hold_id)
             )
         return inventory_pb2.GetHoldResponse(hold=write_hold(hold))
 
@@ -117,7 +117,7 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
             found = await holds.find_holds(
                 session,
                 self._layouts,
-                customer(),
+                caller_id(),
                 event_id=event_id,
                 before=after_cursor(request.cursor),
                 limit=limit + 1,
@@ -135,7 +135,7 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.ExtendHoldResponse:
         if request.seconds < 0:
             raise invalid_hold("seconds", "At least 1.")
-        person = customer()
+        person = caller_id()
         more = timedelta(seconds=request.seconds) if request.seconds else _MORE
         hold = await self._database.run(
             lambda session: owning.extend_hold(
@@ -149,7 +149,7 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
         request: inventory_pb2.ReleaseHoldRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> inventory_pb2.ReleaseHoldResponse:
-        person = customer()
+        person = caller_id()
         hold = await self._database.run(
             lambda session: owning.release_hold(
                 session,

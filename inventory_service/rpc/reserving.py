@@ -5,6 +5,7 @@ from __future__ import annotations
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
 from chassis.database import Database
+from chassis.grpc_server import customer_of
 from chassis.identity import TokenVerifier
 from chassis.ids import parse_uuid
 from chassis.refusals import write_refusal
@@ -16,7 +17,6 @@ from inventory_service.domain import (
     invalid_hold,
 )
 from inventory_service.handlers import reserving
-from inventory_service.rpc.people import customer_of
 from inventory_service.rpc.shapes import Call, check_items, write_hold
 from inventory_service.storage.events import Layouts
 

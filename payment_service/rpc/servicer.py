@@ -10,7 +10,7 @@ from uuid import UUID
 import grpc
 from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
 
-from chassis.context import caller
+from chassis.context import caller, caller_id
 from chassis.database import Database, Session
 from chassis.idempotency import once
 from chassis.identity import Role
@@ -50,7 +50,7 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         request: payment_pb2.GetPaymentRequest,
         context: _Context,  # noqa: ARG002 - gRPC's signature
     ) -> payment_pb2.GetPaymentResponse:
-        reader = UUID(caller().subject)
+        reader = caller_id()
         owner = None if caller().role is Role.ADMIN else reader
         payment, refunds = await self._get(payment_id(request.payment_id), owner)
         shown = payment_message(payment, refunds, reader=reader)
@@ -61,7 +61,7 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         request: payment_pb2.VerifyPaymentRequest,
         context: _Context,  # noqa: ARG002 - gRPC's signature
     ) -> payment_pb2.VerifyPaymentResponse:
-        id, owner = payment_id(request.payment_id), UUID(caller().subject)
+        id, owner = payment_id(request.payment_id), caller_id()
         payment, _refunds = await self._get(id, owner)
         await self._workers.verify(payment)
         payment, refunds = await self._get(id, owner)
