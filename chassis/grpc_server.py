@@ -52,6 +52,7 @@ _ROLES: Mapping[int, Role] = {
 _PROCESSES: Mapping[int, str] = {
     options_pb2.ACCESS_GATEWAY: "gateway",
     options_pb2.ACCESS_BOOKING: "booking",
+    options_pb2.ACCESS_NOTIFICATION: "notification",
 }
 
 log = get_logger(__name__)

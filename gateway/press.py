@@ -10,13 +10,10 @@ from cachetools import LRUCache
 
 from gateway.problems import ProblemError
 from gateway.rates import UnderWay
+from presentation.paper import UnwantedError
 
 # What `make` is given: it makes something, and asks now and then whether it is still wanted.
 Work = Callable[[Callable[[], bool]], bytes]
-
-
-class UnwantedError(Exception):
-    """Work stopped: whoever waited for it has given up."""
 
 
 class Press:

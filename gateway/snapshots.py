@@ -23,7 +23,7 @@ import brotli
 import orjson
 from parterre.inventory.v1 import inventory_pb2
 
-from gateway.views import seats as views
+from presentation.views import seats as views
 
 GZIP = "gzip"
 BROTLI = "br"

@@ -15,8 +15,8 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import base
-from gateway.views import identity as views
+from presentation.views import base
+from presentation.views import identity as views
 
 ADMINISTRATION = Routes("Administration")
 

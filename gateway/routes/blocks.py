@@ -18,8 +18,8 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import base
-from gateway.views import seats as views
+from presentation.views import base
+from presentation.views import seats as views
 
 BLOCKS = Routes("Seats kept back")
 

@@ -27,8 +27,8 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
-from gateway.views import base
-from gateway.views import bookings as views
+from presentation.views import base
+from presentation.views import bookings as views
 
 BOOKINGS = Routes("Bookings and tickets")
 

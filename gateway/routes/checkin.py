@@ -13,7 +13,7 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import tickets as views
+from presentation.views import tickets as views
 
 CHECKIN = Routes("Check-in")
 

@@ -19,8 +19,8 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import base
-from gateway.views import sales as views
+from presentation.views import base
+from presentation.views import sales as views
 
 COUPONS = Routes("Coupons")
 

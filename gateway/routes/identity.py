@@ -31,8 +31,8 @@ from gateway.routing import (
     Routes,
 )
 from gateway.settings import Settings
-from gateway.views import base
-from gateway.views import identity as views
+from presentation.views import base
+from presentation.views import identity as views
 
 IDENTITY = Routes("Identity")
 WELL_KNOWN = Routes("Identity", prefix="")

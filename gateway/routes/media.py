@@ -23,7 +23,7 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import catalog as views
+from presentation.views import catalog as views
 
 MEDIA = Routes("Pictures")
 

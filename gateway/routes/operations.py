@@ -18,8 +18,8 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import base
-from gateway.views import operations as views
+from presentation.views import base
+from presentation.views import operations as views
 
 HEALTH = Routes("Operations", prefix="")
 MAILBOX = Routes("Development")

@@ -24,8 +24,8 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
-from gateway.views import payments as views
 from gateway.webhooks import Webhook
+from presentation.views import payments as views
 
 PAYMENTS = Routes("Payments")
 

@@ -18,8 +18,8 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import base
-from gateway.views import catalog as views
+from presentation.views import base
+from presentation.views import catalog as views
 
 REVIEWS = Routes("Reviews")
 

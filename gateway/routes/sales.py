@@ -18,7 +18,6 @@ from starlette.responses import Response, StreamingResponse
 
 from chassis.errors import RemoteError
 from chassis.logs import get_logger
-from gateway import paper
 from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.catalog import EventId
@@ -29,8 +28,9 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import base, bookings
-from gateway.views import sales as views
+from presentation import paper
+from presentation.views import base, bookings
+from presentation.views import sales as views
 
 SALES = Routes("Sales")
 

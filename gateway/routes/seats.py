@@ -25,8 +25,8 @@ from gateway.routing import (
 )
 from gateway.snapshots import BROTLI, GZIP, PLAIN, best_encoding
 from gateway.streams import SeatStream
-from gateway.views import base
-from gateway.views import seats as views
+from presentation.views import base
+from presentation.views import seats as views
 
 SEATS = Routes("Seats and holds")
 

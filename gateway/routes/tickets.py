@@ -8,7 +8,6 @@ from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
 from chassis.context import caller
-from gateway import paper
 from gateway.answers import Calendar, Json, Pdf, Png, Svg
 from gateway.backend import Backend
 from gateway.bodies.bookings import Reference
@@ -21,8 +20,9 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from gateway.views import base
-from gateway.views import tickets as views
+from presentation import paper
+from presentation.views import base
+from presentation.views import tickets as views
 
 TICKETS = Routes("Bookings and tickets")
 

@@ -30,8 +30,8 @@ from gateway.routing import (
     Routes,
 )
 from gateway.versions import Expected, etag
-from gateway.views import base
-from gateway.views import catalog as views
+from presentation.views import base
+from presentation.views import catalog as views
 
 VENUES = Routes("Catalog")
 

@@ -503,15 +503,20 @@ def test_an_rpc_that_does_not_say_who_may_call_it_is_refused() -> None:
     ("access", "allowed"),
     [
         (options_pb2.ACCESS_UNSPECIFIED, set()),
-        (options_pb2.ACCESS_ANYONE, {"gateway", "booking", "CUSTOMER", "ORGANIZER", "ADMIN"}),
+        (
+            options_pb2.ACCESS_ANYONE,
+            {"gateway", "booking", "notification", "CUSTOMER", "ORGANIZER", "ADMIN"},
+        ),
         (options_pb2.ACCESS_CUSTOMER, {"CUSTOMER", "ORGANIZER", "ADMIN"}),
         (options_pb2.ACCESS_ORGANIZER, {"ORGANIZER", "ADMIN"}),
         (options_pb2.ACCESS_ADMIN, {"ADMIN"}),
         (options_pb2.ACCESS_GATEWAY, {"gateway"}),
         (options_pb2.ACCESS_BOOKING, {"booking"}),
+        (options_pb2.ACCESS_NOTIFICATION, {"notification"}),
     ],
 )
 def test_access_is_what_the_contract_says(access: int, allowed: set[str]) -> None:
-    callers = {name: Identity(name, None, "", "", 0) for name in ("gateway", "booking")}
+    processes = ("gateway", "booking", "notification")
+    callers = {name: Identity(name, None, "", "", 0) for name in processes}
     callers |= {role.name: Identity("somebody", role, "", "", 0) for role in Role}
     assert {name for name, who in callers.items() if permits(access, who)} == allowed

@@ -14,10 +14,11 @@ from fontTools.ttLib import TTFont
 from parterre.types.v1 import types_pb2
 
 from catalog_service.codes import CURRENCIES
-from gateway import paper
-from gateway.press import Press, UnwantedError
+from gateway.press import Press
 from gateway.problems import ProblemError
 from notification_service.domain import format_amount
+from presentation import paper
+from presentation.paper import UnwantedError
 from tests.contract import samples
 
 FONT = Path(paper.__file__).parent / "fonts" / "NotoSans-Regular.ttf"

@@ -639,19 +639,23 @@ class EventCancelled(_message.Message):
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ORGANIZER_ID_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event (UUID)."""
     reason: _builtins.str
     """Why, in the organizer's words."""
+    organizer_id: _builtins.str
+    """Its organizer (UUID)."""
     def __init__(
         self,
         *,
         event_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        organizer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "organizer_id", b"organizer_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1382,6 +1386,80 @@ class PaymentRefunded(_message.Message):
 Global___PaymentRefunded: _TypeAlias = PaymentRefunded  # noqa: Y015
 
 @_typing.final
+class MoneyReturned(_message.Message):
+    """Money went back to a customer, whoever asked for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUND_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    BOOKING_REFERENCE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    ORGANIZER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
+    CAPTURED_AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PAID_LATE_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    refund_id: _builtins.str
+    """The refund (UUID)."""
+    payment_id: _builtins.str
+    """The payment (UUID)."""
+    booking_id: _builtins.str
+    """The booking (UUID)."""
+    booking_reference: _builtins.str
+    """PT-..."""
+    customer_id: _builtins.str
+    """Who paid (UUID)."""
+    event_id: _builtins.str
+    """The event (UUID)."""
+    organizer_id: _builtins.str
+    """Its organizer (UUID)."""
+    refunded_amount: _builtins.int
+    """What has gone back so far, this refund included; minor units."""
+    captured_amount: _builtins.int
+    """What was captured by the attempt that it belongs to; minor units."""
+    reason: _builtins.str
+    """Why: a reason in our words, or the words of the organizer or admin who asked."""
+    paid_late: _builtins.bool
+    """The customer paid after the booking's time had run out."""
+    @_builtins.property
+    def amount(self) -> _types_pb2.Money:
+        """What went back by this refund."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When the provider said that it went back."""
+
+    def __init__(
+        self,
+        *,
+        refund_id: _builtins.str = ...,
+        payment_id: _builtins.str = ...,
+        booking_id: _builtins.str = ...,
+        booking_reference: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        organizer_id: _builtins.str = ...,
+        amount: _types_pb2.Money | None = ...,
+        refunded_amount: _builtins.int = ...,
+        captured_amount: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        paid_late: _builtins.bool = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "at", b"at", "booking_id", b"booking_id", "booking_reference", b"booking_reference", "captured_amount", b"captured_amount", "customer_id", b"customer_id", "event_id", b"event_id", "organizer_id", b"organizer_id", "paid_late", b"paid_late", "payment_id", b"payment_id", "reason", b"reason", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoneyReturned: _TypeAlias = MoneyReturned  # noqa: Y015
+
+@_typing.final
 class ProviderState(_message.Message):
     """payment -> booking: whether a provider answers. That it does not is told again while that lasts."""
 
@@ -1477,6 +1555,7 @@ class UserChanged(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The person (UUID)."""
     email: _builtins.str
@@ -1485,6 +1564,8 @@ class UserChanged(_message.Message):
     """Their name."""
     version: _builtins.int
     """Rises with every change."""
+    language: _builtins.str
+    """In which language to write to them: en or ne; empty: en."""
     def __init__(
         self,
         *,
@@ -1492,14 +1573,131 @@ class UserChanged(_message.Message):
         email: _builtins.str = ...,
         name: _builtins.str = ...,
         version: _builtins.int = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "name", b"name", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "language", b"language", "name", b"name", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UserChanged: _TypeAlias = UserChanged  # noqa: Y015
+
+@_typing.final
+class OrganizerApproved(_message.Message):
+    """An admin made somebody an organizer who had asked for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The person (UUID)."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrganizerApproved: _TypeAlias = OrganizerApproved  # noqa: Y015
+
+@_typing.final
+class NewDeviceSignedIn(_message.Message):
+    """Somebody logged in from a device that their account did not know."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The person (UUID)."""
+    session_id: _builtins.str
+    """The session (UUID)."""
+    user_agent: _builtins.str
+    """What the device says it is, cut to 200 characters."""
+    address: _builtins.str
+    """Where from: the address as the gateway saw it."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+        address: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "at", b"at", "session_id", b"session_id", "user_agent", b"user_agent", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NewDeviceSignedIn: _TypeAlias = NewDeviceSignedIn  # noqa: Y015
+
+@_typing.final
+class TicketAdmitted(_message.Message):
+    """The gate admitted a ticket."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    BOOKING_REFERENCE_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    ORGANIZER_ID_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    ticket_id: _builtins.str
+    """The ticket (UUID)."""
+    booking_id: _builtins.str
+    """The booking (UUID)."""
+    booking_reference: _builtins.str
+    """PT-..."""
+    event_id: _builtins.str
+    """The event (UUID)."""
+    organizer_id: _builtins.str
+    """Its organizer (UUID)."""
+    gate: _builtins.str
+    """Which gate, as the scanner called it; may be empty."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        ticket_id: _builtins.str = ...,
+        booking_id: _builtins.str = ...,
+        booking_reference: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        organizer_id: _builtins.str = ...,
+        gate: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "booking_id", b"booking_id", "booking_reference", b"booking_reference", "event_id", b"event_id", "gate", b"gate", "organizer_id", b"organizer_id", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TicketAdmitted: _TypeAlias = TicketAdmitted  # noqa: Y015
 
 @_typing.final
 class SessionsRevoked(_message.Message):
@@ -1545,6 +1743,8 @@ class BookingEnded(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZER_ID_FIELD_NUMBER: _builtins.int
+    REASON_TEXT_FIELD_NUMBER: _builtins.int
     booking_id: _builtins.str
     """The booking (UUID)."""
     reference: _builtins.str
@@ -1563,6 +1763,10 @@ class BookingEnded(_message.Message):
     """Why, where it is not CONFIRMED: a reason in our words."""
     version: _builtins.int
     """Rises with every ending of the booking: an older one never overwrites a newer one."""
+    organizer_id: _builtins.str
+    """The event's organizer (UUID)."""
+    reason_text: _builtins.str
+    """Where it was cancelled by somebody: their words. Empty where they gave none."""
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """When it starts."""
@@ -1590,10 +1794,12 @@ class BookingEnded(_message.Message):
         amount: _types_pb2.Money | None = ...,
         lines: _abc.Iterable[_types_pb2.Line] | None = ...,
         version: _builtins.int = ...,
+        organizer_id: _builtins.str = ...,
+        reason_text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "customer_id", b"customer_id", "event_id", b"event_id", "event_title", b"event_title", "lines", b"lines", "reason", b"reason", "reference", b"reference", "starts_at", b"starts_at", "status", b"status", "timezone", b"timezone", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "customer_id", b"customer_id", "event_id", b"event_id", "event_title", b"event_title", "lines", b"lines", "organizer_id", b"organizer_id", "reason", b"reason", "reason_text", b"reason_text", "reference", b"reference", "starts_at", b"starts_at", "status", b"status", "timezone", b"timezone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!parterre/options/v1/options.proto\x12\x13parterre.options.v1\x1a google/protobuf/descriptor.proto\"J\n\x05Route\x12\r\n\x05queue\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x13\n\x0bsubscribers\x18\x03 \x03(\t\x12\x0e\n\x06\x66\x65nced\x18\x04 \x01(\x08*\x98\x01\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x11\n\rACCESS_ANYONE\x10\x01\x12\x13\n\x0f\x41\x43\x43\x45SS_CUSTOMER\x10\x02\x12\x14\n\x10\x41\x43\x43\x45SS_ORGANIZER\x10\x03\x12\x10\n\x0c\x41\x43\x43\x45SS_ADMIN\x10\x04\x12\x12\n\x0e\x41\x43\x43\x45SS_GATEWAY\x10\x05\x12\x12\n\x0e\x41\x43\x43\x45SS_BOOKING\x10\x06:M\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0e\x32\x1b.parterre.options.v1.Access:L\n\x05route\x12\x1f.google.protobuf.MessageOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x1a.parterre.options.v1.Routeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!parterre/options/v1/options.proto\x12\x13parterre.options.v1\x1a google/protobuf/descriptor.proto\"J\n\x05Route\x12\r\n\x05queue\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x13\n\x0bsubscribers\x18\x03 \x03(\t\x12\x0e\n\x06\x66\x65nced\x18\x04 \x01(\x08*\xb1\x01\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x11\n\rACCESS_ANYONE\x10\x01\x12\x13\n\x0f\x41\x43\x43\x45SS_CUSTOMER\x10\x02\x12\x14\n\x10\x41\x43\x43\x45SS_ORGANIZER\x10\x03\x12\x10\n\x0c\x41\x43\x43\x45SS_ADMIN\x10\x04\x12\x12\n\x0e\x41\x43\x43\x45SS_GATEWAY\x10\x05\x12\x12\n\x0e\x41\x43\x43\x45SS_BOOKING\x10\x06\x12\x17\n\x13\x41\x43\x43\x45SS_NOTIFICATION\x10\x07:M\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0e\x32\x1b.parterre.options.v1.Access:L\n\x05route\x12\x1f.google.protobuf.MessageOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x1a.parterre.options.v1.Routeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parterre.options.v1.options
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESS']._serialized_start=169
-  _globals['_ACCESS']._serialized_end=321
+  _globals['_ACCESS']._serialized_end=346
   _globals['_ROUTE']._serialized_start=92
   _globals['_ROUTE']._serialized_end=166
 # @@protoc_insertion_point(module_scope)

@@ -43,6 +43,8 @@ class _AccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Access.ValueTy
     """The gateway itself, with its service token; never a person's token."""
     ACCESS_BOOKING: _Access.ValueType  # 6
     """booking_service itself, with its service token; never a person's token."""
+    ACCESS_NOTIFICATION: _Access.ValueType  # 7
+    """notification_service itself, with its service token; never a person's token."""
 
 class Access(_Access, metaclass=_AccessEnumTypeWrapper):
     """Who may call an RPC. Every RPC names one; a server refuses to start with one that does not.
@@ -63,6 +65,8 @@ ACCESS_GATEWAY: Access.ValueType  # 5
 """The gateway itself, with its service token; never a person's token."""
 ACCESS_BOOKING: Access.ValueType  # 6
 """booking_service itself, with its service token; never a person's token."""
+ACCESS_NOTIFICATION: Access.ValueType  # 7
+"""notification_service itself, with its service token; never a person's token."""
 Global___Access: _TypeAlias = Access  # noqa: Y015
 
 @_typing.final

@@ -8,8 +8,8 @@ from parterre.booking.v1 import booking_pb2
 from typing_extensions import TypedDict
 
 from chassis.identity import encode_key
-from gateway.views.base import KeySet, Money, time
-from gateway.views.seats import line
+from presentation.views.base import KeySet, Money, time
+from presentation.views.seats import line
 
 
 class AdmittedTicket(TypedDict):

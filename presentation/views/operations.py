@@ -5,7 +5,7 @@ from __future__ import annotations
 from parterre.notification.v1 import notification_pb2
 from typing_extensions import TypedDict
 
-from gateway.views.base import time
+from presentation.views.base import time
 
 
 class Mail(TypedDict):

@@ -7,7 +7,7 @@ from parterre.catalog.v1 import catalog_pb2
 from parterre.inventory.v1 import inventory_pb2
 from typing_extensions import TypedDict
 
-from gateway.views.base import Money, money, time
+from presentation.views.base import Money, money, time
 
 
 class Coupon(TypedDict):

@@ -7,7 +7,7 @@ from typing import Literal
 from parterre.auth.v1 import auth_pb2
 from typing_extensions import TypedDict
 
-from gateway.views.base import time
+from presentation.views.base import time
 
 
 class User(TypedDict):

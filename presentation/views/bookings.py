@@ -7,8 +7,8 @@ from typing import Literal
 from parterre.booking.v1 import booking_pb2
 from typing_extensions import TypedDict
 
-from gateway.views.base import Money, money, time
-from gateway.views.seats import Line, line
+from presentation.views.base import Money, money, time
+from presentation.views.seats import Line, line
 
 
 class Price(TypedDict):

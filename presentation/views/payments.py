@@ -6,8 +6,8 @@ from parterre.booking.v1 import booking_pb2
 from parterre.payment.v1 import payment_pb2
 from typing_extensions import TypedDict
 
-from gateway.views.base import Money, money, time
-from gateway.views.bookings import Action, action
+from presentation.views.base import Money, money, time
+from presentation.views.bookings import Action, action
 
 
 class StartedPayment(TypedDict):

@@ -8,7 +8,7 @@ from parterre.inventory.v1 import inventory_pb2
 from parterre.types.v1 import types_pb2
 from typing_extensions import TypedDict
 
-from gateway.views.base import Money, money, time
+from presentation.views.base import Money, money, time
 
 
 class Seat(TypedDict):

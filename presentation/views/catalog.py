@@ -5,7 +5,7 @@ from __future__ import annotations
 from parterre.catalog.v1 import catalog_pb2
 from typing_extensions import TypedDict
 
-from gateway.views.base import Money, money, time
+from presentation.views.base import Money, money, time
 
 
 class Position(TypedDict):

@@ -16,8 +16,6 @@ from icalendar import Calendar, Event
 from parterre.booking.v1 import booking_pb2
 from parterre.types.v1 import types_pb2
 
-from gateway.press import UnwantedError
-
 if TYPE_CHECKING:
     from fpdf import FPDF
 
@@ -35,6 +33,10 @@ _DIGITS = {
     "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
 }  # fmt: skip
 _STATUSES = {"CONFIRMED": "CONFIRMED", "CANCELLING": "CANCELLED", "CANCELLED": "CANCELLED"}
+
+
+class UnwantedError(Exception):
+    """Printing stopped: whoever waited for it has given up."""
 
 
 def qr_png(text: str) -> bytes:
