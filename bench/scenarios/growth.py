@@ -32,7 +32,8 @@ _HOLD_SECONDS, _SAGA_SECONDS = 2.0, 3.0
 _ROWS, _SEATS = 300, 50
 _FIRST_RATE = 150.0  # sagas a second
 _SETTLE_SECONDS = 30.0
-_AUTOVACUUM_SECONDS = 100.0
+# Of a million it takes minutes: workers rest between pages.
+_AUTOVACUUM_SECONDS = 600.0
 _UNSETTLED = """
 SELECT (SELECT count(*) FROM inventory.hold WHERE event_id = %s AND status <> 'SOLD')
      + (SELECT count(*) FROM booking.sale_entry) + (SELECT count(*) FROM payment.provider_call)
