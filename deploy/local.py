@@ -37,7 +37,15 @@ from deploy.plan import (
     reader_url,
 )
 from deploy.postgres import Postgres
-from deploy.processes import SetupError, claimed, require_free, start, tail
+from deploy.processes import (
+    SetupError,
+    claim_port,
+    claimed,
+    free_port,
+    require_free,
+    start,
+    tail,
+)
 from deploy.provision import MIGRATOR, migrate_all, provision
 from deploy.rabbitmq import RabbitMQ, ensure_installed
 from ops.client import ProblemError
@@ -71,12 +79,14 @@ def default_home() -> Path:
 
 
 def gateway_port() -> int:
-    """PARTERRE_PORT, else 8080.
+    """PARTERRE_PORT, else 8080, or another where that is taken: a second system starts, too.
 
     Raises:
         SetupError: PARTERRE_PORT is no port.
     """
-    text = os.environ.get("PARTERRE_PORT", str(DEFAULT_PORT))
+    text = os.environ.get("PARTERRE_PORT", "")
+    if not text:
+        return DEFAULT_PORT if claim_port(DEFAULT_PORT) else free_port()
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise SetupError(f"PARTERRE_PORT is {text!r}; it must be a port, for example 8080.")
     return int(text)

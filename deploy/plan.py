@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.identity import decode_key, encode_key
-from deploy.processes import free_ports, port_taken
+from deploy.processes import claim_port, free_port
 from deploy.provision import MIGRATOR, READER, SCHEMAS, role_of, url_for
 
 DATABASE = "parterre"
@@ -48,13 +48,12 @@ class Ports:
 
     @classmethod
     def load(cls, file: Path, gateway: int) -> Ports:
-        """The ports used last time where they are still free, else others; kept in `file`."""
+        """The ports used last time where they can be had, else others; kept in `file`."""
         names = [*(f"rpc.{name}" for name in SERVICES)]
         names += [*(f"internal.{name}" for name in (*SERVICES, "gateway")), "sandbox"]
         kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-        fresh = (port for port in free_ports(2 * len(names)) if port not in kept.values())
         chosen = {
-            name: kept[name] if name in kept and not port_taken(kept[name]) else next(fresh)
+            name: kept[name] if name in kept and claim_port(kept[name]) else free_port()
             for name in names
         }
         file.write_text(json.dumps(chosen))

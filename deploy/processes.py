@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -58,20 +59,56 @@ def port_taken(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port nobody listens on; it is not kept, so whoever starts on it must still check."""
+    """A port nobody listens on, claimed as `free_ports` does."""
     return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different ports nobody listens on."""
-    ports: set[int] = set()
+    """So many different ports nobody listens on.
+
+    They are this process's until it ends: no other process of ours on this machine is given them,
+    however late the server that they are for binds them.
+    """
+    ports: list[int] = []
     for _ in range(1_000):
         if len(ports) == count:
-            return list(ports)
+            return ports
         port = secrets.choice(_PORTS)
-        if not port_taken(port):
-            ports.add(port)
+        if port not in _claims.ports and claim_port(port):
+            ports.append(port)
     raise SetupError(f"No {count} free ports between {_PORTS.start} and {_PORTS.stop}.")
+
+
+def claim_port(port: int) -> bool:
+    """Claims a port until this process ends; False: somebody listens on it, or has claimed it."""
+    return _claims.claim(port) and not port_taken(port)
+
+
+class _PortClaims:
+    """The ports this process has claimed: a byte each of one file, locked (fcntl(2), F_SETLK).
+
+    The system gives a process's locks back when it ends, in whatever way; the file stays.
+    """
+
+    def __init__(self) -> None:
+        self.ports: set[int] = set()
+        self._file: int | None = None
+
+    def claim(self, port: int) -> bool:
+        """Whether the port is this process's now."""
+        if self._file is None:
+            file = Path(tempfile.gettempdir()) / f"parterre-ports-{os.getuid()}"
+            # Open for as long as the process runs: to close it would give up all locks.
+            self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        self.ports.add(port)
+        return True
+
+
+_claims = _PortClaims()
 
 
 def require_free(port: int, program: str) -> None:
