@@ -1,19 +1,28 @@
 """The settings every process has. Each process adds its own and its environment prefix.
 
-Frozen objects, made once in `__main__` and passed in. In production a process refuses to start on
-what would be unsafe there; each refusal names the setting and says what to do.
+Frozen objects, made once in `__main__` and passed in. A setting comes from its environment
+variable, else from the file of that name, in lower case, in the folder of secrets. In production a
+process refuses to start on what would be unsafe there; each refusal names the setting and says what
+to do.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from chassis.identity import decode_key
 
@@ -23,11 +32,58 @@ INSECURE_PREFIX = "insecure-"
 SHORTEST_SECRET = 16
 
 
+# Names the folder of secrets; unset: where Docker, Podman and Kubernetes mount them.
+SECRETS_VARIABLE = "PARTERRE_SECRETS"
+_SECRETS = "/run/secrets"
+
+
+def secrets_folder() -> Path | None:
+    """The folder whose files are settings, one each; None where there is none.
+
+    Raises:
+        NotADirectoryError: PARTERRE_SECRETS names what is no folder.
+    """
+    named = os.environ.get(SECRETS_VARIABLE)
+    folder = Path(named or _SECRETS)
+    if folder.is_dir():
+        return folder
+    if named:
+        raise NotADirectoryError(f"{SECRETS_VARIABLE} is {named}, which is no folder")
+    return None
+
+
+def given(variable: str) -> str | None:
+    """A setting that belongs to no process: its environment variable, else its secret file."""
+    if value := os.environ.get(variable):
+        return value
+    folder = secrets_folder()
+    file = folder / variable.lower() if folder else None
+    return file.read_text().strip() if file and file.is_file() else None
+
+
+class FromFiles(BaseSettings):
+    """Settings that may also be files in the folder of secrets; the environment goes first."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - and this
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed in, the environment, and the files."""
+        folder = secrets_folder()
+        files = (SecretsSettingsSource(settings_cls, secrets_dir=folder),) if folder else ()
+        return (init_settings, env_settings, *files)
+
+
 def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-class ProcessSettings(BaseSettings):
+class ProcessSettings(FromFiles):
     """What the gateway and every service have in common."""
 
     model_config = SettingsConfigDict(
@@ -132,6 +188,9 @@ class ServiceSettings(ProcessSettings):
     database_statement_seconds: float = 5.0
     database_lock_seconds: float = 2.0
     grpc_max_concurrent: int = Field(default=1000, ge=1)
+    # After so long a caller's connection is ended in good order: the caller looks its callee's name
+    # up again, and finds the replicas that were added meanwhile.
+    grpc_connection_seconds: float = Field(default=120.0, ge=1)
 
     def unsafe(self) -> Iterator[str]:
         """As of every process; and a service nobody may call has not been told who may."""

@@ -1,4 +1,4 @@
-"""Run Parterre on this machine."""
+"""Run Parterre on this machine, or prepare the servers it runs on elsewhere."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+import psycopg
+import sqlalchemy.exc
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from deploy.local import LocalSystem, alive, default_home, gateway_port, read_run
+from deploy.plan import Secrets
 from deploy.processes import SetupError, free_port, start
+from deploy.provision import migrate_all, provision
+from deploy.secret_files import archive, secret_files
+from deploy.settings import MigrateSettings, ProvisionSettings
 from ops import demo as stories
+
+SettingsT = TypeVar("SettingsT", bound=MigrateSettings)
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 console = Console(highlight=False)
@@ -222,6 +231,55 @@ def demo() -> None:
             finally:
                 down()
         raise typer.Exit(code)
+
+
+@app.command("provision")
+def provision_database() -> None:
+    """Make the database, its roles and schemas (PROVISION_DATABASE_URL); again changes nothing."""
+    with _refusals():
+        settings = _told(ProvisionSettings)
+        try:
+            provision(
+                settings.provision_database_url.get_secret_value(),
+                settings.database,
+                settings.passwords,
+            )
+        except psycopg.Error as error:
+            raise SetupError(f"PostgreSQL refused: {error}") from error
+    console.print(f"{settings.database}: database, roles and schemas are there.")
+
+
+@app.command("secrets")
+def make_secrets() -> None:
+    """Write the secret files of a system in containers to standard output, as a tar archive.
+
+    What standard input has of an earlier archive's secrets.json stays as it is; it may be empty.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "secrets.json"
+        if earlier := sys.stdin.read().strip():
+            file.write_text(earlier)
+        files = secret_files(Secrets(file))
+        sys.stdout.buffer.write(archive(files, file.read_text()))
+
+
+@app.command("migrate")
+def migrate_database() -> None:
+    """Bring every schema up to date, as the migrator (MIGRATE_DATABASE_URL)."""
+    with _refusals():
+        settings = _told(MigrateSettings)
+        try:
+            migrate_all(settings.migrate_database_url.get_secret_value())
+        except (sqlalchemy.exc.DBAPIError, psycopg.Error, TimeoutError) as error:
+            raise SetupError(f"A migration failed: {error}") from error
+    console.print("Every schema is up to date.")
+
+
+def _told(kind: type[SettingsT]) -> SettingsT:
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SetupError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ from deploy.processes import (
     start,
     tail,
 )
-from deploy.provision import MIGRATOR, migrate_all, provision
+from deploy.provision import MIGRATOR, migrate_all, provision, url_for
 from deploy.rabbitmq import RabbitMQ, ensure_installed
 from ops.client import ProblemError
 from ops.seed import Account, Seeded, demo_accounts, seed
@@ -209,7 +209,7 @@ class LocalSystem:
         passwords = database_passwords(self._secrets)
         try:
             provision(admin_url, DATABASE, passwords)
-            migrate_all(admin_url, DATABASE, passwords[MIGRATOR])
+            migrate_all(url_for(admin_url, DATABASE, MIGRATOR, passwords[MIGRATOR]))
         except psycopg.Error as error:
             raise SetupError(
                 f"PostgreSQL refused: {error}. If DATABASE_URL is set, it must name a server where"

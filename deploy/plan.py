@@ -27,6 +27,11 @@ CALLERS: Mapping[str, tuple[str, ...]] = {
     "notification": ("gateway",),
     "gateway": (),
 }
+# Who connects to whose RPCs: its callers, and who calls it with the token of a person alone.
+CONNECTIONS: Mapping[str, tuple[str, ...]] = {
+    **CALLERS,
+    "inventory": (*CALLERS["inventory"], "catalog"),
+}
 SERVICES = tuple(SCHEMAS)
 # In the order of starting; stopped the other way round.
 PROCESSES = ("sandbox", *SERVICES, "gateway")
@@ -74,7 +79,7 @@ class Secrets:
 
     def get(self, name: str) -> str:
         """A secret of 32 random bytes, base64url; also good as an Ed25519 private key."""
-        return self._keep(name, lambda: encode_key(secrets.token_bytes(32)))
+        return self.keep(name, lambda: encode_key(secrets.token_bytes(32)))
 
     def public(self, name: str) -> str:
         """The public half of the Ed25519 key `name`."""
@@ -83,9 +88,10 @@ class Secrets:
 
     def password(self, name: str) -> str:
         """A password people can type."""
-        return self._keep(name, _typeable)
+        return self.keep(name, _typeable)
 
-    def _keep(self, name: str, make: Callable[[], str]) -> str:
+    def keep(self, name: str, make: Callable[[], str]) -> str:
+        """What is kept as `name`, else what `make` makes of it now."""
         if name not in self._kept:
             self._kept[name] = make()
             self._file.touch(mode=0o600)

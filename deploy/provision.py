@@ -1,8 +1,10 @@
 """Prepares a PostgreSQL server: one database, a schema and a role per service, and two more roles.
 
-A service's role may use its own schema and nothing else, and may not change tables there: DDL is
-the migrator's. The reader, for the operator, sees the tables of all but no secret, and changes
-nothing. Running it again changes nothing but the passwords.
+`provision` is for a superuser, once and whenever a password changes; `migrate_all` is for the
+migrator, before each version. A service's role may use its own schema and nothing else, and may not
+change tables there: DDL is the migrator's. The reader, for the operator, sees the tables of all but
+no secret, and changes nothing. Running either again changes nothing but the passwords, and any
+number of them may run at once: each waits for its turn.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ SCHEMAS: Mapping[str, str] = {
 }
 MIGRATOR = "parterre_migrator"
 READER = "parterre_reader"
+# For another one that prepares the same server.
+_TURN = "60s"
 # Keys and hashes live in this schema: of it the reader sees who did what, and no more.
 _SECRETIVE = "auth"
 _OPEN_OF_SECRETIVE = ("auth.inbox", "auth.audit")
@@ -61,6 +65,9 @@ def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> No
             and roles.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
+        # Held until the last grant is made, and given up with the connection.
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (_TURN,))
+        connection.execute("SELECT pg_advisory_lock(hashtextextended('parterre provision', 0))")
         for role, password in passwords.items():
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
             verb = sql.SQL("ALTER" if known.fetchone() else "CREATE")
@@ -79,8 +86,16 @@ def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> No
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
         if not found.fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-    inside = make_url(admin_url).set(database=database).render_as_string(hide_password=False)
-    with psycopg.connect(inside) as connection:
+        _share_out(
+            make_url(admin_url).set(database=database).render_as_string(hide_password=False),
+            database,
+        )
+
+
+def _share_out(url: str, database: str) -> None:
+    """Makes the schemas, and gives each role what it needs there and no more."""
+    reader = sql.Identifier(READER)
+    with psycopg.connect(url) as connection:
         connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
         connection.execute(
             sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database))
@@ -122,16 +137,15 @@ def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> No
                 connection.execute(sql.SQL(statement).format(**names))
 
 
-def migrate_all(admin_url: str, database: str, migrator_password: str) -> None:
-    """Brings every schema up to date, as the migrator.
+def migrate_all(migrator_url: str) -> None:
+    """Brings every schema of the database up to date, as the migrator.
 
     Raises:
         sqlalchemy.exc.DBAPIError: a migration failed; it left nothing behind.
     """
-    url = url_for(admin_url, database, MIGRATOR, migrator_password)
     for schema, package in SCHEMAS.items():
-        migrate(url, package, schema)
-    _let_the_reader_read(url)
+        migrate(migrator_url, package, schema)
+    _let_the_reader_read(migrator_url)
 
 
 def _let_the_reader_read(migrator_url: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import secrets
 import sys
@@ -21,6 +20,7 @@ from rich.progress import Progress
 
 from auth_service.keys import Rotation, rotate
 from chassis.database import Database, DatabaseError
+from chassis.settings import given
 from ops import demo as stories
 from ops import ledger as trial_balance
 from ops import reconcile as reconciling
@@ -246,8 +246,8 @@ def _broker(run_file: Path) -> str:
 
 
 def _address(variable: str, run_file: Path, *path: str) -> str:
-    """An address from the environment, else from what runs here."""
-    if url := os.environ.get(variable):
+    """An address from the environment or a secret file, else from what runs here."""
+    if url := given(variable):
         return url
     try:
         found = json.loads(run_file.read_text())

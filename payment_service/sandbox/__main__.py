@@ -61,7 +61,7 @@ def main() -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
-    settings = Settings()
+    settings = Settings.given()
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),

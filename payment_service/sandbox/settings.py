@@ -1,6 +1,8 @@
-"""Every setting of the sandbox provider, from the environment (`SANDBOX_…`)."""
+"""Every setting of the sandbox provider, from the environment (`SANDBOX_…`) or secret files."""
 
+import os
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +29,12 @@ class Settings(BaseSettings):
     """How a customer's browser reaches the hosted page; by default host and port."""
     webhook_late_seconds: float = Field(default=5.0, ge=0, le=3600)
     """How long a `tok_webhook_late` charge stays PENDING."""
+
+    @classmethod
+    def given(cls) -> Self:
+        """From the environment, else from the files in PARTERRE_SECRETS or /run/secrets."""
+        folder = Path(os.environ.get("PARTERRE_SECRETS") or "/run/secrets")
+        return cls(_secrets_dir=folder if folder.is_dir() else None)
 
     @property
     def page_base(self) -> str:

@@ -66,14 +66,17 @@ async def test_a_service_sees_its_own_schema_only_and_may_not_change_tables(
         assert refused.value.sqlstate in {"42501", "3F000"}, statement
 
 
-def test_every_schema_migrates_from_nothing_and_twice_at_once(postgres: Postgres) -> None:
-    provision(postgres.admin_url, "migrating", PASSWORDS)
+def test_a_server_is_prepared_and_every_schema_migrates_from_nothing_twice_at_once(
+    postgres: Postgres,
+) -> None:
+    as_migrator = url_for(postgres.admin_url, "migrating", MIGRATOR, PASSWORDS[MIGRATOR])
     # Two deployments are two processes; and alembic keeps its context in the module.
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for done in [
-            pool.submit(migrate_all, postgres.admin_url, "migrating", PASSWORDS[MIGRATOR])
-            for _ in range(2)
+            pool.submit(provision, postgres.admin_url, "migrating", PASSWORDS) for _ in range(2)
         ]:
+            done.result()
+        for done in [pool.submit(migrate_all, as_migrator) for _ in range(2)]:
             done.result()
     with psycopg.connect(postgres.admin_url, dbname="migrating") as connection:
         for schema in SCHEMAS:

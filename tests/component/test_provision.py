@@ -24,7 +24,7 @@ PASSWORDS = dict.fromkeys([MIGRATOR, READER, *map(role_of, SCHEMAS)], "of-the-te
 def reader_url(postgres: Postgres) -> str:
     for _ in range(2):  # again changes nothing
         provision(postgres.admin_url, DATABASE, PASSWORDS)
-        migrate_all(postgres.admin_url, DATABASE, PASSWORDS[MIGRATOR])
+        migrate_all(url_for(postgres.admin_url, DATABASE, MIGRATOR, PASSWORDS[MIGRATOR]))
     return url_for(postgres.admin_url, DATABASE, READER, PASSWORDS[READER])
 
 

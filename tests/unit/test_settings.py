@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +13,14 @@ from auth_service.settings import Settings as AuthSettings
 from booking_service.settings import Settings as BookingSettings
 from catalog_service.settings import Settings as CatalogSettings
 from chassis.identity import encode_key
-from chassis.settings import ProcessSettings
+from chassis.settings import ProcessSettings, given
+from deploy.processes import SetupError
+from deploy.provision import SCHEMAS, provision, role_of
+from deploy.settings import ProvisionSettings
 from gateway.settings import Settings as GatewaySettings
 from inventory_service.settings import Settings as InventorySettings
 from notification_service.settings import Settings
+from payment_service.sandbox.settings import Settings as SandboxSettings
 from payment_service.settings import Settings as PaymentSettings
 
 KEY = encode_key(bytes(range(32)))
@@ -157,3 +163,91 @@ def test_settings_can_not_be_changed() -> None:
     settings = Settings(**SOUND)
     with pytest.raises(ValidationError):
         settings.grpc_port = 1  # type: ignore[misc]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of secrets."""
+    monkeypatch.setenv("PARTERRE_SECRETS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("process", ALL, ids=lambda process: process.__module__)
+def test_every_setting_may_be_a_file_of_its_variables_name(
+    process: type[ProcessSettings], folder: Path
+) -> None:
+    for name, value in ALL[process].items():
+        prefix = str(process.model_config["env_prefix"])
+        text = value if isinstance(value, str) else json.dumps(value)
+        (folder / f"{prefix}{name}".lower()).write_text(f"{text}\n")
+    assert process() == process(**ALL[process])
+
+
+def test_the_environment_goes_before_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "notification_sender").write_text("file@parterre.example")
+    (folder / "mailbox_url").write_text("of-the-file\n")
+    assert Settings(**SOUND).sender == "file@parterre.example"
+    assert given("MAILBOX_URL") == "of-the-file"
+    monkeypatch.setenv("NOTIFICATION_SENDER", "variable@parterre.example")
+    monkeypatch.setenv("MAILBOX_URL", "of-the-environment")
+    assert Settings(**SOUND).sender == "variable@parterre.example"
+    assert given("MAILBOX_URL") == "of-the-environment"
+    assert given("ANOTHER_URL") is None
+
+
+def test_what_production_refuses_it_refuses_of_a_file_too(folder: Path) -> None:
+    (folder / "notification_smtp_url").write_text("insecure-canary")
+    with pytest.raises(ValidationError, match="NOTIFICATION_SMTP_URL is a development") as refused:
+        Settings(**SERVICE)
+    assert "canary" not in str(refused.value)
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARTERRE_SECRETS", str(tmp_path / "absent"))
+    with pytest.raises(NotADirectoryError, match="PARTERRE_SECRETS"):
+        Settings(**SOUND)
+
+
+def test_the_sandbox_reads_its_secrets_from_files_too(folder: Path) -> None:
+    for name in ("api_key", "webhook_secret"):
+        (folder / f"sandbox_{name}").write_text(WORD)
+    (folder / "sandbox_port").write_text("8090")
+    (folder / "sandbox_database").write_text("sandbox.sqlite3")
+    settings = SandboxSettings.given()
+    assert settings.api_key.get_secret_value() == WORD
+    assert settings.port == 8090
+
+
+URLS = {
+    "migrate_database_url": "postgresql://parterre_migrator:m@db/parterre",
+    "provision_database_url": "postgresql://postgres:p@db/postgres",
+    **{
+        f"{schema}_database_url": f"postgresql://{role_of(schema)}:{schema}@db/parterre"
+        for schema in SCHEMAS
+    },
+}
+
+
+def test_provisioning_takes_roles_and_passwords_from_the_services_own_addresses() -> None:
+    settings = ProvisionSettings(**URLS)
+    assert settings.database == "parterre"
+    passwords = {role_of(schema): schema for schema in SCHEMAS}
+    assert settings.passwords == {"parterre_migrator": "m", **passwords}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"auth_database_url": "postgresql://parterre_auth:a@db/other"}, "one database"),
+        ({"auth_database_url": "postgresql://parterre_booking:a@db/parterre"}, "parterre_auth"),
+        ({"auth_database_url": "postgresql://parterre_auth@db/parterre"}, "parterre_auth"),
+    ],
+)
+def test_provisioning_refuses_addresses_that_do_not_belong_together(
+    changes: dict[str, Any], said: str
+) -> None:
+    settings = ProvisionSettings(**{**URLS, **changes})
+    with pytest.raises(SetupError, match=said):
+        provision("postgresql://nowhere.invalid/", settings.database, settings.passwords)
