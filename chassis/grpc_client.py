@@ -32,6 +32,8 @@ _OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.lb_policy_name", "round_robin"),
+    # A name is looked up again whenever a connection ends, but no more often than this.
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
 ]
 
 
@@ -44,7 +46,12 @@ class Method(Protocol[RequestT_contra, ReplyT_co]):
 
 
 class GrpcClient:
-    """A channel to one service. Calls are never retried here: the caller knows what is safe."""
+    """A channel to one service. Calls are never retried here: the caller knows what is safe.
+
+    `address` is host:port, or a target of gRPC's own with its scheme. Calls go to every address
+    that the host's name has, in turn. A replica that is added gets its share once a connection has
+    ended, which the callee sees to (`grpc_connection_seconds`).
+    """
 
     def __init__(
         self,
@@ -55,12 +62,13 @@ class GrpcClient:
     ) -> None:
         self.callee = callee
         self._tokens = tokens
+        target = address if "://" in address else f"dns:///{address}"
         if tls:
             certificate, key, authority = (path.read_bytes() for path in tls)
             credentials = grpc.ssl_channel_credentials(authority, key, certificate)
-            self.channel = grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+            self.channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
         else:
-            self.channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+            self.channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
 
     async def call(
         self,

@@ -253,6 +253,7 @@ async def serve_grpc(
     address: str,
     max_concurrent: int,
     drain_seconds: float,
+    connection_seconds: float = 120.0,
     tls: tuple[Path, Path, Path] | None = None,
 ) -> AsyncIterator[None]:
     """Serves one service, with the standard health service beside it, until the block ends.
@@ -260,7 +261,9 @@ async def serve_grpc(
     `servicer` may be a function: it is given the verifier, for a service that also takes tokens
     from within messages, and returns the servicer.
 
-    Calls beyond `max_concurrent` are refused with RESOURCE_EXHAUSTED by gRPC itself.
+    Calls beyond `max_concurrent` are refused with RESOURCE_EXHAUSTED by gRPC itself. A connection
+    that is `connection_seconds` old (a tenth more or less, so that callers do not all come at once)
+    takes no more calls, and ends when those under way have ended.
 
     Raises:
         UndeclaredAccessError: an RPC does not declare who may call it.
@@ -272,6 +275,8 @@ async def serve_grpc(
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_connection_age_ms", round(connection_seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", round(_SLOWEST_SECONDS * 1000)),
         ],
     )
     if callable(servicer):

@@ -154,6 +154,7 @@ class Chassis:
                 address=f"{settings.grpc_host}:{settings.grpc_port}",
                 max_concurrent=settings.grpc_max_concurrent,
                 drain_seconds=settings.drain_seconds,
+                connection_seconds=settings.grpc_connection_seconds,
                 tls=tls,
             )
         )
