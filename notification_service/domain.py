@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 
 class NotificationError(Exception):
@@ -77,22 +76,14 @@ class EndedBooking:
     reference: str
     customer_id: UUID
     event_title: str
-    starts_at: datetime
-    timezone: str
+    when: str  # it starts, in words
     status: str  # CONFIRMED, FAILED, EXPIRED, CANCELLED
     reason: str
-    amount: int  # minor units
-    currency: str
+    amount: str  # in words
     places: Sequence[str]
 
 
 _PURPOSES = {"REGISTER": "finish your registration", "PASSWORD_RESET": "set a new password"}
-# ISO 4217: how many digits the minor unit has where it is not two. Tickets have the same table.
-_EXPONENTS = {
-    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0,
-    "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
-    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-}  # fmt: skip
 _ENDINGS = {
     "CONFIRMED": (
         "Your tickets for {title}",
@@ -133,17 +124,10 @@ def ending_mail(person: Person, booking: EndedBooking) -> Draft:
     facts = {
         "title": booking.event_title,
         "reference": booking.reference,
-        "when": f"{booking.starts_at.astimezone(ZoneInfo(booking.timezone)):%A %d %B %Y, %H:%M}",
+        "when": booking.when,
         "places": "\n".join(f"- {place}" for place in booking.places),
-        "amount": format_amount(booking.amount, booking.currency),
+        "amount": booking.amount,
         "reason": booking.reason.replace("_", " ").lower(),
     }
     text = f"Dear {person.name},\n\n{body.format(**facts)}\n\nParterre"
     return Draft(person.email, f"booking_{booking.status.lower()}", subject.format(**facts), text)
-
-
-def format_amount(amount: int, currency: str) -> str:
-    """An amount in minor units, as people write it: 125000 NPR is "NPR 1,250.00"."""
-    exponent = _EXPONENTS.get(currency, 2)
-    whole, rest = divmod(amount, 10**exponent)
-    return f"{currency} {whole:,}" + (f".{rest:0{exponent}}" if exponent else "")

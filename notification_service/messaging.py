@@ -13,6 +13,8 @@ from chassis.database import Session
 from chassis.logs import get_logger
 from notification_service import handlers
 from notification_service.domain import Code, EndedBooking, Person
+from presentation.amounts import format_amount
+from presentation.moments import format_moment
 
 MESSAGES = messages_pb2.DESCRIPTOR
 
@@ -72,12 +74,10 @@ def _ended_booking(message: messages_pb2.BookingEnded) -> EndedBooking:
         reference=message.reference,
         customer_id=UUID(message.customer_id),
         event_title=message.event_title,
-        starts_at=message.starts_at.ToDatetime(UTC),
-        timezone=message.timezone,
+        when=format_moment(message.starts_at.ToDatetime(UTC), message.timezone),
         status=message.status,
         reason=message.reason,
-        amount=message.amount.amount,
-        currency=message.amount.currency,
+        amount=format_amount(message.amount.amount, message.amount.currency),
         places=places,
     )
 

@@ -6,15 +6,17 @@ import hashlib
 import io
 import unicodedata
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import segno
 from icalendar import Calendar, Event
 from parterre.booking.v1 import booking_pb2
 from parterre.types.v1 import types_pb2
+
+from presentation.amounts import format_amount
+from presentation.moments import format_moment
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -26,12 +28,6 @@ _FAMILY = "noto"
 _WIDTH, _HEIGHT, _MARGIN = 148.0, 105.0, 8.0  # A6 across, millimetres
 _QR_SIDE = 52.0
 _TEXT_WIDTH = _WIDTH - _QR_SIDE - 3 * _MARGIN
-# ISO 4217: how many digits the minor unit has where it is not two. Mails have the same table.
-_DIGITS = {
-    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0,
-    "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
-    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-}  # fmt: skip
 _STATUSES = {"CONFIRMED": "CONFIRMED", "CANCELLING": "CANCELLED", "CANCELLED": "CANCELLED"}
 
 
@@ -88,10 +84,10 @@ def tickets_pdf(
         event = ticket.event
         for size, text, lines in (
             (16, event.title, 2),
-            (10, local_time(event.starts_at.ToDatetime(UTC), event.timezone), 1),
+            (10, format_moment(event.starts_at.ToDatetime(UTC), event.timezone), 1),
             (10, event.place, 2),
             (14, seat_name(ticket.line), 2),
-            (10, f"{ticket.line.tier}, {amount(ticket.line.price)}", 1),
+            (10, f"{ticket.line.tier}, {_amount(ticket.line.price)}", 1),
             (12, ticket.attendee_name, 2),
         ):
             if text:
@@ -182,22 +178,5 @@ def seat_name(line: types_pb2.Line) -> str:
     return line.section if line.quantity == 1 else f"{line.quantity} x {line.section}"
 
 
-def local_time(moment: datetime, timezone: str) -> str:
-    """A moment as the clock at the event shows it, with the zone's name."""
-    try:
-        local = moment.astimezone(ZoneInfo(timezone))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        local, timezone = moment, "UTC"
-    return f"{local:%Y-%m-%d %H:%M} {timezone}"
-
-
-def amount(money: types_pb2.Money) -> str:
-    """An amount in major units: NPR 1,250.00."""
-    return f"{money.currency} {major_units(money.amount, money.currency, group=',')}"
-
-
-def major_units(minor: int, currency: str, *, group: str = "") -> str:
-    """An amount of minor units, not negative, in major ones: 1250.00."""
-    digits = _DIGITS.get(currency, 2)
-    whole, rest = divmod(minor, 10**digits)
-    return f"{whole:{group}}" + (f".{rest:0{digits}}" if digits else "")
+def _amount(money: types_pb2.Money) -> str:
+    return format_amount(money.amount, money.currency)

@@ -28,7 +28,7 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from presentation import paper
+from presentation.amounts import major_units
 from presentation.views import base, bookings
 from presentation.views import sales as views
 
@@ -192,8 +192,8 @@ def _places(booking: booking_pb2.Booking) -> list[Sequence[str]]:
                 "; ".join(who.name for who in people),
                 "; ".join(who.email for who in people if who.email),
                 booking.coupon_code,
-                paper.major_units(booking.price.total, currency),
-                paper.major_units(booking.refunded_amount, currency),
+                major_units(booking.price.total, currency),
+                major_units(booking.refunded_amount, currency),
                 currency,
             )
         )

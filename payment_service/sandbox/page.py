@@ -3,11 +3,13 @@
 Plain HTML and one stylesheet; it needs no script and allows none.
 """
 
+from decimal import Decimal
 from html import escape
 from pathlib import Path
 from string import Template
 from urllib.parse import urlencode, urlsplit
 
+from iso4217 import Currency
 from starlette.responses import HTMLResponse, Response
 
 from payment_service.sandbox.domain import APPROVED, Charge, Choice, Method, Status
@@ -18,8 +20,6 @@ _CSS = Path(__file__).with_name("page.css").read_bytes()
 _FRAME = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 _NAMES = {Method.CARD: "Card check", Method.KHALTI: "Khalti", Method.ESEWA: "eSewa"}
 _RESULTS = {Choice.APPROVE: "approved", Choice.REFUSE: "refused", Choice.ABANDON: "abandoned"}
-# ISO 4217: the currencies met here whose minor unit is not a hundredth.
-_DECIMALS = {"JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3}
 
 
 def origin(address: str) -> str:
@@ -106,9 +106,11 @@ def _outcome(status: Status) -> str:
 
 
 def _amount(minor: int, currency: str) -> str:
-    decimals = _DECIMALS.get(currency, 2)
-    whole, part = divmod(minor, 10**decimals)
-    return f"{currency} {whole:,}" + (f".{part:0{decimals}d}" if decimals else "")
+    try:
+        digits = Currency(currency).exponent
+    except ValueError:
+        digits = None
+    return f"{currency} {Decimal(minor).scaleb(-(2 if digits is None else digits)):,f}"
 
 
 def _html(

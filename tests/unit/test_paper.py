@@ -5,53 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fontTools.ttLib import TTFont
-from parterre.types.v1 import types_pb2
 
-from catalog_service.codes import CURRENCIES
 from gateway.press import Press
 from gateway.problems import ProblemError
-from notification_service.domain import format_amount
 from presentation import paper
 from presentation.paper import UnwantedError
 from tests.contract import samples
 
 FONT = Path(paper.__file__).parent / "fonts" / "NotoSans-Regular.ttf"
-
-
-@pytest.mark.parametrize(
-    ("minor", "currency", "written"),
-    [
-        (125_000, "NPR", "NPR 1,250.00"),
-        (5, "EUR", "EUR 0.05"),
-        (1_500, "JPY", "JPY 1,500"),
-        (1_234, "KWD", "KWD 1.234"),
-        (1_234, "IQD", "IQD 1.234"),
-        (1_500, "UGX", "UGX 1,500"),
-        (0, "NPR", "NPR 0.00"),
-    ],
-)
-def test_amounts_are_written_with_their_currencys_digits(
-    minor: int, currency: str, written: str
-) -> None:
-    assert paper.amount(types_pb2.Money(amount=minor, currency=currency)) == written
-
-
-@pytest.mark.parametrize("currency", sorted(CURRENCIES))
-def test_a_ticket_and_a_mail_write_an_amount_alike(currency: str) -> None:
-    ticket = paper.amount(types_pb2.Money(amount=125_000, currency=currency))
-    assert ticket == format_amount(125_000, currency)
-
-
-def test_times_are_the_events_own_and_utc_where_its_zone_is_not_known() -> None:
-    starts = datetime(2026, 12, 12, 13, 15, tzinfo=UTC)
-    assert paper.local_time(starts, "Asia/Kathmandu") == "2026-12-12 19:00 Asia/Kathmandu"
-    assert paper.local_time(starts, "Mars/Olympus") == "2026-12-12 13:15 UTC"
 
 
 @pytest.mark.parametrize("name", ["प्रकाश श्रेष्ठ", "Zoë Ñandú Škvorecký", "Ελένη", "Саша"])
