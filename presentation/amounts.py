@@ -57,9 +57,10 @@ def _decimal(minor: int, currency: str) -> Decimal:
 
 @lru_cache(maxsize=64)
 def _pattern(language: str, digits: int, *, spaced: bool) -> NumberPattern:
-    pattern = copy(locale_of(language).currency_formats["standard"])
+    pattern: NumberPattern = copy(locale_of(language).currency_formats["standard"])
     pattern.frac_prec = (digits, digits)
     if spaced:
         # CLDR's rule for a letter next to a number, which Babel does not apply: NPR 5, but US$5.
-        pattern.prefix = tuple(re.sub("¤$", "¤\N{NO-BREAK SPACE}", each) for each in pattern.prefix)
+        positive, negative = (re.sub("¤$", "¤\N{NO-BREAK SPACE}", each) for each in pattern.prefix)
+        pattern.prefix = positive, negative
     return pattern
