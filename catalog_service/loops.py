@@ -1,4 +1,4 @@
-"""What nobody asks for: openings and capacities asked after, events over, venues renamed."""
+"""What nobody asks for: openings and capacities asked after, events over, venues renamed, words."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from chassis.logs import get_logger
 from chassis.telemetry import ALERTS
 
 _POLL_SECONDS = 5.0
+# Between two batches of events that are indexed anew, so that nobody waits for that.
+_REWORD_SECONDS = 0.1
 
 log = get_logger(__name__)
 
@@ -29,6 +31,13 @@ async def take_care(database: Database, released_for: timedelta = RELEASED_FOR) 
         while await database.run(follow_venues):
             pass
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def reword(database: Database) -> None:
+    """Indexes events anew that were indexed by another rule, a bounded batch a transaction."""
+    while True:
+        some = await database.run(events.reword_some)
+        await asyncio.sleep(_REWORD_SECONDS if some else _POLL_SECONDS)
 
 
 async def ask_again(database: Database) -> None:

@@ -26,6 +26,7 @@ async def catalog_service(settings: Settings) -> AsyncIterator[None]:
             await chassis.consume(queue, handlers, database, MESSAGES)
         released_for = timedelta(hours=settings.moved_cancel_hours)
         await chassis.run("caretaker", lambda: loops.take_care(database, released_for))
+        await chassis.run("words", lambda: loops.reword(database))
         uploads = Uploads(database, open_media(settings))
         await chassis.run("media", uploads.keep_tidy)
         inventory = Inventory(chassis.client("inventory", settings.inventory_address))

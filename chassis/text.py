@@ -1,4 +1,5 @@
-"""The one rule for text that people write: what is kept of it, and what it must not have.
+"""The one rule for text that people write: what is kept of it, what it must not have, and what of
+it counts when somebody searches.
 
 A name is drawn in mails, on tickets, in spreadsheets and in other people's pages. So it is composed
 (NFC), it can't turn around or break the line it is shown in, and it is never blank to the eye. The
@@ -38,6 +39,17 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
 )
+# Letters with a stroke, joined or without their dot, which Unicode does not take apart; and what is
+# written either way: Arabic's and Persian's yeh and kaf, the nasals of Devanagari, Bengali, Gujarati
+# and Odia.
+_ALIKE = str.maketrans(
+    {
+        **{"\u00f8": "o", "\u0142": "l", "\u0111": "d", "\u00f0": "d", "\u0127": "h"},
+        **{"\u0167": "t", "\u0131": "i", "\u00fe": "th", "\u00e6": "ae", "\u0153": "oe"},
+        **{"\u0649": "\u064a", "\u06cc": "\u064a", "\u06a9": "\u0643", "\u0640": None},
+        **{"\u0901": "\u0902", "\u0981": "\u0982", "\u0a81": "\u0a82", "\u0b01": "\u0b02"},
+    }
+)
 _UNSEEN_KINDS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 
 
@@ -62,6 +74,38 @@ def flaw_in_line(text: str) -> str:
 def flaw_in_lines(text: str) -> str:
     """As `flaw_in_line`, but that line breaks and tabs are sound."""
     return _flaw(text, _CONTROL_BUT_BREAKS)
+
+
+def folded(text: str) -> str:
+    """Text as it is compared when somebody searches: what is meant alike is alike.
+
+    Case is folded as Unicode has it (its chapter 3.13: a final sigma is a sigma, a sharp s is ss), with
+    Turkish's four letters i as one. Accents, points and nuktas are left out, and so is what is not
+    seen; what is another letter to its readers stays: vowel signs, viramas, the tones of Thai and
+    Lao, Kana's voicing. Wide, narrow and joined forms, and every script's digits, are the plain
+    ones.
+    """
+    if text.isascii():
+        return text.lower()
+    if _is_overloaded(text):
+        return text.casefold()  # refused where it is written, and not worth taking apart
+    bare = "".join(
+        map(_bare, unicodedata.normalize("NFKD", _UNSEEN.sub("", text)))
+    ).casefold()
+    return unicodedata.normalize("NFKC", bare).translate(_ALIKE)
+
+
+def _bare(character: str) -> str:
+    """The character; nothing, where it is a mark that does not count."""
+    kind = unicodedata.category(character)
+    if kind == "Nd":
+        return str(unicodedata.decimal(character))
+    if kind == "Cf":
+        return ""
+    marks = unicodedata.combining(character)
+    # Canonical combining classes (Unicode's chapter 4.3): nuktas, points of Hebrew and Arabic, and
+    # what stands above, below or through a letter.
+    return "" if marks == 7 or 10 <= marks <= 36 or marks >= 200 else character
 
 
 def _kept(text: str, around: str) -> str:

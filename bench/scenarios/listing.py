@@ -15,6 +15,7 @@ import uvloop
 from bench.figures import Report
 from bench.load import Call, Visit, closed_loop, open_loop, request, steady
 from bench.system import System
+from catalog_service.domain import indexed, plain
 from chassis.ids import uuid7
 
 EVENTS = 100_000
@@ -27,7 +28,7 @@ _SYLLABLES = "ka ta ra ma ni lo ve su pe ri do ga le tu mo sha ba ne ki fo".spli
 _LOAD = 50  # lists a second, for the latencies
 _EVENT_COLUMNS = """id, organizer_id, status, title, description, category, venue_id, location,
     starts_at, ends_at, timezone, currency, max_per_customer, refund_until_hours, refund_percent,
-    tax_basis_points, terms, min_price, capacity"""
+    tax_basis_points, terms, min_price, capacity, city, search"""
 
 
 def run(system: System, report: Report) -> None:
@@ -142,18 +143,21 @@ def fill(admin_url: str, words: Sequence[str]) -> None:
     def text(count: int) -> str:
         return " ".join(chance.choices(words, cum_weights=weights, k=count))
 
+    halls = [(id, text(2), f"City {number % _CITIES}") for number, id in enumerate(venues)]
+
     def event(id: UUID) -> tuple[object, ...]:
         starts_at = now + timedelta(minutes=chance.randrange(60, 365 * 24 * 60))
-        venue = chance.choice(venues) if chance.random() < 0.8 else None
+        venue, name, city = chance.choice(halls) if chance.random() < 0.8 else (None, text(2), "")
+        title, description = text(chance.randint(2, 5)).title(), text(chance.randint(10, 60))
         return (
             id,
             chance.choice(organizers),
             "PUBLISHED",
-            text(chance.randint(2, 5)).title(),
-            text(chance.randint(10, 60)),
+            title,
+            description,
             chance.choice(_CATEGORIES),
             venue,
-            "" if venue else text(2),
+            "" if venue else name,
             starts_at,
             starts_at + timedelta(hours=3),
             "UTC",
@@ -165,29 +169,21 @@ def fill(admin_url: str, words: Sequence[str]) -> None:
             "",
             chance.randrange(100_000),
             500,
+            plain(city),
+            indexed(title, f"{name} {city}", description),
         )
 
     with psycopg.connect(admin_url, options="-c search_path=catalog") as connection:
         cursor = connection.cursor()
         columns = "id, owner_id, name, address, city, country, timezone, amenities"
         with cursor.copy(f"COPY venue ({columns}) FROM STDIN") as copy:
-            for number, id in enumerate(venues):
-                city = f"City {number % _CITIES}"
+            for id, name, city in halls:
                 owner = chance.choice(organizers)
-                copy.write_row((id, owner, text(2), "1 Street", city, "NP", "UTC", "{}"))
+                copy.write_row((id, owner, name, "1 Street", city, "NP", "UTC", "{}"))
         ids = [uuid7() for _ in range(EVENTS)]
-        cursor.execute("CREATE TEMPORARY TABLE draft (LIKE event INCLUDING DEFAULTS)")
-        with cursor.copy(f"COPY draft ({_EVENT_COLUMNS}) FROM STDIN") as copy:
+        with cursor.copy(f"COPY event ({_EVENT_COLUMNS}) FROM STDIN") as copy:
             for id in ids:
                 copy.write_row(event(id))
-        cursor.execute(
-            f"INSERT INTO event ({_EVENT_COLUMNS}, city, search)"  # noqa: S608 - of constants
-            f" SELECT {_EVENT_COLUMNS}, plain_words(coalesce(place.town, '')),"
-            " event_words(title, concat_ws(' ', location, place.words), description)"
-            " FROM draft LEFT JOIN"
-            " (SELECT id AS hall_id, city AS town, concat_ws(' ', name, city) AS words FROM venue)"
-            " AS place ON hall_id = venue_id"
-        )
         with cursor.copy(
             "COPY tier (id, event_id, position, name, price, capacity) FROM STDIN"
         ) as copy:

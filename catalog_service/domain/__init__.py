@@ -96,6 +96,7 @@ from catalog_service.domain.venues import (
     placed,
     stage,
 )
+from catalog_service.domain.words import asked, indexed, plain
 
 __all__ = [
     "CATEGORIES",
@@ -157,6 +158,7 @@ __all__ = [
     "VenueDraft",
     "VenueFullError",
     "VenueNotFoundError",
+    "asked",
     "before_id",
     "changed_section",
     "changed_venue",
@@ -173,10 +175,12 @@ __all__ = [
     "expanded",
     "first_position",
     "from_cursor",
+    "indexed",
     "lowest_price",
     "newest",
     "page_size",
     "placed",
+    "plain",
     "position_after",
     "position_of",
     "stage",

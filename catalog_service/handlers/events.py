@@ -300,6 +300,11 @@ async def complete_events(session: Session) -> bool:
     return await events.complete_events(session, _BATCH) == _BATCH
 
 
+async def reword_some(session: Session) -> bool:
+    """Lets some events be found by the rule of now; whether more may still be to do."""
+    return bool(await events.reword_some(session, _BATCH))
+
+
 async def follow_venues(session: Session, *, released_for: timedelta = domain.RELEASED_FOR) -> bool:
     """Tells again of some events whose venue has another name or address; whether more may have."""
     followed = await events.follow_venues(session, _BATCH)

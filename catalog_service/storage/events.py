@@ -20,7 +20,9 @@ from catalog_service.domain import (
     Tier,
     TierDraft,
     Venue,
+    indexed,
     lowest_price,
+    plain,
 )
 from catalog_service.storage.venues import FIND_VENUES, find_venue, venue_of_row
 from chassis.database import Row as DatabaseRow
@@ -45,14 +47,25 @@ UPDATE event SET title = :title, description = :description, category = :categor
        version = version + 1
  WHERE id = :id
 """
-# What it is found by; in a statement of its own, as it says the venue's name and city too.
-_SET_WORDS = """
-UPDATE event SET city = plain_words(coalesce(hall.city, '')), venue_changed = event.venue_moved,
-       search = event_words(event.title, concat_ws(' ', event.location, hall.name, hall.city),
-                            event.description)
-  FROM event AS same LEFT JOIN venue AS hall ON hall.id = same.venue_id
- WHERE event.id = :id AND same.id = event.id
+# What it is found by says the venue's name and city too.
+_SAID = """
+SELECT event.id, event.title, event.description, coalesce(hall.city, '') AS city,
+       concat_ws(' ', event.location, hall.name, hall.city) AS place
+  FROM event LEFT JOIN venue AS hall ON hall.id = event.venue_id
 """
+_SAID_OF = _SAID + " WHERE event.id = ANY(:ids)"
+_SAID_NEXT = _SAID + " WHERE event.id > :after ORDER BY event.id LIMIT :limit FOR UPDATE OF event"
+_SET_WORDS = """
+UPDATE event SET city = found_by.city, search = CAST(found_by.search AS tsvector)
+  FROM unnest(CAST(:ids AS uuid[]), CAST(:cities AS text[]), CAST(:searches AS text[]))
+    AS found_by (id, city, search)
+ WHERE event.id = found_by.id
+"""
+# Who edits an event reads its venue as it is by now: only a move is still to be told.
+_FOLLOWED_VENUE = "UPDATE event SET venue_changed = venue_moved WHERE id = :id AND venue_changed"
+_LAST_REWORDED = "SELECT after FROM rewording FOR UPDATE SKIP LOCKED"
+_REWORDED = "UPDATE rewording SET after = :after"
+_ALL_REWORDED = "DELETE FROM rewording"
 _ADD_AVAILABILITY = "INSERT INTO availability (event_id, status) VALUES (:id, 'DRAFT')"
 _ADD_TIER = """
 INSERT INTO tier (id, event_id, position, name, price, capacity)
@@ -170,11 +183,9 @@ WITH taken AS MATERIALIZED (
     SELECT id, venue_moved AND status = 'PUBLISHED' AND starts_at > clock_timestamp() AS is_moved
       FROM event WHERE venue_changed ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 )
-UPDATE event SET city = plain_words(venue.city), venue_changed = false, venue_moved = false,
-       version = event.version + 1,
-       search = event_words(title, concat_ws(' ', venue.name, venue.city), description)
-  FROM venue, taken
- WHERE venue.id = event.venue_id AND event.id = taken.id
+UPDATE event SET venue_changed = false, venue_moved = false, version = event.version + 1
+  FROM taken
+ WHERE event.id = taken.id
 RETURNING event.id, event.status, taken.is_moved
 """
 _DROP_IMAGES = """
@@ -194,8 +205,8 @@ async def add_event(
     """Stores a draft with its tiers; gives its id."""
     id = uuid7()
     await session.execute(_ADD_EVENT, id=id, organizer_id=organizer_id, **_facts(draft, tiers))
-    session.defer(_SET_WORDS, id=id)
     session.defer(_ADD_AVAILABILITY, id=id)
+    await _set_words(session, [id])
     await _add_tiers(session, id, draft.venue_id, tiers)
     return id
 
@@ -212,7 +223,8 @@ async def update_draft(
     session.defer(_DROP_TIER_SECTIONS, id=id)
     session.defer(_DROP_TIERS, id=id)
     await session.execute(_UPDATE_EVENT, id=id, **_facts(draft, tiers))
-    session.defer(_SET_WORDS, id=id)
+    session.defer(_FOLLOWED_VENUE, id=id)
+    await _set_words(session, [id])
     await _add_tiers(session, id, draft.venue_id, tiers)
 
 
@@ -221,7 +233,8 @@ async def update_on_sale(
 ) -> None:
     """Stores a locked event on sale as it shall be."""
     await session.execute(_UPDATE_EVENT, id=id, **_facts(draft, tiers))
-    session.defer(_SET_WORDS, id=id)
+    session.defer(_FOLLOWED_VENUE, id=id)
+    await _set_words(session, [id])
     await session.execute_many(
         _UPDATE_TIER,
         [
@@ -269,6 +282,38 @@ async def drop_draft(session: Session, id: UUID) -> None:
     for statement in (_DROP_TIER_SECTIONS, _DROP_TIERS, _DROP_IMAGES):
         session.defer(statement, id=id)
     await session.execute(_DROP_EVENT, id=id)
+
+
+async def _set_words(session: Session, ids: Sequence[UUID]) -> None:
+    """Lets locked events be found by what they and their venues say now."""
+    if ids:
+        _store_words(session, await session.all(_SAID_OF, ids=ids))
+
+
+async def reword_some(session: Session, limit: int) -> int:
+    """Lets the next events, at most `limit`, be found by the rule of now; how many those were.
+
+    0: all are, or somebody else goes on.
+    """
+    after: UUID | None = await session.scalar(_LAST_REWORDED)
+    if after is None:
+        return 0
+    rows = await session.all(_SAID_NEXT, after=after, limit=limit)
+    if rows:
+        _store_words(session, rows)
+        session.defer(_REWORDED, after=rows[-1].id)
+    else:
+        session.defer(_ALL_REWORDED)
+    return len(rows)
+
+
+def _store_words(session: Session, said: Sequence[DatabaseRow]) -> None:
+    session.defer(
+        _SET_WORDS,
+        ids=[row.id for row in said],
+        cities=[plain(row.city) for row in said],
+        searches=[indexed(row.title, row.place, row.description) for row in said],
+    )
 
 
 def _facts(draft: EventDraft, tiers: Sequence[TierDraft]) -> Mapping[str, Any]:
@@ -375,6 +420,7 @@ async def follow_venues(session: Session, limit: int) -> Mapping[UUID, tuple[str
     Gives each one's status, and whether it was moved with the venue while it was on sale.
     """
     rows = await session.all(_FOLLOW_VENUES, limit=limit)
+    await _set_words(session, [row.id for row in rows])
     return {row.id: (row.status, row.is_moved) for row in rows}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from catalog_service.domain import EventSearch, Listed, Position
+from catalog_service.domain import EventSearch, Listed, Position, asked, plain
 from catalog_service.storage.events import EVENT, with_venues
 from chassis.database import Session
 
@@ -27,13 +27,13 @@ _SCOPES: Mapping[str, str] = {
 }
 _NARROWED = """
    AND (CAST(:category AS text) = '' OR event.category = :category)
-   AND (CAST(:city AS text) = '' OR event.city = plain_words(:city))
+   AND (CAST(:city AS text) IS NULL OR event.city = :city)
    AND event.starts_at >= coalesce(CAST(:starts_from AS timestamptz), '-infinity')
    AND event.starts_at < coalesce(CAST(:starts_before AS timestamptz), 'infinity')
    AND event.min_price >= coalesce(CAST(:min_price AS bigint), 0)
    AND event.min_price <= coalesce(CAST(:max_price AS bigint), 9223372036854775807)
    AND (CAST(:organizer_id AS uuid) IS NULL OR event.organizer_id = :organizer_id)
-   AND (CAST(:words AS text[]) = '{}' OR event.search @@ event_query(:words))
+   AND (CAST(:asked AS text) IS NULL OR event.search @@ CAST(CAST(:asked AS text) AS tsquery))
 """
 # Of each sort: its keys, where the page begins, and its order.
 _SORTS: Mapping[str, tuple[str, str, str]] = {
@@ -93,7 +93,7 @@ def _most_relevant(scope: str) -> str:
     # OFFSET 0 lets each be ranked once.
     ranked = (
         "SELECT id, starts_at AS then_key,"  # noqa: S608 - of constants
-        " -CAST(ts_rank(search, event_query(:words)) AS float8) AS key"
+        " -CAST(ts_rank(search, CAST(CAST(:asked AS text) AS tsquery)) AS float8) AS key"
         f" FROM ({matching}) AS matching OFFSET 0"
     )
     return _whole(
@@ -139,13 +139,13 @@ def parameters(search: EventSearch, after: Position) -> Mapping[str, object]:
         "owner_id": search.owner_id,
         "status": search.status,
         "category": search.category,
-        "city": search.city,
+        "city": plain(search.city) or search.city or None,
         "starts_from": search.starts_from,
         "starts_before": search.starts_before,
         "min_price": search.min_price,
         "max_price": search.max_price,
         "organizer_id": search.organizer_id,
-        "words": list(search.words),
+        "asked": asked(search.query) if search.query else None,
         "key": after.keys[0],
         "then_key": after.keys[-1],
         "id": after.id,

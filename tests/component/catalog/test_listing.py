@@ -12,7 +12,9 @@ from parterre.catalog.v1 import catalog_pb2
 
 from catalog_service.domain import EventSearch, Position
 from catalog_service.handlers import events
+from catalog_service.storage import events as stored
 from catalog_service.storage import listing
+from chassis.database import Session
 from chassis.errors import RemoteError
 from chassis.ids import uuid7
 from deploy.postgres import Postgres
@@ -109,6 +111,42 @@ async def test_words_are_found_whatever_their_accents_case_and_ends(catalog: Cat
         ("a:* | b", []),
     ):
         assert await catalog.titles(query=query) == titles, query
+
+
+async def test_parts_of_titles_without_spaces_are_found(catalog: Catalog) -> None:
+    for title in ("東京の夜", "京都の東", "คอนเสิร์ตกรุงเทพ", "រាត្រីភ្នំពេញ", "မြန်မာည", "서울에서"):
+        await catalog.published(title=title, location="ΟΔΥΣΣΕΥΣ")
+    for query, titles in (
+        ("夜", ["東京の夜"]),
+        ("東京", ["東京の夜"]),
+        ("京の夜", ["東京の夜"]),
+        ("東", ["東京の夜", "京都の東"]),
+        ("東京の夜", ["東京の夜"]),
+        ("夜の", []),
+        ("東京の夜 οδυσσεύς", ["東京の夜"]),
+        ("กรุงเทพ", ["คอนเสิร์ตกรุงเทพ"]),
+        ("เสิร์ต", ["คอนเสิร์ตกรุงเทพ"]),
+        ("ភ្នំ", ["រាត្រីភ្នំពេញ"]),
+        ("ည", ["မြန်မာည"]),
+        ("서울", ["서울에서"]),
+    ):
+        assert await catalog.titles(query=query) == titles, query
+    assert await catalog.titles(query="東京", sort="relevance") == ["東京の夜"]
+
+
+async def test_events_of_before_are_indexed_anew_batch_by_batch(catalog: Catalog) -> None:
+    hall = await catalog.hall()
+    for title in ("東京の夜", "京都の東"):
+        await catalog.published(title=title, venue_id=hall.id, tiers=tiers_of(hall))
+    await catalog.execute("UPDATE event SET search = '', city = ''")
+    assert await catalog.titles(query="夜") == []
+
+    async def once(session: Session) -> int:
+        return await stored.reword_some(session, 1)
+
+    assert [await catalog.database.run(once) for _ in range(4)] == [1, 1, 0, 0]
+    assert await catalog.titles(query="夜 globe", city="LONDON") == ["東京の夜"]
+    assert await catalog.titles(query="globe") == ["東京の夜", "京都の東"]
 
 
 async def test_the_best_match_comes_first_and_among_equals_the_soonest(catalog: Catalog) -> None:
