@@ -17,7 +17,6 @@ from auth_service.domain import (
     as_managed,
     check_user_filter,
     from_cursor,
-    like_pattern,
     parse_audit_filter,
     to_cursor,
 )
@@ -39,7 +38,7 @@ async def list_users(
         found = await storage.list_accounts(
             session,
             before=from_cursor(cursor),
-            query=like_pattern(query),
+            query=query,
             role=role,
             status=status,
             limit=limit + 1,

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from auth_service import handlers
 from auth_service.handlers import Auth
 from auth_service.keys import KeyRing
-from auth_service.loops import forget
+from auth_service.loops import announce, forget
 from auth_service.messaging import MESSAGES, encode
 from auth_service.passwords import HashingPool
 from auth_service.rpc import SERVICE, AuthServicer
@@ -52,6 +52,7 @@ async def auth_service(settings: Settings) -> AsyncIterator[None]:
             await chassis.run("signing-keys", keys.keep_fresh)
             await chassis.run("forgetting", lambda: forget(database, limits))
             await chassis.relay(database, MESSAGES)
+            await chassis.run("announcing", lambda: announce(database))
 
             async def jwk_set() -> Response:
                 return JSONResponse(keys.jwk_set(), headers=_JWKS_HEADERS)

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from booking_service.domain import BookingEnded, Event, Line, RefundPolicy, Reservation
+from booking_service.domain import BookingEnded, Event, Line, Person, RefundPolicy, Reservation
 from booking_service.handlers import bookings, sagas
 from booking_service.handlers.sagas import Answer
 from booking_service.saga import Facts, Happening
@@ -89,6 +89,7 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
             messages_pb2.EventPublished: on_event_published,
             messages_pb2.EventCancelled: on_event_cancelled,
             messages_pb2.ProviderState: on_provider_state,
+            messages_pb2.UserChanged: Together(on_users_changed),
         },
     }
 
@@ -154,6 +155,17 @@ async def on_event_published(session: Session, message: messages_pb2.EventPublis
 async def on_event_cancelled(session: Session, message: messages_pb2.EventCancelled) -> None:
     """An event was called off."""
     await bookings.call_off(session, UUID(message.event_id), message.reason)
+
+
+async def on_users_changed(session: Session, messages: Sequence[messages_pb2.UserChanged]) -> None:
+    """People registered, or changed name or address."""
+    await bookings.remember_people(
+        session,
+        [
+            Person(UUID(message.user_id), message.email, message.name, message.version)
+            for message in messages
+        ],
+    )
 
 
 async def on_provider_state(session: Session, message: messages_pb2.ProviderState) -> None:

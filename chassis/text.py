@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # Sorting the marks of one letter is quadratic; no script needs more (Unicode's UAX #15, D4).
 MOST_MARKS = 30
@@ -40,16 +41,14 @@ _UNSEEN = re.compile(
     "\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
 )
 # Letters with a stroke, joined or without their dot, which Unicode does not take apart; and what is
-# written either way: Arabic's and Persian's yeh and kaf, the nasals of Devanagari, Bengali, Gujarati
-# and Odia.
+# written either way: Arabic's and Persian's yeh and kaf, the nasals of Devanagari, Bengali,
+# Gujarati and Odia. Arabic's tatweel only stretches a word.
 _ALIKE = str.maketrans(
-    {
-        **{"\u00f8": "o", "\u0142": "l", "\u0111": "d", "\u00f0": "d", "\u0127": "h"},
-        **{"\u0167": "t", "\u0131": "i", "\u00fe": "th", "\u00e6": "ae", "\u0153": "oe"},
-        **{"\u0649": "\u064a", "\u06cc": "\u064a", "\u06a9": "\u0643", "\u0640": None},
-        **{"\u0901": "\u0902", "\u0981": "\u0982", "\u0a81": "\u0a82", "\u0b01": "\u0b02"},
-    }
-)
+    "\u00f8\u0142\u0111\u00f0\u0127\u0167\u0131\u0649\u06cc\u06a9\u0901\u0981\u0a81\u0b01",
+    "olddhti\u064a\u064a\u0643\u0902\u0982\u0a82\u0b02",
+    "\u0640",
+) | str.maketrans({"\u00fe": "th", "\u00e6": "ae", "\u0153": "oe"})
+_WILDCARD = re.compile(r"[\\%_]")
 _UNSEEN_KINDS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 
 
@@ -79,20 +78,26 @@ def flaw_in_lines(text: str) -> str:
 def folded(text: str) -> str:
     """Text as it is compared when somebody searches: what is meant alike is alike.
 
-    Case is folded as Unicode has it (its chapter 3.13: a final sigma is a sigma, a sharp s is ss), with
-    Turkish's four letters i as one. Accents, points and nuktas are left out, and so is what is not
-    seen; what is another letter to its readers stays: vowel signs, viramas, the tones of Thai and
-    Lao, Kana's voicing. Wide, narrow and joined forms, and every script's digits, are the plain
-    ones.
+    Case is folded as Unicode has it (its chapter 3.13: a final sigma is a sigma, a sharp s is ss),
+    with Turkish's four letters i as one. Accents, points and nuktas are left out, and so is what is
+    not seen; what is another letter to its readers stays: vowel signs, viramas, the tones of Thai
+    and Lao, Kana's voicing. Wide, narrow and joined forms, and every script's digits, are the
+    plain ones.
     """
     if text.isascii():
         return text.lower()
     if _is_overloaded(text):
         return text.casefold()  # refused where it is written, and not worth taking apart
-    bare = "".join(
-        map(_bare, unicodedata.normalize("NFKD", _UNSEEN.sub("", text)))
-    ).casefold()
+    bare = "".join(map(_bare, unicodedata.normalize("NFKD", _UNSEEN.sub("", text)))).casefold()
     return unicodedata.normalize("NFKC", bare).translate(_ALIKE)
+
+
+def patterns(query: str) -> Sequence[str]:
+    """For each word of a query the LIKE pattern of folded texts that have it, anywhere.
+
+    Its wildcards stand for themselves.
+    """
+    return ["%" + _WILDCARD.sub(r"\\\g<0>", word) + "%" for word in folded(query).split()]
 
 
 def _bare(character: str) -> str:

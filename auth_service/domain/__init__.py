@@ -22,7 +22,6 @@ from auth_service.domain.administration import (
     AuditEntry,
     check_user_filter,
     from_cursor,
-    like_pattern,
     parse_audit_filter,
     to_cursor,
 )
@@ -117,7 +116,6 @@ __all__ = [
     "device_token",
     "from_cursor",
     "kept",
-    "like_pattern",
     "network_of",
     "parse_applicant",
     "parse_audit_filter",

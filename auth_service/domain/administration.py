@@ -89,8 +89,3 @@ def from_cursor(cursor: str) -> UUID:
         return UUID(bytes=raw)
     except (binascii.Error, ValueError):
         raise InvalidCursorError from None
-
-
-def like_pattern(query: str) -> str:
-    """The LIKE pattern of whatever contains `query`, with its wildcards taken literally."""
-    return "%" + re.sub(r"([\\%_])", r"\\\1", query) + "%"

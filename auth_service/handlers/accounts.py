@@ -34,6 +34,7 @@ from auth_service.passwords import COMMON
 from chassis.database import Session
 
 _FIRST_PASSWORD = 1  # an account's first version of it
+_ANNOUNCED_AT_ONCE = 200
 
 
 async def register(
@@ -168,6 +169,14 @@ async def bootstrap_admin(auth: Auth, *, email: str, password: str) -> None:
             storage.audit(session, "REGISTERED", account.id, None, role=account.role)
 
     await auth.database.run(work)
+
+
+async def announce_some(session: Session) -> bool:
+    """Tells again of some accounts of before; whether more may be left."""
+    accounts = await storage.announce_some(session, _ANNOUNCED_AT_ONCE)
+    for account in accounts:
+        tell(session, account)
+    return bool(accounts)
 
 
 def tell(session: Session, account: Account) -> None:

@@ -2,6 +2,7 @@
 
 from auth_service.storage.accounts import (
     add_account,
+    announce_some,
     change_password,
     find_account,
     find_credentials_of,
@@ -52,6 +53,7 @@ __all__ = [
     "add_key",
     "add_refresh_token",
     "allow_tries",
+    "announce_some",
     "audit",
     "audit_code_refused",
     "begin_log_in",

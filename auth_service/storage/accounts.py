@@ -10,11 +10,13 @@ from uuid import UUID
 from auth_service.domain import Account, Applicant, Credentials, ManagedAccount
 from chassis.database import Row, Session
 from chassis.ids import uuid7
+from chassis.text import folded, patterns
 
 # The unique address decides between two who register it at once.
 _ADD_ACCOUNT = """
-INSERT INTO account (id, email, name, role, phone, country, organizer_requested, password_hash)
-VALUES (:id, :email, :name, :role, :phone, :country, :organizer_requested, :password_hash)
+INSERT INTO account (id, email, name, role, phone, country, organizer_requested, password_hash,
+                     words)
+VALUES (:id, :email, :name, :role, :phone, :country, :organizer_requested, :password_hash, :words)
     ON CONFLICT (email) DO NOTHING
 RETURNING id, email, name, role, phone, country, organizer_requested, created_at,
           disabled_at IS NOT NULL AS disabled, version
@@ -38,6 +40,7 @@ SELECT id, email, name, role, phone, country, organizer_requested, created_at,
 _SAVE_ACCOUNT = """
 UPDATE account
    SET name = :name, role = :role, phone = :phone, country = :country, version = :version,
+       words = :words,
        organizer_requested = :organizer_requested,
        disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, clock_timestamp()) END
  WHERE id = :id
@@ -51,7 +54,21 @@ _RESET_PASSWORD = """
 UPDATE account SET password_hash = :password_hash, password_version = password_version + 1
  WHERE email = :email RETURNING id, password_version, clock_timestamp() AS at
 """  # noqa: S105 - a statement, no secret
-# Newest first, read along the primary key.
+# Accounts of before, up to which all were told of again; no row: all of them.
+_LAST_ANNOUNCED = "SELECT after FROM announcing FOR UPDATE SKIP LOCKED"
+_NEXT_ACCOUNTS = """
+SELECT id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version
+  FROM account WHERE id > :after ORDER BY id LIMIT :limit FOR NO KEY UPDATE
+"""
+_ANNOUNCED = "UPDATE announcing SET after = :after"
+_ALL_ANNOUNCED = "DELETE FROM announcing"
+_SET_WORDS = """
+UPDATE account SET words = found_by.words
+  FROM unnest(CAST(:ids AS uuid[]), CAST(:words AS text[])) AS found_by (id, words)
+ WHERE account.id = found_by.id
+"""
+# Newest first, read along the primary key. Those of before have no words until they are told of.
 _LIST_ACCOUNTS = """
 SELECT account.id, email, name, role, phone, country, organizer_requested, created_at,
        disabled_at IS NOT NULL AS disabled, version, last_log_in.at AS last_log_in_at
@@ -60,7 +77,8 @@ SELECT account.id, email, name, role, phone, country, organizer_requested, creat
        SELECT at FROM audit WHERE account_id = account.id AND action = 'LOGGED_IN'
         ORDER BY id DESC LIMIT 1) AS last_log_in ON true
  WHERE account.id < :before
-   AND (:query = '%%' OR email ILIKE :query OR name ILIKE :query)
+   AND coalesce(nullif(words, ''), lower(name || ' ' || email))
+       LIKE ALL (CAST(:patterns AS text[]))
    AND (:role = '' OR role = :role)
    AND CASE :status WHEN 'ACTIVE' THEN disabled_at IS NULL
                     WHEN 'DISABLED' THEN disabled_at IS NOT NULL
@@ -93,6 +111,7 @@ async def add_account(
         country=applicant.country,
         organizer_requested=organizer_requested,
         password_hash=password_hash,
+        words=_words(applicant.name, applicant.email),
     )
     return Account(**row._asdict()) if row else None
 
@@ -127,7 +146,7 @@ async def lock_accounts(session: Session, *ids: UUID) -> Mapping[UUID, Account]:
 
 async def save_account(session: Session, account: Account) -> None:
     """Stores what may change of an account, which is locked."""
-    fields = asdict(account)
+    fields = asdict(account) | {"words": _words(account.name, account.email)}
     for fixed in ("email", "created_at"):
         del fields[fixed]
     await session.execute(_SAVE_ACCOUNT, **fields)
@@ -155,9 +174,17 @@ async def reset_password(session: Session, email: str, password_hash: str) -> Ro
 async def list_accounts(
     session: Session, *, before: UUID, query: str, role: str, status: str, limit: int
 ) -> Sequence[ManagedAccount]:
-    """A page of accounts, newest first; `query` is a LIKE pattern, empty filters are none."""
+    """A page of accounts whose name and address have each word of `query`, newest first.
+
+    Empty filters are none.
+    """
     rows = await session.all(
-        _LIST_ACCOUNTS, before=before, query=query, role=role, status=status, limit=limit
+        _LIST_ACCOUNTS,
+        before=before,
+        patterns=patterns(query),
+        role=role,
+        status=status,
+        limit=limit,
     )
     found = []
     for row in rows:
@@ -165,6 +192,32 @@ async def list_accounts(
         last_log_in_at = fields.pop("last_log_in_at")
         found.append(ManagedAccount(Account(**fields), last_log_in_at))
     return found
+
+
+async def announce_some(session: Session, limit: int) -> Sequence[Account]:
+    """The next accounts of before, at most `limit`, that are to be told of again; locked.
+
+    From now on they are found by their words. None: all were told of, or somebody else goes on.
+    """
+    after: UUID | None = await session.scalar(_LAST_ANNOUNCED)
+    if after is None:
+        return ()
+    rows = await session.all(_NEXT_ACCOUNTS, after=after, limit=limit)
+    if not rows:
+        session.defer(_ALL_ANNOUNCED)
+        return ()
+    session.defer(_ANNOUNCED, after=rows[-1].id)
+    session.defer(
+        _SET_WORDS,
+        ids=[row.id for row in rows],
+        words=[_words(row.name, row.email) for row in rows],
+    )
+    return [Account(**row._asdict()) for row in rows]
+
+
+def _words(name: str, email: str) -> str:
+    """What an account is searched by."""
+    return folded(f"{name} {email}")
 
 
 async def last_log_in(session: Session, id: UUID) -> datetime | None:

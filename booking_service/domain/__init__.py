@@ -17,6 +17,7 @@ from booking_service.domain.bookings import (
     check_instrument,
     check_method,
     new_reference,
+    reference_of,
     refund_id_of,
 )
 from booking_service.domain.coupons import (
@@ -68,6 +69,7 @@ from booking_service.domain.errors import (
 from booking_service.domain.events import Event, RefundPolicy, day_of, is_over
 from booking_service.domain.holds import Hold, Line, Reservation, check_bookable, check_reserved
 from booking_service.domain.money import MAX_AMOUNT, Fees, Price, half_up
+from booking_service.domain.people import Person, check_query
 from booking_service.domain.pricing import price_of, subtotal_of, tax_kept
 from booking_service.domain.sales import Sale, ticket_sales
 from booking_service.domain.tickets import Ticket, check_gate, tickets_to_mint
@@ -121,6 +123,7 @@ __all__ = [
     "Line",
     "Method",
     "PaymentInProgressError",
+    "Person",
     "Price",
     "ProviderUnavailableError",
     "RefundPolicy",
@@ -140,6 +143,7 @@ __all__ = [
     "check_gate",
     "check_instrument",
     "check_method",
+    "check_query",
     "check_reserved",
     "check_usable",
     "day_of",
@@ -148,6 +152,7 @@ __all__ = [
     "is_over",
     "new_reference",
     "price_of",
+    "reference_of",
     "refund_id_of",
     "subtotal_of",
     "tax_kept",

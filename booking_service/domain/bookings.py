@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ _NAME_LENGTH = 100
 _EMAIL_LENGTH = 254
 _REASON_LENGTH = 500
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_REFERENCE = re.compile(f"(?:PT)?([{_CROCKFORD}]{{8}})")
+# As people read and type them.
+_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 
 class Method(StrEnum):
@@ -124,6 +128,15 @@ def check_cancellable(booking: Booking, now: datetime) -> Cancellation:
 def new_reference() -> str:
     """A random reference: PT- and 8 characters of Crockford's base 32."""
     return "PT-" + "".join(secrets.choice(_CROCKFORD) for _ in range(8))
+
+
+def reference_of(text: str) -> str:
+    """The reference that somebody means, in whatever case and with whatever hyphens; "": none.
+
+    O is read as 0, I and L as 1 (Crockford's base 32), and PT- may be missing.
+    """
+    found = _REFERENCE.fullmatch(text.upper().translate(_MISREAD))
+    return f"PT-{found[1]}" if found else ""
 
 
 def refund_id_of(payment_id: UUID, number: int) -> UUID:

@@ -23,6 +23,7 @@ from booking_service.domain import (
     Hold,
     HoldAlreadyBookedError,
     Instrument,
+    Person,
     Price,
     ProviderUnavailableError,
     Reservation,
@@ -40,7 +41,15 @@ from booking_service.domain import (
 from booking_service.handlers import coupons, sagas
 from booking_service.handlers.sagas import Begun, Move, advance
 from booking_service.saga import Facts, Happening, State
-from booking_service.storage import bookings, events, outages, reservations, tickets, underway
+from booking_service.storage import (
+    bookings,
+    events,
+    outages,
+    people,
+    reservations,
+    tickets,
+    underway,
+)
 from booking_service.storage.bookings import BookingView, Fresh
 from booking_service.storage.events import Found
 from booking_service.storage.underway import Underway
@@ -409,6 +418,16 @@ async def _lock(
 async def remember_event(session: Session, event: Event) -> None:
     """Remembers a published event, unless something newer is known."""
     await events.save(session, event)
+
+
+async def remember_people(session: Session, told: Sequence[Person]) -> None:
+    """Remembers how people call themselves; of what is told of one, the newest."""
+    newest: dict[UUID, Person] = {}
+    for person in told:
+        known = newest.setdefault(person.id, person)
+        if known.version < person.version:
+            newest[person.id] = person
+    people.save(session, list(newest.values()))
 
 
 async def call_off(session: Session, event_id: UUID, reason: str) -> None:

@@ -12,6 +12,7 @@ from booking_service.domain import (
     InvalidTicketError,
     Sale,
     check_gate,
+    check_query,
     day_of,
 )
 from booking_service.saga import State
@@ -50,16 +51,23 @@ async def attendees(
     *,
     is_admin: bool,
     states: Sequence[State] | None,
+    query: str,
     before: UUID | None,
     limit: int,
 ) -> Sequence[BookingView]:
-    """An event's bookings, newest first, made before the booking `before`.
+    """An event's bookings with their buyers, newest first, made before the booking `before`.
+
+    Of a `query` those of that reference, or whose buyer's name and address have each of its words.
 
     Raises:
         EventNotFoundError: there is none, or it is not the caller's.
+        InvalidFilterError: the query can't be one.
     """
+    check_query(query)
     await sold_by(session, event_id, caller_id, is_admin=is_admin)
-    return await bookings.of_event(session, event_id, states=states, before=before, limit=limit)
+    return await bookings.of_event(
+        session, event_id, states=states, query=query, before=before, limit=limit
+    )
 
 
 async def sales_of(

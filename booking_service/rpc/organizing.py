@@ -121,11 +121,12 @@ class Organizing(Servicer):
                 caller_id(),
                 is_admin=is_admin(),
                 states=states,
+                query=line(request.query),
                 before=before,
                 limit=limit + 1,
             )
         return booking_pb2.ListEventBookingsResponse(
-            bookings=[shapes.booking(view, reader=caller_id()) for view in views[:limit]],
+            bookings=[shapes.sold_booking(view, reader=caller_id()) for view in views[:limit]],
             next_cursor=to_cursor(views[limit - 1].booking.id) if len(views) > limit else "",
         )
 

@@ -86,6 +86,14 @@ def booking(view: BookingView, *, reader: UUID) -> booking_pb2.Booking:
     return shown
 
 
+def sold_booking(view: BookingView, *, reader: UUID) -> booking_pb2.Booking:
+    """A booking as its event's organizer may see it: with its buyer."""
+    shown = booking(view, reader=reader)
+    if view.buyer is not None:
+        shown.buyer.CopyFrom(booking_pb2.Buyer(name=view.buyer.name, email=view.buyer.email))
+    return shown
+
+
 def _people(attendees: Iterable[Attendee]) -> list[booking_pb2.Attendee]:
     return [
         booking_pb2.Attendee(seat_id=attendee.seat_id, name=attendee.name, email=attendee.email)

@@ -13,13 +13,16 @@ from booking_service.domain import (
     Attendee,
     Booking,
     Line,
+    Person,
     Price,
     RefundPolicy,
+    reference_of,
 )
 from booking_service.saga import Entry, Saga, State
-from booking_service.storage import events, sagas
+from booking_service.storage import events, people, sagas
 from chassis import records
 from chassis.database import Result, Row, Session, Statement
+from chassis.text import patterns
 
 # One statement for many whole bookings. Whoever is making a booking of the same hold, or under the
 # same id or reference, is waited for, and then the booking is left out. The first line of the
@@ -105,11 +108,14 @@ COLUMNS = """
        booking.until_hours_before, booking.percent, booking.agreed_starts_at,
        booking.agreed_version, booking.coupon_code
 """
-_VIEW = f"""
+_SHOWN = f"""
 SELECT {COLUMNS}, {events.COLUMNS}, {sagas.COLUMNS}, {_LINES}, {_ATTENDEES},
        clock_timestamp() AS now
+"""
+_FROM = """
   FROM booking JOIN saga USING (booking_id) JOIN event ON event.event_id = booking.event_id
-"""  # noqa: S608 - put together from constants
+"""
+_VIEW = _SHOWN + _FROM
 _FIND = _VIEW + (
     " WHERE booking.reference = :reference AND (booking.customer_id = :caller_id"
     " OR event.organizer_id = :caller_id OR CAST(:sees_all AS boolean))"
@@ -123,7 +129,17 @@ _OF_CUSTOMER = (
     _VIEW + " WHERE booking.customer_id = :customer_id"
     " AND (CAST(:event_id AS uuid) IS NULL OR booking.event_id = :event_id)" + _PAGE
 )
-_OF_EVENT = _VIEW + " WHERE booking.event_id = :event_id" + _PAGE
+# The event's bookings are gone through from the newest on until the page is full: a person's words
+# are looked at only for those.
+_OF_EVENT = (
+    _SHOWN
+    + f", {people.COLUMNS}"
+    + _FROM
+    + " LEFT JOIN person ON person.user_id = booking.customer_id"
+    " WHERE booking.event_id = :event_id"
+    " AND (CAST(:patterns AS text[]) IS NULL OR person.words LIKE ALL (:patterns)"
+    " OR booking.reference = :reference)" + _PAGE
+)
 # Of a saga, when its booking is made; the rest is as it always is then.
 _SAGA_COLUMNS = (
     "state",
@@ -150,6 +166,7 @@ class BookingView:
     lines: Sequence[Line]
     attendees: Sequence[Attendee]
     now: datetime  # by the database's clock
+    buyer: Person | None = None  # told of for an event's organizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +264,24 @@ async def of_event(
     event_id: UUID,
     *,
     states: Sequence[State] | None,
+    query: str,
     before: UUID | None,
     limit: int,
 ) -> Sequence[BookingView]:
-    """An event's bookings, newest first, made before the booking `before`."""
+    """An event's bookings with their buyers, newest first, made before the booking `before`.
+
+    Of a `query` those of that reference, or whose buyer's name and address have each of its words.
+    """
     rows = await session.all(
-        _OF_EVENT, event_id=event_id, states=_names(states), before=before, limit=limit
+        _OF_EVENT,
+        event_id=event_id,
+        states=_names(states),
+        patterns=patterns(query) if query else None,
+        reference=reference_of(query),
+        before=before,
+        limit=limit,
     )
-    return [_view(row) for row in rows]
+    return [_view(row, people.person_of(row)) for row in rows]
 
 
 async def own(session: Session, reference: str, customer_id: UUID) -> UUID | None:
@@ -274,9 +301,11 @@ def _parts(row: Row) -> tuple[Sequence[Line], Sequence[Attendee]]:
     )
 
 
-def _view(row: Row) -> BookingView:
+def _view(row: Row, buyer: Person | None = None) -> BookingView:
     lines, attendees = _parts(row)
-    return BookingView(booking_of(row), sagas.saga_of(row), row.method, lines, attendees, row.now)
+    return BookingView(
+        booking_of(row), sagas.saga_of(row), row.method, lines, attendees, row.now, buyer
+    )
 
 
 def booking_of(row: Row) -> Booking:

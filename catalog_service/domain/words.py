@@ -106,10 +106,8 @@ def _runs(text: str) -> Iterator[tuple[str, str]]:
         category = unicodedata.category(character)[0]
         if category == "M":
             return kind  # with its letter
-        if category in "LN":
-            kind = _SIGNS if _UNSPACED.match(character) else _SPACED
-        else:
-            kind = ""
+        letter = _SIGNS if _UNSPACED.match(character) else _SPACED
+        kind = letter if category in "LN" else ""
         return kind
 
     for of, characters in groupby(text, kind_of):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.bodies.base import MAX_AMOUNT, Input, PageQuery, Time, not_found
+from gateway.bodies.base import MAX_AMOUNT, Input, PageQuery, Short, Time, not_found
 from gateway.bodies.bookings import BookingStatus
 
 _COUPON = re.compile(r"[A-Za-z0-9-]{3,40}", re.ASCII)
@@ -45,13 +45,25 @@ class CouponChange(Input):
     valid_to: Time | None = None
 
 
+BuyerWords = Annotated[
+    Short | None,
+    Field(
+        description="A booking's reference, however it is spelled; or words that the buyer's name"
+        " or e-mail address has",
+        examples=["Asha"],
+    ),
+]
+
+
 class AttendeeQuery(PageQuery):
     """Which bookings of an event."""
 
     status: BookingStatus | None = None
+    q: BuyerWords = None
 
 
 class ExportQuery(Input):
     """Which bookings of an event, all of them at once."""
 
     status: BookingStatus | None = None
+    q: BuyerWords = None

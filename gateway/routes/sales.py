@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import Annotated, TypeVar
 
 import grpc
@@ -52,11 +52,13 @@ _COLUMNS = (
     "reference",
     "status",
     "booked_at",
+    "buyer",
+    "buyer_email",
     "section",
     "row",
     "number",
-    "quantity",
     "tier",
+    "price",
     "attendee",
     "attendee_email",
     "coupon_code",
@@ -83,15 +85,22 @@ log = get_logger(__name__)
     "GET",
     "/organizer/events/{event_id}/bookings",
     ORGANIZER,
-    answers=base.Page[bookings.Booking],
+    answers=base.Page[bookings.SoldBooking],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_event_bookings(
     event_id: EventId, query: Annotated[AttendeeQuery, Query()], behind: Behind
 ) -> Response:
-    """The bookings of one's own event, newest first, with who goes."""
-    reply = await _page(behind, event_id, query.status, query.limit, query.cursor or "")
-    return Json(base.page(map(bookings.booking, reply.bookings), reply.next_cursor))
+    """The bookings of one's own event, newest first, with who bought and who goes."""
+    request = booking_pb2.ListEventBookingsRequest(
+        event_id=event_id,
+        status=query.status or "",
+        query=query.q or "",
+        limit=query.limit,
+        cursor=query.cursor or "",
+    )
+    reply = await behind.booking(behind.booking.rpc.ListEventBookings, request)
+    return Json(base.page(map(bookings.sold_booking, reply.bookings), reply.next_cursor))
 
 
 @SALES.route(
@@ -104,11 +113,18 @@ async def list_event_bookings(
 async def export_event_bookings(
     event_id: EventId, query: Annotated[ExportQuery, Query()], behind: Behind
 ) -> Response:
-    """The bookings of one's own event as a table, a row for each place; newest first."""
+    """The bookings of one's own event as a table, a row for each place; newest first.
+
+    What the booking as a whole cost and got back stands in the first of its rows alone, so that a
+    column can be added up.
+    """
+    request = booking_pb2.ListEventBookingsRequest(
+        event_id=event_id, status=query.status or "", query=query.q or "", limit=_EXPORT_PAGE
+    )
     # The first page before the answer begins: a refusal is a problem, not half a table.
-    first = await _page(behind, event_id, query.status, _EXPORT_PAGE, "")
+    first = await behind.booking(behind.booking.rpc.ListEventBookings, request)
     return StreamingResponse(
-        _table(behind, event_id, query.status, first),
+        _table(behind, request, first),
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="bookings-{event_id}.csv"'},
     )
@@ -144,21 +160,9 @@ async def admin_dashboard(behind: Behind) -> Response:
     return Json({**views.dashboard(*parts), "sagas": dict(sold.sagas) if sold else None})
 
 
-async def _page(
-    behind: Backend, event_id: str, status: str | None, limit: int, cursor: str
-) -> booking_pb2.ListEventBookingsResponse:
-    return await behind.booking(
-        behind.booking.rpc.ListEventBookings,
-        booking_pb2.ListEventBookingsRequest(
-            event_id=event_id, status=status or "", limit=limit, cursor=cursor
-        ),
-    )
-
-
 async def _table(
     behind: Backend,
-    event_id: str,
-    status: str | None,
+    request: booking_pb2.ListEventBookingsRequest,
     page: booking_pb2.ListEventBookingsResponse,
 ) -> AsyncIterator[bytes]:
     """The table page by page; where a page can't be had it breaks off, so as not to look whole."""
@@ -167,37 +171,41 @@ async def _table(
         yield _rows([row for booking in page.bookings for row in _places(booking)])
         if not page.next_cursor:
             return
-        page = await _page(behind, event_id, status, _EXPORT_PAGE, page.next_cursor)
+        request.cursor = page.next_cursor
+        page = await behind.booking(behind.booking.rpc.ListEventBookings, request)
 
 
-def _places(booking: booking_pb2.Booking) -> list[Sequence[str]]:
+def _places(booking: booking_pb2.Booking) -> Iterator[Sequence[str]]:
+    """A row for each place; who goes where is said as tickets are minted."""
     seated = {who.seat_id: who for who in booking.attendees if who.seat_id}
-    standing = [who for who in booking.attendees if not who.seat_id]
+    standing = iter([who for who in booking.attendees if not who.seat_id])
+    nobody = booking_pb2.Attendee()
     currency = booking.price.currency
-    rows: list[Sequence[str]] = []
+    amounts = [
+        major_units(booking.price.total, currency),
+        major_units(booking.refunded_amount, currency),
+    ]
     for line in booking.lines:
-        people = [seated[line.seat_id]] if line.seat_id in seated else []
-        if not line.seat_id:
-            people, standing = standing[: line.quantity], standing[line.quantity :]
-        rows.append(
-            (
+        for _ in range(line.quantity):
+            who = seated.get(line.seat_id, nobody) if line.seat_id else next(standing, nobody)
+            yield (
                 booking.reference,
                 booking.status,
                 booking.created_at.ToJsonString(),
+                booking.buyer.name,
+                booking.buyer.email,
                 line.section,
                 line.row,
                 line.number,
-                str(line.quantity),
                 line.tier,
-                "; ".join(who.name for who in people),
-                "; ".join(who.email for who in people if who.email),
+                major_units(line.price.amount, currency),
+                who.name,
+                who.email,
                 booking.coupon_code,
-                major_units(booking.price.total, currency),
-                major_units(booking.refunded_amount, currency),
+                *amounts,
                 currency,
             )
-        )
-    return rows
+            amounts = ["", ""]
 
 
 def _rows(rows: Sequence[Sequence[str]]) -> bytes:

@@ -92,6 +92,19 @@ class Booking(TypedDict):
     expires_at: str | None
 
 
+class Buyer(TypedDict):
+    """Who bought, as they call themselves now."""
+
+    name: str
+    email: str
+
+
+class SoldBooking(Booking):
+    """A booking, as its event's organizer sees it; `buyer` is null where they are not known yet."""
+
+    buyer: Buyer | None
+
+
 class TimelineEntry(TypedDict):
     """One step of the saga as it happened."""
 
@@ -176,6 +189,12 @@ def booking(it: booking_pb2.Booking) -> Booking:
         "created_at": time(it.created_at),
         "expires_at": time(it.expires_at) if it.HasField("expires_at") else None,
     }
+
+
+def sold_booking(it: booking_pb2.Booking) -> SoldBooking:
+    """A booking, as its event's organizer sees it."""
+    buyer: Buyer = {"name": it.buyer.name, "email": it.buyer.email}
+    return {**booking(it), "buyer": buyer if it.HasField("buyer") else None}
 
 
 def timeline_entry(entry: booking_pb2.TimelineEntry) -> TimelineEntry:

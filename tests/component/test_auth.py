@@ -39,6 +39,7 @@ from auth_service.domain import (
     token_digest,
 )
 from auth_service.handlers import Auth
+from auth_service.handlers.accounts import announce_some
 from auth_service.keys import KeyRing, rotate
 from auth_service.messaging import encode
 from auth_service.passwords import HashingPool
@@ -1476,6 +1477,39 @@ async def test_a_log_in_while_the_account_is_disabled_leaves_no_session_open(
         issued = {sid(one) for one in results[1:] if isinstance(one, auth_pb2.Tokens)}
         assert issued <= set().union(*await first.revoked())
         await first.account(admin, "UpdateUser", update(user.id, disabled=False))
+
+
+async def test_people_are_told_of_again_once_after_an_upgrade(make_box: MakeBox) -> None:
+    first = await make_box()
+    second = await make_box(like=first)
+    ids = {(await first.person(f"n{n}@example.net")).id for n in range(3)}
+    await first.execute("UPDATE account SET words = ''")
+    admin = await first.admin()
+    wanted = auth_pb2.ListUsersRequest(query="ASHA n1@", limit=10)
+    [unindexed] = (await first.account(admin, "ListUsers", wanted)).users
+
+    await asyncio.gather(*(box.database.run(announce_some) for box in [first, second] * 5))
+    while await first.database.run(announce_some):
+        pass
+
+    told = [message["user_id"] for message in await first.sent("UserChanged")]
+    assert [told.count(id) for id in ids] == [2, 2, 2]
+    assert await first.scalar("SELECT count(*) FROM account WHERE words = ''") == 0
+    assert (await first.account(admin, "ListUsers", wanted)).users == [unindexed]
+
+
+async def test_people_are_found_whatever_their_case_and_accents(box: Box) -> None:
+    admin = await box.admin()
+    user = await box.register(await box.code(), name="Ásha Straße-Δρόμος")
+    for query, found in (
+        ("asha", [user.id]),
+        ("STRASSE δρομοσ", [user.id]),
+        ("ash example.org", [user.id]),
+        ("asha nobody", []),
+    ):
+        wanted = auth_pb2.ListUsersRequest(query=query, limit=10)
+        users = (await box.account(admin, "ListUsers", wanted)).users
+        assert [each.user.id for each in users] == found, query
 
 
 async def test_accounts_are_searched_page_by_page(box: Box) -> None:

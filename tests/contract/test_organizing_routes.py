@@ -90,7 +90,28 @@ async def test_attendees_are_listed_by_status(edge: Edge) -> None:
     )
     answer = await edge.get(f"{OF_EVENT}/bookings?status=CONFIRMED", role=Role.ORGANIZER)
     assert answer.json()["items"][0]["attendees"][0]["name"] == "Asha"
+    assert answer.json()["items"][0]["buyer"] is None
     assert (edge.booking.asked.status, edge.booking.asked.limit) == ("CONFIRMED", 20)
+
+
+@pytest.mark.parametrize("table", ["bookings", "bookings.csv"])
+async def test_bookings_are_searched_by_their_buyers(edge: Edge, table: str) -> None:
+    booking = samples.booking("CONFIRMED")
+    booking.buyer.CopyFrom(booking_pb2.Buyer(name="Asha Rai", email="asha@parterre.example"))
+    edge.booking.answers["ListEventBookings"] = booking_pb2.ListEventBookingsResponse(
+        bookings=[booking]
+    )
+    answer = await edge.get(f"{OF_EVENT}/{table}?q=%20Asha", role=Role.ORGANIZER)
+    assert edge.booking.asked.query == "Asha"
+    if table == "bookings":
+        [shown] = answer.json()["items"]
+        assert shown["buyer"] == {"name": "Asha Rai", "email": "asha@parterre.example"}
+    else:
+        rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
+        assert {(row["buyer"], row["buyer_email"]) for row in rows} == {
+            ("Asha Rai", "asha@parterre.example")
+        }
+        assert rows[0]["attendee"] == "Asha"
 
 
 async def test_the_table_of_attendees_is_harmless_to_spreadsheets(edge: Edge) -> None:
@@ -104,11 +125,17 @@ async def test_the_table_of_attendees_is_harmless_to_spreadsheets(edge: Edge) ->
     answer = await edge.get(f"{OF_EVENT}/bookings.csv", role=Role.ORGANIZER)
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer.headers["content-disposition"]
-    seat, standing = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
+    text = answer.content.decode("utf-8-sig")
+    seat, standing, unnamed = csv.DictReader(io.StringIO(text, newline=""))
     assert seat["attendee"].startswith("'=HYPERLINK")
     assert seat["attendee_email"] == "'+4420@example.test"
     assert (seat["row"], seat["number"], seat["booking_total"]) == ("A", "1", "5096.25")
-    assert (standing["attendee"], standing["quantity"]) == ("प्रकाश, श्रेष्ठ", "2")
+    assert (standing["attendee"], standing["number"]) == ("प्रकाश, श्रेष्ठ", "")
+    assert (unnamed["attendee"], unnamed["tier"], unnamed["price"]) == ("", "Floor", "1500.00")
+    assert [row["reference"] for row in (seat, standing, unnamed)] == [samples.REFERENCE] * 3
+    # A column of amounts can be added up.
+    assert [row["booking_total"] for row in (standing, unnamed)] == ["", ""]
+    assert [row["booking_refunded"] for row in (seat, standing, unnamed)] == ["0.00", "", ""]
 
 
 async def test_a_table_goes_on_page_by_page(edge: Edge) -> None:
@@ -121,7 +148,7 @@ async def test_a_table_goes_on_page_by_page(edge: Edge) -> None:
     edge.booking.answers["ListEventBookings"] = lambda request: pages[request.cursor]
     answer = await edge.get(f"{OF_EVENT}/bookings.csv", role=Role.ORGANIZER)
     assert [call.request.cursor for call in edge.booking.calls] == ["", "second"]
-    assert len(answer.text.splitlines()) == 1 + 2 * 2
+    assert len(answer.text.splitlines()) == 1 + 2 * 3
 
 
 async def test_a_table_that_can_not_be_finished_does_not_look_whole(

@@ -14,7 +14,6 @@ from auth_service.domain import (
     check_password,
     code_digest,
     from_cursor,
-    like_pattern,
     parse_applicant,
     parse_email,
     parse_password,
@@ -121,11 +120,6 @@ def test_no_setting_makes_tokens_or_codes_live_longer_than_ten_minutes() -> None
 )
 def test_a_client_is_throttled_by_what_it_cannot_change_at_will(address: str, by: str) -> None:
     assert throttled_by(address) == by
-
-
-def test_what_is_searched_for_is_taken_literally() -> None:
-    assert like_pattern("") == "%%"
-    assert like_pattern(r"50%_\x") == r"%50\%\_\\x%"
 
 
 def test_a_cursor_gives_its_id_back_and_nothing_else_is_one() -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from parterre.booking.v1 import booking_pb2
+from parterre.messages.v1 import messages_pb2
 
 from booking_service import loops, messaging
 from booking_service.domain import Line
@@ -182,6 +183,87 @@ async def test_attendees_are_listed_to_the_organizer_page_by_page(box: Box) -> N
         assert await refused(box.organize("ListEventBookings", **bad)) == "INVALID_FILTER"
     bad_cursor = box.organize("ListEventBookings", limit=1, cursor="!")
     assert await refused(bad_cursor) == "INVALID_CURSOR"
+
+
+def told(who: str, name: str, email: str, version: int = 1) -> messages_pb2.UserChanged:
+    return messages_pb2.UserChanged(user_id=who, name=name, email=email, version=version)
+
+
+async def test_an_organizer_sees_who_bought_as_they_call_themselves_now(box: Box) -> None:
+    unknown = await box.create(ADMIN, box.hold(ADMIN))
+    booking = await box.create(ASHA, box.hold(ASHA))
+    await box.hears(told(ASHA, "Asha", "asha@old.example"))
+    await box.hears(told(ASHA, "Asha Rai", "asha@new.example", 3))
+    await box.hears(told(ASHA, "Asha R.", "asha@between.example", 2))  # heard late
+    await box.hears(told(BIKRAM, "Bikram", "bikram@example.org"))  # who bought nothing
+
+    [known, nobody] = (await box.organize("ListEventBookings", limit=9)).bookings
+    assert (known.id, nobody.id) == (booking.id, unknown.id)
+    assert (known.buyer.name, known.buyer.email) == ("Asha Rai", "asha@new.example")
+    assert not nobody.HasField("buyer")
+    request = booking_pb2.ListBookingsRequest(limit=9)
+    [own] = (await box.caller.as_person(ASHA, "ListBookings", request)).bookings
+    assert not own.HasField("buyer")
+    for who, role in ((ORGANIZER, Role.ORGANIZER), (ADMIN, Role.ADMIN)):
+        assert not (await box.get(booking, who, role=role)).HasField("buyer")
+
+
+async def test_bookings_are_found_by_their_buyer_or_reference(box: Box) -> None:
+    people = [(ASHA, "Āsha Rai", "asha@example.org"), (BIKRAM, "Οδυσσεύς 100%", "b_k@example.org")]
+    bookings = {}
+    for who, name, email in people:
+        await box.hears(told(who, name, email))
+        bookings[who] = await box.create(who, box.hold(who))
+    reference = bookings[BIKRAM].reference
+    typed = reference[3:].lower().replace("0", "o").replace("1", "l")
+    elsewhere = uuid7()
+    await box.publish(event_id=str(elsewhere))
+
+    for query, found in (
+        ("asha", [ASHA]),
+        ("RAI asha", [ASHA]),
+        ("example.org", [BIKRAM, ASHA]),
+        ("ΟΔΥΣΣΕΥΣ", [BIKRAM]),
+        ("100%", [BIKRAM]),
+        ("b_k@", [BIKRAM]),
+        ("b%k", []),
+        ("asha bikram", []),
+        (reference, [BIKRAM]),
+        (f"pt {typed[:4]}-{typed[4:]}", [BIKRAM]),
+        (typed, [BIKRAM]),
+        (reference[:-1], []),
+    ):
+        page = await box.organize("ListEventBookings", limit=9, query=query)
+        assert [booking.customer_id for booking in page.bookings] == found, query
+        other = await box.organize(
+            "ListEventBookings", limit=9, query=query, event_id=str(elsewhere)
+        )
+        assert list(other.bookings) == []
+    first = await box.organize("ListEventBookings", limit=1, query="example")
+    last = await box.organize(
+        "ListEventBookings", limit=1, query="example", cursor=first.next_cursor
+    )
+    assert [it.customer_id for it in (*first.bookings, *last.bookings)] == [BIKRAM, ASHA]
+    for bad in ("x" * 101, "a\x00b"):
+        call = box.organize("ListEventBookings", limit=1, query=bad)
+        assert await refused(call) == "INVALID_FILTER"
+
+
+async def test_people_who_are_told_of_at_once_are_kept_as_they_are_now(
+    box: Box, make_database: MakeDatabase
+) -> None:
+    other = await make_database("booking", encode=messaging.encode, like=box.database)
+    await box.create(ASHA, box.hold(ASHA))
+    versions = [
+        told(who, f"Name {version}", f"{version}@example.org", version)
+        for version in range(1, 21)
+        for who in (ASHA, BIKRAM)
+    ]
+    await asyncio.gather(
+        *(box.hears(each, place) for each in versions for place in (box.database, other))
+    )
+    [booking] = (await box.organize("ListEventBookings", limit=9)).bookings
+    assert booking.buyer.name == "Name 20"
 
 
 @pytest.mark.parametrize("method", ["ListEventBookings", "GetSales"])

@@ -204,6 +204,7 @@ class Booking(_message.Message):
     COUPON_CODE_FIELD_NUMBER: _builtins.int
     REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
     CANCELLATION_FIELD_NUMBER: _builtins.int
+    BUYER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     reference: _builtins.str
@@ -252,6 +253,10 @@ class Booking(_message.Message):
     def cancellation(self) -> Global___Cancellation:
         """What its buyer gets back by cancelling; absent unless it is CONFIRMED and that is possible."""
 
+    @_builtins.property
+    def buyer(self) -> Global___Buyer:
+        """Who bought it. Set by ListEventBookings; absent where booking has not heard of them yet."""
+
     def __init__(
         self,
         *,
@@ -271,14 +276,41 @@ class Booking(_message.Message):
         coupon_code: _builtins.str = ...,
         refunded_amount: _builtins.int = ...,
         cancellation: Global___Cancellation | None = ...,
+        buyer: Global___Buyer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancellation", b"cancellation", "created_at", b"created_at", "event", b"event", "expires_at", b"expires_at", "payment", b"payment", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buyer", b"buyer", "cancellation", b"cancellation", "created_at", b"created_at", "event", b"event", "expires_at", b"expires_at", "payment", b"payment", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "cancellation", b"cancellation", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "buyer", b"buyer", "cancellation", b"cancellation", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Booking: _TypeAlias = Booking  # noqa: Y015
+
+@_typing.final
+class Buyer(_message.Message):
+    """A buyer, as they call themselves now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """1-100 characters."""
+    email: _builtins.str
+    """Where to write to them."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        email: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Buyer: _TypeAlias = Buyer  # noqa: Y015
 
 @_typing.final
 class Cancellation(_message.Message):
@@ -1395,6 +1427,7 @@ class ListEventBookingsRequest(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The caller's own event."""
     status: _builtins.str
@@ -1403,6 +1436,10 @@ class ListEventBookingsRequest(_message.Message):
     """1-100."""
     cursor: _builtins.str
     """From the page before; empty: the first."""
+    query: _builtins.str
+    """A booking's reference, in any spelling; or words that the buyer's name or address has. Up to 100
+    characters; empty: all.
+    """
     def __init__(
         self,
         *,
@@ -1410,10 +1447,11 @@ class ListEventBookingsRequest(_message.Message):
         status: _builtins.str = ...,
         limit: _builtins.int = ...,
         cursor: _builtins.str = ...,
+        query: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "query", b"query", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1431,7 +1469,7 @@ class ListEventBookingsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def bookings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Booking]:
-        """Newest first."""
+        """Newest first, with their buyers."""
 
     def __init__(
         self,

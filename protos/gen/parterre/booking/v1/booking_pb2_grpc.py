@@ -238,7 +238,7 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEventBookings(self, request, context):
-        """Pages through the bookings of an own event, with who goes.
+        """Pages through the bookings of an own event, with who bought and who goes.
         Reasons: EVENT_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

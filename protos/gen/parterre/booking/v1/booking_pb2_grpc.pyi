@@ -75,7 +75,7 @@ class BookingServiceStub:
     Reasons: EVENT_NOT_FOUND, INVALID_CURSOR.
     """
     ListEventBookings: _aio.UnaryUnaryMultiCallable[_booking_pb2.ListEventBookingsRequest, _booking_pb2.ListEventBookingsResponse]
-    """Pages through the bookings of an own event, with who goes.
+    """Pages through the bookings of an own event, with who bought and who goes.
     Reasons: EVENT_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
     """
     GetSales: _aio.UnaryUnaryMultiCallable[_booking_pb2.GetSalesRequest, _booking_pb2.GetSalesResponse]
@@ -236,7 +236,7 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _booking_pb2.ListEventBookingsRequest,
         context: _aio.ServicerContext[_booking_pb2.ListEventBookingsRequest, _abc.Awaitable[_booking_pb2.ListEventBookingsResponse]],
     ) -> _abc.Awaitable[_booking_pb2.ListEventBookingsResponse]:
-        """Pages through the bookings of an own event, with who goes.
+        """Pages through the bookings of an own event, with who bought and who goes.
         Reasons: EVENT_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
         """
 

@@ -1547,7 +1547,7 @@ Global___DeliverCode: _TypeAlias = DeliverCode  # noqa: Y015
 
 @_typing.final
 class UserChanged(_message.Message):
-    """Somebody registered, or changed name or address."""
+    """Somebody registered, or changed name or address; or is told of again, to who did not hear of it yet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
