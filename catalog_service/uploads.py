@@ -7,10 +7,12 @@ is found by the row.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+import hashlib
+from collections.abc import AsyncIterable, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from catalog_service.domain import Image, Person
@@ -42,6 +44,8 @@ _MOST_RENDERINGS = 1
 _RENDER_SECONDS = 10.0
 _TIDY_SECONDS = 60.0
 
+T = TypeVar("T")
+
 log = get_logger(__name__)
 
 
@@ -55,9 +59,22 @@ class Uploads:
         self._renderers = ThreadPoolExecutor(_MOST_RENDERINGS, "render")
 
     async def add(
-        self, person: Person, event_id: UUID, role: str, chunks: AsyncIterable[bytes]
-    ) -> Image:
+        self,
+        person: Person,
+        event_id: UUID,
+        role: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        recall: Callable[[bytes], Awaitable[T | None]],
+        show: Callable[[Image], Awaitable[tuple[T, bool]]],
+    ) -> T:
         """Stores a picture of the person's own event (an admin's: any), made anew.
+
+        Args:
+            recall: gives the answer of before, if the same request was answered; its argument is
+                the SHA-256 of the file.
+            show: shows a picture whose files are stored, in one transaction; gives the answer, and
+                whether it is of this picture.
 
         Raises:
             InvalidImageError, ImageTooLargeError, EventNotFoundError, TooManyImagesError
@@ -71,8 +88,11 @@ class Uploads:
             await self._database.run(
                 lambda session: handlers.check_owner(session, person, event_id)
             )
-            rendering = await self._rendered(await _whole(chunks))
-            return await self._stored(event_id, role, rendering)
+            data = await _whole(chunks)
+            told = await recall(hashlib.sha256(data).digest())
+            if told is not None:
+                return told
+            return await self._stored(event_id, role, await self._rendered(data), show)
         finally:
             self._running -= 1
 
@@ -89,21 +109,32 @@ class Uploads:
                 "This picture takes too long to decode.", file="takes too long to decode"
             ) from error
 
-    async def _stored(self, event_id: UUID, role: str, rendering: Rendering) -> Image:
+    async def _stored(
+        self,
+        event_id: UUID,
+        role: str,
+        rendering: Rendering,
+        show: Callable[[Image], Awaitable[tuple[T, bool]]],
+    ) -> T:
         widths = list(rendering.files)
         image = Image(uuid4(), role, widths, rendering.width, rendering.height)
         await self._database.run(lambda session: handlers.claim_place(session, event_id, image))
         try:
             for width, content in rendering.files.items():
                 await self._media.put(file_of(image.id, width), content)
-            await self._database.run(lambda session: handlers.show(session, event_id, image))
+            answer, is_shown = await show(image)
         except Exception:
-            await self._database.run(lambda session: handlers.abandon(session, image.id))
-            # Of a claim that was given up while we slept, nobody else would know the files.
-            with suppress(ServiceError):
-                await self._media.delete(files_of(image))
+            await self._abandon(image)
             raise
-        return image
+        if not is_shown:  # the same request was faster
+            await self._abandon(image)
+        return answer
+
+    async def _abandon(self, image: Image) -> None:
+        await self._database.run(lambda session: handlers.abandon(session, image.id))
+        # Of a claim that was given up while we slept, nobody else would know the files.
+        with suppress(ServiceError):
+            await self._media.delete(files_of(image))
 
     async def get(self, viewer: Person | None, image_id: UUID, width: int) -> tuple[bytes, int]:
         """The content of a picture and the width of that, the best for a width asked for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -93,8 +93,8 @@ class GrpcClient:
 
     async def call_with_trailers(
         self,
-        method: grpc.aio.UnaryUnaryMultiCallable[MessageT, ReplyT],
-        request: MessageT,
+        method: Method[RequestT, ReplyT],
+        request: RequestT,
         *,
         seconds: float = _DEFAULT_SECONDS,
     ) -> tuple[ReplyT, dict[str, str | bytes]]:
@@ -103,7 +103,8 @@ class GrpcClient:
         call = method(request, timeout=timeout, metadata=metadata)
         try:
             reply = await call
-            trailers = dict(await call.trailing_metadata() or ())
+            # Of whatever kind the call is: a Method says only that it can be waited for.
+            trailers = dict(await cast("grpc.aio.Call", call).trailing_metadata() or ())
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from error
         return reply, trailers

@@ -4,11 +4,16 @@ After Stripe's habit and the IETF draft `draft-ietf-httpapi-idempotency-key-head
 scoped to the caller; the reply, a refusal included, is stored by the commit that made it true, and
 kept at least 24 hours. Refusals for want of time, room or identity are not stored: they say nothing
 about the request.
+
+Who has not said who they are has no name to scope a key to: there the service says whose it is (a
+network's, say) by a `claim` of its own, and mixes a secret into the fingerprint where the request
+has a password.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,63 +66,6 @@ class StoredRefusalError(ServiceError):
     """A refusal that was given before, under the same key."""
 
 
-async def once(
-    database: Database,
-    request: Message,
-    reply_type: type[ReplyT],
-    work: Callable[[Session], Awaitable[ReplyT]],
-    call: grpc.aio.ServicerContext[Any, Any],
-) -> ReplyT:
-    """Runs `work` in a transaction, once for the caller's `request.idempotency_key`.
-
-    Without a key it simply runs. A replayed reply is marked in the trailing metadata.
-
-    Raises:
-        ServiceError: IDEMPOTENCY_KEY_REUSED, the key came with another request before;
-            IDEMPOTENCY_IN_PROGRESS, the first request with it is still running.
-    """
-    key: str = request.idempotency_key  # type: ignore[attr-defined]  # every such request has it
-    if not key:
-        return await database.run(work)
-    subject = caller().subject
-    fingerprint = _fingerprint(request)
-
-    async def guarded(session: Session) -> ReplyT | StoredRefusalError | Exception:
-        if not await session.scalar(_LOCK_SQL, scope=f"{database.schema}:{subject}:{key}"):
-            raise _in_progress()
-        stored = await session.first(_FIND_SQL, subject=subject, key=key)
-        if stored is not None:
-            known = _recalled(stored, fingerprint)
-            call.set_trailing_metadata((REPLAYED,))
-            return known if isinstance(known, StoredRefusalError) else reply_type.FromString(known)
-        reply: ReplyT | None = None
-        refused: Exception | None = None
-        refusal: str | None = None
-        sent = len(session.outgoing)
-        try:
-            async with session.savepoint():
-                reply = await work(session)
-        except Exception as error:
-            if not isinstance(error, DomainError) or error.kind not in _STORED_KINDS:
-                raise
-            refused, refusal = error, _refusal(error)
-            del session.outgoing[sent:]
-        session.defer(
-            _STORE_SQL,
-            subject=subject,
-            key=key,
-            fingerprint=fingerprint,
-            reply=None if reply is None else reply.SerializeToString(),
-            refusal=refusal,
-        )
-        return refused or reply  # type: ignore[return-value]  # one of them is set
-
-    outcome = await database.run(guarded)
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A request that came with a key."""
@@ -127,10 +75,144 @@ class Claim:
     fingerprint: bytes
 
 
-def claim(request: Message, subject: str) -> Claim | None:
-    """The person's claim on the key of the request; None where it has none."""
+def claim(
+    request: Message, subject: str, *, apart_from: Sequence[str] = (), secret: bytes = b""
+) -> Claim | None:
+    """The person's claim on the key of the request; None where it has none.
+
+    What the fields `apart_from` say does not make it another request. A fingerprint of what might
+    be guessed, such as a password, is made with a `secret`: it gives nothing away then.
+    """
     key: str = request.idempotency_key  # type: ignore[attr-defined]  # every such request has it
-    return Claim(subject, key, _fingerprint(request)) if key else None
+    return Claim(subject, key, _fingerprint(request, apart_from, secret)) if key else None
+
+
+async def once(
+    database: Database,
+    request: Message,
+    reply_type: type[ReplyT],
+    work: Callable[[Session], Awaitable[ReplyT | DomainError]],
+    call: grpc.aio.ServicerContext[Any, Any],
+    *,
+    of: Claim | None = None,
+    unkept: Sequence[str] = (),
+) -> ReplyT:
+    """Runs `work` in a transaction, once for the caller's `request.idempotency_key`.
+
+    Without a key it simply runs. A refusal that `work` raises undoes what it did; one that it
+    returns is committed with what it did. A replayed reply is marked in the trailing metadata, and
+    lacks its fields `unkept`.
+
+    Args:
+        of: whose key it is, where it is not the caller's.
+
+    Raises:
+        ServiceError: IDEMPOTENCY_KEY_REUSED, the key came with another request before;
+            IDEMPOTENCY_IN_PROGRESS, the first request with it is still running.
+    """
+    whose = of or claim(request, caller().subject)
+    if whose is None:
+        return _given(await database.run(work))
+
+    async def guarded(session: Session) -> ReplyT | DomainError | _Replayed:
+        known = await _known(session, database.schema, whose)
+        if known is not None:
+            return _Replayed(known)
+        outcome = await _tried(session, work)
+        if isinstance(outcome, Message) or outcome.kind in _STORED_KINDS:
+            session.defer(
+                _STORE_SQL,
+                subject=whose.subject,
+                key=whose.key,
+                fingerprint=whose.fingerprint,
+                reply=_kept(outcome, unkept) if isinstance(outcome, Message) else None,
+                refusal=None if isinstance(outcome, Message) else _refusal(outcome),
+            )
+        return outcome
+
+    outcome = await database.run(guarded)
+    if isinstance(outcome, _Replayed):
+        call.set_trailing_metadata((REPLAYED,))
+        return outcome.reply(reply_type)
+    return _given(outcome)
+
+
+def _given(outcome: ReplyT | DomainError) -> ReplyT:
+    if isinstance(outcome, Exception):
+        raise outcome
+    assert isinstance(outcome, Message)  # noqa: S101 - narrows the type
+    return outcome
+
+
+async def recalled(
+    database: Database,
+    of: Claim | None,
+    reply_type: type[ReplyT],
+    call: grpc.aio.ServicerContext[Any, Any],
+) -> ReplyT | None:
+    """The reply that was given before, for what takes long before its transaction begins.
+
+    None says nothing: `once` decides.
+
+    Raises:
+        StoredRefusalError: what was given before is a refusal.
+        ServiceError: IDEMPOTENCY_KEY_REUSED.
+    """
+    if of is None:
+        return None
+    async with database.transaction() as session:
+        stored = await session.first(_FIND_SQL, subject=of.subject, key=of.key)
+    if stored is None:
+        return None
+    replayed = _Replayed(_recalled(stored, of.fingerprint))
+    call.set_trailing_metadata((REPLAYED,))
+    return replayed.reply(reply_type)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    """What was answered before: the serialized reply, or the refusal."""
+
+    answer: bytes | StoredRefusalError
+
+    def reply(self, reply_type: type[ReplyT]) -> ReplyT:
+        if isinstance(self.answer, StoredRefusalError):
+            raise self.answer
+        return reply_type.FromString(self.answer)
+
+
+async def _known(session: Session, schema: str, whose: Claim) -> bytes | StoredRefusalError | None:
+    """What was answered under the key, which is this transaction's from now on."""
+    if not await session.scalar(_LOCK_SQL, scope=f"{schema}:{whose.subject}:{whose.key}"):
+        raise _in_progress()
+    stored = await session.first(_FIND_SQL, subject=whose.subject, key=whose.key)
+    return None if stored is None else _recalled(stored, whose.fingerprint)
+
+
+async def _tried(
+    session: Session, work: Callable[[Session], Awaitable[ReplyT | DomainError]]
+) -> ReplyT | DomainError:
+    """What `work` gives; or the refusal that it raises, which undoes what it did."""
+    said: Sequence[list[Any]] = (session.outgoing, session.noted, session.after_commit)
+    before = [len(each) for each in said]
+    try:
+        async with session.savepoint():
+            return await work(session)
+    except Exception as error:
+        if not isinstance(error, DomainError) or error.kind not in _STORED_KINDS:
+            raise
+        for each, length in zip(said, before, strict=True):
+            del each[length:]
+        return error
+
+
+def _kept(reply: ReplyT, unkept: Sequence[str]) -> bytes:
+    if unkept:
+        whole, reply = reply, type(reply)()
+        reply.CopyFrom(whole)
+        for name in unkept:
+            reply.ClearField(name)
+    return reply.SerializeToString()
 
 
 class Claims:
@@ -236,12 +318,15 @@ def _recalled(stored: Row, fingerprint: bytes) -> bytes | StoredRefusalError:
     return StoredRefusalError(kind, refusal["reason"], refusal["detail"], **refusal["metadata"])
 
 
-def _fingerprint(request: Message) -> bytes:
+def _fingerprint(request: Message, apart_from: Sequence[str] = (), secret: bytes = b"") -> bytes:
     bare = type(request)()
     bare.CopyFrom(request)
-    bare.ClearField("idempotency_key")
-    body = bare.SerializeToString(deterministic=True)
-    return hashlib.sha256(request.DESCRIPTOR.full_name.encode() + b"\0" + body).digest()
+    for name in ("idempotency_key", *apart_from):
+        bare.ClearField(name)
+    body = (
+        request.DESCRIPTOR.full_name.encode() + b"\0" + bare.SerializeToString(deterministic=True)
+    )
+    return hmac.digest(secret, body, "sha256") if secret else hashlib.sha256(body).digest()
 
 
 def _refusal(error: DomainError) -> str:

@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.backend import Backend
 from gateway.edge import WHOLE_BODY
 from gateway.problems import ProblemError
-from gateway.routing import Access, provide_backend
+from gateway.routing import Access, Keys, provide_backend
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -50,6 +50,7 @@ class _Entry:
     endpoint: Callable[..., Awaitable[Response]]
     dependant: Dependant
     access: Access
+    keys: Keys | None  # where it refuses one
     behind: str | None  # the parameter that takes the backend
 
     @classmethod
@@ -61,11 +62,14 @@ class _Entry:
                 does not say who may call it.
         """
         access: Access | None = None
+        keys: Keys | None = None
         behind: str | None = None
         obstacles = []
         for dependency in route.dependant.dependencies:
             if isinstance(dependency.call, Access):
                 access = dependency.call
+            elif isinstance(dependency.call, Keys):
+                keys = dependency.call
             elif dependency.call is provide_backend:
                 behind = dependency.name
             else:
@@ -78,7 +82,8 @@ class _Entry:
             obstacles.append("no access")
         if access is None or obstacles:
             raise UndispatchableError(f"{route.path} has {', '.join(obstacles)}")
-        return cls(route, route.endpoint, replace(route.dependant, dependencies=[]), access, behind)
+        bare = replace(route.dependant, dependencies=[])
+        return cls(route, route.endpoint, bare, access, keys, behind)
 
 
 class Dispatch:
@@ -138,6 +143,8 @@ class Dispatch:
 
     async def _answer(self, entry: _Entry, request: Request) -> Response:
         await entry.access(request)
+        if entry.keys is not None:
+            await entry.keys(request)
         given: dict[str, Any] = {}
         if entry.route.body_field is not None:
             body = request.scope.get(WHOLE_BODY)

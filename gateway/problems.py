@@ -32,6 +32,7 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "BODY_TOO_LARGE": (413, "The body is too large"),
     "UNSUPPORTED_MEDIA_TYPE": (415, "The body's media type is not supported"),
     "UNKNOWN_HOST": (421, "This is not that host"),
+    "IDEMPOTENCY_KEY_REFUSED": (422, "An idempotency key can't be honoured here"),
     "IDEMPOTENCY_KEY_REUSED": (422, "The idempotency key was used with another request"),
     "INVALID_CURSOR": (422, "The cursor is not valid"),
     "INVALID_FILTER": (422, "The filter is not valid"),

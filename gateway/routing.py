@@ -13,7 +13,7 @@ from chassis.context import current_identity
 from chassis.identity import Role
 from gateway.answers import CLASSES, Json
 from gateway.backend import Backend
-from gateway.edge import TOKEN_REFUSAL
+from gateway.edge import TOKEN_REFUSAL, header
 from gateway.problems import MEDIA_TYPE, REASONS, ProblemError
 
 PREFIX = "/api/v1"
@@ -60,6 +60,41 @@ ADMIN = Access("ADMIN", Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """What a POST makes of an `Idempotency-Key`. As a dependency of the route it may refuse one.
+
+    `why` it is not honoured; "" where it is: the endpoint hands it to the service that acts.
+    """
+
+    name: str
+    why: str = ""
+    refuses: bool = False
+
+    async def __call__(self, request: Request) -> None:
+        """Lets the request pass.
+
+        Raises:
+            ProblemError: IDEMPOTENCY_KEY_REFUSED.
+        """
+        if self.refuses and header(request.scope, b"idempotency-key") is not None:
+            raise ProblemError("IDEMPOTENCY_KEY_REFUSED", self.why)
+
+
+HONOURED = Keys("HONOURED")
+NO_POST = Keys("NONE")
+
+
+def refused(why: str) -> Keys:
+    """Of a POST that can't be answered twice alike; `why` is told to the client."""
+    return Keys("REFUSED", why, refuses=True)
+
+
+def needless(why: str) -> Keys:
+    """Of a POST that a key would change nothing about."""
+    return Keys("NEEDLESS", why)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One route, as declared."""
 
@@ -74,6 +109,7 @@ class Route:
     takes: Mapping[str, Any] | None = None  # OpenAPI's requestBody, where it is no JSON
     also: int | None = None  # another good status, with the same answer
     headers: Mapping[str, str] = field(default_factory=dict)  # of a good answer, described
+    keys: Keys = NO_POST
 
 
 @dataclass
@@ -97,8 +133,13 @@ class Routes:
         takes: Mapping[str, Any] | None = None,
         also: int | None = None,
         headers: Mapping[str, str] | None = None,
+        keys: Keys = HONOURED,
     ) -> Callable[[EndpointT], EndpointT]:
-        """Declares the decorated coroutine a route; `refuses` are its own reasons."""
+        """Declares the decorated coroutine a route; `refuses` are its own reasons.
+
+        `keys` are a POST's: one that says nothing honours an `Idempotency-Key`.
+        """
+        keys = keys if method == "POST" else NO_POST
 
         def declare(endpoint: EndpointT) -> EndpointT:
             self.declared.append(
@@ -110,10 +151,11 @@ class Routes:
                     answers,
                     status,
                     media_type,
-                    (*refuses, *_usual(method, access)),
+                    (*refuses, *_usual(method, access), *_REFUSED_KEYS.get(keys.name, ())),
                     takes,
                     also,
                     headers or {},
+                    keys,
                 )
             )
             return endpoint
@@ -138,7 +180,10 @@ class Routes:
                 response_class=CLASSES.get(route.media_type, Json),
                 summary=(route.endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
                 operation_id=_operation_id(route),
-                dependencies=[Depends(route.access)],
+                dependencies=[
+                    Depends(route.access),
+                    *([Depends(route.keys)] if route.keys.refuses else ()),
+                ],
                 responses={
                     **_problem_responses(route.refuses),
                     **({route.also: {"model": route.answers}} if route.also else {}),
@@ -147,9 +192,17 @@ class Routes:
                 openapi_extra={
                     "security": security,
                     "x-access": route.access.name,
+                    **({"x-idempotency-key": route.keys.name} if route.method == "POST" else {}),
                     **({"requestBody": route.takes} if route.takes else {}),
                 },
             )
+
+
+# What a route's way with keys may refuse; DELETE /bookings/{reference} says so by itself.
+_REFUSED_KEYS: Mapping[str, Sequence[str]] = {
+    "HONOURED": ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_IN_PROGRESS"),
+    "REFUSED": ("IDEMPOTENCY_KEY_REFUSED",),
+}
 
 
 def _operation_id(route: Route) -> str:

@@ -89,15 +89,26 @@ class Remote(Generic[StubT]):
                     yield part
 
     async def replayable(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[MessageT, ReplyT], request: MessageT
+        self, method: Method[RequestT, ReplyT], request: RequestT, seconds: float = _SECONDS
     ) -> tuple[ReplyT, bool]:
         """Calls, and says whether the reply is one that was stored under the idempotency key.
 
         Raises:
             RemoteError: the service refused, failed, or did not answer in time.
         """
-        reply, trailers = await self._client.call_with_trailers(method, request, seconds=_SECONDS)
+        reply, trailers = await self._client.call_with_trailers(method, request, seconds=seconds)
         return reply, trailers.get(REPLAYED[0]) == REPLAYED[1]
+
+    async def replayable_as_gateway(
+        self, method: Method[RequestT, ReplyT], request: RequestT
+    ) -> tuple[ReplyT, bool]:
+        """As `replayable`, in the gateway's own name: for whoever has not said who they are.
+
+        Raises:
+            RemoteError: the service refused, failed, or did not answer in time.
+        """
+        with context.request(id=context.request_id.get(), seconds=_SECONDS):
+            return await self.replayable(method, request)
 
     async def check(self) -> None:
         """Asks the service's health.

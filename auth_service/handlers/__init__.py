@@ -8,6 +8,7 @@ what it remembers.
 from auth_service.handlers.accounts import (
     bootstrap_admin,
     get_account,
+    prepare_registration,
     register,
     tell,
     update_profile,
@@ -15,7 +16,7 @@ from auth_service.handlers.accounts import (
 from auth_service.handlers.auth import Auth
 from auth_service.handlers.codes import request_code
 from auth_service.handlers.log_ins import log_in
-from auth_service.handlers.passwords import change_password, reset_password
+from auth_service.handlers.passwords import change_password, prepare_reset, reset_password
 from auth_service.handlers.sessions import (
     end_sessions,
     ended_sessions,
@@ -35,6 +36,8 @@ __all__ = [
     "list_sessions",
     "log_in",
     "log_out",
+    "prepare_registration",
+    "prepare_reset",
     "refresh",
     "register",
     "request_code",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from auth_service import storage
@@ -26,7 +26,7 @@ from auth_service.domain import (
     parse_profile,
     with_profile,
 )
-from auth_service.handlers.auth import Auth, audit_own, unless_refused
+from auth_service.handlers.auth import Auth, audit_own
 from auth_service.handlers.codes import prove
 from auth_service.handlers.log_ins import known_device
 from auth_service.handlers.throttles import count_password_from
@@ -37,26 +37,30 @@ _FIRST_PASSWORD = 1  # an account's first version of it
 _ANNOUNCED_AT_ONCE = 200
 
 
-async def register(
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Who shall have an account, once a code proves their address."""
+
+    applicant: Applicant
+    password_hash: str
+    waits: bool  # to become an organizer
+
+
+async def prepare_registration(
     auth: Auth,
     *,
     email: str,
     password: str,
     name: str,
-    code: str,
-    otp_id: UUID | None = None,
     phone: str = "",
     country: str = "",
     role: str = "",
     address: str = "",
-) -> tuple[Account, DeviceToken]:
-    """Makes an account of an address that the code proves; the client is known from now on.
+) -> Registration:
+    """Checks what somebody says of themselves, and hashes the password.
 
     Raises:
         InvalidAccountError, WeakPasswordError: before the code is looked at, which stays good.
-        InvalidCodeError: and one of its tries is used up.
-        EmailTakenError: told only to whom the code was mailed.
-        CodeThrottledError: too many were tried without an id; `retry_after` seconds.
         AddressThrottledError: too many from the client's address; `retry_after` seconds.
         ServiceError: OVERLOADED.
     """
@@ -69,23 +73,37 @@ async def register(
         async with auth.database.transaction() as session:
             await count_password_from(session, auth, address)
         password_hash = await hashing.hash(password)
+    return Registration(applicant, password_hash, waits)
 
-    async def work(session: Session) -> Account | AuthError:
-        refusal = await prove(
-            session, auth, applicant.email, REGISTER, code, otp_id=otp_id, address=address
-        )
-        if refusal is not None:
-            return refusal
-        account = await storage.add_account(
-            session, applicant, password_hash, organizer_requested=waits
-        )
-        if account is None:
-            return EmailTakenError("This address has an account; log in.")
-        tell(session, account)
-        storage.audit(session, "REGISTERED", account.id, account.id, role=account.role)
-        return account
 
-    account = unless_refused(await auth.database.run(work))
+async def register(
+    session: Session,
+    auth: Auth,
+    asked: Registration,
+    *,
+    code: str,
+    otp_id: UUID | None = None,
+    address: str = "",
+) -> tuple[Account, DeviceToken] | AuthError:
+    """Makes an account of an address that the code proves; the client is known from now on.
+
+    Else a refusal, to be committed: InvalidCodeError, one of the code's tries is used up;
+    EmailTakenError, told only to whom the code was mailed; CodeThrottledError, too many were tried
+    without an id, `retry_after` seconds.
+    """
+    applicant = asked.applicant
+    refusal = await prove(
+        session, auth, applicant.email, REGISTER, code, otp_id=otp_id, address=address
+    )
+    if refusal is not None:
+        return refusal
+    account = await storage.add_account(
+        session, applicant, asked.password_hash, organizer_requested=asked.waits
+    )
+    if account is None:
+        return EmailTakenError("This address has an account; log in.")
+    tell(session, account)
+    storage.audit(session, "REGISTERED", account.id, account.id, role=account.role)
     return account, known_device(auth, account.email, _FIRST_PASSWORD, account.created_at)
 
 

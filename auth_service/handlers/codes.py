@@ -22,7 +22,9 @@ from auth_service.handlers.throttles import code_throttled, count_code_from
 from chassis.database import Session
 
 
-async def request_code(auth: Auth, *, email: str, purpose: str, address: str = "") -> UUID:
+async def request_code(
+    session: Session, auth: Auth, *, email: str, purpose: str, address: str = ""
+) -> UUID:
     """Mails a one-time code where that makes sense; the caller can't tell whether it did.
 
     A code is counted, stored and told of either way, by the same statements and messages; one that
@@ -37,29 +39,25 @@ async def request_code(auth: Auth, *, email: str, purpose: str, address: str = "
     email, purpose = parse_email(email), parse_purpose(purpose)
     code, otp_id, limits = f"{secrets.randbelow(1_000_000):06}", uuid4(), auth.limits
     digest = code_digest(auth.code_pepper, email, purpose, code)
-
-    async def work(session: Session) -> None:
-        await count_code_from(session, auth, address)
-        wait = await storage.count_code(session, email, purpose, network_of(address), limits)
-        wait = wait or await storage.count_account(
-            session,
-            email,
-            f"CODE_{purpose}",
-            at_once=limits.account_codes,
-            seconds=limits.account_code_seconds,
-        )
-        if wait:
-            raise code_throttled(wait)
-        expires_at = await storage.save_code(
-            session, email, purpose, id=otp_id, digest=digest, limits=limits
-        )
-        is_wanted = await storage.knows(session, email) == (purpose == PASSWORD_RESET)
-        storage.allow_tries(session, email, f"TRY_{purpose}", network_of(address))
-        # To the second: parts of one are written in more bytes or fewer.
-        until = expires_at.replace(microsecond=0)
-        session.send(DeliverCode(email, purpose, code, until, is_wanted))
-
-    await auth.database.run(work)
+    await count_code_from(session, auth, address)
+    wait = await storage.count_code(session, email, purpose, network_of(address), limits)
+    wait = wait or await storage.count_account(
+        session,
+        email,
+        f"CODE_{purpose}",
+        at_once=limits.account_codes,
+        seconds=limits.account_code_seconds,
+    )
+    if wait:
+        raise code_throttled(wait)
+    expires_at = await storage.save_code(
+        session, email, purpose, id=otp_id, digest=digest, limits=limits
+    )
+    is_wanted = await storage.knows(session, email) == (purpose == PASSWORD_RESET)
+    storage.allow_tries(session, email, f"TRY_{purpose}", network_of(address))
+    # To the second: parts of one are written in more bytes or fewer.
+    until = expires_at.replace(microsecond=0)
+    session.send(DeliverCode(email, purpose, code, until, is_wanted))
     return otp_id
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from dataclasses import dataclass
 from uuid import UUID
 
 from auth_service import storage
@@ -73,23 +73,19 @@ async def change_password(
             unless_refused(await auth.database.run(settle))
 
 
-async def reset_password(
-    auth: Auth,
-    *,
-    email: str,
-    code: str,
-    new_password: str,
-    otp_id: UUID | None = None,
-    address: str = "",
-) -> DeviceToken:
-    """Sets the password of the account whose address the code proves; ends all its sessions.
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The password that an account shall have, once a code proves its address."""
 
-    The client is known from now on, so that its next log-in gets through whatever others tried.
+    email: str
+    password_hash: str
+
+
+async def prepare_reset(auth: Auth, *, email: str, new_password: str, address: str = "") -> Reset:
+    """Checks the password that shall be, and hashes it.
 
     Raises:
         InvalidAccountError, WeakPasswordError: before the code is looked at, which stays good.
-        InvalidCodeError: and one of its tries is used up; also where there is no such account.
-        CodeThrottledError: too many were tried without an id; `retry_after` seconds.
         AddressThrottledError: too many from the client's address; `retry_after` seconds.
         ServiceError: OVERLOADED.
     """
@@ -98,21 +94,35 @@ async def reset_password(
     with auth.passwords.place() as hashing:
         async with auth.database.transaction() as session:
             await count_password_from(session, auth, address)
-        password_hash = await hashing.hash(new_password)
+        return Reset(email, await hashing.hash(new_password))
 
-    async def work(session: Session) -> tuple[int, datetime] | AuthError:
-        refusal = await prove(
-            session, auth, email, PASSWORD_RESET, code, otp_id=otp_id, address=address
-        )
-        if refusal is not None:
-            return refusal
-        account = await storage.reset_password(session, email, password_hash)
-        if account is None:
-            return InvalidCodeError()
-        await end_sessions(session, auth, account.id)
-        await storage.forgive_log_ins(session, email)
-        audit_own(session, "PASSWORD_RESET", account.id)
-        return account.password_version, account.at
 
-    password_version, now = unless_refused(await auth.database.run(work))
-    return known_device(auth, email, password_version, now)
+async def reset_password(
+    session: Session,
+    auth: Auth,
+    asked: Reset,
+    *,
+    code: str,
+    otp_id: UUID | None = None,
+    address: str = "",
+) -> DeviceToken | AuthError:
+    """Sets the password of the account whose address the code proves; ends all its sessions.
+
+    The client is known from now on, so that its next log-in gets through whatever others tried.
+    Else a refusal, to be committed: InvalidCodeError, one of the code's tries is used up, also
+    where there is no such account; CodeThrottledError, too many were tried without an id,
+    `retry_after` seconds.
+    """
+    email = asked.email
+    refusal = await prove(
+        session, auth, email, PASSWORD_RESET, code, otp_id=otp_id, address=address
+    )
+    if refusal is not None:
+        return refusal
+    account = await storage.reset_password(session, email, asked.password_hash)
+    if account is None:
+        return InvalidCodeError()
+    await end_sessions(session, auth, account.id)
+    await storage.forgive_log_ins(session, email)
+    audit_own(session, "PASSWORD_RESET", account.id)
+    return known_device(auth, email, account.password_version, account.at)

@@ -23,6 +23,8 @@ from booking_service.rpc.servicer import (
     to_cursor,
 )
 from chassis.context import caller_id
+from chassis.database import Session
+from chassis.idempotency import once
 from chassis.text import line
 
 _MOST_DAYS = 366
@@ -35,7 +37,7 @@ class Organizing(Servicer):
     async def CreateCoupon(  # noqa: N802 - the proto's name
         self,
         request: booking_pb2.CreateCouponRequest,
-        context: Call,  # noqa: ARG002 - gRPC's signature
+        context: Call,
     ) -> booking_pb2.CreateCouponResponse:
         wish = request.coupon
         coupon = Coupon(
@@ -57,9 +59,12 @@ class Organizing(Servicer):
             created_at=_NEW,  # the database's clock says when
         )
         event_id = event_id_of(request.event_id)
-        async with self._database.transaction() as session:
+
+        async def work(session: Session) -> booking_pb2.CreateCouponResponse:
             made = await coupons.create(session, event_id, caller_id(), coupon, is_admin=is_admin())
-        return booking_pb2.CreateCouponResponse(coupon=shapes.coupon(made))
+            return booking_pb2.CreateCouponResponse(coupon=shapes.coupon(made))
+
+        return await once(self._database, request, booking_pb2.CreateCouponResponse, work, context)
 
     async def UpdateCoupon(  # noqa: N802 - the proto's name
         self,
@@ -197,10 +202,11 @@ class Organizing(Servicer):
     async def CheckIn(  # noqa: N802 - the proto's name
         self,
         request: booking_pb2.CheckInRequest,
-        context: Call,  # noqa: ARG002 - gRPC's signature
+        context: Call,
     ) -> booking_pb2.CheckInResponse:
         event_id = event_id_of(request.event_id)
-        async with self._database.transaction() as session:
+
+        async def work(session: Session) -> booking_pb2.CheckInResponse:
             admission = await organizing.check_in(
                 session,
                 self._keys,
@@ -210,6 +216,11 @@ class Organizing(Servicer):
                 token=request.token,
                 gate=line(request.gate),
             )
+            return self._admission(admission)
+
+        return await once(self._database, request, booking_pb2.CheckInResponse, work, context)
+
+    def _admission(self, admission: organizing.Admission) -> booking_pb2.CheckInResponse:
         reply = booking_pb2.CheckInResponse(result=admission.result)
         row = admission.ticket
         if row is not None:

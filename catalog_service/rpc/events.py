@@ -34,7 +34,9 @@ from catalog_service.rpc.calls import (
 )
 from catalog_service.rpc.images import image_message
 from catalog_service.rpc.venues import venue_message
+from chassis.database import Session
 from chassis.errors import RemoteError
+from chassis.idempotency import once
 from chassis.ids import parse_uuid
 from chassis.text import line, lines
 from chassis.timestamps import timestamp
@@ -47,14 +49,16 @@ class EventRpcs(Rpcs):
     """Events, from draft to cancellation."""
 
     async def CreateEvent(  # noqa: N802
-        self, request: catalog_pb2.CreateEventRequest, _context: Call
+        self, request: catalog_pb2.CreateEventRequest, context: Call
     ) -> catalog_pb2.CreateEventResponse:
         person, draft = who_asks(), _event_draft(request.draft)
         tiers = [_tier_draft(tier, number) for number, tier in enumerate(request.tiers)]
-        event = await self._database.run(
-            lambda session: handlers.create_event(session, person, draft, tiers)
-        )
-        return catalog_pb2.CreateEventResponse(event=event_message(event))
+
+        async def work(session: Session) -> catalog_pb2.CreateEventResponse:
+            event = await handlers.create_event(session, person, draft, tiers)
+            return catalog_pb2.CreateEventResponse(event=event_message(event))
+
+        return await once(self._database, request, catalog_pb2.CreateEventResponse, work, context)
 
     async def UpdateEvent(  # noqa: N802
         self, request: catalog_pb2.UpdateEventRequest, _context: Call
@@ -134,23 +138,27 @@ class EventRpcs(Rpcs):
         return catalog_pb2.CountEventsResponse(active=active, total=total)
 
     async def PublishEvent(  # noqa: N802
-        self, request: catalog_pb2.PublishEventRequest, _context: Call
+        self, request: catalog_pb2.PublishEventRequest, context: Call
     ) -> catalog_pb2.PublishEventResponse:
         person, event_id = who_asks(), event_id_of(request.event_id)
-        event = await self._database.run(
-            lambda session: handlers.publish_event(session, person, event_id)
-        )
-        return catalog_pb2.PublishEventResponse(event=event_message(event))
+
+        async def work(session: Session) -> catalog_pb2.PublishEventResponse:
+            event = await handlers.publish_event(session, person, event_id)
+            return catalog_pb2.PublishEventResponse(event=event_message(event))
+
+        return await once(self._database, request, catalog_pb2.PublishEventResponse, work, context)
 
     async def CancelEvent(  # noqa: N802
-        self, request: catalog_pb2.CancelEventRequest, _context: Call
+        self, request: catalog_pb2.CancelEventRequest, context: Call
     ) -> catalog_pb2.CancelEventResponse:
         person, event_id = who_asks(), event_id_of(request.event_id)
         reason = line(request.reason)
-        event = await self._database.run(
-            lambda session: handlers.cancel_event(session, person, event_id, reason)
-        )
-        return catalog_pb2.CancelEventResponse(event=event_message(event))
+
+        async def work(session: Session) -> catalog_pb2.CancelEventResponse:
+            event = await handlers.cancel_event(session, person, event_id, reason)
+            return catalog_pb2.CancelEventResponse(event=event_message(event))
+
+        return await once(self._database, request, catalog_pb2.CancelEventResponse, work, context)
 
     async def GetEvent(  # noqa: N802
         self, request: catalog_pb2.GetEventRequest, _context: Call

@@ -11,6 +11,8 @@ from catalog_service.domain import Image
 from catalog_service.handlers import images as handlers
 from catalog_service.images import ImageNotFoundError
 from catalog_service.rpc.calls import Call, Rpcs, event_id_of, who_asks, who_looks
+from chassis.database import Session
+from chassis.idempotency import claim, once, recalled
 from chassis.ids import parse_uuid
 
 
@@ -18,18 +20,40 @@ class ImageRpcs(Rpcs):
     """Pictures of events."""
 
     async def AddImage(  # noqa: N802
-        self, parts: AsyncIterator[catalog_pb2.AddImageRequest], _context: Call
+        self, parts: AsyncIterator[catalog_pb2.AddImageRequest], context: Call
     ) -> catalog_pb2.AddImageResponse:
         first = await anext(parts, catalog_pb2.AddImageRequest())
-        event_id = event_id_of(first.event_id)
+        person, event_id = who_asks(), event_id_of(first.event_id)
 
         async def chunks() -> AsyncIterator[bytes]:
             yield first.chunk
             async for part in parts:
                 yield part.chunk
 
-        image = await self._uploads.add(who_asks(), event_id, first.role, chunks())
-        return catalog_pb2.AddImageResponse(image=image_message(image))
+        reply_type = catalog_pb2.AddImageResponse
+        # The request as if it had come in one part.
+        whole = catalog_pb2.AddImageRequest(
+            event_id=str(event_id), role=first.role, idempotency_key=first.idempotency_key
+        )
+
+        async def recall(digest: bytes) -> catalog_pb2.AddImageResponse | None:
+            whole.chunk = digest
+            whose = claim(whole, str(person.id))
+            return await recalled(self._database, whose, reply_type, context)
+
+        async def show(image: Image) -> tuple[catalog_pb2.AddImageResponse, bool]:
+            message = image_message(image)
+
+            async def work(session: Session) -> catalog_pb2.AddImageResponse:
+                await handlers.show(session, event_id, image)
+                return catalog_pb2.AddImageResponse(image=message)
+
+            reply = await once(self._database, whole, reply_type, work, context)
+            return reply, reply.image.id == message.id
+
+        return await self._uploads.add(
+            person, event_id, first.role, chunks(), recall=recall, show=show
+        )
 
     async def DeleteImage(  # noqa: N802
         self, request: catalog_pb2.DeleteImageRequest, _context: Call

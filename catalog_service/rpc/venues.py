@@ -26,6 +26,8 @@ from catalog_service.rpc.calls import (
     venue_id_of,
     who_asks,
 )
+from chassis.database import Session
+from chassis.idempotency import once
 from chassis.ids import parse_uuid
 from chassis.text import line
 from chassis.timestamps import timestamp
@@ -35,23 +37,27 @@ class VenueRpcs(Rpcs):
     """Venues and their sections."""
 
     async def CreateVenue(  # noqa: N802 - the proto's name, as of every method here
-        self, request: catalog_pb2.CreateVenueRequest, _context: Call
+        self, request: catalog_pb2.CreateVenueRequest, context: Call
     ) -> catalog_pb2.CreateVenueResponse:
         person, draft = who_asks(), _venue_draft(request.venue)
-        venue = await self._database.run(
-            lambda session: handlers.create_venue(session, person, draft)
-        )
-        return catalog_pb2.CreateVenueResponse(venue=venue_message(venue))
+
+        async def work(session: Session) -> catalog_pb2.CreateVenueResponse:
+            venue = await handlers.create_venue(session, person, draft)
+            return catalog_pb2.CreateVenueResponse(venue=venue_message(venue))
+
+        return await once(self._database, request, catalog_pb2.CreateVenueResponse, work, context)
 
     async def AddSection(  # noqa: N802
-        self, request: catalog_pb2.AddSectionRequest, _context: Call
+        self, request: catalog_pb2.AddSectionRequest, context: Call
     ) -> catalog_pb2.AddSectionResponse:
         person, venue_id = who_asks(), venue_id_of(request.venue_id)
         draft = _section_draft(request.section)
-        section = await self._database.run(
-            lambda session: handlers.add_section(session, person, venue_id, draft)
-        )
-        return catalog_pb2.AddSectionResponse(section=section_message(section))
+
+        async def work(session: Session) -> catalog_pb2.AddSectionResponse:
+            section = await handlers.add_section(session, person, venue_id, draft)
+            return catalog_pb2.AddSectionResponse(section=section_message(section))
+
+        return await once(self._database, request, catalog_pb2.AddSectionResponse, work, context)
 
     async def UpdateVenue(  # noqa: N802
         self, request: catalog_pb2.UpdateVenueRequest, _context: Call

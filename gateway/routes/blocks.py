@@ -16,7 +16,9 @@ from gateway.routing import (
     ORGANIZER,
     PREFIX,
     Behind,
+    IdempotencyKey,
     Routes,
+    replay_header,
 )
 from presentation.views import base
 from presentation.views import seats as views
@@ -38,16 +40,18 @@ BLOCKS = Routes("Seats kept back")
         "INVALID_BLOCK",
     ],
 )
-async def block_seats(event_id: EventId, body: NewBlock, behind: Behind) -> Response:
+async def block_seats(
+    event_id: EventId, body: NewBlock, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
     """Keep free seats back, all or none, before sales open or while they run."""
-    reply = await behind.inventory(
+    reply, replayed = await behind.inventory.replayable(
         behind.inventory.rpc.BlockSeats,
         inventory_pb2.BlockSeatsRequest(
-            event_id=event_id, seat_ids=body.seat_ids, note=body.note or ""
+            event_id=event_id, seat_ids=body.seat_ids, note=body.note or "", idempotency_key=key
         ),
     )
-    location = f"{PREFIX}/events/{event_id}/blocks"
-    return Json(views.block(reply.block), 201, {"Location": location})
+    headers = {"Location": f"{PREFIX}/events/{event_id}/blocks", **replay_header(replayed)}
+    return Json(views.block(reply.block), 201, headers)
 
 
 @BLOCKS.route(
@@ -77,10 +81,14 @@ async def list_blocks(
     status=204,
     refuses=["EVENT_NOT_FOUND", "UNKNOWN_SEATS", "SEATS_NOT_BLOCKED", "INVALID_BLOCK"],
 )
-async def release_blocked(event_id: EventId, body: BlockRelease, behind: Behind) -> Response:
+async def release_blocked(
+    event_id: EventId, body: BlockRelease, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
     """Let seats that were kept back be sold, all or none, of whichever blocks."""
-    await behind.inventory(
+    _reply, replayed = await behind.inventory.replayable(
         behind.inventory.rpc.UnblockSeats,
-        inventory_pb2.UnblockSeatsRequest(event_id=event_id, seat_ids=body.seat_ids),
+        inventory_pb2.UnblockSeatsRequest(
+            event_id=event_id, seat_ids=body.seat_ids, idempotency_key=key
+        ),
     )
-    return Response(status_code=204)
+    return Response(status_code=204, headers=replay_header(replayed))

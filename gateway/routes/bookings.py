@@ -25,6 +25,7 @@ from gateway.routing import (
     Behind,
     IdempotencyKey,
     Routes,
+    needless,
     replay_header,
 )
 from presentation.views import base
@@ -43,8 +44,6 @@ _CANCEL_REFUSES = [
     "TICKET_ADMITTED",
     "BOOKING_STATE",
     "BOOKING_BUSY",
-    "IDEMPOTENCY_KEY_REUSED",
-    "IDEMPOTENCY_IN_PROGRESS",
 ]
 
 
@@ -61,6 +60,7 @@ _CANCEL_REFUSES = [
         "AMOUNT_TOO_LARGE",
         "EVENT_NOT_READY",
     ],
+    keys=needless("It changes nothing, and says what a hold costs now."),
 )
 async def quote_booking(body: Quotation, behind: Behind) -> Response:
     """What a hold would cost."""
@@ -92,8 +92,6 @@ async def quote_booking(body: Quotation, behind: Behind) -> Response:
         "EVENT_IS_CANCELLED",
         "HOLD_BUSY",
         "PROVIDER_UNAVAILABLE",
-        "IDEMPOTENCY_KEY_REUSED",
-        "IDEMPOTENCY_IN_PROGRESS",
     ],
     headers=PREFERENCE_APPLIED,
 )
@@ -191,7 +189,7 @@ async def cancel_booking(
     CUSTOMER,
     answers=views.Booking,
     status=202,
-    refuses=_CANCEL_REFUSES,
+    refuses=[*_CANCEL_REFUSES, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_IN_PROGRESS"],
 )
 async def delete_booking(
     reference: Reference, behind: Behind, key: IdempotencyKey = ""

@@ -28,7 +28,9 @@ from gateway.routing import (
     ORGANIZER,
     PREFIX,
     Behind,
+    IdempotencyKey,
     Routes,
+    replay_header,
 )
 from gateway.versions import Expected, etag
 from presentation.views import base
@@ -86,17 +88,18 @@ async def list_own_events(query: Annotated[OwnEventQuery, Query()], behind: Behi
     status=201,
     refuses=["INVALID_EVENT", "VENUE_NOT_FOUND", "SECTION_NOT_FOUND"],
 )
-async def create_event(body: NewEvent, behind: Behind) -> Response:
+async def create_event(body: NewEvent, behind: Behind, key: IdempotencyKey = "") -> Response:
     """Draft an event."""
     draft = catalog_pb2.EventDraft()
     for field in NewEvent.model_fields.keys() - {"tiers"}:
         _say(draft, body, field)
     tiers = [_tier(tier) for tier in body.tiers]
-    reply = await behind.catalog(
-        behind.catalog.rpc.CreateEvent, catalog_pb2.CreateEventRequest(draft=draft, tiers=tiers)
+    reply, replayed = await behind.catalog.replayable(
+        behind.catalog.rpc.CreateEvent,
+        catalog_pb2.CreateEventRequest(draft=draft, tiers=tiers, idempotency_key=key),
     )
     location = {"Location": f"{PREFIX}/events/{reply.event.id}"}
-    return _event(reply.event, 201, location)
+    return _event(reply.event, 201, {**location, **replay_header(replayed)})
 
 
 @CATALOG.route(
@@ -168,13 +171,14 @@ async def delete_event(event_id: EventId, behind: Behind, expected: Expected = 0
     refuses=["EVENT_NOT_FOUND", "EVENT_NOT_PUBLISHABLE", "EVENT_STATE"],
 )
 async def publish_event(
-    event_id: EventId, behind: Behind, _body: Nothing | None = None
+    event_id: EventId, behind: Behind, _body: Nothing | None = None, key: IdempotencyKey = ""
 ) -> Response:
     """Put an own draft on sale; it is PUBLISHED as soon as its places are open."""
-    reply = await behind.catalog(
-        behind.catalog.rpc.PublishEvent, catalog_pb2.PublishEventRequest(event_id=event_id)
+    reply, replayed = await behind.catalog.replayable(
+        behind.catalog.rpc.PublishEvent,
+        catalog_pb2.PublishEventRequest(event_id=event_id, idempotency_key=key),
     )
-    return _event(reply.event, 202)
+    return _event(reply.event, 202, replay_header(replayed))
 
 
 @CATALOG.route(
@@ -185,13 +189,15 @@ async def publish_event(
     status=202,
     refuses=["EVENT_NOT_FOUND", "EVENT_STATE"],
 )
-async def cancel_event(event_id: EventId, body: Cancellation, behind: Behind) -> Response:
+async def cancel_event(
+    event_id: EventId, body: Cancellation, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
     """Call an own event off; every booking is refunded and everyone told."""
-    reply = await behind.catalog(
+    reply, replayed = await behind.catalog.replayable(
         behind.catalog.rpc.CancelEvent,
-        catalog_pb2.CancelEventRequest(event_id=event_id, reason=body.reason),
+        catalog_pb2.CancelEventRequest(event_id=event_id, reason=body.reason, idempotency_key=key),
     )
-    return _event(reply.event, 202)
+    return _event(reply.event, 202, replay_header(replayed))
 
 
 async def _events(behind: Backend, request: catalog_pb2.ListEventsRequest) -> Response:

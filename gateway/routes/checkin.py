@@ -11,7 +11,9 @@ from gateway.bodies.tickets import Scan
 from gateway.routing import (
     ORGANIZER,
     Behind,
+    IdempotencyKey,
     Routes,
+    replay_header,
 )
 from presentation.views import tickets as views
 
@@ -25,10 +27,14 @@ CHECKIN = Routes("Check-in")
     answers=views.CheckIn,
     refuses=["EVENT_NOT_FOUND", "INVALID_TICKET"],
 )
-async def check_in(event_id: EventId, body: Scan, behind: Behind) -> Response:
+async def check_in(
+    event_id: EventId, body: Scan, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
     """Admit a ticket, once, however many gates scan it at the same moment."""
-    reply = await behind.booking(
+    reply, replayed = await behind.booking.replayable(
         behind.booking.rpc.CheckIn,
-        booking_pb2.CheckInRequest(event_id=event_id, token=body.token, gate=body.gate or ""),
+        booking_pb2.CheckInRequest(
+            event_id=event_id, token=body.token, gate=body.gate or "", idempotency_key=key
+        ),
     )
-    return Json(views.check_in(reply))
+    return Json(views.check_in(reply), headers=replay_header(replayed))

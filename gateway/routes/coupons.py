@@ -17,7 +17,9 @@ from gateway.routing import (
     ORGANIZER,
     PREFIX,
     Behind,
+    IdempotencyKey,
     Routes,
+    replay_header,
 )
 from presentation.views import base
 from presentation.views import sales as views
@@ -35,7 +37,9 @@ _LIMITS = ("min_total", "max_discount", "usage_limit", "per_customer_limit")
     status=201,
     refuses=["EVENT_NOT_FOUND", "INVALID_COUPON", "COUPON_EXISTS"],
 )
-async def create_coupon(event_id: EventId, body: NewCoupon, behind: Behind) -> Response:
+async def create_coupon(
+    event_id: EventId, body: NewCoupon, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
     """Make a coupon for an event that has been published."""
     coupon = booking_pb2.Coupon(
         code=body.code,
@@ -48,12 +52,12 @@ async def create_coupon(event_id: EventId, body: NewCoupon, behind: Behind) -> R
         valid_from=timestamp(body.valid_from),
         valid_to=timestamp(body.valid_to),
     )
-    reply = await behind.booking(
+    reply, replayed = await behind.booking.replayable(
         behind.booking.rpc.CreateCoupon,
-        booking_pb2.CreateCouponRequest(event_id=event_id, coupon=coupon),
+        booking_pb2.CreateCouponRequest(event_id=event_id, coupon=coupon, idempotency_key=key),
     )
-    location = f"{PREFIX}/events/{event_id}/coupons"
-    return Json(views.coupon(reply.coupon), 201, {"Location": location})
+    headers = {"Location": f"{PREFIX}/events/{event_id}/coupons", **replay_header(replayed)}
+    return Json(views.coupon(reply.coupon), 201, headers)
 
 
 @COUPONS.route(

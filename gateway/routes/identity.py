@@ -28,7 +28,10 @@ from gateway.routing import (
     OPEN,
     PREFIX,
     Behind,
+    IdempotencyKey,
     Routes,
+    refused,
+    replay_header,
 )
 from gateway.settings import Settings
 from presentation.views import base
@@ -65,19 +68,24 @@ def device_cookie_name(settings: Settings) -> str:
     status=202,
     refuses=["CODE_THROTTLED", "ADDRESS_THROTTLED"],
 )
-async def request_code(body: CodeWish, behind: Behind, request: Request) -> Response:
+async def request_code(
+    body: CodeWish, behind: Behind, request: Request, key: IdempotencyKey = ""
+) -> Response:
     """Ask for a one-time code; the answer is the same whether or not the address is known.
 
     Give its `otp_id` along with the code: wrong tries count against this code alone then.
     """
-    reply = await behind.auth.as_gateway(
+    reply, replayed = await behind.auth.replayable_as_gateway(
         behind.auth.rpc.RequestCode,
         auth_pb2.RequestCodeRequest(
-            email=body.email, purpose=body.purpose, address=address_of(request.scope)
+            email=body.email,
+            purpose=body.purpose,
+            address=address_of(request.scope),
+            idempotency_key=key,
         ),
     )
     message = "If a code can be sent to this address, it is on its way."
-    return Json({"message": message, "otp_id": reply.otp_id}, 202)
+    return Json({"message": message, "otp_id": reply.otp_id}, 202, replay_header(replayed))
 
 
 @IDENTITY.route(
@@ -94,9 +102,11 @@ async def request_code(body: CodeWish, behind: Behind, request: Request) -> Resp
         "ADDRESS_THROTTLED",
     ],
 )
-async def register(body: Registration, behind: Behind, request: Request) -> Response:
+async def register(
+    body: Registration, behind: Behind, request: Request, key: IdempotencyKey = ""
+) -> Response:
     """Make an account of an address that a one-time code has verified."""
-    reply = await behind.auth.as_gateway(
+    reply, replayed = await behind.auth.replayable_as_gateway(
         behind.auth.rpc.Register,
         auth_pb2.RegisterRequest(
             email=body.email,
@@ -108,9 +118,10 @@ async def register(body: Registration, behind: Behind, request: Request) -> Resp
             country=body.country or "",
             role=body.role,
             address=address_of(request.scope),
+            idempotency_key=key,
         ),
     )
-    answer = Json({"user": views.user(reply.user)}, 201)
+    answer = Json({"user": views.user(reply.user)}, 201, replay_header(replayed))
     return _knowing(answer, reply.device, behind.settings)
 
 
@@ -121,9 +132,11 @@ async def register(body: Registration, behind: Behind, request: Request) -> Resp
     status=204,
     refuses=["INVALID_CODE", "WEAK_PASSWORD", "CODE_THROTTLED", "ADDRESS_THROTTLED"],
 )
-async def reset_password(body: PasswordReset, behind: Behind, request: Request) -> Response:
+async def reset_password(
+    body: PasswordReset, behind: Behind, request: Request, key: IdempotencyKey = ""
+) -> Response:
     """Set a new password by a one-time code; every session of the account ends."""
-    reply = await behind.auth.as_gateway(
+    reply, replayed = await behind.auth.replayable_as_gateway(
         behind.auth.rpc.ResetPassword,
         auth_pb2.ResetPasswordRequest(
             email=body.email,
@@ -131,9 +144,11 @@ async def reset_password(body: PasswordReset, behind: Behind, request: Request) 
             otp_id=body.otp_id or "",
             new_password=body.new_password,
             address=address_of(request.scope),
+            idempotency_key=key,
         ),
     )
-    return _knowing(Response(status_code=204), reply.device, behind.settings)
+    answer = Response(status_code=204, headers=replay_header(replayed))
+    return _knowing(answer, reply.device, behind.settings)
 
 
 @IDENTITY.route(
@@ -142,6 +157,7 @@ async def reset_password(body: PasswordReset, behind: Behind, request: Request) 
     OPEN,
     answers=views.Session,
     refuses=["INVALID_CREDENTIALS", "LOGIN_THROTTLED", "ADDRESS_THROTTLED", "ACCOUNT_DISABLED"],
+    keys=refused("A log-in's tokens are kept nowhere, so they can't be given twice: log in again."),
 )
 async def log_in(
     body: Credentials,
@@ -174,6 +190,7 @@ async def log_in(
     OPEN,
     answers=views.Session,
     refuses=["INVALID_REFRESH_TOKEN", "CROSS_SITE_REQUEST"],
+    keys=refused("A refresh token is good once, and what came of it is kept nowhere: log in."),
 )
 async def refresh(
     behind: Behind,
@@ -203,7 +220,13 @@ async def refresh(
     return _session(reply.tokens, settings)
 
 
-@IDENTITY.route("POST", "/auth/logout", CUSTOMER, status=204)
+@IDENTITY.route(
+    "POST",
+    "/auth/logout",
+    CUSTOMER,
+    status=204,
+    keys=refused("Who has logged out is nobody's key any more: log out without one."),
+)
 async def log_out(behind: Behind, _body: Nothing | None = None) -> Response:
     """Revoke this session."""
     await behind.auth(behind.auth.rpc.LogOut, auth_pb2.LogOutRequest())

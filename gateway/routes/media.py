@@ -21,7 +21,9 @@ from gateway.routing import (
     ANYONE,
     ORGANIZER,
     Behind,
+    IdempotencyKey,
     Routes,
+    replay_header,
 )
 from presentation.views import catalog as views
 
@@ -77,7 +79,9 @@ class _InMemory(MultiPartParser):
         "DEADLINE_EXCEEDED",
     ],
 )
-async def add_image(event_id: EventId, request: Request, behind: Behind) -> Response:
+async def add_image(
+    event_id: EventId, request: Request, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
     """Add a picture to an own event; a new banner takes the old one's place.
 
     It is encoded anew as WebP, in up to three widths and never wider than it came, without what a
@@ -86,25 +90,27 @@ async def add_image(event_id: EventId, request: Request, behind: Behind) -> Resp
     if behind.upload_places.locked():
         raise ProblemError("OVERLOADED", "Too many pictures are being sent.")
     with behind.uploads.one(caller().subject):
-        return await _add_image(event_id, request, behind)
+        return await _add_image(event_id, request, behind, key)
 
 
-async def _add_image(event_id: str, request: Request, behind: Backend) -> Response:
+async def _add_image(event_id: str, request: Request, behind: Backend, key: str) -> Response:
     async with behind.upload_places:
         form = await _form(request)
         try:
             role, file = _fields(form)
 
             async def parts() -> AsyncIterator[catalog_pb2.AddImageRequest]:
-                yield catalog_pb2.AddImageRequest(event_id=event_id, role=role)
+                yield catalog_pb2.AddImageRequest(event_id=event_id, role=role, idempotency_key=key)
                 while chunk := await file.read(_PART_BYTES):
                     yield catalog_pb2.AddImageRequest(chunk=chunk)
 
-            reply = await behind.catalog(behind.catalog.rpc.AddImage, parts(), _UPLOAD_SECONDS)
+            reply, replayed = await behind.catalog.replayable(
+                behind.catalog.rpc.AddImage, parts(), _UPLOAD_SECONDS
+            )
         finally:
             await form.close()
     picture = views.image(reply.image)
-    return Json(picture, 201, {"Location": picture["url"]})
+    return Json(picture, 201, {"Location": picture["url"], **replay_header(replayed)})
 
 
 async def _form(request: Request) -> FormData:

@@ -22,6 +22,7 @@ from gateway.routing import (
     Behind,
     IdempotencyKey,
     Routes,
+    needless,
     replay_header,
 )
 from gateway.webhooks import Webhook
@@ -49,8 +50,6 @@ _WITHHELD = frozenset({"authorization", "cookie"})
         "PAYMENT_IN_PROGRESS",
         "INVALID_PAYMENT_METHOD",
         "PROVIDER_UNAVAILABLE",
-        "IDEMPOTENCY_KEY_REUSED",
-        "IDEMPOTENCY_IN_PROGRESS",
     ],
     headers=PREFERENCE_APPLIED,
 )
@@ -101,15 +100,15 @@ async def get_payment(payment_id: PaymentId, behind: Behind) -> Response:
     refuses=["PAYMENT_NOT_FOUND", "PROVIDER_UNAVAILABLE"],
 )
 async def verify_payment(
-    payment_id: PaymentId, behind: Behind, _body: Nothing | None = None
+    payment_id: PaymentId, behind: Behind, _body: Nothing | None = None, key: IdempotencyKey = ""
 ) -> Response:
     """Ask the provider now how the payment stands."""
-    reply = await behind.payment(
+    reply, replayed = await behind.payment.replayable(
         behind.payment.rpc.VerifyPayment,
-        payment_pb2.VerifyPaymentRequest(payment_id=payment_id),
+        payment_pb2.VerifyPaymentRequest(payment_id=payment_id, idempotency_key=key),
         _VERIFY_SECONDS,
     )
-    return Json(views.payment(reply.payment))
+    return Json(views.payment(reply.payment), headers=replay_header(replayed))
 
 
 @PAYMENTS.route(
@@ -123,8 +122,6 @@ async def verify_payment(
         "INVALID_REFUND",
         "PAYMENT_NOT_CAPTURED",
         "REFUND_TOO_LARGE",
-        "IDEMPOTENCY_KEY_REUSED",
-        "IDEMPOTENCY_IN_PROGRESS",
     ],
 )
 async def create_refund(
@@ -146,6 +143,7 @@ async def create_refund(
     OPEN,
     answers=views.Received,
     refuses=["UNKNOWN_PROVIDER", "INVALID_SIGNATURE", "STALE_WEBHOOK", "INVALID_WEBHOOK"],
+    keys=needless("The provider's own id of its event makes it count once."),
 )
 async def receive_webhook(provider: Provider, behind: Behind, request: Request) -> Response:
     """A provider's signed event; stored before this is answered."""

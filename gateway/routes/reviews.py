@@ -16,7 +16,9 @@ from gateway.routing import (
     ANYONE,
     CUSTOMER,
     Behind,
+    IdempotencyKey,
     Routes,
+    replay_header,
 )
 from presentation.views import base
 from presentation.views import catalog as views
@@ -33,20 +35,27 @@ REVIEWS = Routes("Reviews")
     also=200,
     refuses=["EVENT_NOT_FOUND", "NOT_AN_ATTENDEE", "EVENT_NOT_BEGUN", "INVALID_REVIEW"],
 )
-async def write_review(event_id: EventId, body: NewReview, behind: Behind) -> Response:
+async def write_review(
+    event_id: EventId, body: NewReview, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
     """Say how it was; a second time (200) takes the place of the first.
 
     For people with a confirmed booking, once the event has begun.
     """
     # The name that is shown is the account's, whatever the client would like it to be.
     me = await behind.auth(behind.auth.rpc.GetMe, auth_pb2.GetMeRequest())
-    reply = await behind.catalog(
+    reply, replayed = await behind.catalog.replayable(
         behind.catalog.rpc.WriteReview,
         catalog_pb2.WriteReviewRequest(
-            event_id=event_id, rating=body.rating, text=body.text, author=me.user.name
+            event_id=event_id,
+            rating=body.rating,
+            text=body.text,
+            author=me.user.name,
+            idempotency_key=key,
         ),
     )
-    return Json(views.review(reply.review), 201 if reply.created else 200)
+    status = 201 if reply.created else 200
+    return Json(views.review(reply.review), status, replay_header(replayed))
 
 
 @REVIEWS.route(

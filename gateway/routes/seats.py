@@ -104,8 +104,6 @@ async def stream_seats(
         "CUSTOMER_LIMIT",
         "HOLD_LIMIT",
         "INVALID_HOLD",
-        "IDEMPOTENCY_KEY_REUSED",
-        "IDEMPOTENCY_IN_PROGRESS",
     ],
 )
 async def create_hold(body: NewHold, behind: Behind, key: IdempotencyKey = "") -> Response:
@@ -164,14 +162,16 @@ async def get_hold(hold_id: HoldId, behind: Behind) -> Response:
     answers=views.Hold,
     refuses=["HOLD_NOT_FOUND", "HOLD_EXPIRED", "HOLD_NOT_ACTIVE", "HOLD_EXTENSION_LIMIT"],
 )
-async def extend_hold(hold_id: HoldId, behind: Behind, body: Extension | None = None) -> Response:
+async def extend_hold(
+    hold_id: HoldId, behind: Behind, body: Extension | None = None, key: IdempotencyKey = ""
+) -> Response:
     """More time to decide, within the cap."""
     seconds = body.seconds if body else None
-    reply = await behind.inventory(
+    reply, replayed = await behind.inventory.replayable(
         behind.inventory.rpc.ExtendHold,
-        inventory_pb2.ExtendHoldRequest(hold_id=hold_id, seconds=seconds or 0),
+        inventory_pb2.ExtendHoldRequest(hold_id=hold_id, seconds=seconds or 0, idempotency_key=key),
     )
-    return Json(views.hold(reply.hold))
+    return Json(views.hold(reply.hold), headers=replay_header(replayed))
 
 
 @SEATS.route(
@@ -182,16 +182,17 @@ async def extend_hold(hold_id: HoldId, behind: Behind, body: Extension | None = 
     refuses=["HOLD_NOT_FOUND", "HOLD_EXPIRED", "HOLD_NOT_ACTIVE", "UNKNOWN_SEATS"],
 )
 async def release_hold(
-    hold_id: HoldId, behind: Behind, body: PartialRelease | None = None
+    hold_id: HoldId, behind: Behind, body: PartialRelease | None = None, key: IdempotencyKey = ""
 ) -> Response:
     """Give some seats back, or all."""
     seat_ids = body.seat_ids if body else None
-    reply = await behind.inventory(
+    reply, replayed = await behind.inventory.replayable(
         behind.inventory.rpc.ReleaseHold,
-        inventory_pb2.ReleaseHoldRequest(hold_id=hold_id, seat_ids=seat_ids),
+        inventory_pb2.ReleaseHoldRequest(hold_id=hold_id, seat_ids=seat_ids, idempotency_key=key),
     )
-    behind.streams.live.expect(reply.hold.event_id)
-    return Json(views.hold(reply.hold))
+    if not replayed:
+        behind.streams.live.expect(reply.hold.event_id)
+    return Json(views.hold(reply.hold), headers=replay_header(replayed))
 
 
 @SEATS.route(

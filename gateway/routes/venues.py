@@ -27,7 +27,9 @@ from gateway.routing import (
     ORGANIZER,
     PREFIX,
     Behind,
+    IdempotencyKey,
     Routes,
+    replay_header,
 )
 from gateway.versions import Expected, etag
 from presentation.views import base
@@ -49,7 +51,7 @@ async def list_venues(query: Annotated[PageQuery, Query()], behind: Behind) -> R
 @VENUES.route(
     "POST", "/venues", ORGANIZER, answers=views.Venue, status=201, refuses=["INVALID_VENUE"]
 )
-async def create_venue(body: NewVenue, behind: Behind) -> Response:
+async def create_venue(body: NewVenue, behind: Behind, key: IdempotencyKey = "") -> Response:
     """Make a venue of one's own."""
     venue = catalog_pb2.Venue(
         name=body.name,
@@ -61,14 +63,16 @@ async def create_venue(body: NewVenue, behind: Behind) -> Response:
         amenities=body.amenities,
         focal=_point(body.focal) if body.focal else None,
     )
-    reply = await behind.catalog(
-        behind.catalog.rpc.CreateVenue, catalog_pb2.CreateVenueRequest(venue=venue)
+    reply, replayed = await behind.catalog.replayable(
+        behind.catalog.rpc.CreateVenue,
+        catalog_pb2.CreateVenueRequest(venue=venue, idempotency_key=key),
     )
-    return Json(
-        views.venue(reply.venue),
-        201,
-        {"Location": f"{PREFIX}/venues/{reply.venue.id}", **etag(reply.venue.version)},
-    )
+    headers = {
+        "Location": f"{PREFIX}/venues/{reply.venue.id}",
+        **etag(reply.venue.version),
+        **replay_header(replayed),
+    }
+    return Json(views.venue(reply.venue), 201, headers)
 
 
 @VENUES.route("GET", "/venues/{venue_id}", ANYONE, answers=views.Venue, refuses=["VENUE_NOT_FOUND"])
@@ -114,7 +118,9 @@ async def update_venue(
     status=201,
     refuses=["VENUE_NOT_FOUND", "INVALID_SECTION", "SECTION_NAME_TAKEN", "VENUE_FULL"],
 )
-async def add_section(venue_id: VenueId, body: NewSection, behind: Behind) -> Response:
+async def add_section(
+    venue_id: VenueId, body: NewSection, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
     """Add numbered rows or standing room to an own venue."""
     section = catalog_pb2.Section(name=body.name, kind=body.kind)
     if isinstance(body, SeatedSection):
@@ -126,11 +132,11 @@ async def add_section(venue_id: VenueId, body: NewSection, behind: Behind) -> Re
         section.layout.curve = body.curve
     else:
         section.capacity = body.capacity
-    reply = await behind.catalog(
+    reply, replayed = await behind.catalog.replayable(
         behind.catalog.rpc.AddSection,
-        catalog_pb2.AddSectionRequest(venue_id=venue_id, section=section),
+        catalog_pb2.AddSectionRequest(venue_id=venue_id, section=section, idempotency_key=key),
     )
-    return Json(views.section(reply.section), 201)
+    return Json(views.section(reply.section), 201, replay_header(replayed))
 
 
 @VENUES.route(

@@ -9,9 +9,9 @@ from uuid import UUID
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
 from chassis.context import caller_id, seconds_left
-from chassis.database import Database
+from chassis.database import Database, Session
 from chassis.grpc_server import customer_of
-from chassis.idempotency import REPLAYED, claim
+from chassis.idempotency import REPLAYED, claim, once
 from chassis.identity import TokenVerifier
 from chassis.ids import parse_uuid
 from chassis.refusals import write_refusal
@@ -131,35 +131,35 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def ExtendHold(  # noqa: N802 - the proto's name
         self,
         request: inventory_pb2.ExtendHoldRequest,
-        context: Call,  # noqa: ARG002 - gRPC's signature
+        context: Call,
     ) -> inventory_pb2.ExtendHoldResponse:
         if request.seconds < 0:
             raise invalid_hold("seconds", "At least 1.")
         person = caller_id()
         more = timedelta(seconds=request.seconds) if request.seconds else _MORE
-        hold = await self._database.run(
-            lambda session: owning.extend_hold(
+
+        async def work(session: Session) -> inventory_pb2.ExtendHoldResponse:
+            hold = await owning.extend_hold(
                 session, self._layouts, person, parse_uuid(request.hold_id), more
             )
-        )
-        return inventory_pb2.ExtendHoldResponse(hold=write_hold(hold))
+            return inventory_pb2.ExtendHoldResponse(hold=write_hold(hold))
+
+        return await once(self._database, request, inventory_pb2.ExtendHoldResponse, work, context)
 
     async def ReleaseHold(  # noqa: N802 - the proto's name
         self,
         request: inventory_pb2.ReleaseHoldRequest,
-        context: Call,  # noqa: ARG002 - gRPC's signature
+        context: Call,
     ) -> inventory_pb2.ReleaseHoldResponse:
         person = caller_id()
-        hold = await self._database.run(
-            lambda session: owning.release_hold(
-                session,
-                self._layouts,
-                person,
-                parse_uuid(request.hold_id),
-                request.seat_ids,
+
+        async def work(session: Session) -> inventory_pb2.ReleaseHoldResponse:
+            hold = await owning.release_hold(
+                session, self._layouts, person, parse_uuid(request.hold_id), request.seat_ids
             )
-        )
-        return inventory_pb2.ReleaseHoldResponse(hold=write_hold(hold))
+            return inventory_pb2.ReleaseHoldResponse(hold=write_hold(hold))
+
+        return await once(self._database, request, inventory_pb2.ReleaseHoldResponse, work, context)
 
 
 def _add_result(

@@ -11,6 +11,7 @@ from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
 from chassis.context import caller
 from chassis.database import Database, Session
+from chassis.idempotency import once
 from chassis.identity import Role
 from chassis.ids import parse_uuid
 from chassis.text import line
@@ -47,34 +48,41 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def BlockSeats(  # noqa: N802 - the proto's name
         self,
         request: inventory_pb2.BlockSeatsRequest,
-        context: Call,  # noqa: ARG002 - gRPC's signature
+        context: Call,
     ) -> inventory_pb2.BlockSeatsResponse:
         person, event_id = _person(), parse_uuid(request.event_id)
-        block = await self._past_due_holds(
-            event_id,
-            lambda session: organizing.block_seats(
+
+        async def work(session: Session) -> inventory_pb2.BlockSeatsResponse:
+            block = await organizing.block_seats(
                 session,
                 self._layouts,
                 person,
                 event_id,
                 seat_ids=request.seat_ids,
                 note=line(request.note),
-            ),
+            )
+            return inventory_pb2.BlockSeatsResponse(block=write_block(block))
+
+        reply_type = inventory_pb2.BlockSeatsResponse
+        return await self._past_due_holds(
+            event_id, lambda: once(self._database, request, reply_type, work, context)
         )
-        return inventory_pb2.BlockSeatsResponse(block=write_block(block))
 
     async def UnblockSeats(  # noqa: N802 - the proto's name
         self,
         request: inventory_pb2.UnblockSeatsRequest,
-        context: Call,  # noqa: ARG002 - gRPC's signature
+        context: Call,
     ) -> inventory_pb2.UnblockSeatsResponse:
         person, event_id = _person(), parse_uuid(request.event_id)
-        await self._database.run(
-            lambda session: organizing.unblock_seats(
+
+        async def work(session: Session) -> inventory_pb2.UnblockSeatsResponse:
+            await organizing.unblock_seats(
                 session, self._layouts, person, event_id, request.seat_ids
             )
-        )
-        return inventory_pb2.UnblockSeatsResponse()
+            return inventory_pb2.UnblockSeatsResponse()
+
+        reply_type = inventory_pb2.UnblockSeatsResponse
+        return await once(self._database, request, reply_type, work, context)
 
     async def ListBlocks(  # noqa: N802 - the proto's name
         self,
@@ -104,7 +112,10 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
         person, event_id = _person(), parse_uuid(request.event_id)
         edit = read_capacity_edit(request)
         capacity, version = await self._past_due_holds(
-            event_id, lambda session: organizing.set_capacity(session, person, event_id, edit)
+            event_id,
+            lambda: self._database.run(
+                lambda session: organizing.set_capacity(session, person, event_id, edit)
+            ),
         )
         return inventory_pb2.SetCapacityResponse(event_capacity=capacity, version=version)
 
@@ -117,14 +128,12 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
             counted = await organizing.count_holds(session, _person(), own_only=request.own_only)
         return inventory_pb2.CountHoldsResponse(holds=counted.holds, places=counted.places)
 
-    async def _past_due_holds(
-        self, event_id: UUID | None, work: Callable[[Session], Awaitable[T]]
-    ) -> T:
-        """Runs `work`, and expires due holds that are in its way before it is refused for them."""
+    async def _past_due_holds(self, event_id: UUID | None, work: Callable[[], Awaitable[T]]) -> T:
+        """Does `work`, and expires due holds that are in its way before it is refused for them."""
         refusal: InventoryError | None = None
         for _ in range(_TRIES):
             try:
-                return await self._database.run(work)
+                return await work()
             except DueHoldsInTheWayError as error:
                 refusal = error.refusal
                 if event_id and error.due:

@@ -12,7 +12,7 @@ from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
 
 from chassis.context import caller, caller_id
 from chassis.database import Database, Session
-from chassis.idempotency import once
+from chassis.idempotency import claim, once, recalled
 from chassis.identity import Role
 from chassis.logs import get_logger
 from chassis.refusals import write_refusal
@@ -59,14 +59,23 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
     async def VerifyPayment(  # noqa: N802 - the proto's name
         self,
         request: payment_pb2.VerifyPaymentRequest,
-        context: _Context,  # noqa: ARG002 - gRPC's signature
+        context: _Context,
     ) -> payment_pb2.VerifyPaymentResponse:
         id, owner = payment_id(request.payment_id), caller_id()
+        whose = claim(request, str(owner))
+        reply_type = payment_pb2.VerifyPaymentResponse
+        told = await recalled(self._database, whose, reply_type, context)
+        if told is not None:
+            return told
         payment, _refunds = await self._get(id, owner)
         await self._workers.verify(payment)
-        payment, refunds = await self._get(id, owner)
-        shown = payment_message(payment, refunds, reader=owner)
-        return payment_pb2.VerifyPaymentResponse(payment=shown)
+
+        async def work(session: Session) -> payment_pb2.VerifyPaymentResponse:
+            payment, refunds = await people.get_payment(session, id, owner=owner)
+            shown = payment_message(payment, refunds, reader=owner)
+            return payment_pb2.VerifyPaymentResponse(payment=shown)
+
+        return await once(self._database, request, reply_type, work, context, of=whose)
 
     async def ReceiveWebhooks(  # noqa: N802 - the proto's name
         self,

@@ -247,3 +247,18 @@ def until() -> Until:
                 await asyncio.sleep(0.05)
 
     return wait
+
+
+async def one_answer(call: Callable[[], Awaitable[Any]], times: int = 6) -> Any:
+    """The one answer that equal requests with one idempotency key have, however many at once.
+
+    While the first is under way the others may be told so; whoever asks later is answered alike.
+    """
+    outcomes = await asyncio.gather(*(call() for _ in range(times)), return_exceptions=True)
+    answers = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert {getattr(error, "reason", error) for error in refused} <= {"IDEMPOTENCY_IN_PROGRESS"}
+    assert answers
+    answers.append(await call())
+    assert all(answer == answers[0] for answer in answers)
+    return answers[0]

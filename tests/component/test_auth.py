@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
@@ -61,7 +62,7 @@ from deploy.postgres import Postgres
 from deploy.processes import free_ports
 from deploy.provision import MIGRATOR, SCHEMAS, provision, role_of, url_for
 
-from .conftest import PASSWORDS, Caller, MakeDatabase, Serve, Until
+from .conftest import PASSWORDS, Caller, MakeDatabase, Serve, Until, one_answer
 
 EMAIL = "asha@example.org"
 PASSWORD = "plum-Kettle7"
@@ -244,6 +245,64 @@ async def box(make_box: MakeBox) -> Box:
 
 
 # --- one-time codes and registration -------------------------------------------------------------
+
+
+async def test_one_key_mails_one_code_and_makes_one_account(box: Box) -> None:
+    ask = auth_pb2.RequestCodeRequest(
+        email=EMAIL, purpose="REGISTER", address="192.0.2.7", idempotency_key="ask"
+    )
+    asked = await one_answer(lambda: box.caller.as_gateway("RequestCode", ask))
+    [mail] = await box.mails()
+    message = auth_pb2.RegisterRequest(
+        email=EMAIL,
+        code=mail["code"],
+        otp_id=asked.otp_id,
+        password=PASSWORD,
+        name="Asha",
+        address="2001:db8:1:2::3",
+        idempotency_key="make",
+    )
+
+    async def register(**change: str) -> auth_pb2.RegisterResponse:
+        wanted = auth_pb2.RegisterRequest()
+        wanted.CopyFrom(message)
+        for field, value in change.items():
+            setattr(wanted, field, value)
+        reply: auth_pb2.RegisterResponse = await box.caller.as_gateway("Register", wanted)
+        return reply
+
+    made = await register()
+    assert made.device.token
+    # Whoever has the same network is the same visitor; what a device is known by is not kept.
+    again = await one_answer(lambda: register(address="2001:db8:1:2::4"))
+    assert again.user == made.user
+    assert not again.device.token
+    for change in ({"password": "another-Kettle7"}, {"name": "Bina"}):
+        assert (await refusal(register(**change))).reason == "IDEMPOTENCY_KEY_REUSED"
+    # From elsewhere it is another visitor's key, and the code was used.
+    assert (await refusal(register(address="198.51.100.1"))).reason == "INVALID_CODE"
+    assert await box.scalar("SELECT count(*) FROM account") == 1
+
+
+async def test_a_wrong_code_with_a_key_uses_up_one_try(box: Box) -> None:
+    otp_id = await box.ask_code()
+    [mail] = await box.mails()
+    for _ in range(9):
+        call = box.register(other_than(mail["code"]), otp_id=otp_id, idempotency_key="k")
+        assert (await refusal(call)).reason == "INVALID_CODE"
+    assert (await box.register(mail["code"], otp_id=otp_id)).email == EMAIL
+
+
+async def test_a_kept_fingerprint_gives_no_password_away(box: Box) -> None:
+    message = auth_pb2.RegisterRequest(
+        email=EMAIL, code="123456", password=PASSWORD, name="Asha", idempotency_key="k"
+    )
+    await refusal(box.caller.as_gateway("Register", message))
+    kept = await box.scalar("SELECT fingerprint FROM idempotency")
+    message.ClearField("idempotency_key")
+    plain = message.DESCRIPTOR.full_name.encode() + b"\0"
+    plain += message.SerializeToString(deterministic=True)
+    assert bytes(kept) != hashlib.sha256(plain).digest()
 
 
 async def test_a_newcomer_registers_with_the_code_from_the_mail_and_logs_in(box: Box) -> None:

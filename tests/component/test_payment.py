@@ -50,7 +50,7 @@ from payment_service.service import payment_service
 from payment_service.settings import Settings
 from payment_service.storage import payments as stored
 
-from .conftest import PASSWORDS, Caller, MakeDatabase, Serve
+from .conftest import PASSWORDS, Caller, MakeDatabase, Serve, one_answer
 from .test_sandbox_provider import API_KEY, WEBHOOK_SECRET, Receiver, Sandbox, running
 
 AMOUNT = 125000
@@ -1692,6 +1692,26 @@ async def test_verify_asks_the_provider_now(open_desk: OpenDesk, serve: Serve) -
         )
         assert {reply.payment.status for reply in replies} == {"CAPTURED"}
         assert await idle.outcomes(payment) == ["ACTION_REQUIRED", "CHARGED"]
+
+
+async def test_one_key_asks_the_provider_and_tells_of_it_once(
+    open_desk: OpenDesk, serve: Serve
+) -> None:
+    async with open_desk() as desk:
+        payment = await waiting_wallet(desk)
+    async with open_desk(like=desk, working=False) as idle:
+        caller = await served(serve, idle)
+        request = payment_pb2.VerifyPaymentRequest(payment_id=payment.id, idempotency_key="k")
+
+        async def verified(message: payment_pb2.VerifyPaymentRequest) -> Any:
+            return await caller.as_person(payment.customer_id, "VerifyPayment", message)
+
+        before = await one_answer(lambda: verified(request))
+        assert before.payment.status == "REQUIRES_ACTION"
+        await approve(idle, payment)
+        assert await verified(request) == before
+        request.idempotency_key = "another"
+        assert (await verified(request)).payment.status == "CAPTURED"
 
 
 async def test_verify_says_so_when_the_provider_does_not_answer(

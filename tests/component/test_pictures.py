@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,7 +36,7 @@ from chassis.ids import uuid7
 from chassis.telemetry import serve_http
 from deploy.processes import free_port
 
-from .conftest import Caller, MakeDatabase, Serve
+from .conftest import Caller, MakeDatabase, Serve, one_answer
 
 ASHA, BINA, ROOT = (str(uuid7()) for _ in range(3))
 
@@ -76,11 +77,12 @@ class Pictures:
         role: str = "GALLERY",
         who: str = ASHA,
         part_bytes: int = 64 * 1024,
+        key: str = "",
     ) -> catalog_pb2.Image:
         content = jpeg() if content is None else content
 
         async def parts() -> AsyncIterator[catalog_pb2.AddImageRequest]:
-            yield catalog_pb2.AddImageRequest(event_id=event_id, role=role)
+            yield catalog_pb2.AddImageRequest(event_id=event_id, role=role, idempotency_key=key)
             for at in range(0, len(content), part_bytes):
                 yield catalog_pb2.AddImageRequest(chunk=content[at : at + part_bytes])
 
@@ -335,11 +337,15 @@ async def test_too_many_uploads_at_once_are_refused_at_once(pictures: Pictures) 
         await go_on.wait()
         yield b"no picture"
 
+    async def nothing(_digest: bytes) -> None:
+        return None
+
+    async def never(_image: uploads.Image) -> tuple[None, bool]:
+        raise AssertionError
+
     person = uploads.Person(UUID(ASHA), is_admin=False)
-    waiting = [
-        asyncio.create_task(pictures.uploads.add(person, UUID(event), "GALLERY", slow()))
-        for _ in range(8)
-    ]
+    add = partial(pictures.uploads.add, person, UUID(event), "GALLERY", recall=nothing, show=never)
+    waiting = [asyncio.create_task(add(slow())) for _ in range(8)]
     await asyncio.sleep(0)
     assert await pictures.refusal(event) == "OVERLOADED"
     go_on.set()
@@ -453,3 +459,16 @@ async def test_a_bucket_that_does_not_answer_is_unavailability(
 def test_other_places_are_refused_at_the_start(url: str) -> None:
     with pytest.raises(ValueError, match="CATALOG_MEDIA_URL"):
         open_media(settings(media_url=url))
+
+
+async def test_one_key_adds_one_picture(pictures: Pictures) -> None:
+    event = await pictures.event()
+    image = await one_answer(lambda: pictures.add(event, key="k"), times=3)
+    assert [each.id for each in await pictures.shown(event)] == [image.id]
+    # In whatever parts it comes.
+    assert await pictures.add(event, key="k", part_bytes=100) == image
+    assert await pictures.refusal(event, jpeg("blue"), key="k") == "IDEMPOTENCY_KEY_REUSED"
+    while await pictures.uploads.tidy():
+        pass
+    assert await pictures.states() == ["STORED"]
+    assert all(image.id in name for name in pictures.files())

@@ -14,7 +14,7 @@ from chassis.database import IntegrityError
 from chassis.errors import RemoteError
 from chassis.identity import Role
 from chassis.ids import uuid7
-from tests.component.conftest import MakeDatabase, Serve
+from tests.component.conftest import MakeDatabase, Serve, one_answer
 
 from .box import ADMIN, ASHA, BIKRAM, Box, Seats, moment, reasons, refused
 
@@ -275,3 +275,13 @@ async def test_coupons_are_the_organizers_and_listed_by_code_page_by_page(box: B
         elsewhere = box.organize(method, **facts, event_id=str(uuid7()))
         assert await refused(elsewhere) == "EVENT_NOT_FOUND"
     assert await refused(update(box, code="ZZZ")) == "COUPON_NOT_FOUND"
+
+
+async def test_one_key_makes_one_coupon_and_one_refusal(box: Box) -> None:
+    wish = booking_pb2.Coupon(code="ONCE", kind="PERCENT", value=10)
+    facts = {"coupon": wish, "idempotency_key": "k"}
+    made = await one_answer(lambda: box.organize("CreateCoupon", **facts))
+    assert made.coupon.code == "ONCE"
+    taken = {"coupon": wish, "idempotency_key": "l"}
+    for _ in range(2):
+        assert await refused(box.organize("CreateCoupon", **taken)) == "COUPON_EXISTS"

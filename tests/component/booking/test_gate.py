@@ -12,7 +12,7 @@ from booking_service.tickets import Claims, TicketKeys
 from chassis.errors import RemoteError
 from chassis.identity import Role
 from chassis.ids import uuid7
-from tests.component.conftest import MakeDatabase, Serve
+from tests.component.conftest import MakeDatabase, Serve, one_answer
 
 from .box import ADMIN, BIKRAM, KEYS, ORGANIZER, Box, reasons, refused
 
@@ -143,3 +143,12 @@ async def test_a_valid_ticket_is_always_one_of_a_confirmed_booking(box: Box, oth
     assert {row.status for row in rows if row.state != "CONFIRMED"} == {"REVOKED"}
     states = [await box.state(booking) for booking in bookings]
     assert states == ["RESTOCKING"] * 2 + ["REFUNDING"] * 2 + ["CONFIRMED"] * 2
+
+
+async def test_a_gate_that_asks_again_with_its_key_is_answered_as_before(box: Box) -> None:
+    [ticket, *_] = await box.tickets(await box.to_confirmed())
+    facts = {"token": ticket.token, "gate": "North", "idempotency_key": "k"}
+    scan = await one_answer(lambda: box.organize("CheckIn", **facts))
+    assert scan.result == "ADMITTED"
+    facts["idempotency_key"] = ""
+    assert (await box.organize("CheckIn", **facts)).result == "ALREADY_ADMITTED"

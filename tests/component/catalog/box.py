@@ -168,7 +168,7 @@ def counted(price: int = 1500, name: str = "Regular", capacity: int = 60) -> cat
 
 
 def event_request(
-    tiers: list[catalog_pb2.Tier] | None = None, **change: Any
+    tiers: list[catalog_pb2.Tier] | None = None, *, idempotency_key: str = "", **change: Any
 ) -> catalog_pb2.CreateEventRequest:
     facts = {
         "title": "The Tempest",
@@ -180,7 +180,9 @@ def event_request(
         **change,
     }
     return catalog_pb2.CreateEventRequest(
-        draft=catalog_pb2.EventDraft(**facts), tiers=[counted()] if tiers is None else tiers
+        draft=catalog_pb2.EventDraft(**facts),
+        tiers=[counted()] if tiers is None else tiers,
+        idempotency_key=idempotency_key,
     )
 
 

@@ -12,6 +12,7 @@ from parterre.types.v1 import types_pb2
 
 from chassis.database import IntegrityError
 from chassis.errors import RemoteError
+from tests.component.conftest import one_answer
 
 from .box import ASHA, BINA, ROOT, Catalog, counted, event_request, stamp, tiers_of
 
@@ -184,3 +185,27 @@ async def test_a_draft_is_seen_by_owner_and_admin_only(catalog: Catalog) -> None
 
     assert (as_nobody.value.reason, refused.reason) == ("EVENT_NOT_FOUND", "EVENT_NOT_FOUND")
     assert (await catalog.get(event.id, ROOT)).id == event.id
+
+
+async def test_one_key_makes_one_draft_however_often_it_is_sent(catalog: Catalog) -> None:
+    message = event_request(idempotency_key="k")
+    reply = await one_answer(lambda: catalog.call("CreateEvent", message))
+    async with catalog.database.transaction() as session:
+        assert await session.scalar("SELECT count(*) FROM event") == 1
+    assert await catalog.get(reply.event.id) == reply.event
+    other = event_request(title="Another", idempotency_key="k")
+    assert (await catalog.refusal("CreateEvent", other)).reason == "IDEMPOTENCY_KEY_REUSED"
+    # Another person's key is another one.
+    assert (await catalog.call("CreateEvent", message, BINA)).event.organizer_id == BINA
+
+
+async def test_one_key_publishes_and_calls_off_once(catalog: Catalog) -> None:
+    event = await catalog.event()
+    publish = catalog_pb2.PublishEventRequest(event_id=event.id, idempotency_key="p")
+    published = await one_answer(lambda: catalog.call("PublishEvent", publish))
+    await catalog.opened(event.id)
+    cancel = catalog_pb2.CancelEventRequest(event_id=event.id, reason="Rain", idempotency_key="c")
+    cancelled = await one_answer(lambda: catalog.call("CancelEvent", cancel))
+    assert cancelled.event.status == "CANCELLED"
+    # What was answered then is answered still, whatever has happened since.
+    assert await catalog.call("PublishEvent", publish) == published

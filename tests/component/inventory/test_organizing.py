@@ -16,6 +16,7 @@ from parterre.messages.v1 import messages_pb2
 
 from chassis.identity import Role
 from chassis.ids import uuid7
+from tests.component.conftest import one_answer
 
 from .box import Box, Place, Saga, reason, refusal
 
@@ -356,3 +357,14 @@ async def test_live_holds_are_counted_for_whom_they_concern(box: Box) -> None:
     assert await counted(str(uuid7()), Role.ORGANIZER, own_only=True) == (0, 0)
     assert await counted(str(uuid7()), Role.ADMIN, own_only=False) == (2, 6)
     assert await reason(counted(owner, Role.ORGANIZER, own_only=False)) == "FORBIDDEN"
+
+
+async def test_one_key_keeps_seats_back_once_and_frees_them_once(box: Box) -> None:
+    event = await box.opened()
+    seats = {"event_id": event.event_id, "seat_ids": ["1", "2"]}
+    wanted = inventory_pb2.BlockSeatsRequest(**seats, note="crew", idempotency_key="k")
+    await one_answer(lambda: as_owner(box, event, "BlockSeats", wanted))
+    assert await listed(box, event) == [("crew", ["1", "2"])]
+    freed = inventory_pb2.UnblockSeatsRequest(**seats, idempotency_key="f")
+    await one_answer(lambda: as_owner(box, event, "UnblockSeats", freed))
+    assert await listed(box, event) == []

@@ -7,6 +7,7 @@ from datetime import timedelta
 from parterre.inventory.v1 import inventory_pb2
 
 from chassis.ids import uuid7
+from tests.component.conftest import one_answer
 
 from .box import Box, Saga, reason
 
@@ -124,3 +125,16 @@ async def test_a_booked_or_expired_hold_is_no_longer_its_owners_to_change(box: B
         booked = box.call(person, method, kind(hold_id=saga.hold.id))
         assert await reason(booked) == "HOLD_NOT_ACTIVE"
         assert await reason(box.call(person, method, kind(hold_id=due.id))) == "HOLD_EXPIRED"
+
+
+async def test_one_key_extends_a_hold_once_and_releases_it_once(box: Box) -> None:
+    event = await box.opened()
+    person = str(uuid7())
+    hold = await box.hold(event, person, seats=[1, 2])
+    more = inventory_pb2.ExtendHoldRequest(hold_id=hold.id, seconds=60, idempotency_key="e")
+    extended = await one_answer(lambda: box.call(person, "ExtendHold", more))
+    gained = extended.hold.expires_at.ToDatetime() - hold.expires_at.ToDatetime()
+    assert gained == timedelta(seconds=60)
+    part = inventory_pb2.ReleaseHoldRequest(hold_id=hold.id, seat_ids=["1"], idempotency_key="r")
+    left = await one_answer(lambda: box.call(person, "ReleaseHold", part))
+    assert [line.seat_id for line in left.hold.lines] == ["2"]

@@ -122,22 +122,26 @@ class RequestCodeRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Where to send it."""
     purpose: _builtins.str
     """REGISTER or PASSWORD_RESET."""
     address: _builtins.str
     """The client's address, for throttling."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         purpose: _builtins.str = ...,
         address: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "email", b"email", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "email", b"email", "idempotency_key", b"idempotency_key", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -208,6 +212,7 @@ class RegisterRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     OTP_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Verified by the code."""
     password: _builtins.str
@@ -226,6 +231,8 @@ class RegisterRequest(_message.Message):
     """The client's address, for throttling."""
     otp_id: _builtins.str
     """Of the answer that asked for the code; empty: the try counts against the client's network."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     def __init__(
         self,
         *,
@@ -238,10 +245,11 @@ class RegisterRequest(_message.Message):
         role: _builtins.str = ...,
         address: _builtins.str = ...,
         otp_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "country", b"country", "email", b"email", "name", b"name", "otp_id", b"otp_id", "password", b"password", "phone", b"phone", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "country", b"country", "email", b"email", "idempotency_key", b"idempotency_key", "name", b"name", "otp_id", b"otp_id", "password", b"password", "phone", b"phone", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -719,6 +727,7 @@ class ResetPasswordRequest(_message.Message):
     NEW_PASSWORD_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     OTP_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Whose."""
     code: _builtins.str
@@ -729,6 +738,8 @@ class ResetPasswordRequest(_message.Message):
     """The client's address, for throttling."""
     otp_id: _builtins.str
     """Of the answer that asked for the code; empty: the try counts against the client's network."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     def __init__(
         self,
         *,
@@ -737,10 +748,11 @@ class ResetPasswordRequest(_message.Message):
         new_password: _builtins.str = ...,
         address: _builtins.str = ...,
         otp_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "email", b"email", "new_password", b"new_password", "otp_id", b"otp_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "email", b"email", "idempotency_key", b"idempotency_key", "new_password", b"new_password", "otp_id", b"otp_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -118,7 +118,8 @@ class AuthServiceServicer:
 
     def RequestCode(self, request, context):
         """Mails a one-time code; answers the same whether or not the address is known.
-        Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED.
+        Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,7 +128,8 @@ class AuthServiceServicer:
     def Register(self, request, context):
         """Makes an account of a verified address.
         Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, CODE_THROTTLED,
-        ADDRESS_THROTTLED, OVERLOADED.
+        ADDRESS_THROTTLED, OVERLOADED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,7 +201,8 @@ class AuthServiceServicer:
     def ResetPassword(self, request, context):
         """Sets a new password by a one-time code and ends every session of the account.
         Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, CODE_THROTTLED, ADDRESS_THROTTLED,
-        OVERLOADED.
+        OVERLOADED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

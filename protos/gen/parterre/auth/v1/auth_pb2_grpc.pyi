@@ -20,12 +20,14 @@ class AuthServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestCode: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestCodeRequest, _auth_pb2.RequestCodeResponse]
     """Mails a one-time code; answers the same whether or not the address is known.
-    Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED.
+    Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
     """Makes an account of a verified address.
     Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, CODE_THROTTLED,
-    ADDRESS_THROTTLED, OVERLOADED.
+    ADDRESS_THROTTLED, OVERLOADED,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     LogIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogInRequest, _auth_pb2.LogInResponse]
     """Opens a session.
@@ -59,7 +61,8 @@ class AuthServiceStub:
     ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]
     """Sets a new password by a one-time code and ends every session of the account.
     Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, CODE_THROTTLED, ADDRESS_THROTTLED,
-    OVERLOADED.
+    OVERLOADED,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
     """Pages through all accounts.
@@ -89,7 +92,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.RequestCodeRequest, _abc.Awaitable[_auth_pb2.RequestCodeResponse]],
     ) -> _abc.Awaitable[_auth_pb2.RequestCodeResponse]:
         """Mails a one-time code; answers the same whether or not the address is known.
-        Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED.
+        Reasons: INVALID_ACCOUNT, CODE_THROTTLED, ADDRESS_THROTTLED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -100,7 +104,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_auth_pb2.RegisterResponse]:
         """Makes an account of a verified address.
         Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, EMAIL_TAKEN, CODE_THROTTLED,
-        ADDRESS_THROTTLED, OVERLOADED.
+        ADDRESS_THROTTLED, OVERLOADED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -188,7 +193,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_auth_pb2.ResetPasswordResponse]:
         """Sets a new password by a one-time code and ends every session of the account.
         Reasons: INVALID_ACCOUNT, INVALID_CODE, WEAK_PASSWORD, CODE_THROTTLED, ADDRESS_THROTTLED,
-        OVERLOADED.
+        OVERLOADED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod

@@ -1214,8 +1214,11 @@ class CreateCouponRequest(_message.Message):
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     COUPON_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The caller's own event."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     @_builtins.property
     def coupon(self) -> Global___Coupon:
         """`used`, `active` and `created_at` are ignored."""
@@ -1225,10 +1228,11 @@ class CreateCouponRequest(_message.Message):
         *,
         event_id: _builtins.str = ...,
         coupon: Global___Coupon | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "event_id", b"event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "event_id", b"event_id", "idempotency_key", b"idempotency_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1772,22 +1776,26 @@ class CheckInRequest(_message.Message):
     EVENT_ID_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The caller's own event."""
     token: _builtins.str
     """What the QR code says."""
     gate: _builtins.str
     """What the gate calls itself, up to 50 characters."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     def __init__(
         self,
         *,
         event_id: _builtins.str = ...,
         token: _builtins.str = ...,
         gate: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "gate", b"gate", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "gate", b"gate", "idempotency_key", b"idempotency_key", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

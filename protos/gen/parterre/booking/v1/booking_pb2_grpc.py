@@ -215,7 +215,8 @@ class BookingServiceServicer:
 
     def CreateCoupon(self, request, context):
         """Makes a coupon for an own event.
-        Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS.
+        Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,7 +264,8 @@ class BookingServiceServicer:
 
     def CheckIn(self, request, context):
         """Admits a ticket of an own event, once, however many scan it at the same moment.
-        Reasons: EVENT_NOT_FOUND, INVALID_TICKET.
+        Reasons: EVENT_NOT_FOUND, INVALID_TICKET,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

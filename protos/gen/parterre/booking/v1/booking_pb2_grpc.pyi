@@ -64,7 +64,8 @@ class BookingServiceStub:
     """Gives the public keys for verifying tickets offline."""
     CreateCoupon: _aio.UnaryUnaryMultiCallable[_booking_pb2.CreateCouponRequest, _booking_pb2.CreateCouponResponse]
     """Makes a coupon for an own event.
-    Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS.
+    Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     UpdateCoupon: _aio.UnaryUnaryMultiCallable[_booking_pb2.UpdateCouponRequest, _booking_pb2.UpdateCouponResponse]
     """Changes a coupon of an own event.
@@ -88,7 +89,8 @@ class BookingServiceStub:
     """
     CheckIn: _aio.UnaryUnaryMultiCallable[_booking_pb2.CheckInRequest, _booking_pb2.CheckInResponse]
     """Admits a ticket of an own event, once, however many scan it at the same moment.
-    Reasons: EVENT_NOT_FOUND, INVALID_TICKET.
+    Reasons: EVENT_NOT_FOUND, INVALID_TICKET,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
 
 class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -207,7 +209,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_booking_pb2.CreateCouponRequest, _abc.Awaitable[_booking_pb2.CreateCouponResponse]],
     ) -> _abc.Awaitable[_booking_pb2.CreateCouponResponse]:
         """Makes a coupon for an own event.
-        Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS.
+        Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -267,7 +270,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_booking_pb2.CheckInRequest, _abc.Awaitable[_booking_pb2.CheckInResponse]],
     ) -> _abc.Awaitable[_booking_pb2.CheckInResponse]:
         """Admits a ticket of an own event, once, however many scan it at the same moment.
-        Reasons: EVENT_NOT_FOUND, INVALID_TICKET.
+        Reasons: EVENT_NOT_FOUND, INVALID_TICKET,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
 def add_BookingServiceServicer_to_server(servicer: BookingServiceServicer, server: _aio.Server) -> None: ...

@@ -692,6 +692,9 @@ class CreateVenueRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VENUE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     @_builtins.property
     def venue(self) -> Global___Venue:
         """`id`, `owner_id`, `sections`, `version` are not the client's to set and are ignored."""
@@ -700,10 +703,11 @@ class CreateVenueRequest(_message.Message):
         self,
         *,
         venue: Global___Venue | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -741,8 +745,11 @@ class AddSectionRequest(_message.Message):
 
     VENUE_ID_FIELD_NUMBER: _builtins.int
     SECTION_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     venue_id: _builtins.str
     """Whose."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     @_builtins.property
     def section(self) -> Global___Section:
         """`id` is ignored."""
@@ -752,10 +759,11 @@ class AddSectionRequest(_message.Message):
         *,
         venue_id: _builtins.str = ...,
         section: Global___Section | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["section", b"section"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["section", b"section", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "section", b"section", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -893,6 +901,9 @@ class CreateEventRequest(_message.Message):
 
     DRAFT_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     @_builtins.property
     def draft(self) -> Global___EventDraft:
         """What it is."""
@@ -906,10 +917,11 @@ class CreateEventRequest(_message.Message):
         *,
         draft: Global___EventDraft | None = ...,
         tiers: _abc.Iterable[Global___Tier] | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "idempotency_key", b"idempotency_key", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -946,16 +958,20 @@ class PublishEventRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Which."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     def __init__(
         self,
         *,
         event_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "idempotency_key", b"idempotency_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -993,19 +1009,23 @@ class CancelEventRequest(_message.Message):
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Which."""
     reason: _builtins.str
     """1-500 characters, told to everyone who has a ticket."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     def __init__(
         self,
         *,
         event_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "idempotency_key", b"idempotency_key", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1574,22 +1594,26 @@ class AddImageRequest(_message.Message):
     EVENT_ID_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """First part: which event."""
     role: _builtins.str
     """First part: BANNER or GALLERY."""
     chunk: _builtins.bytes
     """Part of the file; 5 MiB in all at most."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     def __init__(
         self,
         *,
         event_id: _builtins.str = ...,
         role: _builtins.str = ...,
         chunk: _builtins.bytes = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "event_id", b"event_id", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "event_id", b"event_id", "idempotency_key", b"idempotency_key", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1724,6 +1748,7 @@ class WriteReviewRequest(_message.Message):
     RATING_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Which event."""
     rating: _builtins.int
@@ -1732,6 +1757,8 @@ class WriteReviewRequest(_message.Message):
     """Up to 2,000 characters."""
     author: _builtins.str
     """Shown as its author; 1-100 characters."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
     def __init__(
         self,
         *,
@@ -1739,10 +1766,11 @@ class WriteReviewRequest(_message.Message):
         rating: _builtins.int = ...,
         text: _builtins.str = ...,
         author: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "event_id", b"event_id", "rating", b"rating", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "event_id", b"event_id", "idempotency_key", b"idempotency_key", "rating", b"rating", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

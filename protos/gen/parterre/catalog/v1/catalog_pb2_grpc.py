@@ -138,7 +138,8 @@ class CatalogServiceServicer:
 
     def CreateVenue(self, request, context):
         """Makes a venue owned by the caller.
-        Reasons: INVALID_VENUE.
+        Reasons: INVALID_VENUE,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +147,8 @@ class CatalogServiceServicer:
 
     def AddSection(self, request, context):
         """Adds a section to an own venue.
-        Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL.
+        Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,7 +172,8 @@ class CatalogServiceServicer:
 
     def CreateEvent(self, request, context):
         """Makes a draft owned by the caller.
-        Reasons: INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND.
+        Reasons: INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,7 +181,8 @@ class CatalogServiceServicer:
 
     def PublishEvent(self, request, context):
         """Puts an own draft on sale: inventory is told to open it, and it is PUBLISHED when that is done.
-        Reasons: EVENT_NOT_FOUND, EVENT_NOT_PUBLISHABLE, EVENT_STATE.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_PUBLISHABLE, EVENT_STATE,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,7 +190,8 @@ class CatalogServiceServicer:
 
     def CancelEvent(self, request, context):
         """Calls an own event off; admins may call off any. Every booking is refunded.
-        Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT.
+        Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,7 +257,8 @@ class CatalogServiceServicer:
 
     def AddImage(self, request_iterator, context):
         """Checks, re-encodes and stores a picture of an own event; a new banner takes the old one's place.
-        Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES.
+        Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,7 +282,8 @@ class CatalogServiceServicer:
 
     def WriteReview(self, request, context):
         """Writes the caller's one review of an event they have a ticket for, once it began.
-        Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN.
+        Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -18,11 +18,13 @@ class CatalogServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateVenue: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateVenueRequest, _catalog_pb2.CreateVenueResponse]
     """Makes a venue owned by the caller.
-    Reasons: INVALID_VENUE.
+    Reasons: INVALID_VENUE,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     AddSection: _aio.UnaryUnaryMultiCallable[_catalog_pb2.AddSectionRequest, _catalog_pb2.AddSectionResponse]
     """Adds a section to an own venue.
-    Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL.
+    Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     GetVenue: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetVenueRequest, _catalog_pb2.GetVenueResponse]
     """Gives a venue with its sections.
@@ -34,15 +36,18 @@ class CatalogServiceStub:
     """
     CreateEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateEventRequest, _catalog_pb2.CreateEventResponse]
     """Makes a draft owned by the caller.
-    Reasons: INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND.
+    Reasons: INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     PublishEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.PublishEventRequest, _catalog_pb2.PublishEventResponse]
     """Puts an own draft on sale: inventory is told to open it, and it is PUBLISHED when that is done.
-    Reasons: EVENT_NOT_FOUND, EVENT_NOT_PUBLISHABLE, EVENT_STATE.
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_PUBLISHABLE, EVENT_STATE,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     CancelEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CancelEventRequest, _catalog_pb2.CancelEventResponse]
     """Calls an own event off; admins may call off any. Every booking is refunded.
-    Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT.
+    Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     GetEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetEventRequest, _catalog_pb2.GetEventResponse]
     """Gives an event with venue and tiers.
@@ -76,7 +81,8 @@ class CatalogServiceStub:
     """
     AddImage: _aio.StreamUnaryMultiCallable[_catalog_pb2.AddImageRequest, _catalog_pb2.AddImageResponse]
     """Checks, re-encodes and stores a picture of an own event; a new banner takes the old one's place.
-    Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES.
+    Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteImageRequest, _catalog_pb2.DeleteImageResponse]
     """Deletes a picture of an own event.
@@ -88,7 +94,8 @@ class CatalogServiceStub:
     """
     WriteReview: _aio.UnaryUnaryMultiCallable[_catalog_pb2.WriteReviewRequest, _catalog_pb2.WriteReviewResponse]
     """Writes the caller's one review of an event they have a ticket for, once it began.
-    Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN.
+    Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     ListReviews: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListReviewsRequest, _catalog_pb2.ListReviewsResponse]
     """Pages through the reviews of an event.
@@ -105,7 +112,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.CreateVenueRequest, _abc.Awaitable[_catalog_pb2.CreateVenueResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.CreateVenueResponse]:
         """Makes a venue owned by the caller.
-        Reasons: INVALID_VENUE.
+        Reasons: INVALID_VENUE,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -115,7 +123,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.AddSectionRequest, _abc.Awaitable[_catalog_pb2.AddSectionResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.AddSectionResponse]:
         """Adds a section to an own venue.
-        Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL.
+        Reasons: VENUE_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, VENUE_FULL,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -145,7 +154,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.CreateEventRequest, _abc.Awaitable[_catalog_pb2.CreateEventResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.CreateEventResponse]:
         """Makes a draft owned by the caller.
-        Reasons: INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND.
+        Reasons: INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -155,7 +165,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.PublishEventRequest, _abc.Awaitable[_catalog_pb2.PublishEventResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.PublishEventResponse]:
         """Puts an own draft on sale: inventory is told to open it, and it is PUBLISHED when that is done.
-        Reasons: EVENT_NOT_FOUND, EVENT_NOT_PUBLISHABLE, EVENT_STATE.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_PUBLISHABLE, EVENT_STATE,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -165,7 +176,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.CancelEventRequest, _abc.Awaitable[_catalog_pb2.CancelEventResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.CancelEventResponse]:
         """Calls an own event off; admins may call off any. Every booking is refunded.
-        Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT.
+        Reasons: EVENT_NOT_FOUND, EVENT_STATE, INVALID_EVENT,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -247,7 +259,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_abc.AsyncIterator[_catalog_pb2.AddImageRequest], _abc.Awaitable[_catalog_pb2.AddImageResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.AddImageResponse]:
         """Checks, re-encodes and stores a picture of an own event; a new banner takes the old one's place.
-        Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES.
+        Reasons: EVENT_NOT_FOUND, INVALID_IMAGE, IMAGE_TOO_LARGE, TOO_MANY_IMAGES,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -277,7 +290,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_pb2.WriteReviewRequest, _abc.Awaitable[_catalog_pb2.WriteReviewResponse]],
     ) -> _abc.Awaitable[_catalog_pb2.WriteReviewResponse]:
         """Writes the caller's one review of an event they have a ticket for, once it began.
-        Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN.
+        Reasons: EVENT_NOT_FOUND, INVALID_REVIEW, NOT_AN_ATTENDEE, EVENT_NOT_BEGUN,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod

@@ -179,7 +179,8 @@ class InventoryServiceServicer:
 
     def ExtendHold(self, request, context):
         """Gives more time, within the cap.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,7 +188,8 @@ class InventoryServiceServicer:
 
     def ReleaseHold(self, request, context):
         """Gives seats back, some or all; all of it twice is answered alike.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,7 +214,8 @@ class InventoryServiceServicer:
 
     def BlockSeats(self, request, context):
         """Keeps free seats of an own event back, all or nothing.
-        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -220,7 +223,8 @@ class InventoryServiceServicer:
 
     def UnblockSeats(self, request, context):
         """Frees seats that were kept back, all or nothing.
-        Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK.
+        Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

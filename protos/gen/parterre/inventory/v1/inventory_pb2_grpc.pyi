@@ -51,11 +51,13 @@ class InventoryServiceStub:
     """
     ExtendHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ExtendHoldRequest, _inventory_pb2.ExtendHoldResponse]
     """Gives more time, within the cap.
-    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD.
+    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseHoldRequest, _inventory_pb2.ReleaseHoldResponse]
     """Gives seats back, some or all; all of it twice is answered alike.
-    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS.
+    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     GetSeatStates: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetSeatStatesRequest, _inventory_pb2.GetSeatStatesResponse]
     """Gives every seat's state and version, and the pools'; names no customer.
@@ -68,11 +70,13 @@ class InventoryServiceStub:
     """
     BlockSeats: _aio.UnaryUnaryMultiCallable[_inventory_pb2.BlockSeatsRequest, _inventory_pb2.BlockSeatsResponse]
     """Keeps free seats of an own event back, all or nothing.
-    Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK.
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     UnblockSeats: _aio.UnaryUnaryMultiCallable[_inventory_pb2.UnblockSeatsRequest, _inventory_pb2.UnblockSeatsResponse]
     """Frees seats that were kept back, all or nothing.
-    Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK.
+    Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     ListBlocks: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListBlocksRequest, _inventory_pb2.ListBlocksResponse]
     """Pages through what is kept back of an own event.
@@ -168,7 +172,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inventory_pb2.ExtendHoldRequest, _abc.Awaitable[_inventory_pb2.ExtendHoldResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.ExtendHoldResponse]:
         """Gives more time, within the cap.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -178,7 +183,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inventory_pb2.ReleaseHoldRequest, _abc.Awaitable[_inventory_pb2.ReleaseHoldResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.ReleaseHoldResponse]:
         """Gives seats back, some or all; all of it twice is answered alike.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -209,7 +215,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inventory_pb2.BlockSeatsRequest, _abc.Awaitable[_inventory_pb2.BlockSeatsResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.BlockSeatsResponse]:
         """Keeps free seats of an own event back, all or nothing.
-        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, UNKNOWN_SEATS, SEATS_UNAVAILABLE, INVALID_BLOCK,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
@@ -219,7 +226,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inventory_pb2.UnblockSeatsRequest, _abc.Awaitable[_inventory_pb2.UnblockSeatsResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.UnblockSeatsResponse]:
         """Frees seats that were kept back, all or nothing.
-        Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK.
+        Reasons: EVENT_NOT_FOUND, UNKNOWN_SEATS, SEATS_NOT_BLOCKED, INVALID_BLOCK,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod

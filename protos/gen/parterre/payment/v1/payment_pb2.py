@@ -27,7 +27,7 @@ from parterre.options.v1 import options_pb2 as parterre_dot_options_dot_v1_dot_o
 from parterre.types.v1 import types_pb2 as parterre_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!parterre/payment/v1/payment.proto\x12\x13parterre.payment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!parterre/options/v1/options.proto\x1a\x1dparterre/types/v1/types.proto\"\xcf\x04\n\x07Payment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x19\n\x11\x62ooking_reference\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12(\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x18.parterre.types.v1.Money\x12\x17\n\x0f\x63\x61ptured_amount\x18\x06 \x01(\x03\x12\x17\n\x0frefunded_amount\x18\x07 \x01(\x03\x12\x12\n\naction_url\x18\x08 \x01(\t\x12\x36\n\x08\x61ttempts\x18\t \x03(\x0b\x32$.parterre.payment.v1.Payment.Attempt\x12\x34\n\x07refunds\x18\n \x03(\x0b\x32#.parterre.payment.v1.Payment.Refund\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1ay\n\x07\x41ttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1at\n\x06Refund\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\'\n\x11GetPaymentRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\"C\n\x12GetPaymentResponse\x12-\n\x07payment\x18\x01 \x01(\x0b\x32\x1c.parterre.payment.v1.Payment\"*\n\x14VerifyPaymentRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\"F\n\x15VerifyPaymentResponse\x12-\n\x07payment\x18\x01 \x01(\x0b\x32\x1c.parterre.payment.v1.Payment\"\xa2\x02\n\x16ReceiveWebhooksRequest\x12\x45\n\x08webhooks\x18\x01 \x03(\x0b\x32\x33.parterre.payment.v1.ReceiveWebhooksRequest.Webhook\x1a\xc0\x01\n\x07Webhook\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12Q\n\x07headers\x18\x03 \x03(\x0b\x32@.parterre.payment.v1.ReceiveWebhooksRequest.Webhook.HeadersEntry\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x01\n\x17ReceiveWebhooksResponse\x12\x44\n\x07results\x18\x01 \x03(\x0b\x32\x33.parterre.payment.v1.ReceiveWebhooksResponse.Result\x1a\x35\n\x06Result\x12+\n\x07refusal\x18\x01 \x01(\x0b\x32\x1a.parterre.types.v1.Refusal\"r\n\x13\x43reateRefundRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x13\n\x06\x61mount\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\tB\t\n\x07_amount\"E\n\x14\x43reateRefundResponse\x12-\n\x07payment\x18\x01 \x01(\x0b\x32\x1c.parterre.payment.v1.Payment2\xc2\x03\n\x0ePaymentService\x12\x63\n\nGetPayment\x12&.parterre.payment.v1.GetPaymentRequest\x1a\'.parterre.payment.v1.GetPaymentResponse\"\x04\x88\xb5\x18\x02\x12l\n\rVerifyPayment\x12).parterre.payment.v1.VerifyPaymentRequest\x1a*.parterre.payment.v1.VerifyPaymentResponse\"\x04\x88\xb5\x18\x02\x12r\n\x0fReceiveWebhooks\x12+.parterre.payment.v1.ReceiveWebhooksRequest\x1a,.parterre.payment.v1.ReceiveWebhooksResponse\"\x04\x88\xb5\x18\x05\x12i\n\x0c\x43reateRefund\x12(.parterre.payment.v1.CreateRefundRequest\x1a).parterre.payment.v1.CreateRefundResponse\"\x04\x88\xb5\x18\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!parterre/payment/v1/payment.proto\x12\x13parterre.payment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!parterre/options/v1/options.proto\x1a\x1dparterre/types/v1/types.proto\"\xcf\x04\n\x07Payment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x19\n\x11\x62ooking_reference\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12(\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x18.parterre.types.v1.Money\x12\x17\n\x0f\x63\x61ptured_amount\x18\x06 \x01(\x03\x12\x17\n\x0frefunded_amount\x18\x07 \x01(\x03\x12\x12\n\naction_url\x18\x08 \x01(\t\x12\x36\n\x08\x61ttempts\x18\t \x03(\x0b\x32$.parterre.payment.v1.Payment.Attempt\x12\x34\n\x07refunds\x18\n \x03(\x0b\x32#.parterre.payment.v1.Payment.Refund\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1ay\n\x07\x41ttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1at\n\x06Refund\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\'\n\x11GetPaymentRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\"C\n\x12GetPaymentResponse\x12-\n\x07payment\x18\x01 \x01(\x0b\x32\x1c.parterre.payment.v1.Payment\"C\n\x14VerifyPaymentRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"F\n\x15VerifyPaymentResponse\x12-\n\x07payment\x18\x01 \x01(\x0b\x32\x1c.parterre.payment.v1.Payment\"\xa2\x02\n\x16ReceiveWebhooksRequest\x12\x45\n\x08webhooks\x18\x01 \x03(\x0b\x32\x33.parterre.payment.v1.ReceiveWebhooksRequest.Webhook\x1a\xc0\x01\n\x07Webhook\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12Q\n\x07headers\x18\x03 \x03(\x0b\x32@.parterre.payment.v1.ReceiveWebhooksRequest.Webhook.HeadersEntry\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x01\n\x17ReceiveWebhooksResponse\x12\x44\n\x07results\x18\x01 \x03(\x0b\x32\x33.parterre.payment.v1.ReceiveWebhooksResponse.Result\x1a\x35\n\x06Result\x12+\n\x07refusal\x18\x01 \x01(\x0b\x32\x1a.parterre.types.v1.Refusal\"r\n\x13\x43reateRefundRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12\x13\n\x06\x61mount\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\tB\t\n\x07_amount\"E\n\x14\x43reateRefundResponse\x12-\n\x07payment\x18\x01 \x01(\x0b\x32\x1c.parterre.payment.v1.Payment2\xc2\x03\n\x0ePaymentService\x12\x63\n\nGetPayment\x12&.parterre.payment.v1.GetPaymentRequest\x1a\'.parterre.payment.v1.GetPaymentResponse\"\x04\x88\xb5\x18\x02\x12l\n\rVerifyPayment\x12).parterre.payment.v1.VerifyPaymentRequest\x1a*.parterre.payment.v1.VerifyPaymentResponse\"\x04\x88\xb5\x18\x02\x12r\n\x0fReceiveWebhooks\x12+.parterre.payment.v1.ReceiveWebhooksRequest\x1a,.parterre.payment.v1.ReceiveWebhooksResponse\"\x04\x88\xb5\x18\x05\x12i\n\x0c\x43reateRefund\x12(.parterre.payment.v1.CreateRefundRequest\x1a).parterre.payment.v1.CreateRefundResponse\"\x04\x88\xb5\x18\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,23 +55,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPAYMENTRESPONSE']._serialized_start=792
   _globals['_GETPAYMENTRESPONSE']._serialized_end=859
   _globals['_VERIFYPAYMENTREQUEST']._serialized_start=861
-  _globals['_VERIFYPAYMENTREQUEST']._serialized_end=903
-  _globals['_VERIFYPAYMENTRESPONSE']._serialized_start=905
-  _globals['_VERIFYPAYMENTRESPONSE']._serialized_end=975
-  _globals['_RECEIVEWEBHOOKSREQUEST']._serialized_start=978
-  _globals['_RECEIVEWEBHOOKSREQUEST']._serialized_end=1268
-  _globals['_RECEIVEWEBHOOKSREQUEST_WEBHOOK']._serialized_start=1076
-  _globals['_RECEIVEWEBHOOKSREQUEST_WEBHOOK']._serialized_end=1268
-  _globals['_RECEIVEWEBHOOKSREQUEST_WEBHOOK_HEADERSENTRY']._serialized_start=1222
-  _globals['_RECEIVEWEBHOOKSREQUEST_WEBHOOK_HEADERSENTRY']._serialized_end=1268
-  _globals['_RECEIVEWEBHOOKSRESPONSE']._serialized_start=1271
-  _globals['_RECEIVEWEBHOOKSRESPONSE']._serialized_end=1421
-  _globals['_RECEIVEWEBHOOKSRESPONSE_RESULT']._serialized_start=1368
-  _globals['_RECEIVEWEBHOOKSRESPONSE_RESULT']._serialized_end=1421
-  _globals['_CREATEREFUNDREQUEST']._serialized_start=1423
-  _globals['_CREATEREFUNDREQUEST']._serialized_end=1537
-  _globals['_CREATEREFUNDRESPONSE']._serialized_start=1539
-  _globals['_CREATEREFUNDRESPONSE']._serialized_end=1608
-  _globals['_PAYMENTSERVICE']._serialized_start=1611
-  _globals['_PAYMENTSERVICE']._serialized_end=2061
+  _globals['_VERIFYPAYMENTREQUEST']._serialized_end=928
+  _globals['_VERIFYPAYMENTRESPONSE']._serialized_start=930
+  _globals['_VERIFYPAYMENTRESPONSE']._serialized_end=1000
+  _globals['_RECEIVEWEBHOOKSREQUEST']._serialized_start=1003
+  _globals['_RECEIVEWEBHOOKSREQUEST']._serialized_end=1293
+  _globals['_RECEIVEWEBHOOKSREQUEST_WEBHOOK']._serialized_start=1101
+  _globals['_RECEIVEWEBHOOKSREQUEST_WEBHOOK']._serialized_end=1293
+  _globals['_RECEIVEWEBHOOKSREQUEST_WEBHOOK_HEADERSENTRY']._serialized_start=1247
+  _globals['_RECEIVEWEBHOOKSREQUEST_WEBHOOK_HEADERSENTRY']._serialized_end=1293
+  _globals['_RECEIVEWEBHOOKSRESPONSE']._serialized_start=1296
+  _globals['_RECEIVEWEBHOOKSRESPONSE']._serialized_end=1446
+  _globals['_RECEIVEWEBHOOKSRESPONSE_RESULT']._serialized_start=1393
+  _globals['_RECEIVEWEBHOOKSRESPONSE_RESULT']._serialized_end=1446
+  _globals['_CREATEREFUNDREQUEST']._serialized_start=1448
+  _globals['_CREATEREFUNDREQUEST']._serialized_end=1562
+  _globals['_CREATEREFUNDRESPONSE']._serialized_start=1564
+  _globals['_CREATEREFUNDRESPONSE']._serialized_end=1633
+  _globals['_PAYMENTSERVICE']._serialized_start=1636
+  _globals['_PAYMENTSERVICE']._serialized_end=2086
 # @@protoc_insertion_point(module_scope)

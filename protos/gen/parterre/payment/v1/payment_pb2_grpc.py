@@ -71,7 +71,8 @@ class PaymentServiceServicer:
 
     def VerifyPayment(self, request, context):
         """Asks the provider now how the payer's last attempt stands, and settles by it.
-        Reasons: PAYMENT_NOT_FOUND, PROVIDER_UNAVAILABLE.
+        Reasons: PAYMENT_NOT_FOUND, PROVIDER_UNAVAILABLE,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

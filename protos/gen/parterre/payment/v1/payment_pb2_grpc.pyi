@@ -22,7 +22,8 @@ class PaymentServiceStub:
     """
     VerifyPayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.VerifyPaymentRequest, _payment_pb2.VerifyPaymentResponse]
     """Asks the provider now how the payer's last attempt stands, and settles by it.
-    Reasons: PAYMENT_NOT_FOUND, PROVIDER_UNAVAILABLE.
+    Reasons: PAYMENT_NOT_FOUND, PROVIDER_UNAVAILABLE,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     ReceiveWebhooks: _aio.UnaryUnaryMultiCallable[_payment_pb2.ReceiveWebhooksRequest, _payment_pb2.ReceiveWebhooksResponse]
     """Checks the signatures of what providers sent at the same time, and stores it; it is processed after
@@ -56,7 +57,8 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_payment_pb2.VerifyPaymentRequest, _abc.Awaitable[_payment_pb2.VerifyPaymentResponse]],
     ) -> _abc.Awaitable[_payment_pb2.VerifyPaymentResponse]:
         """Asks the provider now how the payer's last attempt stands, and settles by it.
-        Reasons: PAYMENT_NOT_FOUND, PROVIDER_UNAVAILABLE.
+        Reasons: PAYMENT_NOT_FOUND, PROVIDER_UNAVAILABLE,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
     @_abc_1.abstractmethod
