@@ -42,6 +42,8 @@ lock: $(UV) ## Pin the dependencies anew (names, versions and hashes only)
 	  --group local -o requirements.lock pyproject.toml $(LOCK_FLAGS)
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml $(LOCK_FLAGS)
+	@$(MAKE) .venv/.dev
+	@$(BIN)/python -m clients lock
 
 # --- the running system ----------------------------------------------------------------------
 .PHONY: up
@@ -113,12 +115,18 @@ protos-check: .venv/.dev ## Lint the protos and check that the committed stubs a
 	@$(BIN)/python protos/generate.py --check
 
 .PHONY: docs
-docs: .venv/.dev ## Generate the diagrams in docs/ from the code
+docs: .venv/.dev ## Generate what docs/ and the code have of each other
 	@$(BIN)/python -m ops.diagrams
+	@$(BIN)/python -m clients write
 
 .PHONY: docs-check
 docs-check: .venv/.dev ## Check that the generated pages are current
 	@$(BIN)/python -m ops.diagrams --check
+	@$(BIN)/python -m clients write --check
+
+.PHONY: api-check
+api-check: .venv/.dev ## Validate and lint the API's description, and generate clients from it
+	@$(BIN)/python -m clients check
 
 .PHONY: lock-check
 lock-check: ## Check that no file of ours names a package index or its host

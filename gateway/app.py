@@ -36,6 +36,7 @@ from gateway.routes.identity import IDENTITY, WELL_KNOWN
 from gateway.routes.media import MEDIA
 from gateway.routes.operations import DOCS, HEALTH, MAILBOX
 from gateway.routes.payments import PAYMENTS
+from gateway.routes.problem_pages import PROBLEM_PAGES
 from gateway.routes.reviews import REVIEWS
 from gateway.routes.sales import SALES
 from gateway.routes.seats import SEATS
@@ -47,14 +48,17 @@ from gateway.settings import Settings
 from gateway.streams import Streams
 
 _EXPOSED = [
+    "Deprecation",
     "ETag",
     "Idempotency-Replayed",
+    "Link",
     "Location",
     "Preference-Applied",
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "Sunset",
     "X-Request-ID",
 ]
 # A small body may have thousands.
@@ -99,6 +103,7 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
     """What this gateway answers."""
     subjects = [
         HEALTH,
+        PROBLEM_PAGES,
         WELL_KNOWN,
         IDENTITY,
         ADMINISTRATION,
@@ -133,7 +138,9 @@ def application(
 ) -> ASGIApp:
     """The whole edge, from the outermost layer in."""
     backend = Backend.of(settings, services, jwks, health, streams)
-    app: ASGIApp = Dispatch(api(backend), backend)
+    routes = api(settings)
+    routes.state.backend = backend
+    app: ASGIApp = Dispatch(routes, backend)
     factor = settings.address_factor
     guards = Guards(
         hosts=settings.known_hosts,
@@ -192,7 +199,7 @@ def _refusal(reason: str, *, hsts: bool) -> Refusal:
     )
 
 
-def api(backend: Backend) -> FastAPI:
+def api(settings: Settings) -> FastAPI:
     """The routes and the mapping of what they raise, without the layers around them."""
     app = FastAPI(
         title="Parterre",
@@ -211,8 +218,7 @@ def api(backend: Backend) -> FastAPI:
             HTTPException: _on_http_error,
         },
     )
-    app.state.backend = backend
-    for routes in routes_of(backend.settings):
+    for routes in routes_of(settings):
         routes.add_to(app)
     describe = app.openapi
 

@@ -28,6 +28,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.backend import Backend
+from gateway.deprecation import Deprecation
 from gateway.edge import WHOLE_BODY
 from gateway.problems import ProblemError
 from gateway.routing import Access, Keys, provide_backend
@@ -52,6 +53,7 @@ class _Entry:
     access: Access
     keys: Keys | None  # where it refuses one
     behind: str | None  # the parameter that takes the backend
+    news: Mapping[str, str]  # headers of each answer, where the route is on its way out
 
     @classmethod
     def of(cls, route: APIRoute) -> _Entry:
@@ -64,12 +66,15 @@ class _Entry:
         access: Access | None = None
         keys: Keys | None = None
         behind: str | None = None
+        news: Mapping[str, str] = {}
         obstacles = []
         for dependency in route.dependant.dependencies:
             if isinstance(dependency.call, Access):
                 access = dependency.call
             elif isinstance(dependency.call, Keys):
                 keys = dependency.call
+            elif isinstance(dependency.call, Deprecation):
+                news = dependency.call.headers()
             elif dependency.call is provide_backend:
                 behind = dependency.name
             else:
@@ -83,7 +88,7 @@ class _Entry:
         if access is None or obstacles:
             raise UndispatchableError(f"{route.path} has {', '.join(obstacles)}")
         bare = replace(route.dependant, dependencies=[])
-        return cls(route, route.endpoint, bare, access, keys, behind)
+        return cls(route, route.endpoint, bare, access, keys, behind, news)
 
 
 class Dispatch:
@@ -126,6 +131,8 @@ class Dispatch:
             if handler is None:
                 raise
             response = await handler(request, error)
+        if entry.news:
+            response.headers.update(entry.news)
         await response(scope, receive, send)
 
     def _find(self, method: str, path: str) -> tuple[_Entry | None, Mapping[str, Any]]:

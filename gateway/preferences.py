@@ -1,4 +1,4 @@
-"""What a client would like of the answer: the header `Prefer` (RFC 7240)."""
+"""What a client would like of the answer: the headers `Prefer` (RFC 7240) and `Accept`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _MOST_CHARACTERS = 1000
 # A preference of the list: what is between two commas, where those in quotes do not count.
 # A quote that has no end goes to the end: nothing of the text is looked at twice.
 _PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.?)*+"?)++')
+_WEIGHT = re.compile(r"[01](\.\d{0,3})?", re.ASCII)
 _SECONDS = re.compile(r'(\d{1,9})|"(\d{1,9})"', re.ASCII)
 
 APPLIED = "Preference-Applied"
@@ -52,3 +53,34 @@ def wait_of(prefer: Sequence[str]) -> int | None:
 def applied(wait_seconds: int | None) -> dict[str, str]:
     """The header that says that the preference was followed."""
     return {} if wait_seconds is None else {APPLIED: f"wait={wait_seconds}"}
+
+
+def prefers_json(accept: Sequence[str]) -> bool:
+    """Whether JSON is liked better than a page for people (RFC 9110, 12.5.1).
+
+    `accept` are the header's lines. Of two that are liked as well, the one that is named wins; a
+    client that says nothing gets the page, as problems' types are for people first.
+    """
+    ranges = [_media_range(given) for given in ",".join(accept)[:_MOST_CHARACTERS].split(",")]
+    return _liking("application/json", ranges) > _liking("text/html", ranges)
+
+
+def _media_range(given: str) -> tuple[str, float]:
+    """What a part of Accept names, lower case, and its weight."""
+    name, *parameters = given.split(";")
+    weight = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "q":
+            weight = float(value) if _WEIGHT.fullmatch(value.strip()) else 0.0
+    return name.strip().lower(), weight
+
+
+def _liking(media_type: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
+    """How much a media type is liked, and how closely that was said."""
+    kind = media_type.partition("/")[0]
+    for closeness, name in enumerate((media_type, f"{kind}/*", "*/*")):
+        weights = [weight for given, weight in ranges if given == name]
+        if weights:
+            return max(weights), -closeness
+    return 0.0, 0

@@ -163,6 +163,11 @@ _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "reason"
 _DEFAULT_RETRY_SECONDS = "1"
 
 
+def type_of(reason: str) -> str:
+    """What problems of this reason name as their type; `routes.problem_pages` answers there."""
+    return f"/problems/{reason.lower().replace('_', '-')}"
+
+
 class ProblemError(Exception):
     """A refusal on its way to the client.
 
@@ -197,7 +202,7 @@ class ProblemError(Exception):
     def response(self, path: str) -> Response:
         """The answer to a request for `path`."""
         body = {
-            "type": f"/problems/{self.reason.lower().replace('_', '-')}",
+            "type": type_of(self.reason),
             "title": self.title,
             "status": self.status,
             "detail": str(self),

@@ -13,6 +13,7 @@ from chassis.context import current_identity
 from chassis.identity import Role
 from gateway.answers import CLASSES, Json
 from gateway.backend import Backend
+from gateway.deprecation import DESCRIBED, Deprecation
 from gateway.edge import TOKEN_REFUSAL, header
 from gateway.problems import MEDIA_TYPE, REASONS, ProblemError
 
@@ -110,6 +111,7 @@ class Route:
     also: int | None = None  # another good status, with the same answer
     headers: Mapping[str, str] = field(default_factory=dict)  # of a good answer, described
     keys: Keys = NO_POST
+    deprecated: Deprecation | None = None
 
 
 @dataclass
@@ -134,6 +136,7 @@ class Routes:
         also: int | None = None,
         headers: Mapping[str, str] | None = None,
         keys: Keys = HONOURED,
+        deprecated: Deprecation | None = None,
     ) -> Callable[[EndpointT], EndpointT]:
         """Declares the decorated coroutine a route; `refuses` are its own reasons.
 
@@ -154,8 +157,9 @@ class Routes:
                     (*refuses, *_usual(method, access), *_REFUSED_KEYS.get(keys.name, ())),
                     takes,
                     also,
-                    headers or {},
+                    {**(headers or {}), **(DESCRIBED if deprecated else {})},
                     keys,
+                    deprecated,
                 )
             )
             return endpoint
@@ -180,9 +184,11 @@ class Routes:
                 response_class=CLASSES.get(route.media_type, Json),
                 summary=(route.endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
                 operation_id=_operation_id(route),
+                deprecated=route.deprecated is not None or None,
                 dependencies=[
                     Depends(route.access),
                     *([Depends(route.keys)] if route.keys.refuses else ()),
+                    *([Depends(route.deprecated)] if route.deprecated else ()),
                 ],
                 responses={
                     **_problem_responses(route.refuses),
@@ -194,6 +200,7 @@ class Routes:
                     "x-access": route.access.name,
                     **({"x-idempotency-key": route.keys.name} if route.method == "POST" else {}),
                     **({"requestBody": route.takes} if route.takes else {}),
+                    **(route.deprecated.described() if route.deprecated else {}),
                 },
             )
 

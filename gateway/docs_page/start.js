@@ -1,13 +1,80 @@
-// The packaged Swagger UI 4 draws OpenAPI 3.0 only and refuses 3.1 by its number. What it draws of
-// our document is the same in both, so the page shows it under the number it knows; the document
-// itself, at /api/openapi.json, stays 3.1.
-fetch("/api/openapi.json")
-  .then((answer) => answer.json())
-  .then((spec) =>
-    SwaggerUIBundle({
-      spec: { ...spec, openapi: "3.0.3" },
-      dom_id: "#api",
-      deepLinking: true,
-      presets: [SwaggerUIBundle.presets.apis],
-    }),
-  );
+// Shows the API's description as it is. Its samples name things that are not there, so the page puts
+// in those that are: an event on sale, the hold that was just made, the token of the last log-in, and
+// a new idempotency key for each kind of request.
+const API = "/api/v1";
+const JSON_TYPE = "application/json";
+
+const operation = (spec, path, method) => spec.paths[API + path][method];
+
+function put(spec, path, sample) {
+  const content = operation(spec, path, "post").requestBody.content[JSON_TYPE];
+  delete content.examples;
+  content.example = { ...content.example, ...sample };
+}
+
+// The sample that the description has, wherever it keeps it.
+function sampleOf(spec, path) {
+  const content = operation(spec, path, "post").requestBody.content[JSON_TYPE];
+  const [first] = Object.values(content.examples ?? {});
+  const name = content.schema?.$ref?.split("/").pop();
+  return content.example ?? first?.value ?? spec.components.schemas[name]?.examples?.[0] ?? {};
+}
+
+async function eventOnSale() {
+  const answer = await fetch(`${API}/events?limit=100`);
+  const { items } = answer.ok ? await answer.json() : { items: [] };
+  const onSale = items.filter((event) => event.sales.open && event.availability?.available > 1);
+  return onSale.find((event) => event.venue) ?? onSale[0];
+}
+
+function placesOf(event) {
+  return event.venue
+    ? { best_available: { quantity: 2 } }
+    : { general: [{ tier_id: event.tiers[0].id, quantity: 2 }] };
+}
+
+// Not randomUUID: the page may be shown without TLS.
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function renewKeys(spec) {
+  for (const operations of Object.values(spec.paths)) {
+    for (const { parameters = [] } of Object.values(operations)) {
+      for (const parameter of parameters) {
+        if (parameter.name === "Idempotency-Key") parameter.example = newKey();
+      }
+    }
+  }
+}
+
+async function start() {
+  const spec = await (await fetch("/api/openapi.json")).json();
+  const event = await eventOnSale();
+  if (event) put(spec, "/holds", { event_id: event.id, ...placesOf(event) });
+  put(spec, "/bookings", sampleOf(spec, "/bookings"));
+  renewKeys(spec);
+
+  const ui = SwaggerUIBundle({
+    spec,
+    dom_id: "#api",
+    deepLinking: true,
+    docExpansion: "none",
+    presets: [SwaggerUIBundle.presets.apis],
+    responseInterceptor: (answer) => {
+      const path = new URL(answer.url, location.href).pathname;
+      if (path === `${API}/auth/login` && answer.status === 200) {
+        ui.preauthorizeApiKey("access_token", JSON.parse(answer.text).access_token);
+      }
+      if (path === `${API}/holds` && answer.status === 201) {
+        put(spec, "/bookings", { hold_id: JSON.parse(answer.text).id });
+        renewKeys(spec);
+        ui.specActions.updateJsonSpec(structuredClone(spec));
+      }
+      return answer;
+    },
+  });
+}
+
+start();

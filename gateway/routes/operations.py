@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Query, Request
 from parterre.notification.v1 import notification_pb2
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from swagger_ui_bundle import swagger_ui_path
 
 from gateway.answers import Json
 from gateway.bodies.operations import MailboxQuery
@@ -27,11 +27,12 @@ DOCS = Routes("Documentation", prefix="/api")
 
 _OWN = Path(__file__).parent.parent / "docs_page"
 # What the page is made of: ours, and Swagger UI from its package.
+_SWAGGER_UI = Path(str(files("fastapi_offline"))) / "static"
 _ASSETS = {
     "start.js": _OWN / "start.js",
-    "swagger-ui-bundle.js": Path(swagger_ui_path) / "swagger-ui-bundle.js",
-    "swagger-ui.css": Path(swagger_ui_path) / "swagger-ui.css",
-    "favicon-32x32.png": Path(swagger_ui_path) / "favicon-32x32.png",
+    "icon.svg": _OWN / "icon.svg",
+    "swagger-ui-bundle.js": _SWAGGER_UI / "swagger-ui-bundle.js",
+    "swagger-ui.css": _SWAGGER_UI / "swagger-ui.css",
 }
 _PAGE_HEADERS = {
     # Swagger UI sets style attributes and draws its icons from data URLs; scripts are files only.

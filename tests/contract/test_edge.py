@@ -44,6 +44,7 @@ IDS = {
     "session_id": samples.SESSION,
     "provider": "sandbox",
     "name": "start.js",
+    "reason": "sales-closed",
 }
 
 
@@ -60,6 +61,8 @@ def named(route: Route) -> str:
 EXPECTED_ACCESS = """
 OPEN GET /healthz
 OPEN GET /readyz
+OPEN GET /problems
+OPEN GET /problems/{reason}
 ANYONE GET /.well-known/jwks.json
 OPEN POST /api/v1/auth/otp
 OPEN POST /api/v1/auth/register

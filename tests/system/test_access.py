@@ -100,6 +100,8 @@ ROUTES: Sequence[tuple[str, Row]] = (
     #                                                     | | | | | admin
     ("GET /healthz", Row("+ + + + + +")),
     ("GET /readyz", Row("+ + + + + +")),
+    ("GET /problems", Row("+ + + + + +")),
+    ("GET /problems/{reason}", Row("+ + + + + +")),
     ("GET /api/openapi.json", Row("+ + + + + +")),
     ("GET /api/docs", Row("+ + + + + +")),
     ("GET /api/docs/assets/{name}", Row("+ + + + + +")),
@@ -575,6 +577,7 @@ def world(system: System) -> Iterator[World]:
             "world": tag,
             "provider": "sandbox",
             "name": "start.js",
+            "reason": "sales-closed",
             **{f"{name}_email": account.email for name, account in accounts.items()},
             **{f"{name}_password": account.password for name, account in accounts.items()},
             **things_of_the_owner(people["owner"], visitor),

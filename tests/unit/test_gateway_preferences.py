@@ -1,10 +1,10 @@
-"""`Prefer: wait=N` as RFC 7240 writes it."""
+"""`Prefer: wait=N` as RFC 7240 writes it, and `Accept` as RFC 9110 does."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.preferences import applied, wait_of
+from gateway.preferences import applied, prefers_json, wait_of
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,38 @@ def test_what_is_malformed_is_as_if_it_were_not_there(prefer: list[str]) -> None
 def test_what_was_followed_is_said() -> None:
     assert applied(20) == {"Preference-Applied": "wait=20"}
     assert applied(None) == {}
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        ["application/json"],
+        ["Application/JSON; charset=utf-8"],
+        ["application/*"],
+        ["text/html;q=0.5, application/json"],
+        ["text/html; q=0", "*/*"],
+        ["application/json, text/plain, */*"],
+        ["*/*;q=0.9, text/html;q=0.8"],
+        ["text/html;q=nonsense, application/json;q=0.001"],
+    ],
+)
+def test_json_is_given_to_whom_likes_it_better(accept: list[str]) -> None:
+    assert prefers_json(accept)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        [],
+        [""],
+        ["*/*"],
+        ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"],
+        ["text/html, application/json"],
+        ["application/json;q=0"],
+        ["application/json;q=0.9, text/*"],
+        ["image/png"],
+        [";;;,,,;q=", "=;"],
+    ],
+)
+def test_everybody_else_gets_the_page(accept: list[str]) -> None:
+    assert not prefers_json(accept)

@@ -1,0 +1,1 @@
+"""What clients are made from: the API's description, checked as their generators would read it."""

@@ -1,0 +1,66 @@
+"""Clients of the API: checks what they are made from, makes the Postman collection."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from clients import check as checking
+from clients import explanations, node
+from clients.document import description
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+def _fail(what: str, error: node.ToolError) -> typer.Exit:
+    typer.echo(f"api-check: not so: {what}:\n{error}", err=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def document() -> None:
+    """Print the API's description, as a gateway of the local profile serves it."""
+    json.dump(description(), sys.stdout, ensure_ascii=False, indent=1)
+
+
+@app.command()
+def check() -> None:
+    """Validate and lint the description, and generate clients from it; exit 1 at a fault."""
+    for what, step in checking.steps():
+        try:
+            step()
+        except node.ToolError as error:
+            raise _fail(what, error) from error
+        typer.echo(f"api-check: {what}: good")
+
+
+@app.command()
+def write(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether they are current.")
+    ] = False,
+) -> None:
+    """Write what is made of docs/problems.md; under --check exit 1 where a file is stale."""
+    made = {explanations.DATA: explanations.data()}
+    for file, text in made.items():
+        if not check:
+            file.write_text(text)
+        elif not file.exists() or file.read_text() != text:
+            typer.echo(f"{file.relative_to(node.ROOT)} is stale: run make docs", err=True)
+            raise typer.Exit(1)
+
+
+@app.command()
+def lock() -> None:
+    """Pin the tools that run on Node anew."""
+    try:
+        node.lock()
+    except node.ToolError as error:
+        raise _fail("the tools can be pinned", error) from error
+
+
+if __name__ == "__main__":
+    app()
