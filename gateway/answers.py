@@ -57,8 +57,9 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
 
-# By media type.
+# By media type; `*/*` is a file of whichever.
 CLASSES: dict[str, type[Response]] = {
+    "*/*": Response,
     "application/pdf": Pdf,
     "image/png": Png,
     "image/webp": WebP,

@@ -112,6 +112,7 @@ class Route:
     headers: Mapping[str, str] = field(default_factory=dict)  # of a good answer, described
     keys: Keys = NO_POST
     deprecated: Deprecation | None = None
+    has_page: bool = False  # the same for people, by Accept
 
 
 @dataclass
@@ -137,6 +138,7 @@ class Routes:
         headers: Mapping[str, str] | None = None,
         keys: Keys = HONOURED,
         deprecated: Deprecation | None = None,
+        has_page: bool = False,
     ) -> Callable[[EndpointT], EndpointT]:
         """Declares the decorated coroutine a route; `refuses` are its own reasons.
 
@@ -160,6 +162,7 @@ class Routes:
                     {**(headers or {}), **(DESCRIBED if deprecated else {})},
                     keys,
                     deprecated,
+                    has_page,
                 )
             )
             return endpoint
@@ -194,6 +197,7 @@ class Routes:
                     **_problem_responses(route.refuses),
                     **({route.also: {"model": route.answers}} if route.also else {}),
                     **({route.status: _with_headers(route.headers)} if route.headers else {}),
+                    **({route.status: _PAGE} if route.has_page else {}),
                 },
                 openapi_extra={
                     "security": security,
@@ -210,6 +214,9 @@ _REFUSED_KEYS: Mapping[str, Sequence[str]] = {
     "HONOURED": ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_IN_PROGRESS"),
     "REFUSED": ("IDEMPOTENCY_KEY_REFUSED",),
 }
+
+
+_PAGE = {"content": {"text/html": {"schema": {"type": "string"}}}}
 
 
 def _operation_id(route: Route) -> str:

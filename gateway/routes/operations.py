@@ -82,7 +82,7 @@ async def docs_page() -> Response:
     return FileResponse(_OWN / "index.html", headers=_PAGE_HEADERS)
 
 
-@DOCS.route("GET", "/docs/assets/{name}", OPEN, media_type="text/plain")
+@DOCS.route("GET", "/docs/assets/{name}", OPEN, media_type="*/*")
 async def docs_asset(name: str) -> Response:
     """A file of the page."""
     if name not in _ASSETS:

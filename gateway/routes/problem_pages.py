@@ -18,7 +18,7 @@ PROBLEM_PAGES = Routes("Documentation", prefix="")
 _EXPLANATIONS = problem_pages.explanations()
 
 
-@PROBLEM_PAGES.route("GET", "/problems", OPEN, answers=base.Page[views.Explanation])
+@PROBLEM_PAGES.route("GET", "/problems", OPEN, answers=base.Page[views.Explanation], has_page=True)
 async def list_problems(request: Request) -> Response:
     """Every reason to refuse; a page for people, or JSON by `Accept`."""
     if prefers_json(request.headers.getlist("accept")):
@@ -27,7 +27,12 @@ async def list_problems(request: Request) -> Response:
 
 
 @PROBLEM_PAGES.route(
-    "GET", "/problems/{reason}", OPEN, answers=views.Explanation, refuses=["NOT_FOUND"]
+    "GET",
+    "/problems/{reason}",
+    OPEN,
+    answers=views.Explanation,
+    refuses=["NOT_FOUND"],
+    has_page=True,
 )
 async def explain_problem(reason: str, request: Request) -> Response:
     """What a problem's `type` means and what to do; a page for people, or JSON by `Accept`."""

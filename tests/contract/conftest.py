@@ -237,10 +237,12 @@ class Edge:
             return
         declared = operation["responses"].get(str(answer.status_code))
         assert declared is not None, (method, answer.request.url.path, answer.status_code, body)
-        for media_type, content in declared.get("content", {}).items():
-            if "json" in media_type and content.get("schema"):
-                schema = {**content["schema"], "components": self.document["components"]}
-                Draft202012Validator(schema).validate(body)
+        given = answer.headers.get("content-type", "").partition(";")[0]
+        if "content" in declared:
+            schema = declared["content"][given].get("schema")
+            if schema and body is not None:
+                whole = {**schema, "components": self.document["components"]}
+                Draft202012Validator(whole).validate(body)
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """The OpenAPI operation of a request; one with a literal path before one with a pattern."""
