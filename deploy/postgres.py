@@ -58,13 +58,19 @@ class Postgres(Server):
     """
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        niceness: int = 0,
     ) -> None:
         self.port = port or processes.free_port()
         self._folder = folder.absolute()
         self._log = self._folder / "postgres.log"
         self._data = self._folder / "data"
         self._settings = {**_SETTINGS, **(settings or {})}
+        self._niceness = niceness
         self._account = _ACCOUNT if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -145,6 +151,7 @@ class Postgres(Server):
                 cwd=Path("/"),
                 death_signal=signal.SIGINT,
                 pass_fds=[descriptor, *keep],
+                niceness=self._niceness,
             )
         finally:
             os.close(descriptor)

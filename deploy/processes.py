@@ -129,12 +129,14 @@ def start(
     cwd: Path | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
     pass_fds: Sequence[int] = (),
+    niceness: int = 0,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, its output appended to a log file.
 
     A terminal's Ctrl-C reaches only the supervisor. On Linux the program gets `death_signal` when
     the *thread* that called this ends, in whatever way (prctl(2), PR_SET_PDEATHSIG): call it from
-    the main thread. `env` is the whole environment; `user` needs root.
+    the main thread. `env` is the whole environment; `user` needs root; `niceness` says how far the
+    program goes after others (nice(2), and its session's autogroup).
     """
     account = pwd.getpwnam(user) if user else None
     uid, gid = (str(account.pw_uid), str(account.pw_gid)) if account else ("-", "-")
@@ -149,7 +151,7 @@ def start(
     ]
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*launcher, uid, gid, *argv],
+            [*launcher, uid, gid, str(niceness), *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

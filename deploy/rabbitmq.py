@@ -49,10 +49,11 @@ log.connection.level = warning
 class RabbitMQ(Server):
     """One node and its data. Start it from the main thread: it ends when that thread does."""
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, niceness: int = 0) -> None:
         self.port = port or processes.free_port()
         self._folder = folder.absolute()
         self._log = self._folder / "rabbitmq.log"
+        self._niceness = niceness
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
 
@@ -104,6 +105,7 @@ class RabbitMQ(Server):
                 log=self._log,
                 cwd=self._folder,
                 pass_fds=[lock],
+                niceness=self._niceness,
             )
         try:
             processes.wait_until_ready(
