@@ -15,6 +15,7 @@ from parterre.payment.v1 import payment_pb2_grpc
 from chassis.identity import Jwks
 from chassis.telemetry import Health
 from gateway.bookings import Bookings
+from gateway.events import Events
 from gateway.guesses import Guesses
 from gateway.holds import Holds
 from gateway.press import Press, code_press, page_press
@@ -42,6 +43,7 @@ class Backend:
     # What travels together.
     holds: Holds
     bookings: Bookings
+    events: Events
     guesses: Guesses  # of coupons
     webhooks: Webhooks
     streams: Streams
@@ -67,6 +69,7 @@ class Backend:
             notification=services.notification,
             holds=Holds(services.inventory),
             bookings=Bookings(services.booking),
+            events=Events(services.catalog),
             guesses=Guesses(settings.coupon_guesses, settings.coupon_guess_seconds),
             webhooks=Webhooks(services.payment),
             streams=streams,

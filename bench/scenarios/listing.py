@@ -1,7 +1,8 @@
-"""Lists of events among 100,000 on sale: filters, words, sorts, pages deep down."""
+"""Lists of events among 100,000 on sale: filters, words, sorts, deep down; pages of events."""
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ _VENUES = 600
 _CATEGORIES = ("CONCERT", "THEATRE", "DANCE", "COMEDY", "SPORT", "FILM", "FESTIVAL", "FAMILY")
 _SYLLABLES = "ka ta ra ma ni lo ve su pe ri do ga le tu mo sha ba ne ki fo".split()  # noqa: SIM905
 _LOAD = 50  # lists a second, for the latencies
+_SOME_EVENTS = 5_000
 _EVENT_COLUMNS = """id, organizer_id, status, title, description, category, venue_id, location,
     starts_at, ends_at, timezone, currency, max_per_customer, refund_until_hours, refund_percent,
     tax_basis_points, terms, min_price, capacity, city, search"""
@@ -34,7 +36,7 @@ _EVENT_COLUMNS = """id, organizer_id, status, title, description, category, venu
 def run(system: System, report: Report) -> None:
     """Every kind of list, each with words and values that differ from one to the next."""
     words = vocabulary()
-    fill(system.admin_url, words)
+    ids = fill(system.admin_url, words)
     kinds = questions(words)
     pages = _deep_pages(system.url)
     kinds["a page deep down"] = lambda chance: f"cursor={chance.choice(pages)}"
@@ -59,6 +61,23 @@ def run(system: System, report: Report) -> None:
     lists = sum(fastest.count(kind, 200) for kind in kinds)
     report.add("lists, 8 connections", lists / fastest.seconds, "/s")
     report.cpu(fastest, "list", lists)
+    chance = random.Random(_SEED + 3)  # noqa: S311 - a seed asks the same each time
+    some = chance.sample(ids, _SOME_EVENTS)
+    for which, choice in (("one event", some[:1]), (f"{_SOME_EVENTS:,} events", some)):
+        looks = uvloop.run(
+            closed_loop(
+                system.url,
+                (_page(chance.choice(choice)) for _ in itertools.count()),
+                meter=system.meter,
+                connections=64,
+                warm_up=3,
+                seconds=5,
+            )
+        )
+        asked = looks.count("event", 200)
+        report.add(f"pages of {which}", asked / looks.seconds, "/s")
+        report.at_most(f"pages of {which}: CPU of the whole system", looks.cpu_ms(asked), "ms", 0.8)
+        report.latencies(looks, "event", f"pages of {which}")
 
 
 def vocabulary() -> Sequence[str]:
@@ -120,6 +139,10 @@ def _list(kind: str, query: str) -> Visit:
     yield Call(kind, request("GET", f"/api/v1/events?{query}"), {200})
 
 
+def _page(event_id: UUID) -> Visit:
+    yield Call("event", request("GET", f"/api/v1/events/{event_id}"), {200})
+
+
 def _deep_pages(url: str) -> Sequence[str]:
     """Cursors from the depth of the list, one every hundred events."""
     cursors: list[str] = []
@@ -131,8 +154,8 @@ def _deep_pages(url: str) -> Sequence[str]:
     return cursors
 
 
-def fill(admin_url: str, words: Sequence[str]) -> None:
-    """Writes the events as publishing them would have."""
+def fill(admin_url: str, words: Sequence[str]) -> Sequence[UUID]:
+    """Writes the events as publishing them would have; gives their ids."""
     chance = random.Random(_SEED + 2)  # noqa: S311 - a seed makes the same data each time
     # Zipf: the n-th word comes 1/n as often as the first.
     weights = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
@@ -197,3 +220,4 @@ def fill(admin_url: str, words: Sequence[str]) -> None:
         )
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE) catalog.event, catalog.tier, catalog.availability")
+    return ids

@@ -263,6 +263,20 @@ async def get_event(session: Session, viewer: Person | None, event_id: UUID) -> 
     return event
 
 
+async def read_events(
+    session: Session, known: Mapping[UUID, str]
+) -> Mapping[UUID, tuple[str, Event | None]]:
+    """The stamps of those of the events that anybody may know of; with what has another than known.
+
+    What changes between a stamp and its event is seen the next time, for then the stamp differs.
+    """
+    found: dict[UUID, tuple[str, Event | None]] = {}
+    for event_id, stamp in (await events.stamps(session, list(known))).items():
+        is_known = known[event_id] == stamp
+        found[event_id] = (stamp, None if is_known else await events.find_event(session, event_id))
+    return found
+
+
 async def count_events(session: Session, person: Person, *, own_only: bool) -> tuple[int, int]:
     """How many of one's own events are on sale and how many there are; an admin: of all.
 

@@ -17,6 +17,7 @@ from catalog_service.domain import (
     CatalogError,
     EventChange,
     InvalidEventError,
+    InvalidFilterError,
     OvertakenError,
     Person,
     RefundPolicy,
@@ -43,6 +44,8 @@ from chassis.timestamps import timestamp
 
 # How often an edit of capacities is tried while others come in between.
 _TRIES = 8
+# Together they fit in a message, however much they say.
+_MOST_READ = 24
 
 
 class EventRpcs(Rpcs):
@@ -168,6 +171,20 @@ class EventRpcs(Rpcs):
             lambda session: handlers.get_event(session, viewer, event_id)
         )
         return catalog_pb2.GetEventResponse(event=event_message(event))
+
+    async def ReadEvents(  # noqa: N802
+        self, request: catalog_pb2.ReadEventsRequest, _context: Call
+    ) -> catalog_pb2.ReadEventsResponse:
+        if not 1 <= len(request.items) <= _MOST_READ:
+            raise InvalidFilterError("So many can't be read.", items=f"must be 1-{_MOST_READ}")
+        ids = [parse_uuid(item.event_id) for item in request.items]
+        known = {id: item.known_stamp for id, item in zip(ids, request.items, strict=True) if id}
+        found = await self._database.run(lambda session: handlers.read_events(session, known))
+        reply = catalog_pb2.ReadEventsResponse()
+        for id in ids:
+            stamp, event = found.get(id, ("", None)) if id else ("", None)
+            reply.results.add(stamp=stamp, event=event_message(event) if event else None)
+        return reply
 
 
 def _tier_draft(tier: catalog_pb2.Tier, number: int, *, may_exist: bool = False) -> TierDraft:

@@ -107,10 +107,8 @@ async def create_event(body: NewEvent, behind: Behind, key: IdempotencyKey = "")
 )
 async def get_event(event_id: EventId, behind: Behind) -> Response:
     """An event; a draft is found by its owner and admins only."""
-    reply = await behind.catalog(
-        behind.catalog.rpc.GetEvent, catalog_pb2.GetEventRequest(event_id=event_id)
-    )
-    return _event(reply.event)
+    page = await behind.events.page(event_id)
+    return Response(page.body, headers=etag(page.version), media_type="application/json")
 
 
 @CATALOG.route(

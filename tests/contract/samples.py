@@ -101,9 +101,9 @@ def section() -> catalog_pb2.Section:
     )
 
 
-def event() -> catalog_pb2.Event:
+def event(id: str = EVENT) -> catalog_pb2.Event:
     return catalog_pb2.Event(
-        id=EVENT,
+        id=id,
         organizer_id=PERSON,
         status="PUBLISHED",
         draft=catalog_pb2.EventDraft(
@@ -126,6 +126,14 @@ def event() -> catalog_pb2.Event:
         version=7,
         created_at=at(),
     )
+
+
+def read(*events: catalog_pb2.Event, stamp: str = "a") -> catalog_pb2.ReadEventsResponse:
+    """What ReadEvents answers who asks for these events; the gateway keeps their pages."""
+    reply = catalog_pb2.ReadEventsResponse()
+    for each in events:
+        reply.results.add(stamp=stamp, event=each)
+    return reply
 
 
 def image(role: str = "BANNER") -> catalog_pb2.Image:

@@ -8,6 +8,7 @@ import pytest
 from parterre.catalog.v1 import catalog_pb2
 
 from chassis.identity import Role
+from chassis.ids import uuid7
 from tests.contract import samples
 from tests.contract.conftest import Edge, RefusalError
 
@@ -151,8 +152,9 @@ async def test_a_tax_that_can_not_be_is_refused(edge: Edge, percent: Any) -> Non
 
 
 async def test_an_event_comes_with_what_is_left_of_it_and_how_it_was(edge: Edge) -> None:
-    edge.catalog.answers["GetEvent"] = catalog_pb2.GetEventResponse(event=samples.event())
-    answer = await edge.get(f"/events/{samples.EVENT}", role=None)
+    event = samples.event(str(uuid7()))
+    edge.catalog.answers["ReadEvents"] = samples.read(event)
+    answer = await edge.get(f"/events/{event.id}", role=None)
     body = answer.json()
     assert answer.headers["etag"] == '"7"'
     assert body["availability"] == {"available": 1, "capacity": 2}
@@ -162,25 +164,34 @@ async def test_an_event_comes_with_what_is_left_of_it_and_how_it_was(edge: Edge)
     assert body["rating"] == {"average": 4.37, "count": 19}
     assert body["moved"] is None
     assert edge.inventory.calls == []
+    assert edge.catalog.calls[0].identity.subject == "gateway"
 
 
 async def test_an_event_that_was_moved_says_until_when_its_buyers_may_cancel(edge: Edge) -> None:
-    event = samples.event()
+    event = samples.event(str(uuid7()))
     event.moved.CopyFrom(
         catalog_pb2.Event.Moved(at=samples.at(), cancel_until=samples.at("2026-11-23T10:00:00Z"))
     )
-    edge.catalog.answers["GetEvent"] = catalog_pb2.GetEventResponse(event=event)
-    body = (await edge.get(f"/events/{samples.EVENT}", role=None)).json()
+    edge.catalog.answers["ReadEvents"] = samples.read(event)
+    body = (await edge.get(f"/events/{event.id}", role=None)).json()
     assert body["moved"] == {"at": "2026-11-20T10:00:00Z", "cancel_until": "2026-11-23T10:00:00Z"}
 
 
 async def test_of_a_draft_nobody_says_what_is_left(edge: Edge) -> None:
-    draft = samples.event()
+    draft = samples.event(str(uuid7()))
+    draft.status = "DRAFT"
     draft.ClearField("availability")
     draft.ClearField("rating")
+    edge.catalog.answers["ReadEvents"] = in_public = catalog_pb2.ReadEventsResponse()
+    in_public.results.add()
     edge.catalog.answers["GetEvent"] = catalog_pb2.GetEventResponse(event=draft)
-    body = (await edge.get(f"/events/{samples.EVENT}", role=Role.ORGANIZER)).json()
+    body = (await edge.get(f"/events/{draft.id}", role=Role.ORGANIZER)).json()
     assert (body["availability"], body["sales"]["open"], body["rating"]) == (None, False, None)
+    # And nobody is shown what its organizer just saw.
+    for role in (None, Role.CUSTOMER):
+        answer = await edge.get(f"/events/{draft.id}", role=role)
+        assert (answer.status_code, answer.json()["reason"]) == (404, "EVENT_NOT_FOUND")
+    assert [call.method for call in edge.catalog.calls].count("GetEvent") == 1
 
 
 async def test_events_are_searched_as_asked(edge: Edge) -> None:

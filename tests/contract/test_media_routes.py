@@ -10,6 +10,7 @@ from parterre.auth.v1 import auth_pb2
 from parterre.catalog.v1 import catalog_pb2
 
 from chassis.identity import Role
+from chassis.ids import uuid7
 from tests.contract import samples
 from tests.contract.conftest import Edge, RefusalError
 
@@ -187,10 +188,10 @@ async def test_an_unsound_width_is_refused(edge: Edge, query: str) -> None:
 
 
 async def test_an_event_shows_its_pictures(edge: Edge) -> None:
-    event = samples.event()
+    event = samples.event(str(uuid7()))
     event.images.extend([samples.image(), samples.image("GALLERY")])
-    edge.catalog.answers["GetEvent"] = catalog_pb2.GetEventResponse(event=event)
-    body = (await edge.get(f"/events/{samples.EVENT}")).json()
+    edge.catalog.answers["ReadEvents"] = samples.read(event)
+    body = (await edge.get(f"/events/{event.id}")).json()
     assert [picture["role"] for picture in body["images"]] == ["BANNER", "GALLERY"]
 
 

@@ -332,6 +332,10 @@ RPCS: Sequence[tuple[str, Row]] = (
     ),
     ("catalog.ListEvents", Row("1 + + + + + +", {"limit": 1})),
     ("catalog.GetEvent", Row("1 + + + + + +", {"event_id": "{event_id}"})),
+    (
+        "catalog.ReadEvents",
+        Row("1 3 3 3 3 3 +", {"items": [{"event_id": "{event_id}"}, {"event_id": "{draft_id}"}]}),
+    ),
     ("catalog.GetEvent", Row("1 4 4 4 + + 4", {"event_id": "{draft_id}"})),
     (
         "catalog.CreateEvent",

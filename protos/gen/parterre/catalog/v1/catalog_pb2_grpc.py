@@ -75,6 +75,11 @@ class CatalogServiceStub:
                 request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetEventRequest.SerializeToString,
                 response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetEventResponse.FromString,
                 _registered_method=True)
+        self.ReadEvents = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/ReadEvents',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ReadEventsRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ReadEventsResponse.FromString,
+                _registered_method=True)
         self.ListEvents = channel.unary_unary(
                 '/parterre.catalog.v1.CatalogService/ListEvents',
                 request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ListEventsRequest.SerializeToString,
@@ -200,6 +205,14 @@ class CatalogServiceServicer:
     def GetEvent(self, request, context):
         """Gives an event with venue and tiers.
         Reasons: EVENT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadEvents(self, request, context):
+        """Gives events as anybody sees them, drafts left out, each only where it is not as the caller knows it.
+        Reasons: INVALID_FILTER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -339,6 +352,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.GetEvent,
                     request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetEventRequest.FromString,
                     response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetEventResponse.SerializeToString,
+            ),
+            'ReadEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadEvents,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ReadEventsRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.ReadEventsResponse.SerializeToString,
             ),
             'ListEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvents,
@@ -613,6 +631,33 @@ class CatalogService:
             '/parterre.catalog.v1.CatalogService/GetEvent',
             parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetEventRequest.SerializeToString,
             parterre_dot_catalog_dot_v1_dot_catalog__pb2.GetEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/ReadEvents',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.ReadEventsRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.ReadEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,10 @@ class CatalogServiceStub:
     """Gives an event with venue and tiers.
     Reasons: EVENT_NOT_FOUND.
     """
+    ReadEvents: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ReadEventsRequest, _catalog_pb2.ReadEventsResponse]
+    """Gives events as anybody sees them, drafts left out, each only where it is not as the caller knows it.
+    Reasons: INVALID_FILTER.
+    """
     ListEvents: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListEventsRequest, _catalog_pb2.ListEventsResponse]
     """Pages through events.
     Reasons: INVALID_CURSOR, INVALID_FILTER.
@@ -188,6 +192,16 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_catalog_pb2.GetEventResponse]:
         """Gives an event with venue and tiers.
         Reasons: EVENT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadEvents(
+        self,
+        request: _catalog_pb2.ReadEventsRequest,
+        context: _aio.ServicerContext[_catalog_pb2.ReadEventsRequest, _abc.Awaitable[_catalog_pb2.ReadEventsResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.ReadEventsResponse]:
+        """Gives events as anybody sees them, drafts left out, each only where it is not as the caller knows it.
+        Reasons: INVALID_FILTER.
         """
 
     @_abc_1.abstractmethod
