@@ -103,8 +103,8 @@ class Events:
         for event_id, page in known.items():
             request.items.add(event_id=event_id, known_stamp=page.stamp if page else "")
         reply = await self._catalog.as_gateway(self._catalog.rpc.ReadEvents, request)
-        pages: dict[str, EventPage | None] = {}
-        for event_id, result in zip(event_ids, reply.results, strict=True):
+        pages: dict[str, EventPage | None] = dict.fromkeys(event_ids)
+        for event_id, result in zip(event_ids, reply.results, strict=False):
             page = known[event_id]
             if result.HasField("event"):
                 page = _page(result.event, result.stamp, trusted_until)
