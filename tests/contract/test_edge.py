@@ -165,6 +165,7 @@ async def test_a_route_lets_in_exactly_whom_it_declares(
     headers = {"Authorization": f"Bearer {edge.keys.token(role)}"} if role else {}
     stored = payment_pb2.ReceiveWebhooksResponse.Result()
     edge.payment.answers["ReceiveWebhooks"] = payment_pb2.ReceiveWebhooksResponse(results=[stored])
+    edge.catalog.answers["ReadEvents"] = samples.read(samples.event())
     async with edge.http.stream(route.method, path_of(route), headers=headers) as answer:
         if "event-stream" not in answer.headers.get("content-type", ""):
             await answer.aread()
