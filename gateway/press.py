@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from cachetools import LRUCache
 
 from gateway.problems import ProblemError
 from gateway.rates import UnderWay
-from presentation.paper import UnwantedError
 
-# What `make` is given: it makes something, and asks now and then whether it is still wanted.
-Work = Callable[[Callable[[], bool]], bytes]
+Work = Callable[[], bytes]
 
 
 class Press:
@@ -39,7 +36,7 @@ class Press:
 
         Raises:
             ProblemError: TOO_MANY_AT_ONCE of this person; OVERLOADED, too many wait already, or it
-                took too long. A piece of work is told so and ends soon after.
+                took too long.
         """
         kept = self._kept.get(of)
         if kept is not None:
@@ -60,19 +57,10 @@ class Press:
         return made
 
     async def _made(self, work: Work) -> bytes:
-        until = time.monotonic() + self._seconds
         await self._free.acquire()
-        wanted = True
-        job = asyncio.create_task(
-            asyncio.to_thread(work, lambda: wanted and time.monotonic() < until)
-        )
+        job = asyncio.create_task(asyncio.to_thread(work))
         job.add_done_callback(self._ended)
-        try:
-            return await asyncio.shield(job)
-        except UnwantedError as error:
-            raise TimeoutError from error
-        finally:
-            wanted = False
+        return await asyncio.shield(job)
 
     def _ended(self, job: asyncio.Task[bytes]) -> None:
         """A place is free when its thread is, not when nobody waits for it any more."""

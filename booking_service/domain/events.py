@@ -36,6 +36,7 @@ class Event:
     moved_at: datetime | None = None
     moved_version: int = 0
     cancel_until: datetime | None = None
+    changed_at: datetime | None = None  # when this version was heard of; None: it is not kept yet
 
 
 def day_of(now: datetime, timezone: str) -> date:

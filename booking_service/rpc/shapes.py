@@ -37,9 +37,12 @@ def booked_event(it: Event) -> booking_pb2.BookedEvent:
         place=it.place,
         starts_at=timestamp(it.starts_at),
         timezone=it.timezone,
+        version=it.version,
     )
     if it.ends_at is not None:
         shown.ends_at.FromDatetime(it.ends_at)
+    if it.changed_at is not None:
+        shown.changed_at.FromDatetime(it.changed_at)
     return shown
 
 

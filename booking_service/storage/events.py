@@ -26,7 +26,8 @@ VALUES (:event_id, :organizer_id, :title, :place, :starts_at, :ends_at, :timezon
        currency = excluded.currency, tax_basis_points = excluded.tax_basis_points,
        percent = excluded.percent, until_hours_before = excluded.until_hours_before,
        version = excluded.version, moved_at = excluded.moved_at,
-       moved_version = excluded.moved_version, cancel_until = excluded.cancel_until
+       moved_version = excluded.moved_version, cancel_until = excluded.cancel_until,
+       changed_at = clock_timestamp()
  WHERE event.version < excluded.version
 """
 _CANCEL = """
@@ -36,7 +37,8 @@ COLUMNS = """
        event.event_id, event.organizer_id, event.title, event.place, event.starts_at,
        event.ends_at, event.timezone, event.currency AS event_currency, event.tax_basis_points,
        event.version AS event_version, event.until_hours_before AS event_hours,
-       event.percent AS event_percent, event.moved_at, event.moved_version, event.cancel_until
+       event.percent AS event_percent, event.moved_at, event.moved_version, event.cancel_until,
+       event.changed_at
 """
 _FIND = f"""
 SELECT {COLUMNS}, cancelled_event.event_id IS NOT NULL AS off, {outages.IS_ON},
@@ -75,7 +77,7 @@ async def save(session: Session, event: Event) -> None:
     """Remembers an event, unless something newer is known."""
     policy = event.refund_policy
     facts = asdict(event) | asdict(policy)
-    del facts["refund_policy"], facts["id"]
+    del facts["refund_policy"], facts["id"], facts["changed_at"]
     await session.execute(_SAVE, event_id=event.id, **facts)
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from datetime import UTC, datetime
 from functools import partial
 
 from parterre.booking.v1 import booking_pb2
+from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
 from chassis.context import caller
+from chassis.errors import RemoteError
+from chassis.logs import get_logger
 from gateway.answers import Calendar, Json, Pdf, Png, Svg
 from gateway.backend import Backend
 from gateway.bodies.bookings import Reference
+from gateway.bodies.catalog import EventId
 from gateway.bodies.tickets import TicketId
 from gateway.problems import ProblemError
 from gateway.routing import (
@@ -20,11 +27,17 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from presentation import paper
+from presentation import calendar, pdf
+from presentation.qr import qr_png, qr_svg
 from presentation.views import base
 from presentation.views import tickets as views
 
 TICKETS = Routes("Bookings and tickets")
+
+# A ticket is not worth waiting for what only adds to it.
+_PART_SECONDS = 2.0
+
+log = get_logger(__name__)
 
 
 @TICKETS.route(
@@ -48,13 +61,21 @@ async def list_tickets(reference: Reference, behind: Behind) -> Response:
     refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
 )
 async def print_tickets(reference: Reference, behind: Behind) -> Response:
-    """The tickets of a booking to print, a page each; revoked ones are left out."""
-    good = [each for each in await _tickets(behind, reference) if each.status != "REVOKED"]
-    if not good:
+    """The tickets of a booking to print, a page each; one that is revoked says so.
+
+    A page says the address, the doors and the terms, too, as far as they can be had just now: a
+    ticket is printed without them rather than not at all.
+    """
+    tickets, booking = await asyncio.gather(
+        _tickets(behind, reference), _booking(behind, reference)
+    )
+    if all(each.status == "REVOKED" for each in tickets):
         raise ProblemError("BOOKING_STATE", "The booking has no tickets that are good.")
+    event = await _event(behind, booking.event.id)
+    said = pdf.compose(tickets, booking, event)
     return Pdf(
         await behind.pages.make(
-            caller().subject, paper.fingerprint(good), partial(paper.tickets_pdf, good)
+            caller().subject, hashlib.sha256(said).digest(), partial(pdf.typeset, said)
         ),
         headers={"Content-Disposition": f'inline; filename="{reference}.pdf"'},
     )
@@ -68,15 +89,36 @@ async def print_tickets(reference: Reference, behind: Behind) -> Response:
     refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
 )
 async def save_the_date(reference: Reference, behind: Behind) -> Response:
-    """The event as a date for a calendar (RFC 5545)."""
-    reply = await behind.booking(
-        behind.booking.rpc.GetBooking, booking_pb2.GetBookingRequest(reference=reference)
-    )
-    if not paper.has_date(reply.booking):
+    """The booking's event as a date for a calendar (RFC 5545).
+
+    Saved again after a change, it takes the place of the date that was saved before; of a cancelled
+    booking it says that it is off.
+    """
+    booking = await _booking(behind, reference)
+    if not calendar.has_date(booking):
         raise ProblemError("BOOKING_STATE", "The booking is not confirmed.")
+    event = await _event(behind, booking.event.id)
     return Calendar(
-        paper.calendar_file(reply.booking),
+        calendar.booking_calendar(booking, datetime.now(UTC), event),
         headers={"Content-Disposition": f'attachment; filename="{reference}.ics"'},
+    )
+
+
+@TICKETS.route(
+    "GET",
+    "/events/{event_id}/calendar.ics",
+    ANYONE,
+    media_type="text/calendar",
+    refuses=["EVENT_NOT_FOUND"],
+)
+async def save_the_events_date(event_id: EventId, behind: Behind) -> Response:
+    """An event as a date for a calendar (RFC 5545), for whoever may come."""
+    reply = await behind.catalog(
+        behind.catalog.rpc.GetEvent, catalog_pb2.GetEventRequest(event_id=event_id)
+    )
+    return Calendar(
+        calendar.event_calendar(reply.event, datetime.now(UTC)),
+        headers={"Content-Disposition": f'attachment; filename="{event_id}.ics"'},
     )
 
 
@@ -100,9 +142,7 @@ async def ticket_qr_png(ticket_id: TicketId, behind: Behind) -> Response:
     """The QR code of a ticket, as a picture."""
     token = await _token(behind, ticket_id)
     return Png(
-        await behind.codes.make(
-            caller().subject, b"png:" + token.encode(), lambda _: paper.qr_png(token)
-        )
+        await behind.codes.make(caller().subject, b"png:" + token.encode(), partial(qr_png, token))
     )
 
 
@@ -117,9 +157,7 @@ async def ticket_qr_svg(ticket_id: TicketId, behind: Behind) -> Response:
     """The QR code of a ticket, as a drawing."""
     token = await _token(behind, ticket_id)
     return Svg(
-        await behind.codes.make(
-            caller().subject, b"svg:" + token.encode(), lambda _: paper.qr_svg(token)
-        )
+        await behind.codes.make(caller().subject, b"svg:" + token.encode(), partial(qr_svg, token))
     )
 
 
@@ -128,6 +166,26 @@ async def _tickets(behind: Backend, reference: str) -> list[booking_pb2.Ticket]:
         behind.booking.rpc.ListTickets, booking_pb2.ListTicketsRequest(reference=reference)
     )
     return list(reply.tickets)
+
+
+async def _booking(behind: Backend, reference: str) -> booking_pb2.Booking:
+    reply = await behind.booking(
+        behind.booking.rpc.GetBooking, booking_pb2.GetBookingRequest(reference=reference)
+    )
+    return reply.booking
+
+
+async def _event(behind: Backend, event_id: str) -> catalog_pb2.Event | None:
+    try:
+        reply = await behind.catalog(
+            behind.catalog.rpc.GetEvent,
+            catalog_pb2.GetEventRequest(event_id=event_id),
+            _PART_SECONDS,
+        )
+    except RemoteError as error:
+        log.warning("a ticket says less of its event", error=str(error))
+        return None
+    return reply.event
 
 
 async def _token(behind: Backend, ticket_id: str) -> str:

@@ -98,6 +98,7 @@ ORGANIZER DELETE /api/v1/events/{event_id}/images/{image_id}
 ANYONE GET /api/v1/media/{image_id}
 CUSTOMER POST /api/v1/events/{event_id}/reviews
 ANYONE GET /api/v1/events/{event_id}/reviews
+ANYONE GET /api/v1/events/{event_id}/calendar.ics
 ANYONE GET /api/v1/events/{event_id}/seats
 ANYONE GET /api/v1/events/{event_id}/seats/stream
 ORGANIZER POST /api/v1/events/{event_id}/blocks

@@ -164,6 +164,8 @@ ROUTES: Sequence[tuple[str, Row]] = (
         "PATCH /api/v1/venues/{venue_id}/sections/{section_id}",
         Row("1 3 3 4 + +", {"name": "As {actor} calls it"}),
     ),
+    ("GET /api/v1/events/{event_id}/calendar.ics", Row("+ + + + + +")),
+    ("GET /api/v1/events/{event_id}/calendar.ics", Row("4 4 4 4 + +", names=DRAFT)),
     ("GET /api/v1/events", Row("+ + + + + +")),
     ("GET /api/v1/events/{event_id}", Row("+ + + + + +")),
     ("GET /api/v1/events/{event_id}", Row("4 4 4 4 + +", names=DRAFT)),

@@ -74,6 +74,8 @@ class BookedEvent(_message.Message):
     STARTS_AT_FIELD_NUMBER: _builtins.int
     TIMEZONE_FIELD_NUMBER: _builtins.int
     ENDS_AT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     title: _builtins.str
@@ -82,6 +84,8 @@ class BookedEvent(_message.Message):
     """Venue or place."""
     timezone: _builtins.str
     """IANA name."""
+    version: _builtins.int
+    """Rises with every change of the event."""
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """When it starts."""
@@ -89,6 +93,10 @@ class BookedEvent(_message.Message):
     @_builtins.property
     def ends_at(self) -> _timestamp_pb2.Timestamp:
         """When it ends."""
+
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When booking heard of this version, by the database's clock; absent where it is not told."""
 
     def __init__(
         self,
@@ -99,10 +107,12 @@ class BookedEvent(_message.Message):
         starts_at: _timestamp_pb2.Timestamp | None = ...,
         timezone: _builtins.str = ...,
         ends_at: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "id", b"id", "place", b"place", "starts_at", b"starts_at", "timezone", b"timezone", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "ends_at", b"ends_at", "id", b"id", "place", b"place", "starts_at", b"starts_at", "timezone", b"timezone", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
