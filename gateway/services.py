@@ -62,14 +62,16 @@ class Remote(Generic[StubT]):
         """
         return await self._client.call(method, request, seconds=seconds)
 
-    async def as_gateway(self, method: Method[RequestT, ReplyT], request: RequestT) -> ReplyT:
+    async def as_gateway(
+        self, method: Method[RequestT, ReplyT], request: RequestT, seconds: float = _SECONDS
+    ) -> ReplyT:
         """Calls in the gateway's own name, whoever calls the gateway.
 
         Raises:
             RemoteError: the service refused, failed, or did not answer in time.
         """
-        with context.request(id=context.request_id.get(), seconds=_SECONDS):
-            return await self._client.call(method, request, seconds=_SECONDS)
+        with context.request(id=context.request_id.get(), seconds=seconds):
+            return await self._client.call(method, request, seconds=seconds)
 
     async def parts_as_gateway(
         self,

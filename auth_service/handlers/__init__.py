@@ -8,6 +8,7 @@ what it remembers.
 from auth_service.handlers.accounts import (
     bootstrap_admin,
     get_account,
+    organizer_name,
     prepare_registration,
     register,
     tell,
@@ -36,6 +37,7 @@ __all__ = [
     "list_sessions",
     "log_in",
     "log_out",
+    "organizer_name",
     "prepare_registration",
     "prepare_reset",
     "refresh",

@@ -19,6 +19,7 @@ from auth_service.domain import (
     DeviceToken,
     EmailTakenError,
     UserChanged,
+    UserNotFoundError,
     check_password,
     parse_applicant,
     parse_email,
@@ -154,6 +155,19 @@ async def get_account(auth: Auth, *, account_id: UUID) -> Account:
     """
     async with auth.database.transaction() as session:
         return usable(await storage.find_account(session, account_id))
+
+
+async def organizer_name(auth: Auth, *, user_id: UUID) -> str:
+    """How somebody who sells calls themselves.
+
+    Raises:
+        UserNotFoundError: there is nobody, or they sell nothing: their name is nobody's business.
+    """
+    async with auth.database.transaction() as session:
+        account = await storage.find_account(session, user_id)
+    if account is None or account.role not in {ORGANIZER, ADMIN}:
+        raise UserNotFoundError
+    return account.name
 
 
 def usable(account: Account | None) -> Account:

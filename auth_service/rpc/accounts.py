@@ -9,7 +9,7 @@ from parterre.auth.v1 import auth_pb2
 from auth_service import handlers
 from auth_service.domain import AuthError, throttled_by
 from auth_service.rpc.servicer import Call, Servicer
-from auth_service.rpc.shapes import device_shape, given, otp_id_of, user_shape
+from auth_service.rpc.shapes import device_shape, given, otp_id_of, user_id_of, user_shape
 from chassis.context import caller, caller_id
 from chassis.database import Session
 from chassis.idempotency import Claim, claim, once, recalled
@@ -120,6 +120,14 @@ class Accounts(Servicer):
     ) -> auth_pb2.GetMeResponse:
         account = await handlers.get_account(self._auth, account_id=caller_id())
         return auth_pb2.GetMeResponse(user=user_shape(account))
+
+    async def GetOrganizer(  # noqa: N802 - the proto's name
+        self,
+        request: auth_pb2.GetOrganizerRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> auth_pb2.GetOrganizerResponse:
+        name = await handlers.organizer_name(self._auth, user_id=user_id_of(request.user_id))
+        return auth_pb2.GetOrganizerResponse(name=name)
 
     async def UpdateProfile(  # noqa: N802 - the proto's name
         self,

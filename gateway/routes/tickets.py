@@ -7,6 +7,7 @@ import hashlib
 from datetime import UTC, datetime
 from functools import partial
 
+from parterre.auth.v1 import auth_pb2
 from parterre.booking.v1 import booking_pb2
 from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
@@ -63,8 +64,8 @@ async def list_tickets(reference: Reference, behind: Behind) -> Response:
 async def print_tickets(reference: Reference, behind: Behind) -> Response:
     """The tickets of a booking to print, a page each; one that is revoked says so.
 
-    A page says the address, the doors and the terms, too, as far as they can be had just now: a
-    ticket is printed without them rather than not at all.
+    A page says the address, the doors, the terms and the organizer, too, as far as they can be had
+    just now: a ticket is printed without them rather than not at all.
     """
     tickets, booking = await asyncio.gather(
         _tickets(behind, reference), _booking(behind, reference)
@@ -72,7 +73,8 @@ async def print_tickets(reference: Reference, behind: Behind) -> Response:
     if all(each.status == "REVOKED" for each in tickets):
         raise ProblemError("BOOKING_STATE", "The booking has no tickets that are good.")
     event = await _event(behind, booking.event.id)
-    said = pdf.compose(tickets, booking, event)
+    organizer = await _organizer(behind, event) if event is not None else ""
+    said = pdf.compose(tickets, booking, event, organizer)
     return Pdf(
         await behind.pages.make(
             caller().subject, hashlib.sha256(said).digest(), partial(pdf.typeset, said)
@@ -186,6 +188,19 @@ async def _event(behind: Backend, event_id: str) -> catalog_pb2.Event | None:
         log.warning("a ticket says less of its event", error=str(error))
         return None
     return reply.event
+
+
+async def _organizer(behind: Backend, event: catalog_pb2.Event) -> str:
+    try:
+        reply = await behind.auth.as_gateway(
+            behind.auth.rpc.GetOrganizer,
+            auth_pb2.GetOrganizerRequest(user_id=event.organizer_id),
+            _PART_SECONDS,
+        )
+    except RemoteError as error:
+        log.warning("a ticket does not say who sells it", error=str(error))
+        return ""
+    return reply.name
 
 
 async def _token(behind: Backend, ticket_id: str) -> str:

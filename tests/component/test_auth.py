@@ -585,6 +585,20 @@ async def test_who_asks_to_be_an_organizer_is_one_where_sign_up_is_open(make_box
     assert (waiting.role, waiting.organizer_requested) == ("CUSTOMER", True)
 
 
+async def test_only_the_gateway_learns_who_sells_and_of_nobody_else(make_box: MakeBox) -> None:
+    box = await make_box()
+    organizer = await box.register(await box.code(), role="ORGANIZER")
+    customer = await box.register(await box.code("b@example.org"), "b@example.org")
+    wish = auth_pb2.GetOrganizerRequest(user_id=organizer.id)
+    assert (await box.caller.as_gateway("GetOrganizer", wish)).name == "Asha"
+    for nobody in (customer.id, str(uuid7()), "x"):
+        message = auth_pb2.GetOrganizerRequest(user_id=nobody)
+        error = await refusal(box.caller.as_gateway("GetOrganizer", message))
+        assert error.reason == "USER_NOT_FOUND"
+    person = box.caller.as_person(customer.id, "GetOrganizer", wish, Role.ADMIN)
+    assert (await refusal(person)).reason == "FORBIDDEN"
+
+
 async def test_codes_passwords_and_refresh_tokens_are_stored_hashed_only(box: Box) -> None:
     code = await box.code()
     await box.register(code)

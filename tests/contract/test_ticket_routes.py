@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from icalendar import Calendar
+from parterre.auth.v1 import auth_pb2
 from parterre.booking.v1 import booking_pb2
 from parterre.catalog.v1 import catalog_pb2
 
@@ -51,7 +52,11 @@ async def test_tickets_are_printed_a_page_each_with_all_that_is_known(edge: Edge
     event = samples.event()
     event.draft.terms = "No flash."
     edge.catalog.answers["GetEvent"] = catalog_pb2.GetEventResponse(event=event)
+    edge.auth.answers["GetOrganizer"] = auth_pb2.GetOrganizerResponse(name="Naach Ghar Ltd.")
     answer = await edge.get(f"{PATH}/tickets.pdf")
+    assert edge.auth.asked.user_id == event.organizer_id
+    assert edge.auth.calls[0].identity.subject == "gateway"
+    assert "Naach Ghar Ltd." in pages_of(answer.content)[0]
     assert answer.headers["content-type"] == "application/pdf"
     assert samples.REFERENCE in answer.headers["content-disposition"]
     good, revoked, admitted = pages_of(answer.content)
@@ -71,6 +76,7 @@ async def test_tickets_and_dates_are_there_without_the_catalog(
     listed(edge, samples.ticket())
     confirmed(edge)
     edge.catalog.answers["GetEvent"] = failure
+    edge.auth.answers["GetOrganizer"] = failure
     [page] = pages_of((await edge.get(f"{PATH}/tickets.pdf")).content)
     assert "The Tempest" in page
     assert (await edge.get(f"{PATH}/calendar.ics")).status_code == 200

@@ -65,6 +65,11 @@ class AuthServiceStub:
                 request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
                 response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
                 _registered_method=True)
+        self.GetOrganizer = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/GetOrganizer',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetOrganizerRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetOrganizerResponse.FromString,
+                _registered_method=True)
         self.ListSessions = channel.unary_unary(
                 '/parterre.auth.v1.AuthService/ListSessions',
                 request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
@@ -162,6 +167,14 @@ class AuthServiceServicer:
     def GetMe(self, request, context):
         """Says who the caller is.
         Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrganizer(self, request, context):
+        """Tells the name under which an organizer or an admin sells, for tickets.
+        Reasons: USER_NOT_FOUND, also where somebody sells nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -273,6 +286,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetMe,
                     request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.FromString,
                     response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.SerializeToString,
+            ),
+            'GetOrganizer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrganizer,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetOrganizerRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.GetOrganizerResponse.SerializeToString,
             ),
             'ListSessions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSessions,
@@ -483,6 +501,33 @@ class AuthService:
             '/parterre.auth.v1.AuthService/GetMe',
             parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
             parterre_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrganizer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/GetOrganizer',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.GetOrganizerRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.GetOrganizerResponse.FromString,
             options,
             channel_credentials,
             insecure,

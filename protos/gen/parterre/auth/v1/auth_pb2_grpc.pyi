@@ -44,6 +44,10 @@ class AuthServiceStub:
     """Says who the caller is.
     Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
     """
+    GetOrganizer: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetOrganizerRequest, _auth_pb2.GetOrganizerResponse]
+    """Tells the name under which an organizer or an admin sells, for tickets.
+    Reasons: USER_NOT_FOUND, also where somebody sells nothing.
+    """
     ListSessions: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]
     """Lists the caller's open sessions."""
     RevokeSession: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeSessionRequest, _auth_pb2.RevokeSessionResponse]
@@ -145,6 +149,16 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_auth_pb2.GetMeResponse]:
         """Says who the caller is.
         Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOrganizer(
+        self,
+        request: _auth_pb2.GetOrganizerRequest,
+        context: _aio.ServicerContext[_auth_pb2.GetOrganizerRequest, _abc.Awaitable[_auth_pb2.GetOrganizerResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.GetOrganizerResponse]:
+        """Tells the name under which an organizer or an admin sells, for tickets.
+        Reasons: USER_NOT_FOUND, also where somebody sells nothing.
         """
 
     @_abc_1.abstractmethod
