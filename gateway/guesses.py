@@ -1,6 +1,6 @@
 """Codes of coupons that a person tries: who tries out which there are is soon told to wait.
 
-Of a person in all, whatever the event: a code is tried with a hold, and a hold's event is not known
+Of a person in all, whatever the event: a code may be tried with a hold, whose event is not known
 here. Counted before the service is asked, so that many at once are no way round it, and forgiven
 where the code was one.
 """

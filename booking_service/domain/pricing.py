@@ -22,12 +22,14 @@ def price_of(
     *,
     coupon: Coupon | None = None,
     fees: Fees | None = None,
+    field: str = "hold_id",
 ) -> Price:
     """What the lines cost: their prices, less the coupon, plus tax and fees on what is left.
 
     Discount, tax and the fees' share are each reckoned once, on the booking, and rounded half up
     to a whole minor unit; 1300 basis points are 13 %. The fee for each ticket is for those that
-    have a price. With nothing left to pay for there is no fee: a gift costs nothing.
+    have a price. With nothing left to pay for there is no fee: a gift costs nothing. `field` is
+    what the caller names the places by.
 
     Raises:
         AmountTooLargeError: that is more than `MAX_AMOUNT`.
@@ -45,7 +47,7 @@ def price_of(
     if total > MAX_AMOUNT:
         raise AmountTooLargeError(
             f"This costs {total} in minor units, and no booking may cost more than {MAX_AMOUNT}.",
-            hold_id=f"costs more than {MAX_AMOUNT} in minor units",
+            **{field: f"costs more than {MAX_AMOUNT} in minor units"},
         )
     return Price(subtotal, discount, tax, fee, total, currency)
 

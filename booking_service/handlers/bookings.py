@@ -23,6 +23,7 @@ from booking_service.domain import (
     Hold,
     HoldAlreadyBookedError,
     Instrument,
+    Line,
     Person,
     Price,
     ProviderUnavailableError,
@@ -76,12 +77,69 @@ async def quote(
     found = await events.find(session, hold.event_id)
     if found is None:
         raise _not_ready()
+    return await _priced(
+        session,
+        found.event,
+        hold.lines,
+        currency=hold.currency,
+        customer_id=customer_id,
+        coupon_code=coupon_code,
+        fees=fees,
+        field="hold_id",
+    )
+
+
+async def quote_places(
+    session: Session,
+    event_id: UUID,
+    lines: Sequence[Line],
+    currency: str,
+    customer_id: UUID,
+    *,
+    coupon_code: str,
+    fees: Fees,
+) -> Price:
+    """What a booking of places would cost that nobody holds yet; as `quote`.
+
+    Raises:
+        CouponUnknownError, CouponNotValidError, CouponMinimumError, CouponUsedUpError;
+        AmountTooLargeError; EventNotReadyError: the event is not known here yet;
+        EventIsCancelledError.
+    """
+    found = await events.find(session, event_id)
+    if found is None:
+        raise _not_ready()
+    if found.off:
+        raise EventIsCancelledError("The event was cancelled.")
+    return await _priced(
+        session,
+        found.event,
+        lines,
+        currency=currency,
+        customer_id=customer_id,
+        coupon_code=coupon_code,
+        fees=fees,
+        field="event_id",
+    )
+
+
+async def _priced(
+    session: Session,
+    event: Event,
+    lines: Sequence[Line],
+    *,
+    currency: str,
+    customer_id: UUID,
+    coupon_code: str,
+    fees: Fees,
+    field: str,
+) -> Price:
     coupon = None
     if coupon_code:
-        subtotal = subtotal_of(hold.lines)
-        coupon = await coupons.look_at(session, hold.event_id, coupon_code, customer_id, subtotal)
-    basis_points = found.event.tax_basis_points
-    return price_of(hold.lines, basis_points, hold.currency, coupon=coupon, fees=fees)
+        subtotal = subtotal_of(lines)
+        coupon = await coupons.look_at(session, event.id, coupon_code, customer_id, subtotal)
+    basis_points = event.tax_basis_points
+    return price_of(lines, basis_points, currency, coupon=coupon, fees=fees, field=field)
 
 
 @dataclass(frozen=True, slots=True)

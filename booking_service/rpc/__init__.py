@@ -5,12 +5,12 @@ from __future__ import annotations
 from parterre.booking.v1 import booking_pb2
 
 from booking_service.rpc.bookings import Bookings
-from booking_service.rpc.holds import Holds, Inventory, Wish
+from booking_service.rpc.holds import Holds, Inventory, Offer, Places, Wish
 from booking_service.rpc.making import Making
 from booking_service.rpc.organizing import Organizing
 from booking_service.rpc.tickets import Tickets
 
-__all__ = ["SERVICE", "BookingServicer", "Holds", "Inventory", "Wish"]
+__all__ = ["SERVICE", "BookingServicer", "Holds", "Inventory", "Offer", "Places", "Wish"]
 
 SERVICE = booking_pb2.DESCRIPTOR.services_by_name["BookingService"]
 

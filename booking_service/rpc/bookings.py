@@ -16,11 +16,13 @@ from booking_service.domain import (
 from booking_service.handlers import bookings as handlers
 from booking_service.messaging import line_message
 from booking_service.rpc import shapes
+from booking_service.rpc.holds import Places
 from booking_service.rpc.servicer import (
     MARGIN_SECONDS,
     Call,
     Servicer,
     check_limit,
+    event_id_of,
     from_cursor,
     is_admin,
     states_of,
@@ -42,6 +44,8 @@ class Bookings(Servicer):
         request: booking_pb2.QuoteBookingRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> booking_pb2.QuoteBookingResponse:
+        if not request.hold_id:
+            return await self._quote_places(request)
         hold = await self._holds.fetch(_hold_id(request.hold_id))
         async with self._database.transaction() as session:
             price = await handlers.quote(
@@ -52,7 +56,32 @@ class Bookings(Servicer):
                 fees=self._fees,
             )
         lines = [line_message(line, hold.currency) for line in hold.lines]
-        return booking_pb2.QuoteBookingResponse(lines=lines, price=shapes.price(price))
+        return booking_pb2.QuoteBookingResponse(
+            lines=lines, price=shapes.price(price), available=True
+        )
+
+    async def _quote_places(
+        self, request: booking_pb2.QuoteBookingRequest
+    ) -> booking_pb2.QuoteBookingResponse:
+        event_id = event_id_of(request.event_id)
+        general = [(each.tier_id, each.quantity) for each in request.general]
+        offer = await self._holds.quote(Places(str(event_id), request.seat_ids, general))
+        async with self._database.transaction() as session:
+            price = await handlers.quote_places(
+                session,
+                event_id,
+                offer.lines,
+                offer.currency,
+                caller_id(),
+                coupon_code=request.coupon_code,
+                fees=self._fees,
+            )
+        return booking_pb2.QuoteBookingResponse(
+            lines=[line_message(line, offer.currency) for line in offer.lines],
+            price=shapes.price(price),
+            available=offer.available,
+            unavailable_seat_ids=offer.unavailable_seat_ids,
+        )
 
     async def GetBooking(  # noqa: N802 - the proto's name
         self,

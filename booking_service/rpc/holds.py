@@ -27,8 +27,34 @@ class Wish:
     booking_id: UUID  # that will be made of it, if no other asked first
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Places of an event that nobody has to hold yet."""
+
+    event_id: str
+    seat_ids: Sequence[str]
+    general: Sequence[tuple[str, int]]  # tier, how many
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What places cost now, and whether they were free a moment ago."""
+
+    lines: Sequence[Line]
+    currency: str
+    unavailable_seat_ids: Sequence[str]
+    available: bool
+
+
 class Holds(Protocol):
     """What bookings need of inventory."""
+
+    async def quote(self, places: Places) -> Offer:
+        """What the caller could hold.
+
+        Raises:
+            RemoteError: inventory refuses, or does not answer.
+        """
 
     async def fetch(self, hold_id: UUID) -> Hold:
         """The caller's hold as it stands by inventory's clock.
@@ -55,6 +81,20 @@ class Inventory:
     def __init__(self, client: GrpcClient) -> None:
         self._client = client
         self._stub = inventory_pb2_grpc.InventoryServiceStub(client.channel)
+
+    async def quote(self, places: Places) -> Offer:
+        request = inventory_pb2.QuotePlacesRequest(
+            event_id=places.event_id, seat_ids=places.seat_ids
+        )
+        for tier_id, quantity in places.general:
+            request.general.add(tier_id=tier_id, quantity=quantity)
+        reply = await self._client.call(self._stub.QuotePlaces, request)
+        return Offer(
+            [_line(line) for line in reply.lines],
+            reply.currency,
+            reply.unavailable_seat_ids,
+            reply.available,
+        )
 
     async def fetch(self, hold_id: UUID) -> Hold:
         request = inventory_pb2.GetHoldRequest(hold_id=str(hold_id))

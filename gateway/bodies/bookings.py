@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 from gateway.bodies.base import REFERENCE, Email, Id, Input, PageQuery, Short, Words, not_found
 from gateway.bodies.payments import Method, PaymentToken
-from gateway.bodies.seats import SeatId
+from gateway.bodies.seats import General, SeatId
 
 Reference = Annotated[str, not_found("BOOKING_NOT_FOUND", REFERENCE)]
 BookingStatus = Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"]
 
 
 class Quotation(Input):
-    """What would be bought."""
+    """What would be bought: a hold, or places of an event that are not held yet.
 
-    hold_id: Id
+    Which seats are the best available is decided when they are held: they have no quote before.
+    """
+
+    hold_id: Id | None = Field(default=None, description="One's own hold; else `event_id`")
+    event_id: Id | None = Field(
+        default=None, description="Without a hold, with `seat_ids` or `general` or both"
+    )
+    seat_ids: list[SeatId] | None = Field(default=None, min_length=1, max_length=100)
+    general: list[General] | None = Field(default=None, min_length=1, max_length=100)
     coupon_code: Short | None = None
+
+    def model_post_init(self, _context: Any) -> None:
+        """Refuses a quote of nothing, and of a hold and other places at once."""
+        if self.hold_id and (self.event_id or self.seat_ids or self.general):
+            raise PydanticCustomError("quote", "Give hold_id or event_id, not both")
+        if not self.hold_id and not (self.event_id and (self.seat_ids or self.general)):
+            raise PydanticCustomError("quote", "Give hold_id, or event_id with seat_ids or general")
 
 
 class NewAttendee(Input):

@@ -56,6 +56,14 @@ _CANCEL_REFUSES = [
         "HOLD_NOT_FOUND",
         "HOLD_EXPIRED",
         "HOLD_NOT_ACTIVE",
+        "EVENT_NOT_FOUND",
+        "EVENT_NOT_ON_SALE",
+        "EVENT_IS_CANCELLED",
+        "SALES_CLOSED",
+        "UNKNOWN_SEATS",
+        "UNKNOWN_TIER",
+        "CUSTOMER_LIMIT",
+        "INVALID_HOLD",
         *_COUPON_REFUSES,
         "AMOUNT_TOO_LARGE",
         "EVENT_NOT_READY",
@@ -63,9 +71,20 @@ _CANCEL_REFUSES = [
     keys=needless("It changes nothing, and says what a hold costs now."),
 )
 async def quote_booking(body: Quotation, behind: Behind) -> Response:
-    """What a hold would cost."""
+    """What a hold would cost, or places without one; nothing is written.
+
+    Without a hold the answer says whether the places are free just now, and names the seats that
+    are not: a hint, for nothing is kept. The limit per person and the sales window are held to.
+    """
     request = booking_pb2.QuoteBookingRequest(
-        hold_id=body.hold_id, coupon_code=body.coupon_code or ""
+        hold_id=body.hold_id or "",
+        event_id=body.event_id or "",
+        seat_ids=body.seat_ids or (),
+        general=[
+            booking_pb2.QuoteBookingRequest.General(tier_id=each.tier_id, quantity=each.quantity)
+            for each in body.general or ()
+        ],
+        coupon_code=body.coupon_code or "",
     )
     async with behind.guesses.guess(request.coupon_code):
         reply = await behind.booking(behind.booking.rpc.QuoteBooking, request)

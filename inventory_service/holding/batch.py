@@ -14,14 +14,12 @@ from chassis.ids import uuid7
 from inventory_service.changes import noted
 from inventory_service.domain import (
     EventNotFoundError,
-    EventNotOnSaleError,
     Hold,
     HoldOrder,
     HoldTerms,
     InvalidHoldError,
     InventoryError,
     Layout,
-    SalesClosedError,
 )
 from inventory_service.holding import storage
 from inventory_service.holding.seating import choose, free_mask
@@ -34,6 +32,7 @@ from inventory_service.holding.verdicts import (
     Request,
     Truth,
     Verdict,
+    closed_because,
     judge,
     reconsider,
     understand,
@@ -185,7 +184,7 @@ class HoldBatch:
         """The verdicts on those that are not answered already."""
         answered = self._claims.answers
         waiting = [place for place in range(len(self._asked)) if place not in answered]
-        closed = _closed(self._found, layout)
+        closed = closed_because(self._found.sale, layout)
         if closed or layout is None:
             refusal = closed or EventNotFoundError()
             return {place: _first_of(self._requests[place], refusal) for place in waiting}
@@ -352,17 +351,6 @@ def _understood(layout: Layout | None, order: HoldOrder) -> Request | InventoryE
         return understand(layout, order) if layout else None
     except InventoryError as error:
         return error
-
-
-def _closed(found: Look, layout: Layout | None) -> InventoryError | None:
-    """Why nothing of the event can be held now."""
-    if found.sale is None:
-        return EventNotFoundError()
-    if not found.sale.open or layout is None:
-        return EventNotOnSaleError("This event is not on sale.")
-    if not found.sale.selling:
-        return SalesClosedError("Sales for this event are closed right now.")
-    return None
 
 
 def _first_of(request: Request | InventoryError | None, closed: InventoryError) -> InventoryError:

@@ -125,6 +125,60 @@ async def lock_chosen(
     return dict(rows)
 
 
+# --- glancing --------------------------------------------------------------------------------
+
+# Of one snapshot, and not locked: of what a quote says none is kept for anybody.
+_GLANCE = """
+SELECT ARRAY(SELECT seat_no FROM seat
+              WHERE event_id = :event_id AND seat_no = ANY(CAST(:seat_nos AS integer[]))
+                AND status <> 'AVAILABLE'
+                AND NOT EXISTS (SELECT FROM hold
+                                 WHERE hold.event_id = seat.event_id
+                                   AND hold.hold_id = seat.hold_id AND hold.status = 'ACTIVE'
+                                   AND hold.expires_at <= statement_timestamp())
+              ORDER BY seat_no) AS taken,
+       coalesce((SELECT seats FROM customer_quota
+                  WHERE event_id = :event_id AND customer_id = :customer_id), 0)
+       - coalesce((SELECT sum(seats + tickets) FROM hold
+                    WHERE customer_id = :customer_id AND event_id = :event_id
+                      AND status = 'ACTIVE' AND expires_at <= statement_timestamp()), 0) AS held
+"""
+_GLANCE_AT_POOLS = """
+SELECT pool.section_id, capacity - held - reserved - sold
+       + coalesce((SELECT sum(quantity) FROM hold JOIN hold_line USING (event_id, hold_id)
+                    WHERE hold.event_id = pool.event_id AND hold.status = 'ACTIVE'
+                      AND hold.expires_at <= statement_timestamp() AND hold.tickets > 0
+                      AND hold_line.section_id = pool.section_id
+                      AND hold_line.seat_no IS NULL), 0) AS free
+  FROM pool WHERE event_id = :event_id AND section_id = ANY(CAST(:section_ids AS uuid[]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What was so a moment ago."""
+
+    taken: Sequence[int]  # of the seats
+    held: int  # places of the event that the person has
+    free: Mapping[UUID, int]  # places of the pools
+
+
+async def glance(
+    session: Session,
+    event_id: UUID,
+    customer_id: UUID,
+    *,
+    seat_nos: Sequence[int],
+    section_ids: Sequence[UUID],
+) -> Glance:
+    """Reads what a quote says of places, without waiting for anybody."""
+    seats = {"event_id": event_id, "customer_id": customer_id, "seat_nos": _integers(seat_nos)}
+    pools = {"event_id": event_id, "section_ids": _uuids(section_ids)}
+    found, rows = await session.together((_GLANCE, seats), (_GLANCE_AT_POOLS, pools))
+    row = found.one()
+    return Glance(row.taken, int(row.held), {each.section_id: int(each.free) for each in rows})
+
+
 # --- who is in the way -----------------------------------------------------------------------
 
 _DUE_OF_PEOPLE = """

@@ -7,13 +7,16 @@ or nothing. An order that is refused takes nothing, so a later and smaller one m
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 from chassis.batching import TryAgain
 from inventory_service.domain import (
     CustomerLimitError,
+    EventNotFoundError,
+    EventNotOnSaleError,
     HoldLimitError,
     HoldOrder,
     InventoryError,
@@ -21,6 +24,7 @@ from inventory_service.domain import (
     Line,
     NoAdjacentSeatsError,
     NotEnoughCapacityError,
+    SalesClosedError,
     SeatsUnavailableError,
     Section,
     spread,
@@ -59,6 +63,29 @@ def understand(layout: Layout, order: HoldOrder) -> Request:
         layout.seated(best.tier_id, best.section_id) if best else (),
         pools,
     )
+
+
+class Sale(Protocol):
+    """Whether an event sells."""
+
+    @property
+    def open(self) -> bool:
+        """It is on sale at all."""
+
+    @property
+    def selling(self) -> bool:
+        """Its sales window is open, by the database's clock."""
+
+
+def closed_because(sale: Sale | None, layout: Layout | None) -> InventoryError | None:
+    """Why nothing of the event can be held now; no `sale`: there is no such event."""
+    if sale is None:
+        return EventNotFoundError()
+    if not sale.open or layout is None:
+        return EventNotOnSaleError("This event is not on sale.")
+    if not sale.selling:
+        return SalesClosedError("Sales for this event are closed right now.")
+    return None
 
 
 @dataclass(slots=True)
@@ -179,6 +206,45 @@ def seats_unavailable(seat_nos: Sequence[int]) -> SeatsUnavailableError:
         "Some of these seats are taken.",
         seat_ids=json.dumps([str(seat_no) for seat_no in seat_nos]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """What places would cost, and which of them could not be had just now."""
+
+    lines: Sequence[Line]
+    unavailable: Sequence[int]  # seats
+    available: bool
+
+
+def quoted(
+    layout: Layout,
+    request: Request,
+    *,
+    taken: Collection[int],
+    held: int,
+    free: Mapping[UUID, int],
+) -> Quoted:
+    """What the places of a request would cost, whether they are free or not.
+
+    `taken` are the seats that somebody has, `held` is how many places the person has of the event,
+    and `free` what the pools have.
+
+    Raises:
+        CustomerLimitError: they may not have so many.
+    """
+    order, limit = request.order, layout.max_per_customer
+    if held + order.quantity > limit:
+        raise _over_limit(limit, held)
+    tickets: dict[UUID, int] = {}
+    fits = True
+    for quantity, pools in request.pools:
+        part = spread({pool: free.get(pool, 0) for pool in pools}, quantity)
+        fits = fits and part is not None
+        tickets.update(part or {pools[0]: quantity})
+    unavailable = [seat_no for seat_no in request.seat_nos if seat_no in taken]
+    lines = Granted(request.seat_nos, tickets, SLOTS[0]).lines(layout)
+    return Quoted(lines, unavailable, fits and not unavailable)
 
 
 def _over_limit(limit: int, held: int) -> CustomerLimitError:

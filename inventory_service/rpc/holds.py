@@ -17,6 +17,7 @@ from chassis.ids import parse_uuid
 from chassis.refusals import write_refusal
 from inventory_service.domain import Hold, invalid_hold
 from inventory_service.handlers import owning
+from inventory_service.holding import quoting
 from inventory_service.holding.batch import Replayed
 from inventory_service.holding.desk import Desk
 from inventory_service.rpc.shapes import (
@@ -28,6 +29,7 @@ from inventory_service.rpc.shapes import (
     cursor,
     read_order,
     write_hold,
+    write_lines,
 )
 from inventory_service.storage import holds
 from inventory_service.storage.events import Layouts
@@ -103,6 +105,25 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
                 session, self._layouts, caller_id(), parse_uuid(request.hold_id)
             )
         return inventory_pb2.GetHoldResponse(hold=write_hold(hold))
+
+    async def QuotePlaces(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.QuotePlacesRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> inventory_pb2.QuotePlacesResponse:
+        wish = inventory_pb2.CreateHoldRequest(
+            event_id=request.event_id, seat_ids=request.seat_ids, general=request.general
+        )
+        order = read_order(wish, caller_id())
+        async with self._database.transaction() as session:
+            layout, quoted = await quoting.quote(session, self._layouts, order)
+        reply = inventory_pb2.QuotePlacesResponse(
+            currency=layout.currency,
+            unavailable_seat_ids=map(str, quoted.unavailable),
+            available=quoted.available,
+        )
+        write_lines(layout, quoted.lines, reply)
+        return reply
 
     async def ListHolds(  # noqa: N802 - the proto's name
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from binascii import Error as NotBase64
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,8 @@ from inventory_service.domain import (
     Hold,
     HoldOrder,
     InvalidCursorError,
+    Layout,
+    Line,
     UnknownSectionError,
     invalid_hold,
     unknown_counted_section,
@@ -121,7 +124,17 @@ def write_hold(hold: Hold, shown: inventory_pb2.Hold | None = None) -> inventory
     shown.customer_id = str(hold.customer_id)
     shown.expires_at.FromDatetime(hold.expires_at)
     shown.extendable_until.FromDatetime(hold.extendable_until)
-    for line in hold.lines:
+    write_lines(layout, hold.lines, shown)
+    return shown
+
+
+def write_lines(
+    layout: Layout,
+    lines: Sequence[Line],
+    shown: inventory_pb2.Hold | inventory_pb2.QuotePlacesResponse,
+) -> None:
+    """Writes the lines behind those there are."""
+    for line in lines:
         part = shown.lines.add(
             section_id=_text(line.section_id),
             section=layout.section_of[line.section_id].name,
@@ -135,7 +148,6 @@ def write_hold(hold: Hold, shown: inventory_pb2.Hold | None = None) -> inventory
             part.seat_id = str(line.seat_no)
             part.row = row.label
             part.number = row.numbers[index]
-    return shown
 
 
 def write_block(block: Block) -> inventory_pb2.Block:

@@ -22,9 +22,11 @@ class Price(TypedDict):
 
 
 class Quote(Price):
-    """What a hold would cost."""
+    """What places would cost; without a hold `available` is a hint, for nothing is kept."""
 
     lines: list[Line]
+    available: bool
+    unavailable_seat_ids: list[str]
 
 
 class BookedEvent(TypedDict):
@@ -128,8 +130,13 @@ def price(costs: booking_pb2.Price) -> Price:
 
 
 def quote(reply: booking_pb2.QuoteBookingResponse) -> Quote:
-    """What a hold would cost."""
-    return {"lines": [line(each) for each in reply.lines], **price(reply.price)}
+    """What places would cost."""
+    return {
+        "lines": [line(each) for each in reply.lines],
+        "available": reply.available,
+        "unavailable_seat_ids": list(reply.unavailable_seat_ids),
+        **price(reply.price),
+    }
 
 
 def action(url: str) -> Action | None:

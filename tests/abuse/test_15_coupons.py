@@ -78,6 +78,21 @@ async def test_codes_are_guessed_ten_times_by_quotes_and_bookings_alike(
         assert bikram.json()["reason"] == "COUPON_UNKNOWN"
 
 
+async def test_codes_are_no_easier_to_try_without_a_hold(refusal: type[RefusalError]) -> None:
+    async with running_gateway() as edge:
+        edge.booking.answers["QuoteBooking"] = refusal("NOT_FOUND", "COUPON_UNKNOWN")
+        asha = {"Authorization": f"Bearer {edge.keys.token()}"}
+        told = []
+        for number in range(12):
+            wanted = {
+                "event_id": samples.EVENT,
+                "seat_ids": [str(number)],
+                "coupon_code": f"G-{number}",
+            }
+            told.append((await edge.post(QUOTE, wanted, headers=asha)).json()["reason"])
+        assert told == ["COUPON_UNKNOWN"] * 10 + ["RATE_LIMITED"] * 2
+
+
 async def test_a_code_that_is_one_is_no_guess(refusal: type[RefusalError]) -> None:
     async with running_gateway(coupon_guesses=2) as edge:
         answers_of_booking(edge, refusal, good="EARLY-BIRD")

@@ -28,6 +28,45 @@ async def test_a_quote_adds_up(edge: Edge) -> None:
     assert edge.booking.asked.hold_id == samples.HOLD
 
 
+async def test_places_are_quoted_without_a_hold(edge: Edge) -> None:
+    edge.booking.answers["QuoteBooking"] = booking_pb2.QuoteBookingResponse(
+        lines=samples.lines(), price=samples.price(), unavailable_seat_ids=["17"]
+    )
+    wanted = {
+        "event_id": samples.EVENT,
+        "seat_ids": ["17"],
+        "general": [{"tier_id": samples.TIER, "quantity": 2}],
+        "coupon_code": "SAVE-10",
+    }
+    body = (await edge.post("/bookings/quote", wanted)).json()
+    assert (body["available"], body["unavailable_seat_ids"]) == (False, ["17"])
+    asked = edge.booking.asked
+    assert (asked.hold_id, asked.event_id, list(asked.seat_ids)) == ("", samples.EVENT, ["17"])
+    assert [(each.tier_id, each.quantity) for each in asked.general] == [(samples.TIER, 2)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"event_id": samples.EVENT},
+        {"seat_ids": ["17"]},
+        {"hold_id": samples.HOLD, "event_id": samples.EVENT, "seat_ids": ["17"]},
+        {"hold_id": samples.HOLD, "seat_ids": ["17"]},
+        {"event_id": samples.EVENT, "seat_ids": []},
+        {"event_id": samples.EVENT, "seat_ids": ["17"] * 101},
+        {"event_id": samples.EVENT, "general": [{"tier_id": samples.TIER, "quantity": 0}]},
+        {"event_id": samples.EVENT, "best_available": {"quantity": 2}},
+    ],
+)
+async def test_a_quote_of_nothing_or_of_two_things_is_refused(
+    edge: Edge, body: dict[str, Any]
+) -> None:
+    answer = await edge.post("/bookings/quote", body)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "VALIDATION_FAILED")
+    assert not edge.booking.calls
+
+
 async def test_a_booking_is_made_and_its_address_told(edge: Edge) -> None:
     made = booking_pb2.CreateBookingsResponse.Result(booking=samples.booking())
     edge.booking.answers["CreateBookings"] = booking_pb2.CreateBookingsResponse(results=[made])

@@ -207,6 +207,10 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ("GET /api/v1/holds", Row("1 + + + + +")),
     ("GET /api/v1/holds/{hold_id}", Row("1 4 + 4 4 4")),
     ("POST /api/v1/bookings/quote", Row("1 4 + 4 4 4", {"hold_id": "{hold_id}"})),
+    (
+        "POST /api/v1/bookings/quote",
+        Row("1 + + + + +", {"event_id": "{event_id}", "seat_ids": ["{seat_id}"]}),
+    ),
     ("POST /api/v1/holds/{hold_id}/extend", Row("1 4 + 4 4 4", {"seconds": 1200})),
     ("POST /api/v1/holds/{hold_id}/release", Row("1 4 + 4 4 4", {"seat_ids": ["{seat_id}"]})),
     ("DELETE /api/v1/holds/{hold_id}", Row("1 4 + 4 4 4", names=SPARE)),
@@ -414,6 +418,14 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("inventory.ListHolds", Row("1 + + + + + 3", {"limit": 1})),
     ("inventory.GetHold", Row("1 4 + 4 4 4 3", {"hold_id": "{hold_id}"})),
     ("booking.QuoteBooking", Row("1 4 + 4 4 4 3", {"hold_id": "{hold_id}"})),
+    (
+        "booking.QuoteBooking",
+        Row("1 + + + + + 3", {"event_id": "{event_id}", "seat_ids": ["{seat_id}"]}),
+    ),
+    (
+        "inventory.QuotePlaces",
+        Row("1 + + + + + 3", {"event_id": "{event_id}", "seat_ids": ["{seat_id}"]}),
+    ),
     ("inventory.ExtendHold", Row("1 4 + 4 4 4 3", {"hold_id": "{hold_id}", "seconds": 1200})),
     ("inventory.ReleaseHold", Row("1 4 + 4 4 4 3", {"hold_id": "{spare_id}"})),
     ("inventory.CreateHolds", Row("1 3 3 3 3 3 +")),

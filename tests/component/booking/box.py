@@ -29,7 +29,7 @@ from booking_service.domain import (
     Reservation,
     half_up,
 )
-from booking_service.rpc import SERVICE, BookingServicer, Wish
+from booking_service.rpc import SERVICE, BookingServicer, Offer, Places, Wish
 from booking_service.tickets import TicketKeys
 from booking_service.wakeups import Wakeups
 from chassis.consumer import Together
@@ -73,6 +73,7 @@ class Inventory:
         self.cancelled: list[Reservation] = []
         self.asked: list[Sequence[Wish]] = []
         self.closed: set[UUID] = set()  # events
+        self.taken: set[str] = set()  # seats
         self.is_down = False
         self.is_deaf_to_cancel = False
 
@@ -83,6 +84,21 @@ class Inventory:
         if hold is None or str(hold.customer_id) != caller().subject:
             raise HoldNotFoundError("There is no such hold.")
         return self.as_it_stands(hold)
+
+    async def quote(self, places: Places) -> Offer:
+        if self.is_down:
+            raise down()
+        if UUID(places.event_id) in self.closed:
+            raise RemoteError(grpc.StatusCode.FAILED_PRECONDITION, "EVENT_NOT_ON_SALE", "No.", {})
+        seats = [
+            Line(seat, "s", "Stalls", "C", seat, "t", "Best", 1, 50_000) for seat in places.seat_ids
+        ]
+        standing = [
+            Line("", "p", "Pit", "", "", tier, "Standing", quantity, 10_000)
+            for tier, quantity in places.general
+        ]
+        taken = [seat for seat in places.seat_ids if seat in self.taken]
+        return Offer([*seats, *standing], "NPR", taken, not taken)
 
     async def reserve(self, wishes: Sequence[Wish]) -> Sequence[Hold | BookingError | RemoteError]:
         self.asked.append(wishes)

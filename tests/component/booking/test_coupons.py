@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from parterre.booking.v1 import booking_pb2
+from parterre.messages.v1 import messages_pb2
 
 from booking_service.domain import Fees
 from chassis.database import IntegrityError
@@ -65,6 +66,54 @@ async def test_a_booking_that_a_coupon_makes_free_never_meets_payment(box: Box) 
     await box.cancel(booking)
     await box.seats(booking, Seats.OUTCOME_RESTOCKED)
     assert await box.uses() == 0
+
+
+def places(box: Box, **facts: Any) -> booking_pb2.QuoteBookingRequest:
+    """Two seats and two standing places, without a hold."""
+    return booking_pb2.QuoteBookingRequest(
+        **(
+            {
+                "event_id": str(box.event_id),
+                "seat_ids": ["12", "13"],
+                "general": [{"tier_id": "u", "quantity": 2}],
+            }
+            | facts
+        )
+    )
+
+
+async def test_places_are_quoted_without_a_hold_as_a_booking_of_them_costs(box: Box) -> None:
+    await box.coupon()
+    wanted = places(box, coupon_code="save-10")
+    quote = await box.caller.as_person(ASHA, "QuoteBooking", wanted)
+    booking = await box.create(ASHA, box.hold(), coupon_code="SAVE-10")
+    assert quote.price == booking.price
+    assert [line.quantity for line in quote.lines] == [1, 1, 2]
+    assert (quote.available, list(quote.unavailable_seat_ids)) == (True, [])
+    assert await box.uses() == 1  # the booking's
+    box.inventory.taken.add("13")
+    quote = await box.caller.as_person(ASHA, "QuoteBooking", wanted)
+    assert quote.price == booking.price
+    assert (quote.available, list(quote.unavailable_seat_ids)) == (False, ["13"])
+
+
+async def test_a_quote_without_a_hold_is_refused_for_what_would_refuse_the_booking(
+    box: Box,
+) -> None:
+    async def refuses(wanted: booking_pb2.QuoteBookingRequest) -> str:
+        return await refused(box.caller.as_person(ASHA, "QuoteBooking", wanted))
+
+    assert await refuses(places(box, coupon_code="NONE")) == "COUPON_UNKNOWN"
+    await box.coupon("DEAR", min_total=120_001)
+    assert await refuses(places(box, coupon_code="DEAR")) == "COUPON_MINIMUM"
+    assert await refuses(places(box, event_id="x")) == "EVENT_NOT_FOUND"
+    assert await refuses(booking_pb2.QuoteBookingRequest()) == "EVENT_NOT_FOUND"
+    assert await refuses(places(box, event_id=str(uuid7()))) == "EVENT_NOT_READY"
+    box.inventory.closed.add(box.event_id)
+    assert await refuses(places(box)) == "EVENT_NOT_ON_SALE"
+    box.inventory.closed.clear()
+    await box.hears(messages_pb2.EventCancelled(event_id=str(box.event_id), reason="Rain"))
+    assert await refuses(places(box)) == "EVENT_IS_CANCELLED"
 
 
 async def test_the_houses_fee_is_quoted_and_a_gift_costs_none(box: Box, serve: Serve) -> None:

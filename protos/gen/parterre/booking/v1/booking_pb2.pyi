@@ -460,25 +460,65 @@ Global___TimelineEntry: _TypeAlias = TimelineEntry  # noqa: Y015
 
 @_typing.final
 class QuoteBookingRequest(_message.Message):
-    """Request of QuoteBooking."""
+    """Request of QuoteBooking: a hold, or places of an event that nobody has to hold yet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class General(_message.Message):
+        """Counted tickets of one tier."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TIER_ID_FIELD_NUMBER: _builtins.int
+        QUANTITY_FIELD_NUMBER: _builtins.int
+        tier_id: _builtins.str
+        """The tier."""
+        quantity: _builtins.int
+        """How many."""
+        def __init__(
+            self,
+            *,
+            tier_id: _builtins.str = ...,
+            quantity: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "tier_id", b"tier_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     HOLD_ID_FIELD_NUMBER: _builtins.int
     COUPON_CODE_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    SEAT_IDS_FIELD_NUMBER: _builtins.int
+    GENERAL_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
-    """The caller's own, active."""
+    """The caller's own, active; empty: without a hold."""
     coupon_code: _builtins.str
     """Optional."""
+    event_id: _builtins.str
+    """Without a hold: the event."""
+    @_builtins.property
+    def seat_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Without a hold: these seats."""
+
+    @_builtins.property
+    def general(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteBookingRequest.General]:
+        """Without a hold: counted tickets."""
+
     def __init__(
         self,
         *,
         hold_id: _builtins.str = ...,
         coupon_code: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        seat_ids: _abc.Iterable[_builtins.str] | None = ...,
+        general: _abc.Iterable[Global___QuoteBookingRequest.General] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_code", b"coupon_code", "hold_id", b"hold_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_code", b"coupon_code", "event_id", b"event_id", "general", b"general", "hold_id", b"hold_id", "seat_ids", b"seat_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -492,6 +532,10 @@ class QuoteBookingResponse(_message.Message):
 
     LINES_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    UNAVAILABLE_SEAT_IDS_FIELD_NUMBER: _builtins.int
+    available: _builtins.bool
+    """True: held, or all of it free just now. A hint where there is no hold."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Line]:
         """What would be bought."""
@@ -500,15 +544,21 @@ class QuoteBookingResponse(_message.Message):
     def price(self) -> Global___Price:
         """What it would cost."""
 
+    @_builtins.property
+    def unavailable_seat_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the seats those that somebody has just now."""
+
     def __init__(
         self,
         *,
         lines: _abc.Iterable[_types_pb2.Line] | None = ...,
         price: Global___Price | None = ...,
+        available: _builtins.bool = ...,
+        unavailable_seat_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "price", b"price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "lines", b"lines", "price", b"price", "unavailable_seat_ids", b"unavailable_seat_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -127,9 +127,10 @@ class BookingServiceServicer:
     """
 
     def QuoteBooking(self, request, context):
-        """Says what a hold would cost.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
-        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY.
+        """Says what a hold would cost, or places without one; writes nothing.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN, COUPON_NOT_VALID,
+        COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY; without a hold those of
+        inventory's QuotePlaces, and EVENT_IS_CANCELLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

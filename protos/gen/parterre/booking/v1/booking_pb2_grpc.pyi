@@ -17,9 +17,10 @@ class BookingServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     QuoteBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.QuoteBookingRequest, _booking_pb2.QuoteBookingResponse]
-    """Says what a hold would cost.
-    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
-    COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY.
+    """Says what a hold would cost, or places without one; writes nothing.
+    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN, COUPON_NOT_VALID,
+    COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY; without a hold those of
+    inventory's QuotePlaces, and EVENT_IS_CANCELLED.
     """
     CreateBookings: _aio.UnaryStreamMultiCallable[_booking_pb2.CreateBookingsRequest, _booking_pb2.CreateBookingsResponse]
     """Makes bookings of holds, for those who asked at the same time, and starts their sagas; the answers
@@ -102,9 +103,10 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _booking_pb2.QuoteBookingRequest,
         context: _aio.ServicerContext[_booking_pb2.QuoteBookingRequest, _abc.Awaitable[_booking_pb2.QuoteBookingResponse]],
     ) -> _abc.Awaitable[_booking_pb2.QuoteBookingResponse]:
-        """Says what a hold would cost.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN,
-        COUPON_NOT_VALID, COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY.
+        """Says what a hold would cost, or places without one; writes nothing.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, COUPON_UNKNOWN, COUPON_NOT_VALID,
+        COUPON_MINIMUM, COUPON_USED_UP, AMOUNT_TOO_LARGE, EVENT_NOT_READY; without a hold those of
+        inventory's QuotePlaces, and EVENT_IS_CANCELLED.
         """
 
     @_abc_1.abstractmethod

@@ -768,6 +768,78 @@ class GetHoldResponse(_message.Message):
 Global___GetHoldResponse: _TypeAlias = GetHoldResponse  # noqa: Y015
 
 @_typing.final
+class QuotePlacesRequest(_message.Message):
+    """Request of QuotePlaces."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    SEAT_IDS_FIELD_NUMBER: _builtins.int
+    GENERAL_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event."""
+    @_builtins.property
+    def seat_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These seats."""
+
+    @_builtins.property
+    def general(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateHoldRequest.General]:
+        """Counted tickets."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        seat_ids: _abc.Iterable[_builtins.str] | None = ...,
+        general: _abc.Iterable[Global___CreateHoldRequest.General] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "general", b"general", "seat_ids", b"seat_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuotePlacesRequest: _TypeAlias = QuotePlacesRequest  # noqa: Y015
+
+@_typing.final
+class QuotePlacesResponse(_message.Message):
+    """Response of QuotePlaces."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINES_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    UNAVAILABLE_SEAT_IDS_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """ISO 4217."""
+    available: _builtins.bool
+    """True: all of it is free just now. A hint, for nothing is kept."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Line]:
+        """At the prices of now, as a hold would keep them."""
+
+    @_builtins.property
+    def unavailable_seat_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the seats those that somebody has just now."""
+
+    def __init__(
+        self,
+        *,
+        lines: _abc.Iterable[_types_pb2.Line] | None = ...,
+        currency: _builtins.str = ...,
+        unavailable_seat_ids: _abc.Iterable[_builtins.str] | None = ...,
+        available: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "currency", b"currency", "lines", b"lines", "unavailable_seat_ids", b"unavailable_seat_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuotePlacesResponse: _TypeAlias = QuotePlacesResponse  # noqa: Y015
+
+@_typing.final
 class ListHoldsRequest(_message.Message):
     """Request of ListHolds."""
 

@@ -65,6 +65,11 @@ class InventoryServiceStub:
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetHoldRequest.SerializeToString,
                 response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetHoldResponse.FromString,
                 _registered_method=True)
+        self.QuotePlaces = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/QuotePlaces',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.QuotePlacesRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.QuotePlacesResponse.FromString,
+                _registered_method=True)
         self.ListHolds = channel.unary_unary(
                 '/parterre.inventory.v1.InventoryService/ListHolds',
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ListHoldsRequest.SerializeToString,
@@ -164,6 +169,15 @@ class InventoryServiceServicer:
     def GetHold(self, request, context):
         """Gives one of the caller's holds.
         Reasons: HOLD_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QuotePlaces(self, request, context):
+        """Says what places would cost the caller, and whether they could be held now; holds nothing.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
+        CUSTOMER_LIMIT, INVALID_HOLD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,6 +292,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.GetHold,
                     request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetHoldRequest.FromString,
                     response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetHoldResponse.SerializeToString,
+            ),
+            'QuotePlaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuotePlaces,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.QuotePlacesRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.QuotePlacesResponse.SerializeToString,
             ),
             'ListHolds': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHolds,
@@ -488,6 +507,33 @@ class InventoryService:
             '/parterre.inventory.v1.InventoryService/GetHold',
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetHoldRequest.SerializeToString,
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.GetHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuotePlaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/QuotePlaces',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.QuotePlacesRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.QuotePlacesResponse.FromString,
             options,
             channel_credentials,
             insecure,

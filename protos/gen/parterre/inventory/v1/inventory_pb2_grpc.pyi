@@ -45,6 +45,11 @@ class InventoryServiceStub:
     """Gives one of the caller's holds.
     Reasons: HOLD_NOT_FOUND.
     """
+    QuotePlaces: _aio.UnaryUnaryMultiCallable[_inventory_pb2.QuotePlacesRequest, _inventory_pb2.QuotePlacesResponse]
+    """Says what places would cost the caller, and whether they could be held now; holds nothing.
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
+    CUSTOMER_LIMIT, INVALID_HOLD.
+    """
     ListHolds: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListHoldsRequest, _inventory_pb2.ListHoldsResponse]
     """Pages through the caller's holds.
     Reasons: INVALID_CURSOR.
@@ -153,6 +158,17 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_inventory_pb2.GetHoldResponse]:
         """Gives one of the caller's holds.
         Reasons: HOLD_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def QuotePlaces(
+        self,
+        request: _inventory_pb2.QuotePlacesRequest,
+        context: _aio.ServicerContext[_inventory_pb2.QuotePlacesRequest, _abc.Awaitable[_inventory_pb2.QuotePlacesResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.QuotePlacesResponse]:
+        """Says what places would cost the caller, and whether they could be held now; holds nothing.
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS, UNKNOWN_TIER,
+        CUSTOMER_LIMIT, INVALID_HOLD.
         """
 
     @_abc_1.abstractmethod
