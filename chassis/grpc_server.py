@@ -37,6 +37,7 @@ from chassis.errors import (
 )
 from chassis.identity import Identity, Role, TokenVerifier, forbidden, unauthenticated
 from chassis.logs import get_logger
+from chassis.scopes import confining_field, require_object, require_scope, scopes_of
 from chassis.telemetry import RPC_SECONDS
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -90,8 +91,10 @@ def permits(access: int, identity: Identity) -> bool:
     return needed is not None and identity.role is not None and identity.role >= needed
 
 
-async def permitted(verifier: TokenVerifier, token: str, access: int) -> Identity:
-    """Whose token it is, if they may call an RPC that declares `access`.
+async def permitted(
+    verifier: TokenVerifier, token: str, access: int, scopes: frozenset[str] = frozenset()
+) -> Identity:
+    """Whose token it is, if they may call an RPC that declares `access` and `scopes`.
 
     Raises:
         ServiceError: UNAUTHENTICATED, FORBIDDEN; UNAVAILABLE where that can't be told yet.
@@ -99,11 +102,12 @@ async def permitted(verifier: TokenVerifier, token: str, access: int) -> Identit
     identity = await verifier.verify(token)
     if not permits(access, identity):
         raise forbidden()
+    require_scope(identity, scopes)
     return identity
 
 
 async def customer_of(verifier: TokenVerifier, token: str) -> UUID:
-    """The person whose token came with an item of a call.
+    """The person whose token came with an item of a call; an API key's is good for none.
 
     Raises:
         ServiceError: as `permitted`.
@@ -114,7 +118,7 @@ async def customer_of(verifier: TokenVerifier, token: str) -> UUID:
 def _guard(
     method: MethodDescriptor, handle: Handler, verifier: TokenVerifier
 ) -> Callable[[Message, Call], Awaitable[Message | None]]:
-    access = access_of(method)
+    access, scopes, confining = access_of(method), scopes_of(method), confining_field(method)
     seconds_ok = RPC_SECONDS.labels(method.full_name, "OK")
 
     async def guarded(request: Message, call: Call) -> Message | None:
@@ -126,7 +130,9 @@ def _guard(
         try:
             if seconds <= 0:
                 raise TimeoutError  # before any work is done
-            identity = await permitted(verifier, _bearer(metadata), access)
+            identity = await permitted(verifier, _bearer(metadata), access, scopes)
+            if identity.confined_to and not (confining and method.client_streaming):
+                require_object(identity, getattr(request, confining) if confining else "")
             # gRPC serves each call in a task of its own.
             request_context.begin(id=id, identity=identity, seconds=seconds)
             async with asyncio.timeout(seconds):
@@ -144,12 +150,20 @@ def _guard(
     return guarded
 
 
-def _bounded(handle: Handler) -> Handler:
-    """Hands the parts of a stream on until they are too many bytes in all."""
+def _bounded(method: MethodDescriptor, handle: Handler) -> Handler:
+    """Hands the parts of a stream on until they are too many bytes in all.
+
+    The first says which object it is about.
+    """
+    confining = confining_field(method)
 
     async def parts(messages: AsyncIterable[Message]) -> AsyncIterator[Message]:
         left = MAX_STREAM_BYTES
+        is_first = True
         async for message in messages:
+            if is_first and confining:
+                require_object(request_context.caller(), getattr(message, confining))
+            is_first = False
             left -= message.ByteSize()
             if left < 0:
                 raise ServiceError(
@@ -223,7 +237,7 @@ def service_handler(
         if method.client_streaming and method.server_streaming:
             raise NotImplementedError(f"{method.full_name} takes and gives parts")
         if method.client_streaming:
-            handle, kind = _bounded(handle), grpc.stream_unary_rpc_method_handler
+            handle, kind = _bounded(method, handle), grpc.stream_unary_rpc_method_handler
         elif method.server_streaming:
             handle, kind = _sent_in_parts(handle), grpc.unary_stream_rpc_method_handler
         handlers[method.name] = kind(

@@ -1,9 +1,9 @@
 """Idempotency keys: the same key and request give the same reply, once and for all.
 
 After Stripe's habit and the IETF draft `draft-ietf-httpapi-idempotency-key-header`: the key is
-scoped to the caller; the reply, a refusal included, is stored by the commit that made it true, and
-kept at least 24 hours. Refusals for want of time, room or identity are not stored: they say nothing
-about the request.
+scoped to the caller, a person or one of their API keys; the reply, a refusal included, is stored by
+the commit that made it true, and kept at least 24 hours. Refusals for want of time, room or
+identity are not stored: they say nothing about the request.
 
 Who has not said who they are has no name to scope a key to: there the service says whose it is (a
 network's, say) by a `claim` of its own, and mixes a secret into the fingerprint where the request
@@ -110,7 +110,7 @@ async def once(
         ServiceError: IDEMPOTENCY_KEY_REUSED, the key came with another request before;
             IDEMPOTENCY_IN_PROGRESS, the first request with it is still running.
     """
-    whose = of or claim(request, caller().subject)
+    whose = of or claim(request, caller().account)
     if whose is None:
         return _given(await database.run(work))
 

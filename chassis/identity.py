@@ -1,8 +1,10 @@
 """Who is calling: signed tokens, verified by every process for itself.
 
-Two kinds, both EdDSA JWTs (RFC 8037), told apart by the header's `typ`:
+Three kinds, all EdDSA JWTs (RFC 8037), told apart by the header's `typ`:
 
 - `at+jwt` (RFC 9068): a person's access token, signed by auth_service, keys from its JWK set;
+- `ak+jwt`: what the gateway is given for a person's API key, signed by auth_service too. It says
+  which scopes it is good for, so whoever does not know the kind takes it for none;
 - `svc+jwt`: a process's own token for calls that no person makes, signed with its own key, naming
   the callee as audience. Each process knows the public keys of the peers that may call it.
 
@@ -16,6 +18,7 @@ import base64
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import httpx
@@ -32,7 +35,9 @@ __all__ = [
     "ACCESS_TYPE",
     "ALGORITHM",
     "AUDIENCE",
+    "CONFINED_CLAIM",
     "ISSUER",
+    "KEY_TYPE",
     "LEEWAY_SECONDS",
     "LONGEST_ACCESS_SECONDS",
     "SERVICE_TYPE",
@@ -50,10 +55,13 @@ __all__ = [
 ]
 
 ACCESS_TYPE = "at+jwt"
+KEY_TYPE = "ak+jwt"
 SERVICE_TYPE = "svc+jwt"
 ISSUER = "parterre-auth"
 AUDIENCE = "parterre"
 ALGORITHM = "EdDSA"
+# The one object that a key's token is confined to; beside it `scope` (RFC 8693, 4.2).
+CONFINED_CLAIM = "confined_to"
 LEEWAY_SECONDS = 30
 LONGEST_ACCESS_SECONDS = 600
 _SERVICE_TOKEN_SECONDS = 60
@@ -228,6 +236,8 @@ class TokenVerifier:
             identity = None
             if header.get("typ") == ACCESS_TYPE:
                 identity = await self._access(token, key_id)
+            elif header.get("typ") == KEY_TYPE:
+                identity = await self._access(token, key_id, is_for_key=True)
             elif header.get("typ") == SERVICE_TYPE:
                 identity = self._service(token, key_id)
             if identity is not None:
@@ -239,13 +249,19 @@ class TokenVerifier:
             raise unauthenticated("The token is not valid.") from error
         raise unauthenticated("The token is not an access token.")
 
-    async def _access(self, token: str, key_id: str) -> Identity:
+    async def _access(self, token: str, key_id: str, *, is_for_key: bool = False) -> Identity:
         key = await self._keys.key(key_id)
         if key is None:
             raise unauthenticated("The token's key is unknown.")
         claims = _decode(token, key, audience=AUDIENCE, issuer=ISSUER)
-        return Identity(
+        identity = Identity(
             str(claims["sub"]), Role[claims["role"]], str(claims["sid"]), token, claims["exp"]
+        )
+        if not is_for_key:
+            return identity
+        scopes = frozenset(str(claims["scope"]).split())
+        return replace(
+            identity, scopes=scopes, confined_to=str(claims.get(CONFINED_CLAIM, "")).lower()
         )
 
     def _service(self, token: str, peer: str) -> Identity:

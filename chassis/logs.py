@@ -30,11 +30,12 @@ _SECRET_NAME = re.compile(
 _SECRET_TEXT = re.compile(
     r"eyJ[\w.-]*+"  # a JWT, and what begins like one
     r"|\btok_\w++"  # a card token
+    r"|\bptk_\w++"  # an API key
     r"|(?<![\w.+-])[\w.+-]++@[\w-]++\.[\w.-]++"  # a mail address
     r"|(?<=://)[^/\s:@]++:[^/\s@]++(?=@)"  # user and password in an address
 )
 # Text with none of these has nothing for it: to look costs a tenth of searching every id and path.
-_SECRET_MARKS = ("@", "tok_", "eyJ")
+_SECRET_MARKS = ("@", "tok_", "ptk_", "eyJ")
 _MASK = "[redacted]"
 
 

@@ -11,6 +11,7 @@ from catalog_service.domain import Image
 from catalog_service.handlers import images as handlers
 from catalog_service.images import ImageNotFoundError
 from catalog_service.rpc.calls import Call, Rpcs, event_id_of, who_asks, who_looks
+from chassis.context import caller
 from chassis.database import Session
 from chassis.idempotency import claim, once, recalled
 from chassis.ids import parse_uuid
@@ -38,7 +39,7 @@ class ImageRpcs(Rpcs):
 
         async def recall(digest: bytes) -> catalog_pb2.AddImageResponse | None:
             whole.chunk = digest
-            whose = claim(whole, str(person.id))
+            whose = claim(whole, caller().account)
             return await recalled(self._database, whose, reply_type, context)
 
         async def show(image: Image) -> tuple[catalog_pb2.AddImageResponse, bool]:

@@ -111,6 +111,18 @@ async def broker_url(rabbitmq: RabbitMQ) -> str:
     return await emptied(rabbitmq)
 
 
+def _claims(subject: str, role: Role) -> dict[str, Any]:
+    return {
+        "iss": "parterre-auth",
+        "aud": "parterre",
+        "sub": subject,
+        "role": role.name,
+        "sid": str(uuid7()),
+        "nbf": 0,
+        "exp": _FAR_FUTURE,
+    }
+
+
 class TestKeys:
     """A key source with one key, and tokens signed with it."""
 
@@ -137,16 +149,13 @@ class TestKeys:
         )
 
     def access(self, subject: str, role: Role) -> str:
+        return self.sign(_claims(subject, role))
+
+    def for_api_key(self, subject: str, *scopes: str, **claims: str) -> str:
+        """What the gateway is given for a key of an organizer."""
+        scope = " ".join(scopes)
         return self.sign(
-            {
-                "iss": "parterre-auth",
-                "aud": "parterre",
-                "sub": subject,
-                "role": role.name,
-                "sid": str(uuid7()),
-                "nbf": 0,
-                "exp": _FAR_FUTURE,
-            }
+            {**_claims(subject, Role.ORGANIZER), "scope": scope, **claims}, typ="ak+jwt"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any, NamedTuple
 
 import grpc
@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.message_factory import GetMessageClass
 from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
 from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
@@ -23,10 +24,17 @@ from parterre.types.v1 import types_pb2
 from chassis import context
 from chassis.database import PoolTimeoutError
 from chassis.errors import RemoteError, ServiceError
-from chassis.grpc_server import UndeclaredAccessError, access_of, permits, service_handler
+from chassis.grpc_server import (
+    UndeclaredAccessError,
+    access_of,
+    customer_of,
+    permits,
+    service_handler,
+)
 from chassis.identity import LEEWAY_SECONDS, Identity, Role, TokenVerifier
 from chassis.ids import uuid7
 from chassis.refusals import read_refusal, write_refusal
+from chassis.scopes import SCOPES
 
 from .conftest import Caller, Serve, TestKeys
 
@@ -520,3 +528,122 @@ def test_access_is_what_the_contract_says(access: int, allowed: set[str]) -> Non
     callers = {name: Identity(name, None, "", "", 0) for name in processes}
     callers |= {role.name: Identity("somebody", role, "", "", 0) for role in Role}
     assert {name for name, who in callers.items() if permits(access, who)} == allowed
+
+
+class Gate:
+    """Counts who gets in."""
+
+    def __init__(self) -> None:
+        self.let_in: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = BOOKING.methods_by_name[name]
+
+        async def answer(_request: Any, _context: Any) -> Any:
+            self.let_in.append(name)
+            return GetMessageClass(method.output_type)()
+
+        async def parts(_request: Any, _context: Any) -> AsyncGenerator[Any]:
+            self.let_in.append(name)
+            yield GetMessageClass(method.output_type)()
+
+        return parts if method.server_streaming else answer
+
+
+EVENT = str(uuid7())
+
+
+@pytest.mark.parametrize(
+    ("scopes", "confined_to", "event_id", "is_let_in"),
+    [
+        (["check-ins:write"], "", EVENT, True),
+        (["sales:read", "check-ins:write"], "", EVENT, True),
+        (["check-ins:write"], EVENT, EVENT, True),
+        (["check-ins:write"], EVENT.upper(), EVENT.upper(), True),
+        (["check-ins:write"], EVENT, str(uuid7()), False),
+        (["check-ins:write"], EVENT, "", False),
+        (["check-ins:read", "check-ins", "*", "write"], "", EVENT, False),
+        (["sales:read"], "", EVENT, False),
+        ([], "", EVENT, False),
+    ],
+)
+async def test_a_keys_token_opens_what_its_scopes_and_its_object_open(
+    serve: Serve, scopes: list[str], confined_to: str, event_id: str, is_let_in: bool
+) -> None:
+    gate = Gate()
+    caller = await serve("booking", BOOKING, gate, booking_pb2_grpc.BookingServiceStub)
+    claims = {"confined_to": confined_to} if confined_to else {}
+    token = caller.keys.for_api_key("somebody", *scopes, **claims)
+    identity = Identity("somebody", Role.ORGANIZER, "", token, 4_000_000_000)
+    check_in = booking_pb2.CheckInRequest(event_id=event_id)
+    with context.request(id="test", identity=identity, seconds=10):
+        if is_let_in:
+            await caller.client.call(caller.stub.CheckIn, check_in)
+        else:
+            with pytest.raises(RemoteError) as refused:
+                await caller.client.call(caller.stub.CheckIn, check_in)
+            assert refused.value.code is grpc.StatusCode.PERMISSION_DENIED
+            assert refused.value.reason == "INSUFFICIENT_SCOPE"
+    assert bool(gate.let_in) is is_let_in
+
+
+async def test_a_gates_key_gets_in_nowhere_else(serve: Serve) -> None:
+    gate = Gate()
+    caller = await serve("booking", BOOKING, gate, booking_pb2_grpc.BookingServiceStub)
+    token = caller.keys.for_api_key("somebody", "check-ins:write")
+    identity = Identity("somebody", Role.ORGANIZER, "", token, 4_000_000_000)
+    for method in BOOKING.methods:
+        request, call = GetMessageClass(method.input_type)(), getattr(caller.stub, method.name)
+        with (
+            context.request(id="test", identity=identity, seconds=10),
+            nullcontext() if method.name == "CheckIn" else pytest.raises(RemoteError) as refused,
+        ):
+            if method.server_streaming:
+                async with aclosing(caller.client.parts(call, request)) as parts:
+                    await anext(parts)
+            else:
+                await caller.client.call(call, request)
+        assert refused is None or refused.value.code is grpc.StatusCode.PERMISSION_DENIED
+    assert gate.let_in == ["CheckIn"]
+
+
+async def test_an_item_of_a_call_that_comes_with_a_keys_token_is_nobodys() -> None:
+    keys = TestKeys()
+    token = keys.for_api_key(str(uuid7()), *SCOPES)
+    with pytest.raises(ServiceError) as refused:
+        await customer_of(TokenVerifier("booking", keys, {}), token)
+    assert refused.value.reason == "INSUFFICIENT_SCOPE"
+
+
+async def test_a_keys_token_is_no_persons_and_a_persons_no_keys() -> None:
+    keys = TestKeys()
+    verifier = TokenVerifier("booking", keys, {})
+    person = await verifier.verify(keys.sign(claims(scope="sales:read")))
+    assert (person.scopes, person.is_key, person.account) == (None, False, "somebody")
+    key = await verifier.verify(keys.sign(claims(scope="sales:read"), typ="ak+jwt"))
+    assert (key.scopes, key.is_key, key.account) == (frozenset({"sales:read"}), True, "session")
+    assert key.subject == "somebody"
+    with pytest.raises(ServiceError) as refused:
+        await verifier.verify(keys.sign(claims(), typ="ak+jwt"))
+    assert refused.value.reason == "INVALID_TOKEN"
+
+
+async def test_a_request_in_parts_says_its_object_at_once(serve: Serve) -> None:
+    service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+    caller = await serve("catalog", service, Collector(), catalog_pb2_grpc.CatalogServiceStub)
+
+    async def add_to(event_id: str, **claims: str) -> None:
+        async def parts() -> AsyncIterator[catalog_pb2.AddImageRequest]:
+            yield catalog_pb2.AddImageRequest(event_id=event_id)
+            yield catalog_pb2.AddImageRequest(chunk=b"x")
+
+        token = caller.keys.for_api_key("somebody", "events:write", **claims)
+        identity = Identity("somebody", Role.ORGANIZER, "", token, 4_000_000_000)
+        with context.request(id="test", identity=identity, seconds=10):
+            await caller.client.call(caller.stub.AddImage, parts())
+
+    await add_to(EVENT)
+    await add_to(EVENT, confined_to=EVENT)
+    with pytest.raises(RemoteError) as refused:
+        await add_to(str(uuid7()), confined_to=EVENT)
+    assert refused.value.reason == "INSUFFICIENT_SCOPE"

@@ -49,6 +49,7 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
         {"email": f"{CANARY}@example.org"},
         {"detail": f"mail to {CANARY}@example.org failed"},
         {"detail": f"card tok_{CANARY.replace('-', '_')} refused"},
+        {"path": f"/events/ptk_{CANARY.replace('-', '_')}"},
         {"url": f"postgresql://parterre:{CANARY}@127.0.0.1/db"},
         {"header": f"Bearer eyJhbGciOi.{CANARY}.sig-{CANARY}"},
     ]

@@ -69,6 +69,57 @@ ACCESS_NOTIFICATION: Access.ValueType  # 7
 """notification_service itself, with its service token; never a person's token."""
 Global___Access: _TypeAlias = Access  # noqa: Y015
 
+class _Scope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCOPE_UNSPECIFIED: _Scope.ValueType  # 0
+    """None: no key has it."""
+    SCOPE_EVENTS_READ: _Scope.ValueType  # 1
+    """Sees venues, events (one's own drafts too), their seats, pictures and reviews."""
+    SCOPE_EVENTS_WRITE: _Scope.ValueType  # 2
+    """Makes and changes venues and events, publishes and cancels them, keeps seats back."""
+    SCOPE_BOOKINGS_READ: _Scope.ValueType  # 3
+    """Sees the bookings of one's events, and who comes."""
+    SCOPE_BOOKINGS_WRITE: _Scope.ValueType  # 4
+    """Cancels bookings of one's events, and refunds them."""
+    SCOPE_COUPONS_READ: _Scope.ValueType  # 5
+    """Sees the coupons of one's events."""
+    SCOPE_COUPONS_WRITE: _Scope.ValueType  # 6
+    """Makes and changes coupons."""
+    SCOPE_CHECK_INS_WRITE: _Scope.ValueType  # 7
+    """Admits tickets at the gate."""
+    SCOPE_SALES_READ: _Scope.ValueType  # 8
+    """Sees what one's events have sold."""
+
+class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
+    """What an API key may be made good for. A token that was made for a key may call an RPC only where
+    the RPC names one of its scopes; one that names none is for people and processes alone. Outside
+    SCOPE_CHECK_INS_WRITE is called `check-ins:write`.
+    """
+
+SCOPE_UNSPECIFIED: Scope.ValueType  # 0
+"""None: no key has it."""
+SCOPE_EVENTS_READ: Scope.ValueType  # 1
+"""Sees venues, events (one's own drafts too), their seats, pictures and reviews."""
+SCOPE_EVENTS_WRITE: Scope.ValueType  # 2
+"""Makes and changes venues and events, publishes and cancels them, keeps seats back."""
+SCOPE_BOOKINGS_READ: Scope.ValueType  # 3
+"""Sees the bookings of one's events, and who comes."""
+SCOPE_BOOKINGS_WRITE: Scope.ValueType  # 4
+"""Cancels bookings of one's events, and refunds them."""
+SCOPE_COUPONS_READ: Scope.ValueType  # 5
+"""Sees the coupons of one's events."""
+SCOPE_COUPONS_WRITE: Scope.ValueType  # 6
+"""Makes and changes coupons."""
+SCOPE_CHECK_INS_WRITE: Scope.ValueType  # 7
+"""Admits tickets at the gate."""
+SCOPE_SALES_READ: Scope.ValueType  # 8
+"""Sees what one's events have sold."""
+Global___Scope: _TypeAlias = Scope  # noqa: Y015
+
 @_typing.final
 class Route(_message.Message):
     """Where a message goes. Exactly one of `queue` and `topic` is set."""
@@ -108,8 +159,16 @@ class Route(_message.Message):
 Global___Route: _TypeAlias = Route  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
+SCOPES_FIELD_NUMBER: _builtins.int
+CONFINES_FIELD_NUMBER: _builtins.int
 ROUTE_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access.ValueType]
 """Who may call this RPC."""
+scopes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _containers.RepeatedScalarFieldContainer[Global___Scope.ValueType]]
+"""Any one of these opens it to a token that was made for an API key; none: no such token may call."""
+confines: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
+"""The id of the object that the call is about. A token that is confined to one object may call
+only RPCs whose request has such a field, and with that object's id in it.
+"""
 route: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___Route]
 """Where this message goes."""
