@@ -20,7 +20,7 @@ from auth_service.domain import (
     parse_audit_filter,
     to_cursor,
 )
-from auth_service.handlers import Auth, end_sessions
+from auth_service.handlers import Auth, end_api_keys, end_sessions
 from chassis.database import Session
 
 
@@ -62,7 +62,8 @@ async def get_user(auth: Auth, *, user_id: UUID) -> ManagedAccount:
 async def update_user(
     auth: Auth, *, admin_id: UUID, user_id: UUID, role: str | None, disabled: bool | None
 ) -> ManagedAccount:
-    """Changes somebody's role, disables or enables them; another role or none ends their sessions.
+    """Changes somebody's role, disables or enables them; another role or none ends their sessions
+    and API keys.
 
     Raises:
         UserNotFoundError: there is no such account.
@@ -87,6 +88,7 @@ async def update_user(
             await _audit_change(session, admin_id, before, after)
         if after.role != before.role or (after.disabled and not before.disabled):
             await end_sessions(session, auth, user_id)
+            await end_api_keys(session, user_id, admin_id)
         return ManagedAccount(after, await storage.last_log_in(session, user_id))
 
     return await auth.database.run(work)

@@ -19,9 +19,17 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from auth_service import storage
-from auth_service.domain import Account
+from auth_service.domain import Account, KeyInUse
 from chassis.database import Database, Row, Session
-from chassis.identity import ACCESS_TYPE, ALGORITHM, AUDIENCE, ISSUER, encode_key
+from chassis.identity import (
+    ACCESS_TYPE,
+    ALGORITHM,
+    AUDIENCE,
+    CONFINED_CLAIM,
+    ISSUER,
+    KEY_TYPE,
+    encode_key,
+)
 from chassis.ids import uuid7
 
 _LIVE_KEYS = 2
@@ -80,20 +88,21 @@ class KeyRing:
         self, account: Account, session_id: UUID, issued_at: datetime, seconds: int
     ) -> str:
         """A signed access token (RFC 9068); `issued_at` is the database's time."""
-        now = int(issued_at.timestamp())
-        claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": str(account.id),
-            "role": account.role,
-            "sid": str(session_id),
-            "iat": now,
-            "nbf": now,
-            "exp": now + seconds,
-            "jti": str(uuid7()),
-        }
-        headers = {"typ": ACCESS_TYPE, "kid": self._signer}
-        return jwt.encode(claims, self._keys[self._signer], algorithm=ALGORITHM, headers=headers)
+        return self._sign(ACCESS_TYPE, _claims(account, session_id, issued_at, seconds))
+
+    def api_key_token(self, key: KeyInUse, seconds: int) -> str:
+        """A signed token that is good for what the key is good for, as its owner."""
+        claims = _claims(key.owner, key.id, key.at, seconds)
+        claims["scope"] = " ".join(key.scopes)
+        if key.event_id is not None:
+            claims[CONFINED_CLAIM] = str(key.event_id)
+        return self._sign(KEY_TYPE, claims)
+
+    def _sign(self, kind: str, claims: Mapping[str, Any]) -> str:
+        headers = {"typ": kind, "kid": self._signer}
+        return jwt.encode(
+            dict(claims), self._keys[self._signer], algorithm=ALGORITHM, headers=headers
+        )
 
     async def _read(self) -> None:
         self._read_at = time.monotonic()
@@ -103,6 +112,23 @@ class KeyRing:
             str(row.kid): Ed25519PrivateKey.from_private_bytes(row.private_key) for row in rows
         }
         self._signer = str(_signer(rows).kid)
+
+
+def _claims(
+    account: Account, session_id: UUID, issued_at: datetime, seconds: int
+) -> dict[str, Any]:
+    now = int(issued_at.timestamp())
+    return {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(account.id),
+        "role": account.role,
+        "sid": str(session_id),
+        "iat": now,
+        "nbf": now,
+        "exp": now + seconds,
+        "jti": str(uuid7()),
+    }
 
 
 def _signer(rows: Sequence[Row]) -> Row:

@@ -16,11 +16,12 @@ _AS_GOOD_AS_OFF = 100
 _COUNTS = (
     "code_tries", "codes_an_hour", "account_codes", "network_tries", "account_tries",
     "free_log_in_failures", "account_log_in_failures", "address_passwords", "address_codes",
+    "address_keys", "api_keys",
 )  # fmt: skip
 _WAITS = (
     "code_interval_seconds", "account_code_seconds", "network_try_seconds", "account_try_seconds",
     "longest_log_in_wait_seconds", "account_log_in_seconds", "address_password_seconds",
-    "address_code_seconds",
+    "address_code_seconds", "address_key_seconds",
 )  # fmt: skip
 
 

@@ -48,6 +48,17 @@ def check_user_filter(query: str, role: str, status: str, limit: int) -> None:
         raise InvalidFilterError("Some filters are not right.", **wrong)
 
 
+def check_limit(limit: int) -> None:
+    """Refuses a page of no size, or of too many entries.
+
+    Raises:
+        InvalidFilterError: it is one.
+    """
+    wrong = _limit_faults(limit)
+    if wrong:
+        raise InvalidFilterError("Some filters are not right.", **wrong)
+
+
 def parse_audit_filter(user_id: str, action: str, limit: int) -> UUID | None:
     """Whom the entries are to be about; None: everybody.
 

@@ -154,6 +154,65 @@ class NoLongerAdminError(AuthError):
         super().__init__("This is not for you.")
 
 
+class InvalidApiKeyWishError(AuthError):
+    """A key that can't be; the metadata names the fields."""
+
+    reason = "VALIDATION_FAILED"
+
+    def __init__(self, **wrong: str) -> None:
+        super().__init__("Some fields are not right.", **wrong)
+
+
+class TooManyApiKeysError(AuthError):
+    """Somebody has as many keys as they may."""
+
+    kind = "STATE"
+    reason = "TOO_MANY_API_KEYS"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"You have {most} keys; revoke one that is not used.")
+
+
+class ApiKeyNotShownError(AuthError):
+    """The key was made by the same request before, and what it is can't be told any more."""
+
+    kind = "STATE"
+    reason = "API_KEY_NOT_SHOWN"
+
+    def __init__(self) -> None:
+        super().__init__("The key was made and can't be shown again: revoke it, make another.")
+
+
+class ApiKeyNotFoundError(AuthError):
+    """The caller has no such key."""
+
+    kind = "NOT_FOUND"
+    reason = "API_KEY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("You have no such API key.")
+
+
+class InvalidApiKeyError(AuthError):
+    """A key that is unknown, revoked or too old, or of nobody who may have one: not told which."""
+
+    kind = "UNAUTHENTICATED"
+    reason = "INVALID_API_KEY"
+
+    def __init__(self) -> None:
+        super().__init__("This API key is not known, was revoked, or has expired.")
+
+
+class NoLongerOrganizerError(AuthError):
+    """The caller's token says ORGANIZER, but their account does not, or is disabled."""
+
+    kind = "FORBIDDEN"
+    reason = "FORBIDDEN"
+
+    def __init__(self) -> None:
+        super().__init__("This is not for you.")
+
+
 class InvalidFilterError(AuthError):
     """There is nothing to search by that; the metadata names the filters."""
 

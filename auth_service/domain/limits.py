@@ -47,6 +47,9 @@ class Limits:
     address_password_seconds: float = 2.0
     address_codes: int = 30
     address_code_seconds: float = 20.0
+    address_keys: int = 100  # wrong API keys
+    address_key_seconds: float = 2.0
+    api_keys: int = 50  # that are good, of one account
 
     def __post_init__(self) -> None:
         if not 0 < self.access_seconds <= 600 or not 0 < self.code_seconds <= 600:
@@ -55,5 +58,6 @@ class Limits:
         shared = (self.account_codes, self.network_tries, self.account_tries)
         if min(*counts, *shared, self.account_log_in_failures, self.device_seconds) < 1:
             raise ValueError("a limit of nothing at all shuts everybody out")
-        if min(self.sessions, self.address_passwords, self.address_codes) < 1:
+        from_address = (self.address_passwords, self.address_codes, self.address_keys)
+        if min(*from_address, self.sessions, self.api_keys) < 1:
             raise ValueError("a limit of nothing at all shuts everybody out")

@@ -14,6 +14,13 @@ from auth_service.handlers.accounts import (
     tell,
     update_profile,
 )
+from auth_service.handlers.api_keys import (
+    create_api_key,
+    end_api_keys,
+    exchange_api_key,
+    list_api_keys,
+    revoke_api_key,
+)
 from auth_service.handlers.auth import Auth
 from auth_service.handlers.codes import request_code
 from auth_service.handlers.log_ins import log_in
@@ -31,9 +38,13 @@ __all__ = [
     "Auth",
     "bootstrap_admin",
     "change_password",
+    "create_api_key",
+    "end_api_keys",
     "end_sessions",
     "ended_sessions",
+    "exchange_api_key",
     "get_account",
+    "list_api_keys",
     "list_sessions",
     "log_in",
     "log_out",
@@ -44,6 +55,7 @@ __all__ = [
     "register",
     "request_code",
     "reset_password",
+    "revoke_api_key",
     "revoke_session",
     "tell",
     "update_profile",

@@ -29,7 +29,7 @@ async def make_room(session: Session, auth: Auth, account_id: UUID) -> None:
     ended = await storage.end_oldest_sessions(
         session, account_id, keep=auth.limits.sessions - 1, token_seconds=auth.token_seconds
     )
-    _tell_ended(session, ended)
+    tell_ended(session, ended)
 
 
 async def refresh(auth: Auth, *, refresh_token: str) -> Tokens:
@@ -101,9 +101,13 @@ async def revoke_session(auth: Auth, *, account_id: UUID, session_id: UUID) -> N
 
 
 async def ended_sessions(auth: Auth) -> Sequence[str]:
-    """The sessions that ended while their access tokens may still be good."""
+    """The sessions, and the API keys, that ended while their access tokens may still be good."""
     async with auth.database.transaction() as session:
-        return [str(id) for id in await storage.ended_sessions(session, auth.token_seconds)]
+        ended = [
+            *await storage.ended_sessions(session, auth.token_seconds),
+            *await storage.ended_api_keys(session, auth.token_seconds),
+        ]
+    return list(map(str, ended))
 
 
 async def end_sessions(
@@ -116,10 +120,11 @@ async def end_sessions(
     ended = await storage.end_sessions(
         session, account_id, keep=keep, token_seconds=auth.token_seconds
     )
-    _tell_ended(session, ended)
+    tell_ended(session, ended)
 
 
-def _tell_ended(session: Session, ended: Sequence[UUID]) -> None:
+def tell_ended(session: Session, ended: Sequence[UUID]) -> None:
+    """Says that these sessions, or API keys, are no longer good."""
     for first in range(0, len(ended), _MAX_REVOKED):
         session.send(SessionsRevoked(tuple(ended[first : first + _MAX_REVOKED])))
 

@@ -39,6 +39,18 @@ async def count_code_from(session: Session, auth: Auth, address: str) -> None:
     await _count_from(session, address, "CODE", limits.address_codes, limits.address_code_seconds)
 
 
+async def count_wrong_key_from(
+    session: Session, auth: Auth, address: str
+) -> AddressThrottledError | None:
+    """Counts one more wrong API key of the client: the refusal, where that is one too many."""
+    limits = auth.limits
+    try:
+        await _count_from(session, address, "KEY", limits.address_keys, limits.address_key_seconds)
+    except AddressThrottledError as error:
+        return error
+    return None
+
+
 async def _count_from(
     session: Session, address: str, kind: str, at_once: int, seconds: float
 ) -> None:

@@ -6,6 +6,7 @@ from parterre.auth.v1 import auth_pb2
 
 from auth_service.rpc.accounts import Accounts
 from auth_service.rpc.administration import Administration
+from auth_service.rpc.api_keys import ApiKeys
 from auth_service.rpc.sessions import Sessions
 
 __all__ = ["SERVICE", "AuthServicer"]
@@ -13,5 +14,5 @@ __all__ = ["SERVICE", "AuthServicer"]
 SERVICE = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
 
 
-class AuthServicer(Accounts, Sessions, Administration):
+class AuthServicer(Accounts, Sessions, ApiKeys, Administration):
     """Identity."""

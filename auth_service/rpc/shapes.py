@@ -10,6 +10,7 @@ from parterre.auth.v1 import auth_pb2
 
 from auth_service.domain import (
     Account,
+    ApiKey,
     AuditEntry,
     DeviceToken,
     ManagedAccount,
@@ -59,6 +60,24 @@ def session_shape(session: OpenSession, current: str) -> auth_pb2.Session:
     )
     message.created_at.FromDatetime(session.created_at)
     message.last_used_at.FromDatetime(session.last_used_at)
+    return message
+
+
+def api_key_shape(key: ApiKey) -> auth_pb2.ApiKey:
+    """A key, without itself."""
+    message = auth_pb2.ApiKey(
+        id=str(key.id),
+        name=key.name,
+        prefix=key.prefix,
+        scopes=key.scopes,
+        event_id=str(key.event_id or ""),
+        status=key.status,
+    )
+    message.created_at.FromDatetime(key.created_at)
+    for name in ("expires_at", "last_used_at", "revoked_at"):
+        at = getattr(key, name)
+        if at is not None:
+            getattr(message, name).FromDatetime(at)
     return message
 
 

@@ -14,6 +14,16 @@ from auth_service.storage.accounts import (
     reset_password,
     save_account,
 )
+from auth_service.storage.api_keys import (
+    add_api_key,
+    ended_api_keys,
+    has_api_key,
+    list_api_keys,
+    note_refused_api_key,
+    revoke_api_key,
+    revoke_api_keys,
+    use_api_key,
+)
 from auth_service.storage.codes import count_code, save_code, try_code, use_code, void_codes
 from auth_service.storage.forgetting import forget
 from auth_service.storage.keys import add_key, list_keys, lock_keys, retire_oldest_key
@@ -50,6 +60,7 @@ from auth_service.storage.trail import audit, audit_code_refused, list_audit
 __all__ = [
     "LogIn",
     "add_account",
+    "add_api_key",
     "add_key",
     "add_refresh_token",
     "allow_tries",
@@ -66,15 +77,18 @@ __all__ = [
     "end_oldest_sessions",
     "end_session",
     "end_sessions",
+    "ended_api_keys",
     "ended_sessions",
     "find_account",
     "find_credentials_of",
     "forget",
     "forgive_log_ins",
+    "has_api_key",
     "is_reused",
     "knows",
     "last_log_in",
     "list_accounts",
+    "list_api_keys",
     "list_audit",
     "list_keys",
     "list_sessions",
@@ -84,15 +98,19 @@ __all__ = [
     "next_from_address_in",
     "next_log_in_in",
     "next_log_in_of_strangers_in",
+    "note_refused_api_key",
     "open_session",
     "replace_hash",
     "reset_password",
     "retire_oldest_key",
+    "revoke_api_key",
+    "revoke_api_keys",
     "rotate",
     "save_account",
     "save_code",
     "touch_session",
     "try_code",
+    "use_api_key",
     "use_code",
     "void_codes",
 ]

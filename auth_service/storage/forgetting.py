@@ -16,6 +16,8 @@ _FORGET = (
     " WHERE drained_at < clock_timestamp() LIMIT :batch)",
     "DELETE FROM address_throttle WHERE ctid IN (SELECT ctid FROM address_throttle"
     " WHERE drained_at < clock_timestamp() LIMIT :batch)",
+    "DELETE FROM api_key WHERE ctid IN (SELECT ctid FROM api_key"
+    " WHERE least(revoked_at, expires_at) < clock_timestamp() - interval '30 days' LIMIT :batch)",
     "DELETE FROM refresh_token WHERE ctid IN (SELECT ctid FROM refresh_token"
     " WHERE expires_at < clock_timestamp() LIMIT :batch)",
     "DELETE FROM session WHERE ctid IN (SELECT ctid FROM session WHERE last_used_at"

@@ -85,6 +85,23 @@ class AuthServiceStub:
     """Pages through the audit trail.
     Reasons: INVALID_CURSOR, INVALID_FILTER.
     """
+    CreateApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]
+    """Makes a key for programs. 50 that are good at most.
+    Reasons: VALIDATION_FAILED, TOO_MANY_API_KEYS, API_KEY_NOT_SHOWN, FORBIDDEN,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+    """
+    ListApiKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]
+    """Pages through the caller's keys.
+    Reasons: INVALID_CURSOR, INVALID_FILTER.
+    """
+    RevokeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeApiKeyRequest, _auth_pb2.RevokeApiKeyResponse]
+    """Ends one of the caller's keys; it is refused everywhere at once.
+    Reasons: API_KEY_NOT_FOUND.
+    """
+    ExchangeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.ExchangeApiKeyRequest, _auth_pb2.ExchangeApiKeyResponse]
+    """Gives the token that calls with the key are made with.
+    Reasons: INVALID_API_KEY, ADDRESS_THROTTLED.
+    """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Identity: who somebody is, and the tokens that say so."""
@@ -250,6 +267,47 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_auth_pb2.ListAuditResponse]:
         """Pages through the audit trail.
         Reasons: INVALID_CURSOR, INVALID_FILTER.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateApiKey(
+        self,
+        request: _auth_pb2.CreateApiKeyRequest,
+        context: _aio.ServicerContext[_auth_pb2.CreateApiKeyRequest, _abc.Awaitable[_auth_pb2.CreateApiKeyResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.CreateApiKeyResponse]:
+        """Makes a key for programs. 50 that are good at most.
+        Reasons: VALIDATION_FAILED, TOO_MANY_API_KEYS, API_KEY_NOT_SHOWN, FORBIDDEN,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+
+    @_abc_1.abstractmethod
+    def ListApiKeys(
+        self,
+        request: _auth_pb2.ListApiKeysRequest,
+        context: _aio.ServicerContext[_auth_pb2.ListApiKeysRequest, _abc.Awaitable[_auth_pb2.ListApiKeysResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ListApiKeysResponse]:
+        """Pages through the caller's keys.
+        Reasons: INVALID_CURSOR, INVALID_FILTER.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeApiKey(
+        self,
+        request: _auth_pb2.RevokeApiKeyRequest,
+        context: _aio.ServicerContext[_auth_pb2.RevokeApiKeyRequest, _abc.Awaitable[_auth_pb2.RevokeApiKeyResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.RevokeApiKeyResponse]:
+        """Ends one of the caller's keys; it is refused everywhere at once.
+        Reasons: API_KEY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ExchangeApiKey(
+        self,
+        request: _auth_pb2.ExchangeApiKeyRequest,
+        context: _aio.ServicerContext[_auth_pb2.ExchangeApiKeyRequest, _abc.Awaitable[_auth_pb2.ExchangeApiKeyResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ExchangeApiKeyResponse]:
+        """Gives the token that calls with the key are made with.
+        Reasons: INVALID_API_KEY, ADDRESS_THROTTLED.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _aio.Server) -> None: ...
