@@ -20,6 +20,7 @@ from chassis.errors import RemoteError, ServiceError, unavailable
 from chassis.http_protocol import Bounds, Refusal
 from chassis.identity import Jwks, TokenVerifier
 from chassis.telemetry import Health
+from gateway.api_keys import ApiKeys
 from gateway.backend import Backend
 from gateway.bodies.base import UNKNOWN_OBJECT
 from gateway.dispatch import Dispatch
@@ -27,6 +28,7 @@ from gateway.edge import Guarded, Guards, Observed, safe_headers
 from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.rates import RateLimiter, UnderWay
 from gateway.routes.administration import ADMINISTRATION
+from gateway.routes.api_keys import API_KEYS
 from gateway.routes.blocks import BLOCKS
 from gateway.routes.bookings import BOOKINGS
 from gateway.routes.catalog import CATALOG
@@ -106,6 +108,7 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         PROBLEM_PAGES,
         WELL_KNOWN,
         IDENTITY,
+        API_KEYS,
         ADMINISTRATION,
         VENUES,
         CATALOG,
@@ -153,7 +156,7 @@ def application(
         body_seconds=settings.body_seconds,
         body_bytes_per_second=settings.body_bytes_per_second,
     )
-    app = Guarded(app, verifier, guards)
+    app = Guarded(app, verifier, ApiKeys(services.auth, verifier), guards)
     app = Observed(app, hsts=not settings.is_local)
     if settings.cors_origins:
         app = CORSMiddleware(
@@ -227,7 +230,14 @@ def api(settings: Settings) -> FastAPI:
             components = describe().setdefault("components", {})
             components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
             components["securitySchemes"] = {
-                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "api_key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "ptk_…",
+                    "description": "A program's key (`POST /api-keys`), on the routes of its "
+                    "scopes.",
+                },
             }
         return describe()
 

@@ -16,10 +16,12 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import context
+from chassis.api_keys import PREFIX as API_KEY_PREFIX
 from chassis.errors import ServiceError
 from chassis.http_protocol import network_of
 from chassis.identity import Identity, TokenVerifier
 from chassis.logs import get_logger
+from gateway.api_keys import ApiKeys
 from gateway.problems import ProblemError, from_service_error
 from gateway.rates import RateLimiter, UnderWay
 
@@ -195,9 +197,12 @@ class Guarded:
     A token that is not good does not end the request here: a route that needs none may go on.
     """
 
-    def __init__(self, app: ASGIApp, verifier: TokenVerifier, guards: Guards) -> None:
+    def __init__(
+        self, app: ASGIApp, verifier: TokenVerifier, keys: ApiKeys, guards: Guards
+    ) -> None:
         self._app = app
         self._verifier = verifier
+        self._keys = keys
         self._guards = guards
         self._under_way = 0
         self._purchases_under_way = 0  # of them
@@ -217,7 +222,7 @@ class Guarded:
             who, all_under_way = network_of(address_of(scope)), guards.addresses_under_way
             verdict = guards.addresses.hit(who, now)
         else:
-            who, all_under_way = identity.subject, guards.people_under_way
+            who, all_under_way = identity.account, guards.people_under_way
             verdict = guards.people.hit(who, now)
         headers = verdict.headers()
         if not verdict.allowed:
@@ -310,6 +315,8 @@ class Guarded:
         try:
             if scheme.lower() != "bearer" or not 0 < len(token) <= _MAX_TOKEN_CHARACTERS:
                 raise ProblemError("INVALID_TOKEN", "A bearer token is needed.")
+            if token.startswith(API_KEY_PREFIX):
+                return await self._keys.verify(token, address_of(scope))
             return await self._verifier.verify(token)
         except ServiceError as error:
             scope[TOKEN_REFUSAL] = from_service_error(error)

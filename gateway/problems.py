@@ -22,9 +22,11 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "MALFORMED_JSON": (400, "The body is not JSON"),
     "MALFORMED_REQUEST": (400, "The request is not HTTP"),
     "INVALID_TOKEN": (401, "The access token is not valid"),
+    "INVALID_API_KEY": (401, "The API key is not valid"),
     "NOT_AUTHENTICATED": (401, "An access token is needed"),
     "CROSS_SITE_REQUEST": (403, "The request may come from another site"),
     "FORBIDDEN": (403, "This is not for you"),
+    "INSUFFICIENT_SCOPE": (403, "The API key is not good for this"),
     "NOT_FOUND": (404, "There is nothing here"),
     "METHOD_NOT_ALLOWED": (405, "The method is not allowed here"),
     "REQUEST_TIMEOUT": (408, "The request did not arrive in time"),
@@ -51,10 +53,13 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "INVALID_REFRESH_TOKEN": (401, "The session has ended"),
     "ACCOUNT_DISABLED": (403, "This account is disabled"),
     "ACCOUNT_NOT_FOUND": (404, "There is no such account"),
+    "API_KEY_NOT_FOUND": (404, "No such API key"),
     "SESSION_NOT_FOUND": (404, "No such session"),
     "USER_NOT_FOUND": (404, "No such user"),
+    "API_KEY_NOT_SHOWN": (409, "The API key can't be shown again"),
     "EMAIL_TAKEN": (409, "This address has an account"),
     "OWN_ACCOUNT": (409, "Not on your own account"),
+    "TOO_MANY_API_KEYS": (409, "You have as many API keys as you may"),
     "INVALID_ACCOUNT": (422, "Something about the account is not right"),
     "INVALID_CODE": (422, "The code is not valid"),
     "WEAK_PASSWORD": (422, "This password would be guessed"),
@@ -159,6 +164,7 @@ _AWAY = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,  # gRPC's own, beyond the callee's maximum_concurrent_rpcs
 )
 _RETRY_AFTER = "retry_after"
+_BAD_TOKENS = frozenset({"INVALID_TOKEN", "INVALID_API_KEY"})
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "reason", "request_id"})
 _DEFAULT_RETRY_SECONDS = "1"
 
@@ -194,8 +200,14 @@ class ProblemError(Exception):
         self.members = members or {}
         self.headers = dict(headers or {})
         if self.status == 401:
-            error = ' error="invalid_token"' if reason == "INVALID_TOKEN" else ""
+            error = ', error="invalid_token"' if reason in _BAD_TOKENS else ""
             self.headers.setdefault("WWW-Authenticate", f'Bearer realm="parterre"{error}')
+        if reason == "INSUFFICIENT_SCOPE":
+            needed = f', scope="{self.members["scope"]}"' if "scope" in self.members else ""
+            self.headers.setdefault(
+                "WWW-Authenticate",
+                f'Bearer realm="parterre", error="insufficient_scope"{needed}',
+            )
         if self.status in {429, 503}:
             self.headers.setdefault("Retry-After", _DEFAULT_RETRY_SECONDS)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Request
 from starlette.responses import Response
 
 from chassis.context import current_identity
-from chassis.identity import Role
+from chassis.identity import Identity, Role
 from gateway.answers import CLASSES, Json
 from gateway.backend import Backend
 from gateway.deprecation import DESCRIBED, Deprecation
 from gateway.edge import TOKEN_REFUSAL, header
 from gateway.problems import MEDIA_TYPE, REASONS, ProblemError
+from gateway.scopes import Scope
 
 PREFIX = "/api/v1"
 
@@ -30,25 +31,45 @@ class Access:
     name: str
     role: Role | None = None
     ignores_token: bool = False
+    # What an API key needs to open it; None: no key does.
+    scope: Scope | None = None
 
     async def __call__(self, request: Request) -> None:
         """Lets the request pass.
 
         Raises:
-            ProblemError: NOT_AUTHENTICATED, INVALID_TOKEN or FORBIDDEN.
+            ProblemError: NOT_AUTHENTICATED, INVALID_TOKEN, INVALID_API_KEY, FORBIDDEN or
+                INSUFFICIENT_SCOPE.
         """
         if self.ignores_token:
             return
         refusal: ProblemError | None = request.scope.get(TOKEN_REFUSAL)
         if refusal is not None:
             raise refusal
+        identity = current_identity()
+        if identity is not None and identity.is_key:
+            self._require_scope(identity, request)
         if self.role is None:
             return
-        identity = current_identity()
         if identity is None or identity.role is None:
             raise ProblemError("NOT_AUTHENTICATED")
         if identity.role < self.role:
             raise ProblemError("FORBIDDEN")
+
+    def _require_scope(self, identity: Identity, request: Request) -> None:
+        """Services ask the same; here a client is told so in the API's own words."""
+        if self.scope is None:
+            raise ProblemError("INSUFFICIENT_SCOPE", "No API key opens this: it is for people.")
+        if self.scope not in (identity.scopes or ()):
+            raise ProblemError(
+                "INSUFFICIENT_SCOPE",
+                f"This needs an API key with the scope {self.scope}.",
+                members={"scope": self.scope},
+            )
+        if identity.confined_to:
+            event_id = str(request.path_params.get("event_id", "")).lower()
+            if event_id != identity.confined_to:
+                raise ProblemError("INSUFFICIENT_SCOPE", "This API key is for one event alone.")
 
 
 # Signs in, or is signed otherwise: an old access token that comes along does no harm.
@@ -139,10 +160,12 @@ class Routes:
         keys: Keys = HONOURED,
         deprecated: Deprecation | None = None,
         has_page: bool = False,
+        scope: Scope | None = None,
     ) -> Callable[[EndpointT], EndpointT]:
         """Declares the decorated coroutine a route; `refuses` are its own reasons.
 
-        `keys` are a POST's: one that says nothing honours an `Idempotency-Key`.
+        `keys` are a POST's: one that says nothing honours an `Idempotency-Key`. An API key opens
+        it where it has `scope`; without one no API key does.
         """
         keys = keys if method == "POST" else NO_POST
 
@@ -151,7 +174,7 @@ class Routes:
                 Route(
                     method,
                     self.prefix + path,
-                    access,
+                    replace(access, scope=scope),
                     endpoint,
                     answers,
                     status,
@@ -177,6 +200,8 @@ class Routes:
                 security = [{"access_token": []}]
             elif not route.access.ignores_token:
                 security = [{}, {"access_token": []}]
+            if route.access.scope is not None:
+                security.append({"api_key": [route.access.scope]})
             app.add_api_route(
                 route.path,
                 route.endpoint,
@@ -236,7 +261,7 @@ def _usual(method: str, access: Access) -> Sequence[str]:
         "OVERLOADED",
     ]
     if not access.ignores_token:
-        reasons.append("INVALID_TOKEN")
+        reasons += ["INVALID_TOKEN", "INVALID_API_KEY", "INSUFFICIENT_SCOPE", "ADDRESS_THROTTLED"]
     if access.role is not None:
         reasons.append("NOT_AUTHENTICATED")
         if access.role > Role.CUSTOMER:

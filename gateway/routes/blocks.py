@@ -20,6 +20,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.scopes import Scope
 from presentation.views import base
 from presentation.views import seats as views
 
@@ -39,6 +40,7 @@ BLOCKS = Routes("Seats kept back")
         "SEATS_UNAVAILABLE",
         "INVALID_BLOCK",
     ],
+    scope=Scope.EVENTS_WRITE,
 )
 async def block_seats(
     event_id: EventId, body: NewBlock, behind: Behind, key: IdempotencyKey = ""
@@ -60,6 +62,7 @@ async def block_seats(
     ORGANIZER,
     answers=base.Page[views.Block],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
+    scope=Scope.EVENTS_READ,
 )
 async def list_blocks(
     event_id: EventId, query: Annotated[PageQuery, Query()], behind: Behind
@@ -80,6 +83,7 @@ async def list_blocks(
     ORGANIZER,
     status=204,
     refuses=["EVENT_NOT_FOUND", "UNKNOWN_SEATS", "SEATS_NOT_BLOCKED", "INVALID_BLOCK"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def release_blocked(
     event_id: EventId, body: BlockRelease, behind: Behind, key: IdempotencyKey = ""

@@ -28,6 +28,7 @@ from gateway.routing import (
     needless,
     replay_header,
 )
+from gateway.scopes import Scope
 from presentation.views import base
 from presentation.views import bookings as views
 
@@ -171,6 +172,7 @@ async def list_bookings(query: Annotated[BookingQuery, Query()], behind: Behind)
     CUSTOMER,
     answers=views.Booking,
     refuses=["BOOKING_NOT_FOUND"],
+    scope=Scope.BOOKINGS_READ,
 )
 async def get_booking(
     reference: Reference, query: Annotated[WaitQuery, Query()], behind: Behind
@@ -191,6 +193,7 @@ async def get_booking(
     answers=views.Booking,
     status=202,
     refuses=_CANCEL_REFUSES,
+    scope=Scope.BOOKINGS_WRITE,
 )
 async def cancel_booking(
     reference: Reference,
@@ -209,6 +212,7 @@ async def cancel_booking(
     answers=views.Booking,
     status=202,
     refuses=[*_CANCEL_REFUSES, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_IN_PROGRESS"],
+    scope=Scope.BOOKINGS_WRITE,
 )
 async def delete_booking(
     reference: Reference, behind: Behind, key: IdempotencyKey = ""
@@ -223,6 +227,7 @@ async def delete_booking(
     CUSTOMER,
     answers=base.Page[views.TimelineEntry],
     refuses=["BOOKING_NOT_FOUND"],
+    scope=Scope.BOOKINGS_READ,
 )
 async def get_timeline(reference: Reference, behind: Behind) -> Response:
     """Every step of a booking as it happened, oldest first."""

@@ -32,6 +32,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.scopes import Scope
 from gateway.versions import Expected, etag
 from presentation.views import base
 from presentation.views import catalog as views
@@ -45,6 +46,7 @@ CATALOG = Routes("Catalog")
     ANYONE,
     answers=base.Page[views.Event],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
+    scope=Scope.EVENTS_READ,
 )
 async def list_events(query: Annotated[EventQuery, Query()], behind: Behind) -> Response:
     """Find events."""
@@ -71,6 +73,7 @@ async def list_events(query: Annotated[EventQuery, Query()], behind: Behind) -> 
     ORGANIZER,
     answers=base.Page[views.Event],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
+    scope=Scope.EVENTS_READ,
 )
 async def list_own_events(query: Annotated[OwnEventQuery, Query()], behind: Behind) -> Response:
     """One's own events, whatever their status."""
@@ -87,6 +90,7 @@ async def list_own_events(query: Annotated[OwnEventQuery, Query()], behind: Behi
     answers=views.Event,
     status=201,
     refuses=["INVALID_EVENT", "VENUE_NOT_FOUND", "SECTION_NOT_FOUND"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def create_event(body: NewEvent, behind: Behind, key: IdempotencyKey = "") -> Response:
     """Draft an event."""
@@ -103,7 +107,12 @@ async def create_event(body: NewEvent, behind: Behind, key: IdempotencyKey = "")
 
 
 @CATALOG.route(
-    "GET", "/events/{event_id}", ANYONE, answers=views.Event, refuses=["EVENT_NOT_FOUND"]
+    "GET",
+    "/events/{event_id}",
+    ANYONE,
+    answers=views.Event,
+    refuses=["EVENT_NOT_FOUND"],
+    scope=Scope.EVENTS_READ,
 )
 async def get_event(event_id: EventId, behind: Behind) -> Response:
     """An event; a draft is found by its owner and admins only."""
@@ -125,6 +134,7 @@ async def get_event(event_id: EventId, behind: Behind) -> Response:
         "STALE_VERSION",
         "INVALID_EVENT",
     ],
+    scope=Scope.EVENTS_WRITE,
 )
 async def update_event(
     event_id: EventId, body: EventChange, behind: Behind, expected: Expected = 0
@@ -150,6 +160,7 @@ async def update_event(
     ORGANIZER,
     status=204,
     refuses=["EVENT_NOT_FOUND", "EVENT_STATE", "STALE_VERSION"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def delete_event(event_id: EventId, behind: Behind, expected: Expected = 0) -> Response:
     """Delete an own draft."""
@@ -167,6 +178,7 @@ async def delete_event(event_id: EventId, behind: Behind, expected: Expected = 0
     answers=views.Event,
     status=202,
     refuses=["EVENT_NOT_FOUND", "EVENT_NOT_PUBLISHABLE", "EVENT_STATE"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def publish_event(
     event_id: EventId, behind: Behind, _body: Nothing | None = None, key: IdempotencyKey = ""
@@ -186,6 +198,7 @@ async def publish_event(
     answers=views.Event,
     status=202,
     refuses=["EVENT_NOT_FOUND", "EVENT_STATE"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def cancel_event(
     event_id: EventId, body: Cancellation, behind: Behind, key: IdempotencyKey = ""

@@ -15,6 +15,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.scopes import Scope
 from presentation.views import tickets as views
 
 CHECKIN = Routes("Check-in")
@@ -26,6 +27,7 @@ CHECKIN = Routes("Check-in")
     ORGANIZER,
     answers=views.CheckIn,
     refuses=["EVENT_NOT_FOUND", "INVALID_TICKET"],
+    scope=Scope.CHECK_INS_WRITE,
 )
 async def check_in(
     event_id: EventId, body: Scan, behind: Behind, key: IdempotencyKey = ""

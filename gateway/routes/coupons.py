@@ -21,6 +21,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.scopes import Scope
 from presentation.views import base
 from presentation.views import sales as views
 
@@ -36,6 +37,7 @@ _LIMITS = ("min_total", "max_discount", "usage_limit", "per_customer_limit")
     answers=views.Coupon,
     status=201,
     refuses=["EVENT_NOT_FOUND", "INVALID_COUPON", "COUPON_EXISTS"],
+    scope=Scope.COUPONS_WRITE,
 )
 async def create_coupon(
     event_id: EventId, body: NewCoupon, behind: Behind, key: IdempotencyKey = ""
@@ -66,6 +68,7 @@ async def create_coupon(
     ORGANIZER,
     answers=base.Page[views.Coupon],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
+    scope=Scope.COUPONS_READ,
 )
 async def list_coupons(
     event_id: EventId, query: Annotated[PageQuery, Query()], behind: Behind
@@ -86,6 +89,7 @@ async def list_coupons(
     ORGANIZER,
     answers=views.Coupon,
     refuses=["EVENT_NOT_FOUND", "COUPON_NOT_FOUND", "INVALID_COUPON"],
+    scope=Scope.COUPONS_WRITE,
 )
 async def change_coupon(
     event_id: EventId, code: CouponCode, body: CouponChange, behind: Behind

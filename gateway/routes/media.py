@@ -25,6 +25,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.scopes import Scope
 from presentation.views import catalog as views
 
 MEDIA = Routes("Pictures")
@@ -78,6 +79,7 @@ class _InMemory(MultiPartParser):
         "INVALID_IMAGE",
         "DEADLINE_EXCEEDED",
     ],
+    scope=Scope.EVENTS_WRITE,
 )
 async def add_image(
     event_id: EventId, request: Request, behind: Behind, key: IdempotencyKey = ""
@@ -152,6 +154,7 @@ def _invalid(field: str, message: str) -> ProblemError:
     ORGANIZER,
     status=204,
     refuses=["EVENT_NOT_FOUND", "IMAGE_NOT_FOUND"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def delete_image(event_id: EventId, image_id: ImageId, behind: Behind) -> Response:
     """Delete a picture of an own event."""
@@ -163,7 +166,12 @@ async def delete_image(event_id: EventId, image_id: ImageId, behind: Behind) -> 
 
 
 @MEDIA.route(
-    "GET", "/media/{image_id}", ANYONE, media_type="image/webp", refuses=["IMAGE_NOT_FOUND"]
+    "GET",
+    "/media/{image_id}",
+    ANYONE,
+    media_type="image/webp",
+    refuses=["IMAGE_NOT_FOUND"],
+    scope=Scope.EVENTS_READ,
 )
 async def get_image(
     image_id: ImageId,

@@ -25,6 +25,7 @@ from gateway.routing import (
     needless,
     replay_header,
 )
+from gateway.scopes import Scope
 from gateway.webhooks import Webhook
 from presentation.views import payments as views
 
@@ -123,6 +124,7 @@ async def verify_payment(
         "PAYMENT_NOT_CAPTURED",
         "REFUND_TOO_LARGE",
     ],
+    scope=Scope.BOOKINGS_WRITE,
 )
 async def create_refund(
     payment_id: PaymentId, body: NewRefund, behind: Behind, key: IdempotencyKey = ""

@@ -20,6 +20,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.scopes import Scope
 from presentation.views import base
 from presentation.views import catalog as views
 
@@ -64,6 +65,7 @@ async def write_review(
     ANYONE,
     answers=base.Page[views.Review],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
+    scope=Scope.EVENTS_READ,
 )
 async def list_reviews(
     event_id: EventId, query: Annotated[PageQuery, Query()], behind: Behind

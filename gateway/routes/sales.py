@@ -28,6 +28,7 @@ from gateway.routing import (
     Behind,
     Routes,
 )
+from gateway.scopes import Scope
 from presentation.amounts import major_units
 from presentation.views import base, bookings
 from presentation.views import sales as views
@@ -87,6 +88,7 @@ log = get_logger(__name__)
     ORGANIZER,
     answers=base.Page[bookings.SoldBooking],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR", "INVALID_FILTER"],
+    scope=Scope.BOOKINGS_READ,
 )
 async def list_event_bookings(
     event_id: EventId, query: Annotated[AttendeeQuery, Query()], behind: Behind
@@ -109,6 +111,7 @@ async def list_event_bookings(
     ORGANIZER,
     media_type="text/csv",
     refuses=["EVENT_NOT_FOUND", "INVALID_FILTER"],
+    scope=Scope.BOOKINGS_READ,
 )
 async def export_event_bookings(
     event_id: EventId, query: Annotated[ExportQuery, Query()], behind: Behind
@@ -136,6 +139,7 @@ async def export_event_bookings(
     ORGANIZER,
     answers=views.EventSales,
     refuses=["EVENT_NOT_FOUND"],
+    scope=Scope.SALES_READ,
 )
 async def get_sales(event_id: EventId, behind: Behind) -> Response:
     """What one's own event has sold: revenue, by tier, by day, refunds, check-ins."""
@@ -145,7 +149,9 @@ async def get_sales(event_id: EventId, behind: Behind) -> Response:
     return Json(views.event_sales(event_id, reply))
 
 
-@SALES.route("GET", "/organizer/dashboard", ORGANIZER, answers=views.Dashboard)
+@SALES.route(
+    "GET", "/organizer/dashboard", ORGANIZER, answers=views.Dashboard, scope=Scope.SALES_READ
+)
 async def organizer_dashboard(behind: Behind) -> Response:
     """Figures over one's own events; null is what could not be had just now."""
     parts = await _parts(behind, own_only=True)

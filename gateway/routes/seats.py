@@ -23,6 +23,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.scopes import Scope
 from gateway.snapshots import BROTLI, GZIP, PLAIN, best_encoding
 from gateway.streams import SeatStream
 from presentation.views import base
@@ -40,6 +41,7 @@ _ENCODINGS = {GZIP: {"Content-Encoding": "gzip"}, BROTLI: {"Content-Encoding": "
     ANYONE,
     answers=views.SeatMap,
     refuses=["EVENT_NOT_FOUND", "EVENT_NOT_ON_SALE"],
+    scope=Scope.EVENTS_READ,
 )
 async def get_seats(
     event_id: EventId,
@@ -67,6 +69,7 @@ async def get_seats(
     ANYONE,
     media_type="text/event-stream",
     refuses=["EVENT_NOT_FOUND", "EVENT_NOT_ON_SALE", "TOO_MANY_STREAMS"],
+    scope=Scope.EVENTS_READ,
 )
 async def stream_seats(
     event_id: EventId,

@@ -31,6 +31,7 @@ from gateway.routing import (
     Routes,
     replay_header,
 )
+from gateway.scopes import Scope
 from gateway.versions import Expected, etag
 from presentation.views import base
 from presentation.views import catalog as views
@@ -38,7 +39,14 @@ from presentation.views import catalog as views
 VENUES = Routes("Catalog")
 
 
-@VENUES.route("GET", "/venues", ANYONE, answers=base.Page[views.Venue], refuses=["INVALID_CURSOR"])
+@VENUES.route(
+    "GET",
+    "/venues",
+    ANYONE,
+    answers=base.Page[views.Venue],
+    refuses=["INVALID_CURSOR"],
+    scope=Scope.EVENTS_READ,
+)
 async def list_venues(query: Annotated[PageQuery, Query()], behind: Behind) -> Response:
     """Page through the venues, newest first, without their rows."""
     reply = await behind.catalog(
@@ -49,7 +57,13 @@ async def list_venues(query: Annotated[PageQuery, Query()], behind: Behind) -> R
 
 
 @VENUES.route(
-    "POST", "/venues", ORGANIZER, answers=views.Venue, status=201, refuses=["INVALID_VENUE"]
+    "POST",
+    "/venues",
+    ORGANIZER,
+    answers=views.Venue,
+    status=201,
+    refuses=["INVALID_VENUE"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def create_venue(body: NewVenue, behind: Behind, key: IdempotencyKey = "") -> Response:
     """Make a venue of one's own."""
@@ -75,7 +89,14 @@ async def create_venue(body: NewVenue, behind: Behind, key: IdempotencyKey = "")
     return Json(views.venue(reply.venue), 201, headers)
 
 
-@VENUES.route("GET", "/venues/{venue_id}", ANYONE, answers=views.Venue, refuses=["VENUE_NOT_FOUND"])
+@VENUES.route(
+    "GET",
+    "/venues/{venue_id}",
+    ANYONE,
+    answers=views.Venue,
+    refuses=["VENUE_NOT_FOUND"],
+    scope=Scope.EVENTS_READ,
+)
 async def get_venue(venue_id: VenueId, behind: Behind) -> Response:
     """A venue with its sections."""
     reply = await behind.catalog(
@@ -90,6 +111,7 @@ async def get_venue(venue_id: VenueId, behind: Behind) -> Response:
     ORGANIZER,
     answers=views.Venue,
     refuses=["VENUE_NOT_FOUND", "INVALID_VENUE", "STALE_VERSION"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def update_venue(
     venue_id: VenueId, body: VenueChange, behind: Behind, expected: Expected = 0
@@ -117,6 +139,7 @@ async def update_venue(
     answers=views.Section,
     status=201,
     refuses=["VENUE_NOT_FOUND", "INVALID_SECTION", "SECTION_NAME_TAKEN", "VENUE_FULL"],
+    scope=Scope.EVENTS_WRITE,
 )
 async def add_section(
     venue_id: VenueId, body: NewSection, behind: Behind, key: IdempotencyKey = ""
@@ -153,6 +176,7 @@ async def add_section(
         "VENUE_FULL",
         "STALE_VERSION",
     ],
+    scope=Scope.EVENTS_WRITE,
 )
 async def update_section(
     venue_id: VenueId,

@@ -159,7 +159,7 @@ class SigningKeys:
             ]
         }
 
-    def token(self, of: Role = Role.CUSTOMER, **claims: Any) -> str:
+    def token(self, of: Role = Role.CUSTOMER, *, typ: str = "at+jwt", **claims: Any) -> str:
         good = {
             "iss": "parterre-auth",
             "aud": "parterre",
@@ -173,8 +173,12 @@ class SigningKeys:
             {**good, **claims},
             self.private,
             algorithm="EdDSA",
-            headers={"typ": "at+jwt", "kid": "test"},
+            headers={"typ": typ, "kid": "test"},
         )
+
+    def for_api_key(self, *scopes: str, of: Role = Role.ORGANIZER, **claims: Any) -> str:
+        """What auth_service gives for a key."""
+        return self.token(of, typ="ak+jwt", scope=" ".join(scopes), **claims)
 
 
 @dataclass

@@ -42,6 +42,7 @@ IDS = {
     "payment_id": samples.PAYMENT,
     "user_id": samples.PERSON,
     "session_id": samples.SESSION,
+    "api_key_id": samples.SESSION,
     "provider": "sandbox",
     "name": "start.js",
     "reason": "sales-closed",
@@ -75,6 +76,9 @@ CUSTOMER GET /api/v1/auth/sessions
 CUSTOMER DELETE /api/v1/auth/sessions/{session_id}
 CUSTOMER PATCH /api/v1/users/me
 CUSTOMER PUT /api/v1/users/me/password
+ORGANIZER POST /api/v1/api-keys
+ORGANIZER GET /api/v1/api-keys
+ORGANIZER DELETE /api/v1/api-keys/{api_key_id}
 ADMIN GET /api/v1/admin/users
 ADMIN GET /api/v1/admin/users/{user_id}
 ADMIN PATCH /api/v1/admin/users/{user_id}

@@ -43,6 +43,7 @@ BODIES: dict[str, Any] = {
     "/auth/otp": {"email": WHO["email"], "purpose": "REGISTER"},
     "/auth/register": {**WHO, "password": "plum-Kettle7", "name": "Asha"},
     "/auth/password-reset": {**WHO, "new_password": "plum-Kettle7"},
+    "/api-keys": {"name": "Gate", "scopes": ["check-ins:write"]},
     "/venues": VENUE,
     "/venues/{venue_id}/sections": {"name": "Floor", "kind": "STANDING", "capacity": 5},
     "/events": EVENT,

@@ -144,6 +144,9 @@ ROUTES: Sequence[tuple[str, Row]] = (
         Row("1 ? ? ? ? ?", {"current_password": "not mine", "new_password": NEW_PASSWORD}),
     ),
     ("GET /api/v1/auth/sessions", Row("1 + + + + +")),
+    ("POST /api/v1/api-keys", Row("1 3 3 + + +", {"name": "x", "scopes": ["sales:read"]})),
+    ("GET /api/v1/api-keys", Row("1 3 3 + + +")),
+    ("DELETE /api/v1/api-keys/{api_key_id}", Row("1 3 3 4 + 4")),
     ("GET /api/v1/admin/users", Row("1 3 3 3 3 +")),
     ("GET /api/v1/admin/users/{user_id}", Row("1 3 3 3 3 +")),
     ("PATCH /api/v1/admin/users/{user_id}", Row("1 3 3 3 3 +", {"disabled": False})),
@@ -319,6 +322,10 @@ RPCS: Sequence[tuple[str, Row]] = (
         Row("1 ? ? ? ? ? 3", {"current_password": "not mine", "new_password": NEW_PASSWORD}),
     ),
     ("auth.ListSessions", Row("1 + + + + + 3")),
+    ("auth.CreateApiKey", Row("1 3 3 + + + 3", {"name": "x", "scopes": ["sales:read"]})),
+    ("auth.ListApiKeys", Row("1 3 3 + + + 3", {"limit": 1})),
+    ("auth.RevokeApiKey", Row("1 3 3 4 + 4 3", {"api_key_id": "{api_key_id}"})),
+    ("auth.ExchangeApiKey", Row("1 3 3 3 3 3 !", {"key": "ptk_made_up"})),
     ("auth.ListUsers", Row("1 3 3 3 3 + 3", {"limit": 1})),
     ("auth.GetUser", Row("1 3 3 3 3 + 3", {"user_id": "{user_id}"})),
     ("auth.UpdateUser", Row("1 3 3 3 3 + 3", {"user_id": "{user_id}", "disabled": False})),
@@ -498,7 +505,13 @@ SEEN = {
         "/payments/{payment_id}",
     ),
     "rival": ("/auth/me", "/auth/sessions", "/holds", "/bookings", "/organizer/events"),
-    "owner": ("/auth/me", "/organizer/events", "/venues/{venue_id}", "/events/{event_id}/seats"),
+    "owner": (
+        "/auth/me",
+        "/api-keys",
+        "/organizer/events",
+        "/venues/{venue_id}",
+        "/events/{event_id}/seats",
+    ),
     "admin": ("/admin/users/{user_id}", "/admin/audit", "/venues", "/bookings"),
 }
 
@@ -622,7 +635,9 @@ def things_of_the_owner(owner: Person, visitor: Client) -> dict[str, str]:
         return str(owner.post(f"/events/{on_sale}/images", **form)["id"])
 
     banner = add_image("BANNER")
+    api_key = owner.post("/api-keys", {"name": "Figures", "scopes": ["sales:read"]})
     return {
+        "api_key_id": api_key["id"],
         "image_id": banner,
         **{f"image_of_{actor}": banner for actor in CALLERS},
         **{f"image_of_{actor}": add_image("GALLERY") for actor in ("owner", "admin")},
