@@ -316,6 +316,8 @@ RPCS: Sequence[tuple[str, Row]] = (
         ),
     ),
     ("auth.GetMe", Row("1 + + + + + 3")),
+    # The buyer sells nothing.
+    ("auth.GetOrganizer", Row("1 3 3 3 3 3 4", {"user_id": "{user_id}"})),
     ("auth.UpdateProfile", Row("1 + + + + + 3")),
     (
         "auth.ChangePassword",
