@@ -9,6 +9,8 @@ from uuid import UUID
 from catalog_service.domain import CatalogError
 from catalog_service.domain.findings import Findings
 
+MAX_TEXT = 2000  # characters
+
 
 class InvalidReviewError(CatalogError):
     """A review can't be like that."""
@@ -64,6 +66,6 @@ def check_review(draft: ReviewDraft) -> None:
     """
     wrong = Findings()
     wrong.within("rating", draft.rating, 1, 5)
-    wrong.text("text", draft.text, 0, 2000, lines=True)
+    wrong.text("text", draft.text, 0, MAX_TEXT, lines=True)
     wrong.text("author", draft.author, 1, 100)
     wrong.refuse(InvalidReviewError, "This review can't be")

@@ -24,4 +24,5 @@ def description() -> dict[str, Any]:
         payment_address=_NOWHERE,
         notification_address=_NOWHERE,
     )
-    return api(settings).openapi()
+    described: dict[str, Any] = api(settings).state.description.document
+    return described

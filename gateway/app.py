@@ -23,6 +23,7 @@ from chassis.telemetry import Health
 from gateway.api_keys import ApiKeys
 from gateway.backend import Backend
 from gateway.bodies.base import UNKNOWN_OBJECT
+from gateway.description.document import Description, describe
 from gateway.dispatch import Dispatch
 from gateway.edge import Guarded, Guards, Observed, safe_headers
 from gateway.problems import ProblemError, from_remote_error, from_service_error
@@ -34,7 +35,7 @@ from gateway.routes.bookings import BOOKINGS
 from gateway.routes.catalog import CATALOG
 from gateway.routes.checkin import CHECKIN
 from gateway.routes.coupons import COUPONS
-from gateway.routes.identity import IDENTITY, WELL_KNOWN
+from gateway.routes.identity import IDENTITY, WELL_KNOWN, cookie_name
 from gateway.routes.media import MEDIA
 from gateway.routes.operations import DOCS, HEALTH, MAILBOX
 from gateway.routes.payments import PAYMENTS
@@ -65,40 +66,6 @@ _EXPOSED = [
 ]
 # A small body may have thousands.
 _MOST_ERRORS = 100
-_PROBLEM_SCHEMA = {
-    "type": "object",
-    "description": "A refusal (RFC 9457). `docs/problems.md` lists every reason.",
-    "required": ["type", "title", "status", "detail", "instance", "reason", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "reason": {"type": "string", "description": "Stable; for programs"},
-        "request_id": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "message"],
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
-    "examples": [
-        {
-            "type": "/problems/seats-unavailable",
-            "title": "Seats are taken",
-            "status": 409,
-            "detail": "Two of the seats are taken.",
-            "instance": "/api/v1/holds",
-            "reason": "SEATS_UNAVAILABLE",
-            "request_id": "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f11",
-            "seat_ids": ["17", "18"],
-        }
-    ],
-}
 
 
 def routes_of(settings: Settings) -> Sequence[Routes]:
@@ -205,9 +172,6 @@ def _refusal(reason: str, *, hsts: bool) -> Refusal:
 def api(settings: Settings) -> FastAPI:
     """The routes and the mapping of what they raise, without the layers around them."""
     app = FastAPI(
-        title="Parterre",
-        version="1",
-        summary="A ticket box office: numbered seats and counted tickets.",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -221,27 +185,13 @@ def api(settings: Settings) -> FastAPI:
             HTTPException: _on_http_error,
         },
     )
-    for routes in routes_of(settings):
+    subjects = routes_of(settings)
+    for routes in subjects:
         routes.add_to(app)
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            components = describe().setdefault("components", {})
-            components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
-            components["securitySchemes"] = {
-                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                "api_key": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "ptk_…",
-                    "description": "A program's key (`POST /api-keys`), on the routes of its "
-                    "scopes.",
-                },
-            }
-        return describe()
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    declared = [route for routes in subjects for route in routes.declared]
+    app.state.description = Description(
+        lambda: describe(app, declared, refresh_cookie=cookie_name(settings))
+    )
     return app
 
 

@@ -8,12 +8,8 @@ from datetime import UTC, date, datetime, time
 from email.utils import formatdate
 from typing import Any
 
-# The headers in the description.
-DESCRIBED: Mapping[str, str] = {
-    "Deprecation": "Since when this is on its way out (RFC 9745).",
-    "Sunset": "When it goes (RFC 8594), where that is settled.",
-    "Link": "`successor-version`: what to call instead (RFC 8288).",
-}
+# The headers of its answers: `description.headers` has their texts.
+HEADERS = ("Deprecation", "Sunset", "Link")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,6 @@ _WEIGHT = re.compile(r"[01](\.\d{0,3})?", re.ASCII)
 _SECONDS = re.compile(r'(\d{1,9})|"(\d{1,9})"', re.ASCII)
 
 APPLIED = "Preference-Applied"
-PREFERENCE_APPLIED = {
-    APPLIED: "`wait=N`: the answer waited for the booking to come to rest, N seconds at most."
-}
 Prefer = Annotated[
     Sequence[str],
     Header(

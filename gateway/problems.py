@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import orjson
@@ -167,6 +168,7 @@ _RETRY_AFTER = "retry_after"
 _BAD_TOKENS = frozenset({"INVALID_TOKEN", "INVALID_API_KEY"})
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "reason", "request_id"})
 _DEFAULT_RETRY_SECONDS = "1"
+_PATH_CHARACTERS = "/:@!$&'()*+,;=~"  # besides letters, digits and -._ (RFC 3986, 3.3)
 
 
 def type_of(reason: str) -> str:
@@ -218,7 +220,8 @@ class ProblemError(Exception):
             "title": self.title,
             "status": self.status,
             "detail": str(self),
-            "instance": path,
+            # RFC 9457 wants a URI reference: what is no character of one is written as its bytes.
+            "instance": quote(path, safe=_PATH_CHARACTERS, errors="replace"),
             "reason": self.reason,
             "request_id": request_id.get(),
             **self.members,

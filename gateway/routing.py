@@ -13,9 +13,9 @@ from chassis.context import current_identity
 from chassis.identity import Identity, Role
 from gateway.answers import CLASSES, Json
 from gateway.backend import Backend
-from gateway.deprecation import DESCRIBED, Deprecation
+from gateway.deprecation import HEADERS, Deprecation
 from gateway.edge import TOKEN_REFUSAL, header
-from gateway.problems import MEDIA_TYPE, REASONS, ProblemError
+from gateway.problems import ProblemError
 from gateway.scopes import Scope
 
 PREFIX = "/api/v1"
@@ -128,9 +128,12 @@ class Route:
     status: int
     media_type: str
     refuses: Sequence[str]
-    takes: Mapping[str, Any] | None = None  # OpenAPI's requestBody, where it is no JSON
+    tag: str
+    takes: Mapping[str, Any] | None = None  # OpenAPI's requestBody, where the endpoint has none
+    reads: Sequence[Mapping[str, Any]] = ()  # OpenAPI's parameters that the endpoint does not name
     also: int | None = None  # another good status, with the same answer
-    headers: Mapping[str, str] = field(default_factory=dict)  # of a good answer, described
+    headers: Sequence[str] = ()  # of a good answer: `description.headers` has their texts
+    security: str = ""  # the scheme that lets in here, where it is not the access token
     keys: Keys = NO_POST
     deprecated: Deprecation | None = None
     has_page: bool = False  # the same for people, by Accept
@@ -155,8 +158,10 @@ class Routes:
         media_type: str = "application/json",
         refuses: Sequence[str] = (),
         takes: Mapping[str, Any] | None = None,
+        reads: Sequence[Mapping[str, Any]] = (),
         also: int | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Sequence[str] = (),
+        security: str = "",
         keys: Keys = HONOURED,
         deprecated: Deprecation | None = None,
         has_page: bool = False,
@@ -164,8 +169,9 @@ class Routes:
     ) -> Callable[[EndpointT], EndpointT]:
         """Declares the decorated coroutine a route; `refuses` are its own reasons.
 
-        `keys` are a POST's: one that says nothing honours an `Idempotency-Key`. An API key opens
-        it where it has `scope`; without one no API key does.
+        Its docstring is what clients read of it: `docs/api.md` says what a route needs. `keys` are
+        a POST's: one that says nothing honours an `Idempotency-Key`. An API key opens it where it
+        has `scope`; without one no API key does.
         """
         keys = keys if method == "POST" else NO_POST
 
@@ -180,9 +186,12 @@ class Routes:
                     status,
                     media_type,
                     (*refuses, *_usual(method, access), *_REFUSED_KEYS.get(keys.name, ())),
+                    self.tag,
                     takes,
+                    reads,
                     also,
-                    {**(headers or {}), **(DESCRIBED if deprecated else {})},
+                    (*headers, *(HEADERS if deprecated else ())),
+                    security,
                     keys,
                     deprecated,
                     has_page,
@@ -196,7 +205,9 @@ class Routes:
         """Makes the app answer them."""
         for route in self.declared:
             security: list[dict[str, list[str]]] = []
-            if route.access.role is not None:
+            if route.security:
+                security = [{route.security: []}]
+            elif route.access.role is not None:
                 security = [{"access_token": []}]
             elif not route.access.ignores_token:
                 security = [{}, {"access_token": []}]
@@ -218,12 +229,7 @@ class Routes:
                     *([Depends(route.keys)] if route.keys.refuses else ()),
                     *([Depends(route.deprecated)] if route.deprecated else ()),
                 ],
-                responses={
-                    **_problem_responses(route.refuses),
-                    **({route.also: {"model": route.answers}} if route.also else {}),
-                    **({route.status: _with_headers(route.headers)} if route.headers else {}),
-                    **({route.status: _PAGE} if route.has_page else {}),
-                },
+                responses=_described_elsewhere(route),
                 openapi_extra={
                     "security": security,
                     "x-access": route.access.name,
@@ -239,9 +245,6 @@ _REFUSED_KEYS: Mapping[str, Sequence[str]] = {
     "HONOURED": ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_IN_PROGRESS"),
     "REFUSED": ("IDEMPOTENCY_KEY_REFUSED",),
 }
-
-
-_PAGE = {"content": {"text/html": {"schema": {"type": "string"}}}}
 
 
 def _operation_id(route: Route) -> str:
@@ -271,27 +274,12 @@ def _usual(method: str, access: Access) -> Sequence[str]:
     return reasons
 
 
-def _problem_responses(reasons: Sequence[str]) -> dict[int | str, dict[str, Any]]:
-    by_status: dict[int, list[str]] = {}
-    for reason in reasons:
-        by_status.setdefault(REASONS[reason][0], []).append(reason)
-    return {
-        status: {
-            "description": "; ".join(f"`{reason}`: {REASONS[reason][1]}" for reason in of_status),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status, of_status in sorted(by_status.items())
-    }
-
-
-def _with_headers(headers: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "description": "Successful Response",
-        "headers": {
-            name: {"description": text, "schema": {"type": "string"}}
-            for name, text in headers.items()
-        },
-    }
+def _described_elsewhere(route: Route) -> dict[int | str, dict[str, Any]]:
+    """What keeps FastAPI from describing refusals as its own: `description` does that."""
+    described: dict[int | str, dict[str, Any]] = {422: {}}
+    if route.also is not None:
+        described[route.also] = {"model": route.answers}
+    return described
 
 
 async def provide_backend(request: Request) -> Backend:

@@ -19,7 +19,7 @@ STATUSES = frozenset({"ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"})
 _EMAIL = re.compile(r"(?=.{3,254}\Z)[\w.!#$%&'*+/=?^`{|}~-]{1,64}@([\w-]+\.)+[\w-]{2,63}", re.ASCII)
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
 _COUNTRY = re.compile(r"[A-Z]{2}")  # ISO 3166-1 alpha-2
-_NAME_LENGTH = range(1, 101)
+NAME_LENGTH = range(1, 101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,8 @@ def parse_profile(
 def _faults(name: str, phone: str, country: str) -> dict[str, str]:
     wrong: dict[str, str] = {}
     flaw = flaw_in_line(name)
-    if len(name) not in _NAME_LENGTH:
-        wrong["name"] = "A name has 1 to 100 characters."
+    if len(name) not in NAME_LENGTH:
+        wrong["name"] = f"A name has 1 to {NAME_LENGTH[-1]} characters."
     elif flaw:
         wrong["name"] = f"A name {flaw}."
     if phone and not _PHONE.fullmatch(phone):

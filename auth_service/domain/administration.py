@@ -13,8 +13,8 @@ from uuid import UUID
 from auth_service.domain.accounts import ROLES, STATUSES
 from auth_service.domain.errors import InvalidCursorError, InvalidFilterError
 
-_MAX_QUERY = 100  # characters
-_MAX_PAGE = 100
+MAX_QUERY = 100  # characters
+MAX_PAGE = 100
 _ACTION = re.compile(r"([A-Z_]{1,50})?")
 _LAST_ID = UUID(int=2**128 - 1)
 
@@ -38,7 +38,7 @@ def check_user_filter(query: str, role: str, status: str, limit: int) -> None:
         InvalidFilterError: every such filter is named.
     """
     wrong = _limit_faults(limit)
-    if len(query) > _MAX_QUERY or "\0" in query:
+    if len(query) > MAX_QUERY or "\0" in query:
         wrong["q"] = "A search has 100 characters at most."
     if role and role not in ROLES:
         wrong["role"] = "This is neither CUSTOMER, ORGANIZER nor ADMIN."
@@ -79,7 +79,7 @@ def parse_audit_filter(user_id: str, action: str, limit: int) -> UUID | None:
 
 
 def _limit_faults(limit: int) -> dict[str, str]:
-    return {} if 1 <= limit <= _MAX_PAGE else {"limit": "A page has 1 to 100 entries."}
+    return {} if 1 <= limit <= MAX_PAGE else {"limit": "A page has 1 to 100 entries."}
 
 
 def to_cursor(id: UUID) -> str:

@@ -14,7 +14,7 @@ from chassis.text import flaw_in_line, line
 
 # Whose programs there are keys for.
 KEY_OWNERS = frozenset({ORGANIZER, ADMIN})
-_NAME_LENGTH = range(1, 101)
+NAME_LENGTH = range(1, 101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def parse_api_key_wish(
     wrong: dict[str, str] = {}
     name = line(name)
     flaw = flaw_in_line(name)
-    if len(name) not in _NAME_LENGTH:
+    if len(name) not in NAME_LENGTH:
         wrong["name"] = "Must have 1 to 100 characters."
     elif flaw:
         wrong["name"] = f"{flaw.capitalize()}."

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from auth_service.domain.errors import WeakPasswordError
 
-_PASSWORD_LENGTH = range(8, 129)  # characters; NIST SP 800-63B asks for 8 at least
+PASSWORD_LENGTH = range(8, 129)  # characters; NIST SP 800-63B asks for 8 at least
 _MAX_LOCAL_PART_TO_IGNORE = 2  # "al@example.org" must not forbid every password with "al" in it
 
 
@@ -24,7 +24,7 @@ def check_password(
     Raises:
         WeakPasswordError: and why.
     """
-    if len(password) not in _PASSWORD_LENGTH:
+    if len(password) not in PASSWORD_LENGTH:
         raise WeakPasswordError("A password has 8 to 128 characters.", field)
     folded = password.casefold()
     if folded in common or len(set(folded)) < 3:

@@ -24,10 +24,10 @@ from chassis.text import flaw_in_line
 
 MAX_WAIT_SECONDS = 20
 MAX_PAGE = 100
-_TOKEN_LENGTH = 200
-_NAME_LENGTH = 100
-_EMAIL_LENGTH = 254
-_REASON_LENGTH = 500
+TOKEN_LENGTH = 200
+NAME_LENGTH = 100
+EMAIL_LENGTH = 254
+REASON_LENGTH = 500
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REFERENCE = re.compile(f"(?:PT)?([{_CROCKFORD}]{{8}})")
 # As people read and type them.
@@ -170,9 +170,9 @@ def check_instrument(method: str, token: str, *, method_field: str) -> Instrumen
             "There is something to pay, so say how.",
             **{method_field: f"must be one of {', '.join(Method)}"},
         )
-    if named is Method.CARD and not 1 <= len(token) <= _TOKEN_LENGTH:
+    if named is Method.CARD and not 1 <= len(token) <= TOKEN_LENGTH:
         raise InvalidPaymentMethodError(
-            "A card needs its token.", payment_token=f"must have 1-{_TOKEN_LENGTH} characters"
+            "A card needs its token.", payment_token=f"must have 1-{TOKEN_LENGTH} characters"
         )
     if named is not Method.CARD and token:
         raise InvalidPaymentMethodError(
@@ -191,12 +191,12 @@ def check_attendees(attendees: Sequence[Attendee], lines: Sequence[Line]) -> Non
     standing = sum(line.quantity for line in lines if not line.seat_id)
     wrong: dict[str, str] = {}
     for number, attendee in enumerate(attendees):
-        if not 1 <= len(attendee.name) <= _NAME_LENGTH:
-            wrong[f"attendees.{number}.name"] = f"must have 1-{_NAME_LENGTH} characters"
+        if not 1 <= len(attendee.name) <= NAME_LENGTH:
+            wrong[f"attendees.{number}.name"] = f"must have 1-{NAME_LENGTH} characters"
         elif flaw := flaw_in_line(attendee.name):
             wrong[f"attendees.{number}.name"] = flaw
-        if len(attendee.email) > _EMAIL_LENGTH:
-            wrong[f"attendees.{number}.email"] = f"must have at most {_EMAIL_LENGTH} characters"
+        if len(attendee.email) > EMAIL_LENGTH:
+            wrong[f"attendees.{number}.email"] = f"must have at most {EMAIL_LENGTH} characters"
         elif flaw := flaw_in_line(attendee.email):
             wrong[f"attendees.{number}.email"] = flaw
         if attendee.seat_id:
@@ -217,9 +217,9 @@ def check_cancellation(reason: str) -> None:
     Raises:
         InvalidCancellationError: it has more than 500 characters, or what text must not have.
     """
-    if len(reason) > _REASON_LENGTH:
+    if len(reason) > REASON_LENGTH:
         raise InvalidCancellationError(
-            "The reason is too long.", reason=f"must have at most {_REASON_LENGTH} characters"
+            "The reason is too long.", reason=f"must have at most {REASON_LENGTH} characters"
         )
     if flaw := flaw_in_line(reason):
         raise InvalidCancellationError("The reason can't be kept.", reason=flaw)

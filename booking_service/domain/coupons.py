@@ -14,8 +14,8 @@ from booking_service.domain.errors import (
 )
 from booking_service.domain.money import MAX_AMOUNT, half_up
 
-_COUPON_CODE = re.compile(r"[A-Z0-9-]{3,40}", re.ASCII)
-_MOST_USES = 1_000_000
+COUPON_CODE = re.compile(r"[A-Z0-9-]{3,40}", re.ASCII)
+MOST_USES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def check_coupon(coupon: Coupon) -> Coupon:
     """
     coupon = replace(coupon, code=coupon.code.upper())
     wrong: dict[str, str] = {}
-    if not _COUPON_CODE.fullmatch(coupon.code):
+    if not COUPON_CODE.fullmatch(coupon.code):
         wrong["code"] = "must have 3-40 letters, digits and hyphens"
     if coupon.kind not in {"PERCENT", "FIXED"}:
         wrong["kind"] = "must be PERCENT or FIXED"
@@ -96,8 +96,8 @@ def check_coupon(coupon: Coupon) -> Coupon:
     for field, limit, most in (
         ("min_total", coupon.min_total, MAX_AMOUNT),
         ("max_discount", coupon.max_discount, MAX_AMOUNT),
-        ("usage_limit", coupon.usage_limit, _MOST_USES),
-        ("per_customer_limit", coupon.per_customer_limit, _MOST_USES),
+        ("usage_limit", coupon.usage_limit, MOST_USES),
+        ("per_customer_limit", coupon.per_customer_limit, MOST_USES),
     ):
         if limit is not None and not 1 <= limit <= most:
             wrong[field] = f"must be 1-{most}"
@@ -119,8 +119,8 @@ def check_coupon_change(change: CouponChange) -> None:
         for field, limit, most in (
             ("min_total", change.min_total, MAX_AMOUNT),
             ("max_discount", change.max_discount, MAX_AMOUNT),
-            ("usage_limit", change.usage_limit, _MOST_USES),
-            ("per_customer_limit", change.per_customer_limit, _MOST_USES),
+            ("usage_limit", change.usage_limit, MOST_USES),
+            ("per_customer_limit", change.per_customer_limit, MOST_USES),
         )
         if limit is not None and not 0 <= limit <= most
     }

@@ -11,7 +11,7 @@ from booking_service.domain.errors import InvalidTicketError
 from booking_service.domain.holds import Line
 from chassis.text import flaw_in_line
 
-_GATE_LENGTH = 50
+GATE_LENGTH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ def check_gate(gate: str) -> None:
     Raises:
         InvalidTicketError: it has more than 50 characters, or what text must not have.
     """
-    if len(gate) > _GATE_LENGTH:
+    if len(gate) > GATE_LENGTH:
         raise InvalidTicketError(
-            "The gate's name is too long.", gate=f"must have at most {_GATE_LENGTH} characters"
+            "The gate's name is too long.", gate=f"must have at most {GATE_LENGTH} characters"
         )
     if flaw := flaw_in_line(gate):
         raise InvalidTicketError("The gate can't have this name.", gate=flaw)

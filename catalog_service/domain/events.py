@@ -54,6 +54,16 @@ ON_SALE_FIELDS = frozenset(
 
 MAX_PRICE = 10**12
 DEFAULT_MAX_PER_CUSTOMER = 10
+# What clients are told too (`gateway/bodies/limits.py`): lengths in characters.
+MAX_TITLE = 200
+MAX_PROSE = 10_000  # description, terms
+MAX_LOCATION = 300
+MAX_PER_CUSTOMER = 100
+MAX_REFUND_HOURS = 8760
+MAX_TIERS = 50
+MAX_TIER_NAME = 60
+MAX_TICKETS = 1_000_000  # counted, of a tier
+MAX_REASON = 500
 # A list shows the beginning of a description, so that a page always fits a message.
 SUMMARY_CHARACTERS = 500
 # How long whoever had bought may cancel in full once the time or the place changed.
@@ -221,23 +231,23 @@ def check_event(
         InvalidEventError: what is wrong, by field.
     """
     wrong = Findings()
-    wrong.text("title", draft.title, 1, 200)
-    wrong.text("description", draft.description, 0, 10_000, lines=True)
+    wrong.text("title", draft.title, 1, MAX_TITLE)
+    wrong.text("description", draft.description, 0, MAX_PROSE, lines=True)
     wrong.add(
         "category", f"must be one of {', '.join(CATEGORIES)}", when=draft.category not in CATEGORIES
     )
-    wrong.text("terms", draft.terms, 0, 10_000, lines=True)
+    wrong.text("terms", draft.terms, 0, MAX_PROSE, lines=True)
     if draft.venue_id is None:
-        wrong.text("location", draft.location, 1, 300)
+        wrong.text("location", draft.location, 1, MAX_LOCATION)
     else:
         wrong.add("location", "is the venue's to say", when=draft.location != "")
     if draft.timezone:
         wrong.zone("timezone", draft.timezone)
     _check_times(wrong, draft, now, before)
     wrong.add("currency", "is not an ISO 4217 code", when=draft.currency not in CURRENCIES)
-    wrong.within("max_per_customer", draft.max_per_customer, 1, 100)
+    wrong.within("max_per_customer", draft.max_per_customer, 1, MAX_PER_CUSTOMER)
     policy = draft.refund_policy
-    wrong.within("refund_policy.until_hours_before", policy.until_hours_before, 0, 8760)
+    wrong.within("refund_policy.until_hours_before", policy.until_hours_before, 0, MAX_REFUND_HOURS)
     wrong.within("refund_policy.percent", policy.percent, 0, 100)
     wrong.add(
         "tax_percent", "must be from 0 to 100", when=not 0 <= draft.tax_basis_points <= 10_000
@@ -271,13 +281,13 @@ def _check_times(
 
 
 def _check_tiers(wrong: Findings, tiers: Sequence[TierDraft], *, has_venue: bool) -> None:
-    wrong.add("tiers", "must be from 1 to 50", when=not 1 <= len(tiers) <= 50)
+    wrong.add("tiers", f"must be from 1 to {MAX_TIERS}", when=not 1 <= len(tiers) <= MAX_TIERS)
     names: set[str] = set()
     covered: set[UUID] = set()
-    for number, tier in enumerate(tiers[:50]):
+    for number, tier in enumerate(tiers[:MAX_TIERS]):
         field = f"tiers.{number}"
         name = tier.name.casefold()
-        wrong.text(f"{field}.name", tier.name, 1, 60)
+        wrong.text(f"{field}.name", tier.name, 1, MAX_TIER_NAME)
         wrong.add(f"{field}.name", "is another tier's", when=name in names)
         names.add(name)
         wrong.within(f"{field}.price", tier.price, 0, MAX_PRICE)
@@ -291,7 +301,7 @@ def _check_tiers(wrong: Findings, tiers: Sequence[TierDraft], *, has_venue: bool
             wrong.add(f"{field}.capacity", "is what the sections say", when=tier.capacity != 0)
         else:
             wrong.add(section_ids, "needs a venue", when=bool(tier.section_ids))
-            wrong.within(f"{field}.capacity", tier.capacity, 1, 1_000_000)
+            wrong.within(f"{field}.capacity", tier.capacity, 1, MAX_TICKETS)
 
 
 def check_sections(tiers: Sequence[TierDraft], sections: Sequence[Section]) -> None:
@@ -348,7 +358,7 @@ def check_cancel_reason(reason: str) -> None:
         InvalidEventError: there are none, or too many.
     """
     wrong = Findings()
-    wrong.text("reason", reason, 1, 500)
+    wrong.text("reason", reason, 1, MAX_REASON)
     wrong.refuse(InvalidEventError, "Say why the event is called off")
 
 
@@ -432,7 +442,7 @@ def check_version(version: int, expected: int) -> None:
 def _check_tier_ids(tiers: Sequence[TierDraft], stored: Sequence[Tier]) -> None:
     wrong = Findings()
     known: set[UUID | None] = {tier.id for tier in stored}
-    for number, tier in enumerate(tiers[:50]):
+    for number, tier in enumerate(tiers[:MAX_TIERS]):
         if tier.id is not None:
             wrong.add(f"tiers.{number}.id", "is no tier's, or another's", when=tier.id not in known)
             known.discard(tier.id)

@@ -13,9 +13,12 @@ from uuid import UUID
 from catalog_service.domain.errors import InvalidCursorError, InvalidFilterError
 from catalog_service.domain.events import CATEGORIES, PUBLIC_STATUSES, STATUSES, Event
 from catalog_service.domain.findings import Findings
+from catalog_service.domain.venues import MAX_CITY
 
 DEFAULT_PAGE = 20
 MAX_PAGE = 100
+MAX_QUERY = 200  # characters
+MAX_WORDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,9 @@ def check_filter(search: EventSearch) -> None:
         InvalidFilterError: what is wrong, by query parameter.
     """
     wrong = Findings()
-    wrong.text("q", search.query, 0, 200)
-    wrong.add("q", "has more than 10 words", when=len(search.words) > 10)
-    wrong.text("city", search.city, 0, 100)
+    wrong.text("q", search.query, 0, MAX_QUERY)
+    wrong.add("q", f"has more than {MAX_WORDS} words", when=len(search.words) > MAX_WORDS)
+    wrong.text("city", search.city, 0, MAX_CITY)
     unknown = bool(search.category) and search.category not in CATEGORIES
     wrong.add("category", f"must be one of {', '.join(CATEGORIES)}", when=unknown)
     statuses = PUBLIC_STATUSES if search.owner_id is None else STATUSES

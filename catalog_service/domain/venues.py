@@ -19,8 +19,23 @@ from chassis.text import flaw_in_line
 
 MAX_SEATS = 100_000  # of a venue
 MAX_SECTIONS = 200  # of a venue; also in the table's constraint
-_MAX_ROWS = 500
-_MAX_IN_ROW = 500
+# What clients are told too (`gateway/bodies/limits.py`): lengths in characters.
+MAX_NAME = 200
+MAX_ADDRESS = 300
+MAX_CITY = 100
+MAX_CAPACITY = 10_000_000  # of a venue, as its owner says
+MAX_AMENITIES = 30
+MAX_AMENITY = 40
+MAX_SECTION_NAME = 60
+MAX_STANDING = 200_000
+MAX_ROWS = 500
+MAX_IN_ROW = 500
+MAX_LABEL = 10
+MAX_NUMBER = 8
+MAX_START = 10_000
+MAX_COORDINATE = 10_000
+MIN_SPACING, MAX_SPACING = 0.1, 100
+MAX_CURVE = 1_000
 # A plan is mostly seats: half as many gaps, so that a venue always fits a message.
 _FREE_GAPS = 50
 NUMBERINGS = ("FORWARD", "BACKWARD", "ODD", "EVEN")
@@ -151,10 +166,8 @@ def expanded(rows: Sequence[RowDraft]) -> Sequence[Row]:
         InvalidSectionError: what is wrong, by field.
     """
     wrong = Findings()
-    wrong.add("rows", f"must be from 1 to {_MAX_ROWS}", when=len(rows) > _MAX_ROWS)
-    result = [
-        _expanded(wrong, f"rows.{number}", row) for number, row in enumerate(rows[:_MAX_ROWS])
-    ]
+    wrong.add("rows", f"must be from 1 to {MAX_ROWS}", when=len(rows) > MAX_ROWS)
+    result = [_expanded(wrong, f"rows.{number}", row) for number, row in enumerate(rows[:MAX_ROWS])]
     wrong.refuse(InvalidSectionError, "This section can't be")
     return result
 
@@ -164,15 +177,15 @@ def _expanded(wrong: Findings, field: str, row: RowDraft) -> Row:
         counted = bool(row.count or row.numbering or row.start is not None or row.missing)
         wrong.add(f"{field}.seats", "are named already, so nothing is to be counted", when=counted)
         return Row(row.label, row.seats)
-    if not 1 <= row.count <= _MAX_IN_ROW:
-        wrong.add(f"{field}.seats", f"must be from 1 to {_MAX_IN_ROW}", when=True)
+    if not 1 <= row.count <= MAX_IN_ROW:
+        wrong.add(f"{field}.seats", f"must be from 1 to {MAX_IN_ROW}", when=True)
         return Row(row.label, ())
     numbering = row.numbering or "FORWARD"
     known = numbering in NUMBERINGS
     wrong.add(f"{field}.numbering", f"must be one of {', '.join(NUMBERINGS)}", when=not known)
     step = 2 if numbering in {"ODD", "EVEN"} else 1
     start = row.start if row.start is not None else 2 if numbering == "EVEN" else 1
-    wrong.within(f"{field}.start", start, 0, 10_000)
+    wrong.within(f"{field}.start", start, 0, MAX_START)
     parity = {"ODD": 1, "EVEN": 0}.get(numbering, start % 2)
     wrong.add(f"{field}.start", f"must be {numbering.lower()}", when=start % 2 != parity)
     numbers = [str(start + step * place) for place in range(row.count)]
@@ -226,19 +239,20 @@ def check_venue(draft: VenueDraft) -> None:
         InvalidVenueError: what is wrong, by field.
     """
     wrong = Findings()
-    wrong.text("name", draft.name, 1, 200)
-    wrong.text("address", draft.address, 1, 300)
-    wrong.text("city", draft.city, 1, 100)
+    wrong.text("name", draft.name, 1, MAX_NAME)
+    wrong.text("address", draft.address, 1, MAX_ADDRESS)
+    wrong.text("city", draft.city, 1, MAX_CITY)
     wrong.add("country", "is not an ISO 3166-1 code", when=draft.country not in COUNTRIES)
     wrong.zone("timezone", draft.timezone)
     if draft.capacity is not None:
-        wrong.within("capacity", draft.capacity, 1, 10_000_000)
-    wrong.add("amenities", "has more than 30", when=len(draft.amenities) > 30)
-    for number, amenity in enumerate(draft.amenities[:30]):
-        wrong.text(f"amenities.{number}", amenity, 1, 40)
+        wrong.within("capacity", draft.capacity, 1, MAX_CAPACITY)
+    excess = len(draft.amenities) > MAX_AMENITIES
+    wrong.add("amenities", f"has more than {MAX_AMENITIES}", when=excess)
+    for number, amenity in enumerate(draft.amenities[:MAX_AMENITIES]):
+        wrong.text(f"amenities.{number}", amenity, 1, MAX_AMENITY)
     if draft.focal:
-        wrong.within("focal.x", draft.focal.x, -10_000, 10_000)
-        wrong.within("focal.y", draft.focal.y, -10_000, 10_000)
+        wrong.within("focal.x", draft.focal.x, -MAX_COORDINATE, MAX_COORDINATE)
+        wrong.within("focal.y", draft.focal.y, -MAX_COORDINATE, MAX_COORDINATE)
     wrong.refuse(InvalidVenueError, "This venue can't be")
 
 
@@ -249,46 +263,46 @@ def check_section(draft: SectionDraft) -> None:
         InvalidSectionError: what is wrong, by field.
     """
     wrong = Findings()
-    wrong.text("name", draft.name, 1, 60)
+    wrong.text("name", draft.name, 1, MAX_SECTION_NAME)
     if draft.kind == "SEATED":
         wrong.add("capacity", "is what the rows add up to", when=draft.capacity != 0)
         _check_rows(wrong, draft)
         _check_layout(wrong, draft.layout)
     elif draft.kind == "STANDING":
         wrong.add("rows", "are for seats", when=bool(draft.rows))
-        wrong.within("capacity", draft.capacity, 1, 200_000)
+        wrong.within("capacity", draft.capacity, 1, MAX_STANDING)
     else:
         wrong.add("kind", "must be SEATED or STANDING", when=True)
     wrong.refuse(InvalidSectionError, "This section can't be")
 
 
 def _check_rows(wrong: Findings, draft: SectionDraft) -> None:
-    wrong.add("rows", f"must be from 1 to {_MAX_ROWS}", when=not 1 <= len(draft.rows) <= _MAX_ROWS)
+    wrong.add("rows", f"must be from 1 to {MAX_ROWS}", when=not 1 <= len(draft.rows) <= MAX_ROWS)
     wrong.add("rows", f"have more than {MAX_SEATS:,} seats", when=draft.seats > MAX_SEATS)
     gaps = sum(len(row.seats) for row in draft.rows) - draft.seats
     most = max(_FREE_GAPS, draft.seats // 2)
     wrong.add("rows", "have more gaps than half as many as seats", when=gaps > most)
     labels: set[str] = set()
-    for number, row in enumerate(draft.rows[:_MAX_ROWS]):
+    for number, row in enumerate(draft.rows[:MAX_ROWS]):
         field = f"rows.{number}"
-        wrong.text(f"{field}.label", row.label, 1, 10)
+        wrong.text(f"{field}.label", row.label, 1, MAX_LABEL)
         wrong.add(f"{field}.label", "is another row's", when=row.label in labels)
         labels.add(row.label)
         seats, numbers = f"{field}.seats", row.numbers
-        fits = 1 <= len(row.seats) <= _MAX_IN_ROW
-        wrong.add(seats, f"must be from 1 to {_MAX_IN_ROW}", when=not fits)
+        fits = 1 <= len(row.seats) <= MAX_IN_ROW
+        wrong.add(seats, f"must be from 1 to {MAX_IN_ROW}", when=not fits)
         wrong.add(seats, "has no seat, only gaps", when=not numbers)
         wrong.add(seats, "has a number twice", when=len(set(numbers)) < len(numbers))
-        unsound = any(len(seat) > 8 or flaw_in_line(seat) for seat in numbers)
-        wrong.add(seats, "needs numbers of 1 to 8 characters", when=unsound)
+        unsound = any(len(seat) > MAX_NUMBER or flaw_in_line(seat) for seat in numbers)
+        wrong.add(seats, f"needs numbers of 1 to {MAX_NUMBER} characters", when=unsound)
 
 
 def _check_layout(wrong: Findings, layout: Layout) -> None:
-    wrong.within("origin.x", layout.origin_x, -10_000, 10_000)
-    wrong.within("origin.y", layout.origin_y, -10_000, 10_000)
-    wrong.within("row_spacing", layout.row_spacing, 0.1, 100)
-    wrong.within("seat_spacing", layout.seat_spacing, 0.1, 100)
-    wrong.within("curve", layout.curve, -1_000, 1_000)
+    wrong.within("origin.x", layout.origin_x, -MAX_COORDINATE, MAX_COORDINATE)
+    wrong.within("origin.y", layout.origin_y, -MAX_COORDINATE, MAX_COORDINATE)
+    wrong.within("row_spacing", layout.row_spacing, MIN_SPACING, MAX_SPACING)
+    wrong.within("seat_spacing", layout.seat_spacing, MIN_SPACING, MAX_SPACING)
+    wrong.within("curve", layout.curve, -MAX_CURVE, MAX_CURVE)
 
 
 # --- changes -----------------------------------------------------------------------------------

@@ -20,9 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from chassis import text
 from chassis.ids import parse_uuid
-
-# The most of any amount of money, minor units: as the services have it. JSON carries it whole.
-MAX_AMOUNT = 10**12
+from gateway.bodies import limits
 
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
@@ -101,21 +99,30 @@ def not_found(reason: str, pattern: re.Pattern[str]) -> Any:
 
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})
 # A booking's.
 REFERENCE = re.compile(r"PT-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 
 # Text that people write, by the one rule of `chassis.text`; lengths are counted of what is kept.
 IS_LINE = (AfterValidator(_line), BeforeValidator(_as_line))
 IS_LINES = (AfterValidator(_lines), BeforeValidator(_as_lines))
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), *IS_LINE]
-Short = Annotated[str, StringConstraints(min_length=1, max_length=100), *IS_LINE]
-Words = Annotated[str, StringConstraints(min_length=1, max_length=500), *IS_LINE]
-Prose = Annotated[str, StringConstraints(max_length=10_000), *IS_LINES]
+
+
+def line(most: int) -> tuple[Any, ...]:
+    """What makes a text one line of 1 to `most` characters: `Annotated[str, *line(60)]`."""
+    return (StringConstraints(min_length=1, max_length=most), *IS_LINE)
+
+
+def lines(most: int) -> tuple[Any, ...]:
+    """What makes a text any number of lines, of up to `most` characters in all."""
+    return (StringConstraints(max_length=most), *IS_LINES)
+
+
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254),
     AfterValidator(_email),
-    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+    WithJsonSchema({"type": "string", "format": "email", "minLength": 3, "maxLength": 254}),
 ]
 # What a time looks like; the same bounds as everywhere: a year from 2000 to 2199.
 Time = Annotated[
@@ -128,19 +135,21 @@ Id = Annotated[
     WithJsonSchema({"type": "string", "format": "uuid"}),
 ]
 Country = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2")
+    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2.")
 ]
 Zone = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"),
-    Field(description="IANA time zone", examples=["Asia/Kathmandu"]),
+    Field(description="An IANA time zone, such as Asia/Kathmandu."),
 ]
+# Of money, in minor units.
+Amount = Annotated[int, Field(strict=True, ge=1, le=limits.AMOUNT)]
 
 
 class Input(BaseModel):
-    """What comes in: unknown fields are refused."""
+    """What comes in: unknown fields are refused. The text below each field describes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Nothing(Input):
@@ -150,5 +159,7 @@ class Nothing(Input):
 class PageQuery(Input):
     """Which page; unknown filters are refused."""
 
-    limit: int = Field(default=20, ge=1, le=100)
+    limit: int = Field(default=20, ge=1, le=limits.PAGE)
+    """How many to give at most."""
     cursor: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_=-]{1,512}$")
+    """Where the page begins: `next_cursor` of the one before; absent: the first page."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field
+from fastapi import Path
+from pydantic import Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gateway.bodies.base import REFERENCE, Email, Id, Input, PageQuery, Short, Words, not_found
-from gateway.bodies.payments import Method, PaymentToken
-from gateway.bodies.seats import General, SeatId
+from gateway.bodies import limits
+from gateway.bodies.base import REFERENCE, Email, Id, Input, PageQuery, line, not_found
+from gateway.bodies.payments import PaymentToken
+from gateway.bodies.seats import General, HeldSeats, SeatId
+from presentation.vocabulary import BookingStatus, PaymentMethod
 
-Reference = Annotated[str, not_found("BOOKING_NOT_FOUND", REFERENCE)]
-BookingStatus = Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"]
+Reference = Annotated[
+    str,
+    not_found("BOOKING_NOT_FOUND", REFERENCE),
+    WithJsonSchema({"type": "string", "pattern": f"^{REFERENCE.pattern}$"}),
+    Path(description="The booking's reference."),
+]
+UsedCoupon = Annotated[str, *line(100)]
 
 
 class Quotation(Input):
@@ -21,13 +29,16 @@ class Quotation(Input):
     Which seats are the best available is decided when they are held: they have no quote before.
     """
 
-    hold_id: Id | None = Field(default=None, description="One's own hold; else `event_id`")
-    event_id: Id | None = Field(
-        default=None, description="Without a hold, with `seat_ids` or `general` or both"
-    )
-    seat_ids: list[SeatId] | None = Field(default=None, min_length=1, max_length=100)
-    general: list[General] | None = Field(default=None, min_length=1, max_length=100)
-    coupon_code: Short | None = None
+    hold_id: Id | None = None
+    """One's own hold; else `event_id`."""
+    event_id: Id | None = None
+    """Without a hold, with `seat_ids` or `general` or both."""
+    seat_ids: HeldSeats | None = None
+    """These seats of the event."""
+    general: list[General] | None = Field(default=None, min_length=1, max_length=limits.HOLD_LINES)
+    """Counted tickets of the event, each tier named once."""
+    coupon_code: UsedCoupon | None = None
+    """A coupon of the event, in any case."""
 
     def model_post_init(self, _context: Any) -> None:
         """Refuses a quote of nothing, and of a hold and other places at once."""
@@ -41,36 +52,46 @@ class NewAttendee(Input):
     """Who will use a ticket."""
 
     seat_id: SeatId | None = None
-    name: Short
+    """Their seat, of the hold, named once; absent: any of its counted tickets."""
+    name: Annotated[str, *line(limits.ATTENDEE_NAME)]
+    """The name on the ticket."""
     email: Email | None = None
+    """Their own address."""
 
 
 class NewBooking(Input):
     """A hold, and how it is paid."""
 
     hold_id: Id
-    payment_method: Method | None = Field(
-        default=None, description="Needed where there is something to pay"
-    )
-    payment_token: PaymentToken | None = Field(default=None, repr=False, examples=["tok_ok"])
-    coupon_code: Short | None = None
-    attendees: list[NewAttendee] = Field(default=[], max_length=100)
+    """The hold: one's own, ACTIVE."""
+    payment_method: PaymentMethod | None = None
+    """Needed where there is something to pay."""
+    payment_token: PaymentToken | None = Field(default=None, repr=False)
+    """What the provider gave for the card; for CARD alone."""
+    coupon_code: UsedCoupon | None = None
+    """A coupon of the event, in any case."""
+    attendees: list[NewAttendee] = Field(default=[], max_length=limits.HOLD_LINES)
+    """Who goes: at most one for each place."""
 
 
 class BookingCancellation(Input):
     """Why, if they like to say."""
 
-    reason: Words | None = None
+    reason: Annotated[str, *line(limits.BOOKING_REASON)] | None = None
+    """In words, for the organizer."""
 
 
 class BookingQuery(PageQuery):
     """Which bookings."""
 
     status: BookingStatus | None = None
+    """Those that stand so."""
     event_id: Id | None = None
+    """Those of this event."""
 
 
 class WaitQuery(Input):
     """How long to wait for a booking to end or to need the customer."""
 
-    wait: int = Field(default=0, ge=0, le=20, description="Seconds")
+    wait: int = Field(default=0, ge=0, le=limits.WAIT_SECONDS)
+    """Seconds to wait for it to end, or to need the customer."""

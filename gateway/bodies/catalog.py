@@ -5,30 +5,33 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from chassis import text
+from gateway.bodies import limits
 from gateway.bodies.base import (
-    IS_LINE,
-    IS_LINES,
-    MAX_AMOUNT,
     UUID,
+    UUID_SCHEMA,
     Country,
     Id,
     Input,
-    Name,
     PageQuery,
-    Prose,
-    Short,
     Time,
-    Words,
     Zone,
     absent,
+    line,
+    lines,
     not_found,
 )
-
-_MAX_SEATS_IN_ROW = 500
+from presentation.vocabulary import (
+    EventCategory,
+    EventSort,
+    EventStatus,
+    Numbering,
+    PublicEventStatus,
+)
 
 
 def _percent(value: Any) -> Decimal:
@@ -46,33 +49,44 @@ def _seat_numbers(value: Any) -> int | list[str]:
     """A row's places as printed: a whole number of them, or each by name, empty where a gap is."""
     if isinstance(value, list) and all(isinstance(number, str) for number in value):
         value = [text.line(number) for number in value]
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_SEATS_IN_ROW:
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and 1 <= value <= limits.PLACES_IN_ROW
+    ):
         return value
     if (
         isinstance(value, list)
-        and 1 <= len(value) <= _MAX_SEATS_IN_ROW
+        and 1 <= len(value) <= limits.PLACES_IN_ROW
         and all(
-            isinstance(number, str) and len(number) <= 10 and not text.flaw_in_line(number)
+            isinstance(number, str)
+            and len(number) <= limits.SEAT_NUMBER
+            and not text.flaw_in_line(number)
             for number in value
         )
     ):
         return value
     raise PydanticCustomError(
         "seats",
-        "Must be a number from 1 to 500, or a list of 1 to 500 texts of up to 10 characters",
+        f"Must be a number from 1 to {limits.PLACES_IN_ROW}, or a list of 1 to "
+        f"{limits.PLACES_IN_ROW} texts of up to {limits.SEAT_NUMBER} characters",
     )
 
 
-ReviewText = Annotated[str, StringConstraints(max_length=2000), *IS_LINES]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217")]
-Category = Annotated[str, StringConstraints(pattern=r"^[A-Z_]{1,40}$")]
-MinorUnits = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT, description="Minor units")]
-Coordinate = Annotated[float, Field(strict=True, ge=-100_000, le=100_000, allow_inf_nan=False)]
-Spacing = Annotated[float, Field(strict=True, gt=0, le=1_000, allow_inf_nan=False)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+MinorUnits = Annotated[int, Field(strict=True, ge=0, le=limits.AMOUNT)]
+Coordinate = Annotated[
+    float,
+    Field(strict=True, ge=-limits.COORDINATE, le=limits.COORDINATE, allow_inf_nan=False),
+]
+Spacing = Annotated[
+    float, Field(strict=True, ge=limits.SPACING_LEAST, le=limits.SPACING, allow_inf_nan=False)
+]
+Curve = Annotated[float, Field(strict=True, ge=-limits.CURVE, le=limits.CURVE, allow_inf_nan=False)]
 Percent = Annotated[
     Decimal,
     BeforeValidator(_percent),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100}),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01}),
 ]
 SeatNumbers = Annotated[
     int | list[str],
@@ -80,100 +94,163 @@ SeatNumbers = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": _MAX_SEATS_IN_ROW},
+                {"type": "integer", "minimum": 1, "maximum": limits.PLACES_IN_ROW},
                 {
                     "type": "array",
-                    "items": {"type": "string", "maxLength": 10},
+                    "items": {"type": "string", "maxLength": limits.SEAT_NUMBER},
                     "minItems": 1,
-                    "maxItems": _MAX_SEATS_IN_ROW,
+                    "maxItems": limits.PLACES_IN_ROW,
                 },
             ]
         }
     ),
 ]
-EventId = Annotated[str, not_found("EVENT_NOT_FOUND", UUID)]
-SectionId = Annotated[str, not_found("SECTION_NOT_FOUND", UUID)]
-VenueId = Annotated[str, not_found("VENUE_NOT_FOUND", UUID)]
-ImageId = Annotated[str, not_found("IMAGE_NOT_FOUND", UUID)]
+VenueName = Annotated[str, *line(limits.VENUE_NAME)]
+Address = Annotated[str, *line(limits.ADDRESS)]
+City = Annotated[str, *line(limits.CITY)]
+Capacity = Annotated[int, Field(strict=True, ge=1, le=limits.VENUE_CAPACITY)]
+Amenities = Annotated[
+    list[Annotated[str, *line(limits.AMENITY)]], Field(max_length=limits.AMENITIES)
+]
+SectionName = Annotated[str, *line(limits.SECTION_NAME)]
+Standing = Annotated[int, Field(strict=True, ge=1, le=limits.STANDING)]
+Label = Annotated[str, *line(limits.ROW_LABEL)]
+SeatNumber = Annotated[str, *line(limits.SEAT_NUMBER)]
+Title = Annotated[str, *line(limits.TITLE)]
+Location = Annotated[str, *line(limits.LOCATION)]
+Prose = Annotated[str, *lines(limits.PROSE)]
+PlacesOfPerson = Annotated[int, Field(strict=True, ge=1, le=limits.PLACES_OF_PERSON)]
+
+EventId = Annotated[
+    str, not_found("EVENT_NOT_FOUND", UUID), UUID_SCHEMA, Path(description="The event's id.")
+]
+SectionId = Annotated[
+    str, not_found("SECTION_NOT_FOUND", UUID), UUID_SCHEMA, Path(description="The section's id.")
+]
+VenueId = Annotated[
+    str, not_found("VENUE_NOT_FOUND", UUID), UUID_SCHEMA, Path(description="The venue's id.")
+]
+ImageId = Annotated[
+    str, not_found("IMAGE_NOT_FOUND", UUID), UUID_SCHEMA, Path(description="The picture's id.")
+]
 
 
 class Point(Input):
-    """A place in the organizer's own units."""
+    """A place in the organizer's own units; the stage is towards smaller `y`."""
 
     x: Coordinate
+    """To the right, seen from the hall towards the stage."""
     y: Coordinate
+    """Away from the stage."""
 
 
 class NewVenue(Input):
-    """A hall; `focal` is where its stage is, absent: in front of the first row."""
+    """A hall."""
 
-    name: Name = Field(examples=["Rastriya Naach Ghar"])
-    address: Name = Field(examples=["Jamal"])
-    city: Short = Field(examples=["Kathmandu"])
-    country: Country = Field(examples=["NP"])
+    name: VenueName
+    """What people call it."""
+    address: Address
+    """Street and number."""
+    city: City
+    """Its city."""
+    country: Country
+    """ISO 3166-1 alpha-2."""
     timezone: Zone
-    capacity: int | None = Field(default=None, strict=True, ge=1, le=1_000_000)
-    amenities: list[Short] = Field(default=[], max_length=50)
+    """An IANA time zone, such as Asia/Kathmandu."""
+    capacity: Capacity | None = None
+    """How many it holds; absent: what its sections add up to."""
+    amenities: Amenities = Field(default=[])
+    """What there is besides, in words."""
     focal: Point | None = None
+    """Where the stage is; absent: in front of the first row."""
 
 
 class VenueChange(Input):
-    """What to change of a venue; a capacity of null is what its sections add up to."""
+    """What to change of a venue; what is absent stays."""
 
-    name: Name = Field(default_factory=absent, examples=["Rastriya Naach Ghar"])
-    address: Name = Field(default_factory=absent, examples=["Jamal"])
-    city: Short = Field(default_factory=absent, examples=["Kathmandu"])
-    country: Country = Field(default_factory=absent, examples=["NP"])
+    name: VenueName = Field(default_factory=absent)
+    """What people call it."""
+    address: Address = Field(default_factory=absent)
+    """Street and number."""
+    city: City = Field(default_factory=absent)
+    """Its city."""
+    country: Country = Field(default_factory=absent)
+    """ISO 3166-1 alpha-2."""
     timezone: Zone = Field(default_factory=absent)
-    capacity: int | None = Field(default_factory=absent, strict=True, ge=1, le=1_000_000)
-    amenities: list[Short] = Field(default_factory=absent, max_length=50)
+    """An IANA time zone, such as Asia/Kathmandu."""
+    capacity: Capacity | None = Field(default_factory=absent)
+    """How many it holds; null: what its sections add up to."""
+    amenities: Amenities = Field(default_factory=absent)
+    """What there is besides, in words: all of it."""
     focal: Point = Field(default_factory=absent)
-
-
-Label = Annotated[str, StringConstraints(min_length=1, max_length=10), *IS_LINE]
+    """Where the stage is."""
 
 
 class NewRow(Input):
-    """A row of places, side by side: each by name, empty where a gap is; or how many, and how they
-    count. FORWARD, BACKWARD, ODD and EVEN count from `start`; what is `missing` leaves a gap."""
+    """A row of places, side by side: each by name, or how many there are and how they count."""
 
-    label: Label = Field(examples=["A"])
-    seats: SeatNumbers = Field(examples=[20])
-    numbering: Literal["FORWARD", "BACKWARD", "ODD", "EVEN"] | None = None
-    start: int | None = Field(default=None, strict=True, ge=0, le=10_000)
-    missing: list[Label] = Field(default=[], max_length=_MAX_SEATS_IN_ROW, examples=[["13"]])
+    label: Label
+    """What is printed on the row; no other row of the section has it."""
+    seats: SeatNumbers
+    """What is printed on each seat, empty where a gap is; or how many there are."""
+    numbering: Numbering | None = None
+    """How they count; absent: FORWARD. Not where each is named."""
+    start: int | None = Field(default=None, strict=True, ge=0, le=limits.FIRST_NUMBER)
+    """The lowest number; absent: 1, or 2 where they are EVEN. Not where each is named."""
+    missing: list[SeatNumber] = Field(default=[], max_length=limits.PLACES_IN_ROW)
+    """Numbers without a seat: gaps. Not where each is named."""
+
+
+Rows = Annotated[list[NewRow], Field(min_length=1, max_length=limits.ROWS)]
 
 
 class SeatedSection(Input):
     """Numbered rows, front to back."""
 
     kind: Literal["SEATED"]
-    name: Short = Field(examples=["Stalls"])
-    rows: list[NewRow] = Field(min_length=1, max_length=500)
+    """It has numbered rows."""
+    name: SectionName
+    """What people call it; no other section of the venue has that name."""
+    rows: Rows
+    """Its rows, front to back."""
     origin: Point = Point(x=0, y=0)
+    """The middle of the first row."""
     row_spacing: Spacing = 1
+    """From one row to the next."""
     seat_spacing: Spacing = 1
-    curve: Coordinate = 0
+    """From one seat to the next."""
+    curve: Curve = 0
+    """How far the ends of a row bend towards the stage."""
 
 
 class StandingSection(Input):
     """Standing room."""
 
     kind: Literal["STANDING"]
-    name: Short = Field(examples=["Floor"])
-    capacity: int = Field(strict=True, ge=1, le=200_000, examples=[350])
+    """It counts people."""
+    name: SectionName
+    """What people call it; no other section of the venue has that name."""
+    capacity: Standing
+    """How many it holds."""
 
 
 class SectionChange(Input):
     """What to change of a section: where it is seated its rows and drawing, else its room."""
 
-    name: Short = Field(default_factory=absent, examples=["Stalls"])
-    rows: list[NewRow] = Field(default_factory=absent, min_length=1, max_length=500)
+    name: SectionName = Field(default_factory=absent)
+    """What people call it; no other section of the venue has that name."""
+    rows: Rows = Field(default_factory=absent)
+    """All its rows, front to back."""
     origin: Point = Field(default_factory=absent)
+    """The middle of the first row."""
     row_spacing: Spacing = Field(default_factory=absent)
+    """From one row to the next."""
     seat_spacing: Spacing = Field(default_factory=absent)
-    curve: Coordinate = Field(default_factory=absent)
-    capacity: int = Field(default_factory=absent, strict=True, ge=1, le=200_000)
+    """From one seat to the next."""
+    curve: Curve = Field(default_factory=absent)
+    """How far the ends of a row bend towards the stage."""
+    capacity: Standing = Field(default_factory=absent)
+    """How many it holds, where people stand."""
 
 
 NewSection = Annotated[SeatedSection | StandingSection, Field(discriminator="kind")]
@@ -182,108 +259,162 @@ NewSection = Annotated[SeatedSection | StandingSection, Field(discriminator="kin
 class NewTier(Input):
     """A price, and what it covers: sections of the venue, or so many counted tickets."""
 
-    name: Short = Field(examples=["Stalls"])
-    price: MinorUnits = Field(examples=[150000])
-    section_ids: list[Id] = Field(default=[], max_length=500)
-    capacity: int | None = Field(default=None, strict=True, ge=1, le=1_000_000)
+    name: Annotated[str, *line(limits.TIER_NAME)]
+    """What people call it; no other tier of the event has that name."""
+    price: MinorUnits
+    """What one place costs, minor units; 0 is free."""
+    section_ids: list[Id] = Field(
+        default=[], max_length=limits.TIER_SECTIONS, json_schema_extra={"uniqueItems": True}
+    )
+    """With a venue: the sections it sells, each in one tier."""
+    capacity: int | None = Field(default=None, strict=True, ge=1, le=limits.TIER_TICKETS)
+    """Without a venue: how many tickets there are."""
 
 
 class RefundTerms(Input):
     """What goes back to a customer who cancels, and until when."""
 
-    until_hours_before: int = Field(default=24, strict=True, ge=0, le=8760)
+    until_hours_before: int = Field(default=24, strict=True, ge=0, le=limits.REFUND_HOURS)
+    """Hours before the start until which a booking may be cancelled."""
     percent: int = Field(default=100, strict=True, ge=0, le=100)
+    """The share of what was paid that goes back."""
 
 
 class NewEvent(Input):
     """An event in a venue, or of plain counted tickets at a place told in words."""
 
-    title: Name = Field(examples=["The Tempest"])
+    title: Title
+    """Its title."""
     description: Prose = ""
-    category: Category = Field(examples=["THEATRE"])
+    """What it is."""
+    category: EventCategory
+    """What kind of event it is."""
     venue_id: Id | None = None
-    location: Name | None = None
-    starts_at: Time = Field(examples=["2027-03-01T13:15:00Z"])
-    ends_at: Time = Field(examples=["2027-03-01T16:15:00Z"])
+    """Where it is: any venue there is; else `location` says it."""
+    location: Location | None = None
+    """Where it is, in words; only without a venue."""
+    starts_at: Time
+    """When it starts: in the future, within ten years."""
+    ends_at: Time
+    """When it ends: after `starts_at`, within 366 days."""
     doors_at: Time | None = None
+    """When the doors open: not after `starts_at`."""
     timezone: Zone | None = None
-    currency: Currency = Field(examples=["NPR"])
-    tiers: list[NewTier] = Field(min_length=1, max_length=100)
-    max_per_customer: int = Field(default=10, strict=True, ge=1, le=100)
+    """An IANA time zone; absent: the venue's."""
+    currency: Currency
+    """ISO 4217, of all its prices."""
+    tiers: list[NewTier] = Field(min_length=1, max_length=limits.TIERS)
+    """Its prices."""
+    max_per_customer: PlacesOfPerson = 10
+    """How many places a person may have, held and bought together."""
     sales_from: Time | None = None
+    """When sales begin; absent: when it is published."""
     sales_to: Time | None = None
+    """When sales end; absent: when it starts."""
     refund_policy: RefundTerms = RefundTerms()
-    tax_percent: Percent = Decimal(0)
+    """What goes back to a customer who cancels."""
+    tax_percent: Percent = Field(default_factory=Decimal, json_schema_extra={"default": 0})
+    """The tax on its prices, at most two decimals."""
     terms: Prose = ""
+    """What a buyer agrees to."""
 
 
 class ChangedTier(NewTier):
     """A tier as it shall be; with the id of one that is there already, else another one."""
 
     id: Id | None = None
+    """The tier's id; absent: it is a new one."""
 
 
 class EventChange(Input):
-    """What to change of an event; null takes away what may be missing."""
+    """What to change of an event; what is absent stays, null takes away what may be missing."""
 
-    title: Name = Field(default_factory=absent, examples=["The Tempest"])
+    title: Title = Field(default_factory=absent)
+    """Its title."""
     description: Prose = Field(default_factory=absent)
-    category: Category = Field(default_factory=absent, examples=["THEATRE"])
+    """What it is."""
+    category: EventCategory = Field(default_factory=absent)
+    """What kind of event it is."""
     venue_id: Id | None = Field(default_factory=absent)
-    location: Name | None = Field(default_factory=absent)
-    starts_at: Time = Field(default_factory=absent, examples=["2027-03-01T13:15:00Z"])
-    ends_at: Time = Field(default_factory=absent, examples=["2027-03-01T16:15:00Z"])
+    """Where it is: any venue there is; else `location` says it."""
+    location: Location | None = Field(default_factory=absent)
+    """Where it is, in words; only without a venue."""
+    starts_at: Time = Field(default_factory=absent)
+    """When it starts: in the future, within ten years."""
+    ends_at: Time = Field(default_factory=absent)
+    """When it ends: after `starts_at`, within 366 days."""
     doors_at: Time | None = Field(default_factory=absent)
+    """When the doors open: not after `starts_at`."""
     timezone: Zone | None = Field(default_factory=absent)
-    currency: Currency = Field(default_factory=absent, examples=["NPR"])
-    tiers: list[ChangedTier] = Field(default_factory=absent, min_length=1, max_length=100)
-    max_per_customer: int = Field(default_factory=absent, strict=True, ge=1, le=100)
+    """An IANA time zone; null: the venue's."""
+    currency: Currency = Field(default_factory=absent)
+    """ISO 4217, of all its prices."""
+    tiers: list[ChangedTier] = Field(default_factory=absent, min_length=1, max_length=limits.TIERS)
+    """All its prices: a tier that is not named goes."""
+    max_per_customer: PlacesOfPerson = Field(default_factory=absent)
+    """How many places a person may have, held and bought together."""
     sales_from: Time | None = Field(default_factory=absent)
+    """When sales begin; null: when it is published."""
     sales_to: Time | None = Field(default_factory=absent)
+    """When sales end; null: when it starts."""
     refund_policy: RefundTerms = Field(default_factory=absent)
+    """What goes back to a customer who cancels."""
     tax_percent: Percent = Field(default_factory=absent)
+    """The tax on its prices, at most two decimals."""
     terms: Prose = Field(default_factory=absent)
+    """What a buyer agrees to."""
 
 
-class Cancellation(Input):
+class EventCancellation(Input):
     """Why an event is called off; told to everyone who has a ticket."""
 
-    reason: Words
+    reason: Annotated[str, *line(limits.CANCEL_REASON)]
+    """In words, for everyone who has a ticket."""
 
 
 class NewReview(Input):
     """What somebody who was there says."""
 
-    rating: Annotated[int, Field(strict=True, ge=1, le=5, examples=[5])]
-    text: ReviewText = Field(default="", examples=["The second act alone was worth it."])
+    rating: int = Field(strict=True, ge=1, le=5)
+    """From 1, bad, to 5, good."""
+    text: Annotated[str, *lines(limits.REVIEW)] = ""
+    """What there is to say."""
 
 
 class EventQuery(PageQuery):
     """Which events."""
 
-    q: Name | None = Field(
-        default=None, description="Words, or their beginnings, of title, place or description"
-    )
-    category: Category | None = None
-    city: Short | None = None
-    from_: Time | None = Field(default=None, alias="from", description="Starts at or after")
-    to: Time | None = Field(default=None, description="Starts before")
-    min_price: int | None = Field(default=None, ge=0, le=MAX_AMOUNT, description="Minor units")
-    max_price: int | None = Field(default=None, ge=0, le=MAX_AMOUNT, description="Minor units")
-    status: Literal["PUBLISHED", "CANCELLED", "COMPLETED"] | None = None
+    q: Annotated[str, *line(limits.EVENT_QUERY)] | None = None
+    """Up to ten words, or their beginnings, of title, place or description."""
+    category: EventCategory | None = None
+    """Those of this kind."""
+    city: City | None = None
+    """Those in this city."""
+    from_: Time | None = Field(default=None, alias="from")
+    """Those that start at or after this time."""
+    to: Time | None = None
+    """Those that start before this time."""
+    min_price: MinorUnits | None = Field(default=None, strict=False)
+    """Those with a price of at least this, minor units."""
+    max_price: MinorUnits | None = Field(default=None, strict=False)
+    """Those with a price of at most this, minor units."""
+    status: PublicEventStatus | None = None
+    """Those that stand so; absent: PUBLISHED."""
     organizer_id: Id | None = None
-    sort: Literal["starts_at", "-starts_at", "price", "-price", "popularity", "relevance"] = Field(
-        default="starts_at", description="Most sold first; best match for `q` first"
-    )
+    """Those that this person sells."""
+    sort: EventSort = "starts_at"
+    """In which order."""
 
 
 class OwnEventQuery(PageQuery):
     """Which of the organizer's own events."""
 
-    status: Literal["DRAFT", "PUBLISHING", "PUBLISHED", "CANCELLED", "COMPLETED"] | None = None
+    status: EventStatus | None = None
+    """Those that stand so."""
 
 
 class ImageQuery(Input):
     """How wide a picture is wanted."""
 
-    w: int = Field(default=0, ge=0, le=10_000, description="Pixels; 0 asks for the widest")
+    w: int = Field(default=0, ge=0, le=10_000)
+    """Pixels; 0 asks for the widest."""

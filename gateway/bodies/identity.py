@@ -2,111 +2,145 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
+from fastapi import Path
 from pydantic import Field, StringConstraints
 
-from gateway.bodies.base import UUID, Country, Email, Id, Input, PageQuery, Short, not_found
+from gateway.bodies import limits
+from gateway.bodies.base import (
+    UUID,
+    UUID_SCHEMA,
+    Country,
+    Email,
+    Id,
+    Input,
+    PageQuery,
+    line,
+    not_found,
+)
+from presentation.vocabulary import AccountStatus, CodePurpose, Role, SignUpRole
 
-Phone = Annotated[
-    str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"), Field(description="E.164")
+Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+PersonName = Annotated[str, *line(limits.PERSON_NAME)]
+NewPassword = Annotated[
+    str, StringConstraints(min_length=limits.PASSWORD_LEAST, max_length=limits.PASSWORD)
 ]
-NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=128)]
-Password = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=limits.PASSWORD)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 OtpId = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
-    Field(description="Of the answer that asked for the code: opaque"),
 ]
-UserId = Annotated[str, not_found("USER_NOT_FOUND", UUID)]
-SessionId = Annotated[str, not_found("SESSION_NOT_FOUND", UUID)]
+UserId = Annotated[
+    str, not_found("USER_NOT_FOUND", UUID), UUID_SCHEMA, Path(description="The account's id.")
+]
+SessionId = Annotated[
+    str, not_found("SESSION_NOT_FOUND", UUID), UUID_SCHEMA, Path(description="The session's id.")
+]
 
 
 class CodeWish(Input):
     """Asks for a one-time code."""
 
-    email: Email = Field(examples=["asha@parterre.example"])
-    purpose: Literal["REGISTER", "PASSWORD_RESET"]
+    email: Email
+    """Where to mail it."""
+    purpose: CodePurpose
+    """What it shall be good for."""
 
 
 class Registration(Input):
     """A new account."""
 
-    email: Email = Field(examples=["asha@parterre.example"])
-    password: NewPassword = Field(repr=False, examples=["correct horse battery"])
-    name: Short = Field(examples=["Asha"])
-    otp: Code = Field(repr=False, examples=["481516"])
-    otp_id: OtpId | None = Field(
-        default=None,
-        description="Of the answer that asked for the code. A wrong try counts against this code "
-        "alone; without it, against the network it comes from.",
-        examples=["7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"],
-    )
-    phone: Phone | None = Field(default=None, examples=["+9779812345678"])
-    country: Country | None = Field(default=None, examples=["NP"])
-    role: Literal["CUSTOMER", "ORGANIZER"] = "CUSTOMER"
+    email: Email
+    """The address to log in with; the code was mailed there."""
+    password: NewPassword = Field(repr=False)
+    """Long rather than strange: one of the commonest is refused."""
+    name: PersonName
+    """What to call them."""
+    otp: Code = Field(repr=False)
+    """The code that was mailed."""
+    otp_id: OtpId | None = None
+    """Of the answer that asked for the code. A wrong try counts against this code alone; without
+    it, against the network it comes from."""
+    phone: Phone | None = None
+    """As E.164 writes it."""
+    country: Country | None = None
+    """ISO 3166-1 alpha-2."""
+    role: SignUpRole = "CUSTOMER"
+    """What to be; ORGANIZER may have to wait for an admin."""
 
 
 class Credentials(Input):
     """Who logs in."""
 
-    email: Email = Field(examples=["asha@parterre.example"])
-    password: Password = Field(repr=False, examples=["correct horse battery"])
+    email: Email
+    """The account's address."""
+    password: Password = Field(repr=False)
+    """The account's password."""
 
 
 class PasswordReset(Input):
     """A new password for an address that a one-time code has verified."""
 
-    email: Email = Field(examples=["asha@parterre.example"])
-    otp: Code = Field(repr=False, examples=["481516"])
-    otp_id: OtpId | None = Field(
-        default=None,
-        description="Of the answer that asked for the code. A wrong try counts against this code "
-        "alone; without it, against the network it comes from.",
-        examples=["7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"],
-    )
-    new_password: NewPassword = Field(repr=False, examples=["correct horse battery"])
+    email: Email
+    """The account's address; the code was mailed there."""
+    otp: Code = Field(repr=False)
+    """The code that was mailed."""
+    otp_id: OtpId | None = None
+    """Of the answer that asked for the code. A wrong try counts against this code alone; without
+    it, against the network it comes from."""
+    new_password: NewPassword = Field(repr=False)
+    """The password from now on."""
 
 
 class PasswordChange(Input):
     """A new password, by whom knows the old one."""
 
-    current_password: Password = Field(repr=False, examples=["correct horse battery"])
-    new_password: NewPassword = Field(repr=False, examples=["staple of another horse"])
+    current_password: Password = Field(repr=False)
+    """The password as it is."""
+    new_password: NewPassword = Field(repr=False)
+    """The password from now on."""
 
 
 class ProfileChange(Input):
-    """What to change of oneself; what is absent stays, a phone or country of null is removed."""
+    """What to change of oneself; what is absent stays."""
 
-    name: Short | None = None
-    phone: Phone | None = Field(default=None, examples=["+9779812345678"])
-    country: Country | None = Field(default=None, examples=["NP"])
-    organizer_requested: bool | None = Field(
-        default=None,
-        strict=True,
-        description="True asks for the role ORGANIZER, granted at once where sign-up is open; "
-        "false takes the request back.",
-    )
+    name: PersonName | None = None
+    """What to call them."""
+    phone: Phone | None = None
+    """As E.164 writes it; null removes it."""
+    country: Country | None = None
+    """ISO 3166-1 alpha-2; null removes it."""
+    organizer_requested: bool | None = Field(default=None, strict=True)
+    """True asks for the role ORGANIZER, granted at once where sign-up is open; false takes the
+    request back."""
 
 
 class AccountChange(Input):
     """What an admin changes of an account; what is absent stays."""
 
-    role: Literal["CUSTOMER", "ORGANIZER", "ADMIN"] | None = None
+    role: Role | None = None
+    """What they may do."""
     disabled: bool | None = Field(default=None, strict=True)
+    """True keeps them out, false lets them in again."""
 
 
 class UserQuery(PageQuery):
     """Which accounts."""
 
-    q: Short | None = Field(default=None, description="Part of the address or the name")
-    role: Literal["CUSTOMER", "ORGANIZER", "ADMIN"] | None = None
-    status: Literal["ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"] | None = None
+    q: Annotated[str, *line(limits.USER_QUERY)] | None = None
+    """Part of the address or the name."""
+    role: Role | None = None
+    """Those that may do this."""
+    status: AccountStatus | None = None
+    """Those that stand so."""
 
 
 class AuditQuery(PageQuery):
     """Which entries of the audit trail."""
 
-    user_id: Id | None = Field(default=None, description="By or to this person")
-    action: str | None = Field(default=None, pattern=r"^[A-Z_]{1,40}$", examples=["ROLE_CHANGED"])
+    user_id: Id | None = None
+    """Those by or about this person."""
+    action: str | None = Field(default=None, pattern=r"^[A-Z_]{1,40}$")
+    """Those of this action, such as ROLE_CHANGED."""

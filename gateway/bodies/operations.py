@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gateway.bodies import limits
 from gateway.bodies.base import Email, Input
 
 
@@ -11,4 +12,6 @@ class MailboxQuery(Input):
     """Whose mails."""
 
     to: Email | None = None
-    limit: int = Field(default=20, ge=1, le=100)
+    """Those to this address."""
+    limit: int = Field(default=20, ge=1, le=limits.PAGE)
+    """How many to give at most."""

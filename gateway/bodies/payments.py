@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from fastapi import Path
+from pydantic import Field, StringConstraints, WithJsonSchema
 
-from gateway.bodies.base import MAX_AMOUNT, REFERENCE, UUID, Input, Words, not_found
+from gateway.bodies import limits
+from gateway.bodies.base import (
+    REFERENCE,
+    UUID,
+    UUID_SCHEMA,
+    Amount,
+    Input,
+    line,
+    not_found,
+)
+from presentation.vocabulary import PaymentMethod
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 
-Method = Literal["CARD", "KHALTI", "ESEWA"]
-PaymentToken = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,200}$")]
-PaymentId = Annotated[str, not_found("PAYMENT_NOT_FOUND", UUID)]
-Provider = Annotated[str, not_found("UNKNOWN_PROVIDER", _PROVIDER)]
+PaymentToken = Annotated[
+    str, StringConstraints(pattern=rf"^[\x21-\x7e]{{1,{limits.PAYMENT_TOKEN}}}$")
+]
+PaymentId = Annotated[
+    str,
+    not_found("PAYMENT_NOT_FOUND", UUID),
+    UUID_SCHEMA,
+    Path(description="The payment's id."),
+]
+Provider = Annotated[
+    str,
+    not_found("UNKNOWN_PROVIDER", _PROVIDER),
+    WithJsonSchema({"type": "string", "pattern": f"^{_PROVIDER.pattern}$"}),
+    Path(description="The provider's name, such as `sandbox`."),
+]
 
 
 class NewPayment(Input):
     """Another attempt to pay a booking."""
 
-    booking_reference: str = Field(pattern=f"^{REFERENCE.pattern}$", examples=["PT-7K2M9QXA"])
-    method: Method
-    payment_token: PaymentToken | None = Field(default=None, repr=False, examples=["tok_ok"])
+    booking_reference: str = Field(pattern=f"^{REFERENCE.pattern}$")
+    """The booking: one's own, PENDING."""
+    method: PaymentMethod
+    """How to pay this time."""
+    payment_token: PaymentToken | None = Field(default=None, repr=False)
+    """What the provider gave for the card; for CARD alone."""
 
 
 class NewRefund(Input):
     """Money to give back."""
 
-    # What is too little is refused with a reason of its own, by the service.
-    amount: int | None = Field(
-        default=None,
-        strict=True,
-        ge=-MAX_AMOUNT,
-        le=MAX_AMOUNT,
-        description="Minor units; left out: all that is left",
-        examples=[50000],
-    )
-    reason: Words
+    amount: Amount | None = None
+    """In minor units; absent: all that is left."""
+    reason: Annotated[str, *line(limits.REFUND_REASON)]
+    """Why, in words."""

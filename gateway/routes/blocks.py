@@ -41,6 +41,7 @@ BLOCKS = Routes("Seats kept back")
         "INVALID_BLOCK",
     ],
     scope=Scope.EVENTS_WRITE,
+    headers=["Location"],
 )
 async def block_seats(
     event_id: EventId, body: NewBlock, behind: Behind, key: IdempotencyKey = ""

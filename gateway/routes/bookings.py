@@ -18,7 +18,7 @@ from gateway.bodies.bookings import (
     Reference,
     WaitQuery,
 )
-from gateway.preferences import PREFERENCE_APPLIED, Prefer, applied, wait_of
+from gateway.preferences import Prefer, applied, wait_of
 from gateway.routing import (
     CUSTOMER,
     PREFIX,
@@ -113,7 +113,7 @@ async def quote_booking(body: Quotation, behind: Behind) -> Response:
         "HOLD_BUSY",
         "PROVIDER_UNAVAILABLE",
     ],
-    headers=PREFERENCE_APPLIED,
+    headers=["Location"],
 )
 async def create_booking(
     body: NewBooking, behind: Behind, prefer: Prefer = (), key: IdempotencyKey = ""

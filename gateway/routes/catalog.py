@@ -14,7 +14,7 @@ from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.base import Nothing
 from gateway.bodies.catalog import (
-    Cancellation,
+    EventCancellation,
     EventChange,
     EventId,
     EventQuery,
@@ -91,6 +91,7 @@ async def list_own_events(query: Annotated[OwnEventQuery, Query()], behind: Behi
     status=201,
     refuses=["INVALID_EVENT", "VENUE_NOT_FOUND", "SECTION_NOT_FOUND"],
     scope=Scope.EVENTS_WRITE,
+    headers=["Location", "ETag"],
 )
 async def create_event(body: NewEvent, behind: Behind, key: IdempotencyKey = "") -> Response:
     """Draft an event."""
@@ -113,6 +114,7 @@ async def create_event(body: NewEvent, behind: Behind, key: IdempotencyKey = "")
     answers=views.Event,
     refuses=["EVENT_NOT_FOUND"],
     scope=Scope.EVENTS_READ,
+    headers=["ETag"],
 )
 async def get_event(event_id: EventId, behind: Behind) -> Response:
     """An event; a draft is found by its owner and admins only."""
@@ -135,6 +137,7 @@ async def get_event(event_id: EventId, behind: Behind) -> Response:
         "INVALID_EVENT",
     ],
     scope=Scope.EVENTS_WRITE,
+    headers=["ETag"],
 )
 async def update_event(
     event_id: EventId, body: EventChange, behind: Behind, expected: Expected = 0
@@ -179,6 +182,7 @@ async def delete_event(event_id: EventId, behind: Behind, expected: Expected = 0
     status=202,
     refuses=["EVENT_NOT_FOUND", "EVENT_NOT_PUBLISHABLE", "EVENT_STATE"],
     scope=Scope.EVENTS_WRITE,
+    headers=["ETag"],
 )
 async def publish_event(
     event_id: EventId, behind: Behind, _body: Nothing | None = None, key: IdempotencyKey = ""
@@ -199,9 +203,10 @@ async def publish_event(
     status=202,
     refuses=["EVENT_NOT_FOUND", "EVENT_STATE"],
     scope=Scope.EVENTS_WRITE,
+    headers=["ETag"],
 )
 async def cancel_event(
-    event_id: EventId, body: Cancellation, behind: Behind, key: IdempotencyKey = ""
+    event_id: EventId, body: EventCancellation, behind: Behind, key: IdempotencyKey = ""
 ) -> Response:
     """Call an own event off; every booking is refunded and everyone told."""
     reply, replayed = await behind.catalog.replayable(

@@ -38,6 +38,7 @@ _LIMITS = ("min_total", "max_discount", "usage_limit", "per_customer_limit")
     status=201,
     refuses=["EVENT_NOT_FOUND", "INVALID_COUPON", "COUPON_EXISTS"],
     scope=Scope.COUPONS_WRITE,
+    headers=["Location"],
 )
 async def create_coupon(
     event_id: EventId, body: NewCoupon, behind: Behind, key: IdempotencyKey = ""

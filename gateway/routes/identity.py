@@ -101,6 +101,7 @@ async def request_code(
         "CODE_THROTTLED",
         "ADDRESS_THROTTLED",
     ],
+    headers=["Set-Cookie"],
 )
 async def register(
     body: Registration, behind: Behind, request: Request, key: IdempotencyKey = ""
@@ -131,6 +132,7 @@ async def register(
     OPEN,
     status=204,
     refuses=["INVALID_CODE", "WEAK_PASSWORD", "CODE_THROTTLED", "ADDRESS_THROTTLED"],
+    headers=["Set-Cookie"],
 )
 async def reset_password(
     body: PasswordReset, behind: Behind, request: Request, key: IdempotencyKey = ""
@@ -158,6 +160,7 @@ async def reset_password(
     answers=views.Session,
     refuses=["INVALID_CREDENTIALS", "LOGIN_THROTTLED", "ADDRESS_THROTTLED", "ACCOUNT_DISABLED"],
     keys=refused("A log-in's tokens are kept nowhere, so they can't be given twice: log in again."),
+    headers=["Set-Cookie"],
 )
 async def log_in(
     body: Credentials,
@@ -191,6 +194,8 @@ async def log_in(
     answers=views.Session,
     refuses=["INVALID_REFRESH_TOKEN", "CROSS_SITE_REQUEST"],
     keys=refused("A refresh token is good once, and what came of it is kept nowhere: log in."),
+    headers=["Set-Cookie"],
+    security="refresh_cookie",
 )
 async def refresh(
     behind: Behind,
@@ -226,6 +231,7 @@ async def refresh(
     CUSTOMER,
     status=204,
     keys=refused("Who has logged out is nobody's key any more: log out without one."),
+    headers=["Set-Cookie"],
 )
 async def log_out(behind: Behind, _body: Nothing | None = None) -> Response:
     """Revoke this session."""
@@ -307,7 +313,13 @@ async def change_password(body: PasswordChange, behind: Behind) -> Response:
     return Response(status_code=204)
 
 
-@WELL_KNOWN.route("GET", "/.well-known/jwks.json", ANYONE, answers=base.KeySet)
+@WELL_KNOWN.route(
+    "GET",
+    "/.well-known/jwks.json",
+    ANYONE,
+    answers=base.KeySet,
+    headers=["Cache-Control"],
+)
 async def signing_keys(behind: Behind) -> Response:
     """The keys that verify access tokens (RFC 7517)."""
     document = behind.jwks.document

@@ -40,15 +40,21 @@ _FORM: Mapping[str, Any] = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
+                "description": "A picture, and where it is shown.",
                 "required": ["file", "role"],
                 "additionalProperties": False,
                 "properties": {
                     "file": {
                         "type": "string",
+                        "format": "binary",
                         "contentMediaType": "application/octet-stream",
                         "description": "A PNG, JPEG or WebP of at most 5 MiB and 25 million pixels",
                     },
-                    "role": {"type": "string", "enum": list(_ROLES)},
+                    "role": {
+                        "type": "string",
+                        "enum": list(_ROLES),
+                        "description": "Where it is shown.",
+                    },
                 },
             }
         }
@@ -80,6 +86,7 @@ class _InMemory(MultiPartParser):
         "DEADLINE_EXCEEDED",
     ],
     scope=Scope.EVENTS_WRITE,
+    headers=["Location"],
 )
 async def add_image(
     event_id: EventId, request: Request, behind: Behind, key: IdempotencyKey = ""
@@ -172,6 +179,7 @@ async def delete_image(event_id: EventId, image_id: ImageId, behind: Behind) -> 
     media_type="image/webp",
     refuses=["IMAGE_NOT_FOUND"],
     scope=Scope.EVENTS_READ,
+    headers=["Cache-Control", "Vary"],
 )
 async def get_image(
     image_id: ImageId,

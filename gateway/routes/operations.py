@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Header, Query, Request
+from fastapi import Path as PathParameter
 from parterre.notification.v1 import notification_pb2
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from gateway.answers import Json
 from gateway.bodies.operations import MailboxQuery
+from gateway.description.document import Description
 from gateway.problems import ProblemError
 from gateway.routing import (
     OPEN,
@@ -70,20 +73,47 @@ async def read_mailbox(query: Annotated[MailboxQuery, Query()], behind: Behind) 
     return Json(base.page(map(views.mail, reply.mails)))
 
 
-@DOCS.route("GET", "/openapi.json", OPEN)
-async def openapi(request: Request) -> Response:
+@DOCS.route(
+    "GET",
+    "/openapi.json",
+    OPEN,
+    headers=["Cache-Control"],
+)
+async def openapi(
+    request: Request, if_none_match: Annotated[str, Header(max_length=1000)] = ""
+) -> Response:
     """The API's description (OpenAPI 3.1)."""
-    return Json(request.app.openapi(), headers={"Cache-Control": "no-cache"})
+    description: Description = request.app.state.description
+    # The first to ask waits while it is made, beside the event loop.
+    body = await asyncio.to_thread(lambda: description.body)
+    headers = {"ETag": description.etag, "Cache-Control": "no-cache"}
+    if description.etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
 
 
-@DOCS.route("GET", "/docs", OPEN, media_type="text/html")
+@DOCS.route(
+    "GET",
+    "/docs",
+    OPEN,
+    media_type="text/html",
+    headers=["Cache-Control", "ETag", "Last-Modified"],
+)
 async def docs_page() -> Response:
     """The API's description, for people."""
     return FileResponse(_OWN / "index.html", headers=_PAGE_HEADERS)
 
 
-@DOCS.route("GET", "/docs/assets/{name}", OPEN, media_type="*/*")
-async def docs_asset(name: str) -> Response:
+@DOCS.route(
+    "GET",
+    "/docs/assets/{name}",
+    OPEN,
+    media_type="*/*",
+    headers=["Cache-Control", "ETag", "Last-Modified"],
+)
+async def docs_asset(
+    name: Annotated[str, PathParameter(description="The file's name.")],
+) -> Response:
     """A file of the page."""
     if name not in _ASSETS:
         raise ProblemError("NOT_FOUND")

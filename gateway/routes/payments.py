@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import Request
 from parterre.booking.v1 import booking_pb2
 from parterre.payment.v1 import payment_pb2
@@ -13,7 +16,7 @@ from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.base import Nothing
 from gateway.bodies.payments import NewPayment, NewRefund, PaymentId, Provider
-from gateway.preferences import PREFERENCE_APPLIED, Prefer, applied, wait_of
+from gateway.preferences import Prefer, applied, wait_of
 from gateway.routing import (
     CUSTOMER,
     OPEN,
@@ -35,6 +38,28 @@ PAYMENTS = Routes("Payments")
 _VERIFY_SECONDS = 10.0
 # What booking_service needs on top of the waiting that was asked for.
 _WAIT_SECONDS = 5.0
+# What a provider sends is its own; the sandbox provider's is described. `request.body` reads it.
+_PROVIDERS_EVENT: Mapping[str, Any] = {
+    "required": True,
+    "description": "The provider's event, as it signed it: the sandbox provider's is shown.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "description": "An event of a provider.",
+                "additionalProperties": True,
+            }
+        }
+    },
+}
+_SIGNATURE: Mapping[str, Any] = {
+    "name": "Sandbox-Signature",
+    "in": "header",
+    "required": False,
+    "description": "`t=<unix seconds>,v1=<hex>`: HMAC-SHA256 of `<unix seconds>.<body>` with the"
+    " secret shared with the sandbox provider; other providers have headers of their own.",
+    "schema": {"type": "string"},
+}
 # Never a provider's business.
 _WITHHELD = frozenset({"authorization", "cookie"})
 
@@ -52,7 +77,7 @@ _WITHHELD = frozenset({"authorization", "cookie"})
         "INVALID_PAYMENT_METHOD",
         "PROVIDER_UNAVAILABLE",
     ],
-    headers=PREFERENCE_APPLIED,
+    headers=["Location"],
 )
 async def create_payment(
     body: NewPayment, behind: Behind, prefer: Prefer = (), key: IdempotencyKey = ""
@@ -146,6 +171,8 @@ async def create_refund(
     answers=views.Received,
     refuses=["UNKNOWN_PROVIDER", "INVALID_SIGNATURE", "STALE_WEBHOOK", "INVALID_WEBHOOK"],
     keys=needless("The provider's own id of its event makes it count once."),
+    takes=_PROVIDERS_EVENT,
+    reads=[_SIGNATURE],
 )
 async def receive_webhook(provider: Provider, behind: Behind, request: Request) -> Response:
     """A provider's signed event; stored before this is answered."""

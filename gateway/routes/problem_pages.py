@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Path, Request
 from starlette.responses import HTMLResponse, Response
 
 from gateway import problem_pages
@@ -34,7 +36,9 @@ async def list_problems(request: Request) -> Response:
     refuses=["NOT_FOUND"],
     has_page=True,
 )
-async def explain_problem(reason: str, request: Request) -> Response:
+async def explain_problem(
+    reason: Annotated[str, Path(description="The reason in kebab case.")], request: Request
+) -> Response:
     """What a problem's `type` means and what to do; a page for people, or JSON by `Accept`."""
     it = _EXPLANATIONS.get(reason)
     if it is None:

@@ -112,6 +112,7 @@ async def list_event_bookings(
     media_type="text/csv",
     refuses=["EVENT_NOT_FOUND", "INVALID_FILTER"],
     scope=Scope.BOOKINGS_READ,
+    headers=["Content-Disposition"],
 )
 async def export_event_bookings(
     event_id: EventId, query: Annotated[ExportQuery, Query()], behind: Behind

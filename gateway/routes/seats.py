@@ -42,6 +42,7 @@ _ENCODINGS = {GZIP: {"Content-Encoding": "gzip"}, BROTLI: {"Content-Encoding": "
     answers=views.SeatMap,
     refuses=["EVENT_NOT_FOUND", "EVENT_NOT_ON_SALE"],
     scope=Scope.EVENTS_READ,
+    headers=["Cache-Control", "Vary"],
 )
 async def get_seats(
     event_id: EventId,
@@ -70,6 +71,7 @@ async def get_seats(
     media_type="text/event-stream",
     refuses=["EVENT_NOT_FOUND", "EVENT_NOT_ON_SALE", "TOO_MANY_STREAMS"],
     scope=Scope.EVENTS_READ,
+    headers=["Cache-Control"],
 )
 async def stream_seats(
     event_id: EventId,
@@ -108,6 +110,7 @@ async def stream_seats(
         "HOLD_LIMIT",
         "INVALID_HOLD",
     ],
+    headers=["Location"],
 )
 async def create_hold(body: NewHold, behind: Behind, key: IdempotencyKey = "") -> Response:
     """Hold seats and tickets for a while, all or nothing."""

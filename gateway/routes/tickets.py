@@ -60,6 +60,7 @@ async def list_tickets(reference: Reference, behind: Behind) -> Response:
     CUSTOMER,
     media_type="application/pdf",
     refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
+    headers=["Content-Disposition"],
 )
 async def print_tickets(reference: Reference, behind: Behind) -> Response:
     """The tickets of a booking to print, a page each; one that is revoked says so.
@@ -89,6 +90,7 @@ async def print_tickets(reference: Reference, behind: Behind) -> Response:
     CUSTOMER,
     media_type="text/calendar",
     refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
+    headers=["Content-Disposition"],
 )
 async def save_the_date(reference: Reference, behind: Behind) -> Response:
     """The booking's event as a date for a calendar (RFC 5545).
@@ -112,6 +114,7 @@ async def save_the_date(reference: Reference, behind: Behind) -> Response:
     ANYONE,
     media_type="text/calendar",
     refuses=["EVENT_NOT_FOUND"],
+    headers=["Content-Disposition"],
 )
 async def save_the_events_date(event_id: EventId, behind: Behind) -> Response:
     """An event as a date for a calendar (RFC 5545), for whoever may come."""
@@ -124,7 +127,13 @@ async def save_the_events_date(event_id: EventId, behind: Behind) -> Response:
     )
 
 
-@TICKETS.route("GET", "/tickets/keys.json", ANYONE, answers=base.KeySet)
+@TICKETS.route(
+    "GET",
+    "/tickets/keys.json",
+    ANYONE,
+    answers=base.KeySet,
+    headers=["Cache-Control"],
+)
 async def ticket_keys(behind: Behind) -> Response:
     """The keys that verify tickets without asking anybody."""
     reply = await behind.booking(

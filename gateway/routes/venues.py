@@ -64,6 +64,7 @@ async def list_venues(query: Annotated[PageQuery, Query()], behind: Behind) -> R
     status=201,
     refuses=["INVALID_VENUE"],
     scope=Scope.EVENTS_WRITE,
+    headers=["Location", "ETag"],
 )
 async def create_venue(body: NewVenue, behind: Behind, key: IdempotencyKey = "") -> Response:
     """Make a venue of one's own."""
@@ -96,6 +97,7 @@ async def create_venue(body: NewVenue, behind: Behind, key: IdempotencyKey = "")
     answers=views.Venue,
     refuses=["VENUE_NOT_FOUND"],
     scope=Scope.EVENTS_READ,
+    headers=["ETag"],
 )
 async def get_venue(venue_id: VenueId, behind: Behind) -> Response:
     """A venue with its sections."""
@@ -112,6 +114,7 @@ async def get_venue(venue_id: VenueId, behind: Behind) -> Response:
     answers=views.Venue,
     refuses=["VENUE_NOT_FOUND", "INVALID_VENUE", "STALE_VERSION"],
     scope=Scope.EVENTS_WRITE,
+    headers=["ETag"],
 )
 async def update_venue(
     venue_id: VenueId, body: VenueChange, behind: Behind, expected: Expected = 0
@@ -177,6 +180,7 @@ async def add_section(
         "STALE_VERSION",
     ],
     scope=Scope.EVENTS_WRITE,
+    headers=["ETag"],
 )
 async def update_section(
     venue_id: VenueId,

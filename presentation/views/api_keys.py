@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
-
 from parterre.auth.v1 import auth_pb2
-from typing_extensions import TypedDict
 
-from presentation.views.base import time
-
-Status = Literal["ACTIVE", "EXPIRED", "REVOKED"]
+from presentation.views.base import Id, Time, View, time
+from presentation.vocabulary import ApiKeyScope, ApiKeyStatus, word
 
 
-class ApiKey(TypedDict):
+class ApiKey(View):
     """A program's key, without itself; `prefix` is how it begins."""
 
-    id: str
+    id: Id
+    """The key's id."""
     name: str
+    """What its owner calls it."""
     prefix: str
-    scopes: list[str]
-    event_id: str | None
-    status: Status
-    created_at: str
-    expires_at: str | None
-    last_used_at: str | None
-    revoked_at: str | None
+    """How the key begins."""
+    scopes: list[ApiKeyScope]
+    """What it is good for."""
+    event_id: Id | None
+    """The event it is confined to; null: every event of its owner."""
+    status: ApiKeyStatus
+    """Whether it is still good."""
+    created_at: Time
+    """When it was made."""
+    expires_at: Time | None
+    """When it ends by itself; null: it does not."""
+    last_used_at: Time | None
+    """When it was last used, minutes late; null: never."""
+    revoked_at: Time | None
+    """When it was revoked; null: it was not."""
 
 
 class MadeApiKey(ApiKey):
     """A new key; `key` is told this once."""
 
     key: str
+    """The key itself: send it as `Authorization: Bearer <key>`."""
 
 
 def api_key(it: auth_pb2.ApiKey) -> ApiKey:
@@ -39,9 +46,9 @@ def api_key(it: auth_pb2.ApiKey) -> ApiKey:
         "id": it.id,
         "name": it.name,
         "prefix": it.prefix,
-        "scopes": list(it.scopes),
+        "scopes": [word(scope) for scope in it.scopes],
         "event_id": it.event_id or None,
-        "status": cast("Status", it.status),
+        "status": word(it.status),
         "created_at": time(it.created_at),
         "expires_at": time(it.expires_at) if it.HasField("expires_at") else None,
         "last_used_at": time(it.last_used_at) if it.HasField("last_used_at") else None,

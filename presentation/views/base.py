@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import ConfigDict, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
 ItemT = TypeVar("ItemT")
 
+# What a text is, for those who read the description.
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Link = Annotated[str, WithJsonSchema({"type": "string", "format": "uri-reference"})]
+Email = Annotated[str, WithJsonSchema({"type": "string", "format": "email"})]
+CurrencyCode = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"})]
+CountryCode = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})]
+BookingReference = Annotated[
+    str, WithJsonSchema({"type": "string", "pattern": "^PT-[0-9A-HJKMNP-TV-Z]{8}$"})
+]
+Percent = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100})]
+Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
 
-class Page(TypedDict, Generic[ItemT]):
+
+@with_config(ConfigDict(use_attribute_docstrings=True))
+class View(TypedDict):
+    """An answer, or a part of one: the text below each field describes it to clients."""
+
+
+class Page(View, Generic[ItemT]):
     """A page of a list."""
 
     items: list[ItemT]
+    """What is on this page, in the list's order."""
     next_cursor: str | None
+    """Give it as `cursor` to get the next page; null on the last one."""
 
 
 def page(items: Iterable[ItemT], next_cursor: str = "") -> Page[ItemT]:
@@ -24,11 +45,13 @@ def page(items: Iterable[ItemT], next_cursor: str = "") -> Page[ItemT]:
     return {"items": list(items), "next_cursor": next_cursor or None}
 
 
-class Money(TypedDict):
-    """An amount in minor units."""
+class Money(View):
+    """An amount of money."""
 
     amount: int
-    currency: str
+    """In minor units of the currency, such as paisa; JPY has none, so 500 is 500 yen there."""
+    currency: CurrencyCode
+    """ISO 4217."""
 
 
 def money(amount: int, currency: str) -> Money:
@@ -47,18 +70,25 @@ def _time(seconds: int, nanos: int) -> str:
     return Timestamp(seconds=seconds, nanos=nanos).ToJsonString()
 
 
-class Key(TypedDict):
+class Key(View):
     """A public key (RFC 8037)."""
 
     kty: Literal["OKP"]
+    """The key's family: an octet key pair."""
     crv: Literal["Ed25519"]
+    """The key's curve."""
     kid: str
+    """The key's name; a signature names it too."""
     x: str
+    """The public key, base64url."""
     alg: Literal["EdDSA"]
+    """What the key signs by."""
     use: Literal["sig"]
+    """What the key is for: signatures."""
 
 
-class KeySet(TypedDict):
+class KeySet(View):
     """Public keys (RFC 7517)."""
 
     keys: list[Key]
+    """Those that may have signed what is still good."""

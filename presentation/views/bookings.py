@@ -2,120 +2,192 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from parterre.booking.v1 import booking_pb2
-from typing_extensions import TypedDict
+from pydantic import WithJsonSchema
 
-from presentation.views.base import Money, money, time
+from presentation.views.base import (
+    BookingReference,
+    Count,
+    Email,
+    Id,
+    Money,
+    Percent,
+    Time,
+    View,
+    money,
+    time,
+)
 from presentation.views.seats import Line, line
+from presentation.vocabulary import (
+    BookingStatus,
+    CancellationGround,
+    PaymentMethod,
+    PaymentStatus,
+    SagaState,
+    StepOutcome,
+    word,
+)
 
 
-class Price(TypedDict):
+class Price(View):
     """What a booking costs."""
 
     subtotal: Money
+    """The prices of all lines."""
     discount: Money
+    """What a coupon takes off."""
     tax: Money
+    """The event's tax on what is left."""
     fees: Money
+    """What the box office takes for itself."""
     total: Money
+    """What there is to pay."""
 
 
 class Quote(Price):
     """What places would cost; without a hold `available` is a hint, for nothing is kept."""
 
     lines: list[Line]
+    """What would be bought."""
     available: bool
+    """Whether all of it could be held now."""
     unavailable_seat_ids: list[str]
+    """The seats that are not free."""
 
 
-class BookedEvent(TypedDict):
+class BookedEvent(View):
     """The event as the booking knows it."""
 
-    id: str
+    id: Id
+    """The event's id."""
     title: str
+    """Its title."""
     place: str
-    starts_at: str
-    ends_at: str | None
+    """Where it is, in words."""
+    starts_at: Time
+    """When it starts."""
+    ends_at: Time | None
+    """When it ends, where that is known."""
     timezone: str
+    """The IANA time zone that its times are meant in."""
 
 
-class Action(TypedDict):
+class Action(View):
     """What the customer has to do."""
 
     type: Literal["REDIRECT"]
-    url: str
+    """REDIRECT: open the page."""
+    url: Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
+    """The provider's page, where the customer agrees to pay."""
 
 
-class BookingPayment(TypedDict):
+class BookingPayment(View):
     """The payment as the booking knows it."""
 
-    id: str
-    status: str
-    method: str
+    id: Id
+    """The payment's id."""
+    status: PaymentStatus
+    """How the newest attempt stands."""
+    method: PaymentMethod
+    """How the newest attempt pays."""
     action: Action | None
-    attempt: int
+    """What the customer has to do, if anything."""
+    attempt: Count
+    """The number of the newest attempt; three may be made."""
     refused_because: str | None
+    """Why the provider refused the last attempt, such as CARD_DECLINED."""
 
 
-class Attendee(TypedDict):
+class Attendee(View):
     """Who goes."""
 
     seat_id: str | None
+    """Their seat; null: any of the counted tickets."""
     name: str
-    email: str | None
+    """The name on the ticket."""
+    email: Email | None
+    """Their own address, if it was given."""
 
 
-class Cancellation(TypedDict):
+class CancellationTerms(View):
     """What its buyer gets back by cancelling: a share of what has not gone back already."""
 
-    until: str
-    percent: int
-    because: Literal["REFUND_POLICY", "EVENT_MOVED"]
+    until: Time
+    """The last moment to cancel."""
+    percent: Percent
+    """The share that goes back."""
+    because: CancellationGround
+    """What gives the right to it."""
 
 
-class Booking(TypedDict):
+class Booking(View):
     """A booking; `payment` is null where there is nothing to pay."""
 
-    id: str
-    reference: str
-    status: str
+    id: Id
+    """The booking's id."""
+    reference: BookingReference
+    """What people call it by, and what its paths have."""
+    status: BookingStatus
+    """How it stands."""
     reason: str | None
+    """Why it failed, expired or was cancelled, such as PAYMENT_TIMED_OUT; else null."""
     event: BookedEvent
+    """What it is for."""
     lines: list[Line]
+    """What was bought."""
     price: Price
+    """What it costs."""
     coupon_code: str | None
+    """The coupon that was used."""
     payment: BookingPayment | None
+    """How it is paid; null where there is nothing to pay."""
     refunded: Money
-    cancellation: Cancellation | None
+    """What has gone back to the customer."""
+    cancellation: CancellationTerms | None
+    """What its buyer gets back by cancelling now; null where it can't be cancelled."""
     attendees: list[Attendee]
-    hold_id: str
-    created_at: str
-    expires_at: str | None
+    """Who goes, as far as that was said."""
+    hold_id: Id
+    """The hold it was made of."""
+    created_at: Time
+    """When it was made."""
+    expires_at: Time | None
+    """Until when it has to be paid; null once that does not matter any more."""
 
 
-class Buyer(TypedDict):
+class Buyer(View):
     """Who bought, as they call themselves now."""
 
     name: str
-    email: str
+    """What they are called."""
+    email: Email
+    """The address of their account."""
 
 
 class SoldBooking(Booking):
     """A booking, as its event's organizer sees it; `buyer` is null where they are not known yet."""
 
     buyer: Buyer | None
+    """Who bought; null where they are not known yet."""
 
 
-class TimelineEntry(TypedDict):
+class TimelineEntry(View):
     """One step of the saga as it happened."""
 
-    at: str
-    state: str
+    at: Time
+    """When it happened."""
+    state: SagaState
+    """How far the booking was after it."""
     step: str
-    outcome: str
-    attempt: int
+    """What happened, such as CHARGED or DEADLINE."""
+    outcome: StepOutcome
+    """What came of it."""
+    attempt: Count
+    """The number of the attempt to pay that it belongs to; 0: to none."""
     detail: str | None
+    """Why, where there is more to say."""
 
 
 def price(costs: booking_pb2.Price) -> Price:
@@ -156,11 +228,10 @@ def booked_event(it: booking_pb2.BookedEvent) -> BookedEvent:
     }
 
 
-def cancellation(it: booking_pb2.Cancellation) -> Cancellation:
+def cancellation(it: booking_pb2.Cancellation) -> CancellationTerms:
     """What a buyer gets back by cancelling."""
-    because: Literal["REFUND_POLICY", "EVENT_MOVED"] = (
-        "EVENT_MOVED" if it.because == "EVENT_MOVED" else "REFUND_POLICY"
-    )
+    # Of a version that did not say why there was one ground only.
+    because = word(it.because or "REFUND_POLICY")
     return {"until": time(it.until), "percent": it.percent, "because": because}
 
 
@@ -170,7 +241,7 @@ def booking(it: booking_pb2.Booking) -> Booking:
     return {
         "id": it.id,
         "reference": it.reference,
-        "status": it.status,
+        "status": word(it.status),
         "reason": it.reason or None,
         "event": booked_event(it.event),
         "lines": [line(each) for each in it.lines],
@@ -178,8 +249,8 @@ def booking(it: booking_pb2.Booking) -> Booking:
         "coupon_code": it.coupon_code or None,
         "payment": {
             "id": payment.id,
-            "status": payment.status,
-            "method": payment.method,
+            "status": word(payment.status),
+            "method": word(payment.method),
             "action": action(payment.action_url),
             "attempt": payment.attempt,
             "refused_because": payment.refused_because or None,
@@ -208,9 +279,9 @@ def timeline_entry(entry: booking_pb2.TimelineEntry) -> TimelineEntry:
     """One step of the saga."""
     return {
         "at": time(entry.at),
-        "state": entry.state,
+        "state": word(entry.state),
         "step": entry.step,
-        "outcome": entry.outcome,
+        "outcome": word(entry.outcome),
         "attempt": entry.attempt,
         "detail": entry.detail or None,
     }

@@ -2,158 +2,261 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from parterre.catalog.v1 import catalog_pb2
+from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from presentation.views.base import Money, money, time
+from presentation.views.base import (
+    Count,
+    CountryCode,
+    CurrencyCode,
+    Id,
+    Link,
+    Money,
+    Percent,
+    Time,
+    View,
+    money,
+    time,
+)
+from presentation.vocabulary import EventCategory, EventStatus, ImageRole, SectionKind, word
 
 
-class Position(TypedDict):
+class Position(View):
     """A place in the organizer's own units."""
 
     x: float
+    """To the right, seen from the hall towards the stage."""
     y: float
+    """Away from the stage."""
 
 
-class Layout(TypedDict):
-    """How a seated section is drawn."""
+class Layout(View):
+    """How a seated section is drawn, in the organizer's own units."""
 
     origin: Position
+    """The middle of the first row."""
     row_spacing: float
+    """From one row to the next."""
     seat_spacing: float
+    """From one seat to the next."""
     curve: float
+    """How far the ends of a row bend towards the stage."""
 
 
-class Row(TypedDict):
-    """A row of places, as printed, empty where a gap is; `xs` and `ys` are of each."""
+class Row(View):
+    """A row of places; `seats`, `xs` and `ys` have an entry for each, gaps included."""
 
     label: str
+    """What is printed on the row."""
     seats: list[str]
+    """What is printed on each seat; empty where a gap is."""
     xs: list[float]
+    """Where each place is, to the right."""
     ys: list[float]
+    """Where each place is, away from the stage."""
 
 
-class Section(TypedDict):
+class Section(View):
     """A part of a hall."""
 
-    id: str
+    id: Id
+    """The section's id."""
     name: str
-    kind: str
-    capacity: int
+    """What people call it."""
+    kind: SectionKind
+    """Seats or standing room."""
+    capacity: Count
+    """How many it holds."""
     rows: list[Row] | None
+    """Its rows, front to back; null where people stand, empty in lists."""
     layout: Layout | None
+    """How it is drawn; null where people stand."""
 
 
-class Venue(TypedDict):
+class Venue(View):
     """A hall."""
 
-    id: str
-    owner_id: str
+    id: Id
+    """The venue's id."""
+    owner_id: Id
+    """Who made it, and may change it."""
     name: str
+    """What people call it."""
     address: str
+    """Street and number."""
     city: str
-    country: str
+    """Its city."""
+    country: CountryCode
+    """ISO 3166-1 alpha-2."""
     timezone: str
-    capacity: int
+    """Its IANA time zone."""
+    capacity: Count
+    """How many it holds: as its owner says, else what its sections add up to."""
     amenities: list[str]
+    """What there is besides, in words."""
     focal: Position | None
+    """Where the stage is; null: in front of the first row."""
     sections: list[Section]
-    created_at: str
+    """Its parts."""
+    created_at: Time
+    """When it was made."""
 
 
-class Tier(TypedDict):
+class Tier(View):
     """A price tier; `capacity` where it counts tickets."""
 
-    id: str
+    id: Id
+    """The tier's id."""
     name: str
+    """What people call it."""
     price: Money
-    section_ids: list[str]
+    """What one place costs, before discount, tax and fees."""
+    section_ids: list[Id]
+    """The sections it sells; empty where it counts tickets."""
     capacity: int | None
+    """How many tickets it counts; null where its sections say it."""
 
 
 # `from` is no name in Python.
-Sales = TypedDict("Sales", {"open": bool, "from": str | None, "to": str})
+Sales = TypedDict(
+    "Sales",
+    {
+        "open": Annotated[bool, Field(description="Whether it is sold now.")],
+        "from": Annotated[Time | None, Field(description="When sales begin; null: at once.")],
+        "to": Annotated[Time, Field(description="When sales end.")],
+    },
+)
+Sales.__doc__ = "When an event is sold."
 
 
-class Availability(TypedDict):
+class Availability(View):
     """How much is left."""
 
-    available: int
-    capacity: int
+    available: Count
+    """Places that are free."""
+    capacity: Count
+    """All places."""
 
 
-class RefundPolicy(TypedDict):
+class RefundPolicy(View):
     """What goes back to a customer who cancels, and until when."""
 
-    until_hours_before: int
-    percent: int
+    until_hours_before: Count
+    """Hours before the start until which a booking may be cancelled."""
+    percent: Percent
+    """The share of what was paid that goes back."""
 
 
-class Rating(TypedDict):
+class Rating(View):
     """What its visitors say."""
 
-    average: float
-    count: int
+    average: Annotated[float, WithJsonSchema({"type": "number", "minimum": 1, "maximum": 5})]
+    """The mean, in hundredths."""
+    count: Count
+    """How many reviews there are."""
 
 
-class Image(TypedDict):
+class Image(View):
     """A picture of an event; `url` takes `?w=` for one of the widths."""
 
-    id: str
-    role: str
-    url: str
+    id: Id
+    """The picture's id."""
+    role: ImageRole
+    """Where it is shown."""
+    url: Link
+    """Where it is: below this host."""
     widths: list[int]
-    width: int
-    height: int
+    """The widths it is kept in, pixels, ascending."""
+    width: Count
+    """The width of the widest, pixels."""
+    height: Count
+    """The height of the widest, pixels."""
 
 
-class Review(TypedDict):
+class Review(View):
     """What somebody who was there says."""
 
-    id: str
-    event_id: str
+    id: Id
+    """The review's id."""
+    event_id: Id
+    """What it is about."""
     author: str
-    rating: int
+    """Who wrote it: the name of their account."""
+    rating: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 5})]
+    """From 1, bad, to 5, good."""
     text: str | None
-    created_at: str
-    updated_at: str
+    """What they say; null: no more than that."""
+    created_at: Time
+    """When it was first written."""
+    updated_at: Time
+    """When it was last written."""
 
 
-class Moved(TypedDict):
+class Moved(View):
     """The last change of time or place; until then who had bought before may cancel in full."""
 
-    at: str
-    cancel_until: str
+    at: Time
+    """When it was changed."""
+    cancel_until: Time
+    """Until when who had bought before may cancel in full."""
 
 
-class Event(TypedDict):
+class Event(View):
     """An event; `availability`, told a few seconds late, is null until it is published."""
 
-    id: str
-    organizer_id: str
-    status: str
+    id: Id
+    """The event's id."""
+    organizer_id: Id
+    """Who sells it, and may change it."""
+    status: EventStatus
+    """How it stands."""
     title: str
+    """Its title."""
     description: str
-    category: str
+    """What it is; lists show the first 500 characters."""
+    category: EventCategory
+    """What kind of event it is."""
     venue: Venue | None
+    """Where it is; null where `location` says it in words."""
     location: str | None
-    starts_at: str
-    ends_at: str
-    doors_at: str | None
+    """Where it is, in words; null where it has a venue."""
+    starts_at: Time
+    """When it starts."""
+    ends_at: Time
+    """When it ends."""
+    doors_at: Time | None
+    """When the doors open, if that was said."""
     timezone: str
-    currency: str
+    """The IANA time zone that its times are meant in."""
+    currency: CurrencyCode
+    """ISO 4217, of all its prices."""
     tiers: list[Tier]
-    max_per_customer: int
+    """Its prices."""
+    max_per_customer: Count
+    """How many places a person may have, held and bought together."""
     sales: Sales
+    """When it is sold."""
     availability: Availability | None
+    """How much is left, a few seconds late; null until it is published."""
     refund_policy: RefundPolicy
-    tax_percent: float
+    """What goes back to a customer who cancels."""
+    tax_percent: Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
+    """The tax on its prices, at most two decimals."""
     terms: str
+    """What a buyer agrees to; empty in lists."""
     cancel_reason: str | None
+    """Why it was called off; null: it was not."""
     images: list[Image]
+    """Its pictures, the banner first; lists show the banner alone."""
     rating: Rating | None
+    """What its visitors say; null: nothing yet."""
     moved: Moved | None
-    created_at: str
+    """The last change of its time or place while it was sold; null: none."""
+    created_at: Time
+    """When it was drafted."""
 
 
 def section(part: catalog_pb2.Section) -> Section:
@@ -162,7 +265,7 @@ def section(part: catalog_pb2.Section) -> Section:
     return {
         "id": part.id,
         "name": part.name,
-        "kind": part.kind,
+        "kind": word(part.kind),
         "capacity": part.capacity,
         "rows": [
             {
@@ -210,7 +313,7 @@ def image(picture: catalog_pb2.Image) -> Image:
     """A picture of an event."""
     return {
         "id": picture.id,
-        "role": picture.role,
+        "role": word(picture.role),
         "url": f"/api/v1/media/{picture.id}",
         "widths": list(picture.widths),
         "width": picture.width,
@@ -237,10 +340,10 @@ def event(it: catalog_pb2.Event) -> Event:
     return {
         "id": it.id,
         "organizer_id": it.organizer_id,
-        "status": it.status,
+        "status": word(it.status),
         "title": draft.title,
         "description": draft.description,
-        "category": draft.category,
+        "category": word(draft.category),
         "venue": venue(it.venue) if it.HasField("venue") else None,
         "location": draft.location or None,
         "starts_at": time(draft.starts_at),

@@ -5,73 +5,102 @@ from __future__ import annotations
 from typing import Literal
 
 from parterre.auth.v1 import auth_pb2
-from typing_extensions import TypedDict
 
-from presentation.views.base import time
+from presentation.views.base import Count, CountryCode, Email, Id, Time, View, time
+from presentation.vocabulary import Role, word
 
 
-class User(TypedDict):
+class User(View):
     """A person, as they see themselves."""
 
-    id: str
-    email: str
+    id: Id
+    """The account's id."""
+    email: Email
+    """The address they log in with."""
     name: str
-    role: str
+    """What they are called."""
+    role: Role
+    """What they may do."""
     phone: str | None
-    country: str | None
+    """Their number, as E.164 writes it."""
+    country: CountryCode | None
+    """ISO 3166-1 alpha-2."""
     organizer_requested: bool
-    created_at: str
+    """They asked to be an organizer, and wait for an admin."""
+    created_at: Time
+    """When they registered."""
 
 
-class Registered(TypedDict):
+class Registered(View):
     """A new account."""
 
     user: User
+    """Whose it is."""
 
 
-class Session(TypedDict):
+class Session(View):
     """An access token; the refresh token travels in a cookie."""
 
     access_token: str
+    """Send it as `Authorization: Bearer <access_token>`."""
     token_type: Literal["Bearer"]
-    expires_in: int
+    """How it is sent (RFC 6750)."""
+    expires_in: Count
+    """Seconds until the access token is refused: get another by `POST /auth/refresh` before."""
     user: User
+    """Who logged in."""
 
 
-class OpenSession(TypedDict):
+class OpenSession(View):
     """A device somebody is signed in on; `current` where the question came from it."""
 
-    id: str
+    id: Id
+    """The session's id."""
     address: str
+    """The network address it was opened from."""
     user_agent: str
-    created_at: str
-    last_used_at: str
+    """What the device's program calls itself."""
+    created_at: Time
+    """When it was opened."""
+    last_used_at: Time
+    """When its access token was last renewed."""
     current: bool
+    """Whether this very request came from it."""
 
 
 class ManagedUser(User):
     """A person, as admins see them."""
 
     disabled: bool
-    last_log_in_at: str | None
+    """They can't log in any more."""
+    last_log_in_at: Time | None
+    """When they logged in last; null: never."""
 
 
-class AuditEntry(TypedDict):
+class AuditEntry(View):
     """Something that was done; null where nobody was signed in, or it concerns nobody."""
 
-    id: str
-    at: str
+    id: Id
+    """The entry's id."""
+    at: Time
+    """When it was done."""
     action: str
-    actor_id: str | None
-    subject_id: str | None
+    """What was done, such as ROLE_CHANGED."""
+    actor_id: Id | None
+    """Who did it; null: nobody who was signed in."""
+    subject_id: Id | None
+    """Whose account it concerns; null: nobody's."""
     detail: dict[str, str]
+    """What there is to say besides, by name."""
 
 
-class Accepted(TypedDict):
+class Accepted(View):
     """Says nothing of the address, by design; `otp_id` comes back along with the code."""
 
     message: str
+    """What to tell the person."""
     otp_id: str
+    """Send it along with the code that was mailed."""
 
 
 def user(person: auth_pb2.User) -> User:
@@ -80,7 +109,7 @@ def user(person: auth_pb2.User) -> User:
         "id": person.id,
         "email": person.email,
         "name": person.name,
-        "role": person.role,
+        "role": word(person.role),
         "phone": person.phone or None,
         "country": person.country or None,
         "organizer_requested": person.organizer_requested,

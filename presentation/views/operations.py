@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from parterre.notification.v1 import notification_pb2
-from typing_extensions import TypedDict
 
-from presentation.views.base import time
+from presentation.views.base import Email, Id, Time, View, time
 
 
-class Mail(TypedDict):
+class Mail(View):
     """A mail in the local mailbox."""
 
-    id: str
-    to: str
+    id: Id
+    """The mail's id."""
+    to: Email
+    """Whom it goes to."""
     kind: str
+    """What it is about, such as CODE."""
     subject: str
+    """Its subject."""
     body: str
-    created_at: str
-    sent_at: str | None
+    """Its text."""
+    created_at: Time
+    """When it was written."""
+    sent_at: Time | None
+    """When it was sent; null: not yet."""
 
 
-class Readiness(TypedDict):
+class Readiness(View):
     """Whether all the gateway needs answers."""
 
     ready: bool
+    """True: it does."""
 
 
 def mail(it: notification_pb2.Mail) -> Mail:

@@ -4,63 +4,91 @@ from __future__ import annotations
 
 from parterre.booking.v1 import booking_pb2
 from parterre.payment.v1 import payment_pb2
-from typing_extensions import TypedDict
 
-from presentation.views.base import Money, money, time
+from presentation.views.base import BookingReference, Count, Id, Money, Time, View, money, time
 from presentation.views.bookings import Action, action
+from presentation.vocabulary import PaymentMethod, PaymentStatus, RefundStatus, word
 
 
-class StartedPayment(TypedDict):
+class StartedPayment(View):
     """A new attempt to pay."""
 
-    id: str
-    booking_reference: str
-    status: str
-    method: str
-    attempt: int
+    id: Id
+    """The payment's id: a booking has one, with all its attempts."""
+    booking_reference: BookingReference
+    """The booking that is paid."""
+    status: PaymentStatus
+    """How the attempt stands."""
+    method: PaymentMethod
+    """How it pays."""
+    attempt: Count
+    """The attempt's number, from 1."""
     action: Action | None
+    """What the customer has to do, if anything."""
 
 
-class Attempt(TypedDict):
+class Attempt(View):
     """One attempt to pay."""
 
-    number: int
-    method: str
-    status: str
+    number: Count
+    """From 1."""
+    method: PaymentMethod
+    """How it pays."""
+    status: PaymentStatus
+    """How it stands."""
     reason: str | None
-    created_at: str
+    """Why it failed, such as CARD_DECLINED."""
+    created_at: Time
+    """When it was begun."""
 
 
-class Refund(TypedDict):
+class Refund(View):
     """Money that goes back."""
 
-    id: str
+    id: Id
+    """The refund's id."""
     amount: Money
-    status: str
+    """How much goes back."""
+    status: RefundStatus
+    """How far it is."""
     reason: str
-    created_at: str
+    """Why, in words, or as a reason such as EVENT_CANCELLED."""
+    created_at: Time
+    """When it was asked for."""
 
 
-class Payment(TypedDict):
+class Payment(View):
     """A payment with its attempts and refunds."""
 
-    id: str
-    booking_reference: str
-    status: str
-    method: str
+    id: Id
+    """The payment's id."""
+    booking_reference: BookingReference
+    """The booking that is paid."""
+    status: PaymentStatus
+    """How it stands."""
+    method: PaymentMethod
+    """How the newest attempt pays."""
     amount: Money
+    """What there is to pay."""
     captured: Money
+    """What was taken."""
     refunded: Money
+    """What of that went back."""
     action: Action | None
+    """What the customer has to do, if anything; told to the customer alone."""
     attempts: list[Attempt]
+    """Each attempt, the first one first."""
     refunds: list[Refund]
-    created_at: str
+    """Each refund, the first one first."""
+    created_at: Time
+    """When the first attempt was begun."""
 
 
-class Received(TypedDict):
+class Received(View):
     """A webhook is stored."""
 
     received: bool
+    """True: it need not be sent again."""
 
 
 def started_payment(it: booking_pb2.Booking) -> StartedPayment:
@@ -68,8 +96,8 @@ def started_payment(it: booking_pb2.Booking) -> StartedPayment:
     return {
         "id": it.payment.id,
         "booking_reference": it.reference,
-        "status": it.payment.status,
-        "method": it.payment.method,
+        "status": word(it.payment.status),
+        "method": word(it.payment.method),
         "attempt": it.payment.attempt,
         "action": action(it.payment.action_url),
     }
@@ -81,8 +109,8 @@ def payment(it: payment_pb2.Payment) -> Payment:
     return {
         "id": it.id,
         "booking_reference": it.booking_reference,
-        "status": it.status,
-        "method": it.method,
+        "status": word(it.status),
+        "method": word(it.method),
         "amount": money(it.amount.amount, currency),
         "captured": money(it.captured_amount, currency),
         "refunded": money(it.refunded_amount, currency),
@@ -90,8 +118,8 @@ def payment(it: payment_pb2.Payment) -> Payment:
         "attempts": [
             {
                 "number": attempt.number,
-                "method": attempt.method,
-                "status": attempt.status,
+                "method": word(attempt.method),
+                "status": word(attempt.status),
                 "reason": attempt.reason or None,
                 "created_at": time(attempt.created_at),
             }
@@ -101,7 +129,7 @@ def payment(it: payment_pb2.Payment) -> Payment:
             {
                 "id": refund.id,
                 "amount": money(refund.amount, currency),
-                "status": refund.status,
+                "status": word(refund.status),
                 "reason": refund.reason,
                 "created_at": time(refund.created_at),
             }

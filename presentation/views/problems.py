@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing_extensions import TypedDict
+from presentation.views.base import Count, Link, View
 
 
-class Explanation(TypedDict):
+class Explanation(View):
     """A reason to refuse: when it comes and what to do, as docs/problems.md says it."""
 
-    type: str
+    type: Link
+    """The path of its page; problems have it as their `type`."""
     reason: str
-    status: int
+    """The reason, for programs."""
+    status: Count
+    """The HTTP status it comes with."""
     title: str
+    """The reason in words."""
     subject: str
+    """What it belongs to."""
     advice: str
+    """When it comes, and what to do."""

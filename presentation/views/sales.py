@@ -2,106 +2,151 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from parterre.booking.v1 import booking_pb2
 from parterre.catalog.v1 import catalog_pb2
 from parterre.inventory.v1 import inventory_pb2
-from typing_extensions import TypedDict
+from pydantic import WithJsonSchema
 
-from presentation.views.base import Money, money, time
+from presentation.views.base import Count, Id, Money, Time, View, money, time
+from presentation.vocabulary import CouponKind, word
 
 
-class Coupon(TypedDict):
+class Coupon(View):
     """A coupon; amounts are minor units, and null is no limit."""
 
     code: str
-    kind: str
-    value: int
+    """What a customer types, in capitals."""
+    kind: CouponKind
+    """What it takes off."""
+    value: Count
+    """Whole percent, or minor units of the event's currency."""
     min_total: int | None
+    """The prices have to reach this, minor units."""
     max_discount: int | None
+    """It never takes off more, minor units."""
     usage_limit: int | None
+    """How many bookings may use it."""
     per_customer_limit: int | None
-    valid_from: str | None
-    valid_to: str | None
+    """How many bookings of one person may use it."""
+    valid_from: Time | None
+    """From when it is good."""
+    valid_to: Time | None
+    """Until when it is good."""
     active: bool
-    used: int
-    created_at: str
+    """False: it was switched off."""
+    used: Count
+    """How many bookings use it."""
+    created_at: Time
+    """When it was made."""
 
 
-class Revenue(TypedDict):
+class Revenue(View):
     """What was paid, what went back, and what is left."""
 
     gross: Money
+    """What was paid."""
     refunded: Money
+    """What of that went back."""
     net: Money
+    """What is left."""
 
 
-class TierSales(TypedDict):
+class TierSales(View):
     """A tier's tickets that are good now, and their prices before discount and tax."""
 
-    tier_id: str
+    tier_id: Id
+    """The tier's id."""
     tier: str
-    tickets: int
+    """The tier's name."""
+    tickets: Count
+    """Tickets that are good now."""
     amount: Money
+    """Their prices, before discount and tax."""
 
 
-class DaySales(TypedDict):
+class DaySales(View):
     """A day in the event's time zone: tickets sold that day, paid, given back."""
 
-    date: str
-    tickets: int
+    date: Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
+    """The day in the event's time zone."""
+    tickets: Count
+    """Tickets sold that day."""
     gross: Money
+    """What was paid that day."""
     refunded: Money
+    """What went back that day."""
 
 
-class EventSales(TypedDict):
+class EventSales(View):
     """What an event has sold."""
 
-    event_id: str
+    event_id: Id
+    """The event's id."""
     revenue: Revenue
+    """What was paid for it."""
     discounts: Money
+    """What coupons took off."""
     tax: Money
-    bookings: int
-    tickets: int
-    check_ins: int
+    """The tax in what was paid."""
+    bookings: Count
+    """Bookings that are good now."""
+    tickets: Count
+    """Tickets that are good now."""
+    check_ins: Count
+    """Tickets that were let in."""
     by_tier: list[TierSales]
+    """By price tier."""
     by_day: list[DaySales]
+    """By day, the first one first."""
 
 
-class EventCount(TypedDict):
+class EventCount(View):
     """How many events there are."""
 
-    active: int
-    total: int
+    active: Count
+    """On sale, and not over."""
+    total: Count
+    """All, drafts included."""
 
 
-class HoldCount(TypedDict):
+class HoldCount(View):
     """How many holds there are now, and places in them."""
 
-    holds: int
-    places: int
+    holds: Count
+    """Holds."""
+    places: Count
+    """Places in them."""
 
 
-class Dashboard(TypedDict):
+class Dashboard(View):
     """Figures over events; null is what could not be had just now."""
 
     revenue: list[Revenue] | None
-    tickets: int | None
+    """What was paid, a row for each currency."""
+    tickets: Count | None
+    """Tickets that are good now."""
     bookings: dict[str, int] | None
+    """How many, by `BookingStatus`."""
     events: EventCount | None
+    """How many events there are."""
     holds: HoldCount | None
+    """What is held just now."""
 
 
 class AdminDashboard(Dashboard):
     """Figures over all events; `sagas` counts bookings by the state they are in."""
 
     sagas: dict[str, int] | None
+    """How many bookings are in each `SagaState`."""
 
 
 def coupon(it: booking_pb2.Coupon) -> Coupon:
     """A coupon."""
     return {
         "code": it.code,
-        "kind": it.kind,
+        "kind": word(it.kind),
         "value": it.value,
         "min_total": it.min_total if it.HasField("min_total") else None,
         "max_discount": it.max_discount if it.HasField("max_discount") else None,

@@ -2,85 +2,126 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from parterre.inventory.v1 import inventory_pb2
 from parterre.types.v1 import types_pb2
-from typing_extensions import TypedDict
+from pydantic import Field
 
-from presentation.views.base import Money, money, time
+from presentation.views.base import Count, Id, Money, Time, View, money, time
+from presentation.vocabulary import HoldStatus, word
 
 
-class Seat(TypedDict):
+class Seat(View):
     """A seat; nothing of it changes while the event is on sale."""
 
     id: str
+    """The seat's id within the event."""
     number: str
+    """What is printed on it."""
     x: float
+    """Where it is, to the right."""
     y: float
+    """Where it is, away from the stage."""
 
 
-class SeatRow(TypedDict):
+class SeatRow(View):
     """A row of seats, side by side."""
 
     label: str
+    """What is printed on the row."""
     seats: list[Seat]
+    """Its seats, from the left."""
 
 
-class SeatedPlaces(TypedDict):
+class SeatedPlaces(View):
     """A section of numbered rows."""
 
-    id: str
+    id: Id
+    """The section's id."""
     name: str
+    """What people call it."""
     kind: Literal["SEATED"]
-    tier_id: str
+    """It has numbered rows."""
+    tier_id: Id
+    """The tier that says its price."""
     rows: list[SeatRow]
+    """Its rows, front to back."""
 
 
-class StandingPlaces(TypedDict):
+class StandingPlaces(View):
     """A section that counts."""
 
-    id: str
+    id: Id
+    """The section's id; of an event without a venue the tier's."""
     name: str
+    """What people call it."""
     kind: Literal["STANDING"]
-    tier_id: str
-    capacity: int
-    available: int
+    """It counts people."""
+    tier_id: Id
+    """The tier that says its price."""
+    capacity: Count
+    """All places."""
+    available: Count
+    """Places that are free."""
 
 
-class SeatMap(TypedDict):
+Places = Annotated[SeatedPlaces | StandingPlaces, Field(discriminator="kind")]
+
+
+class SeatMap(View):
     """The places of an event; in `taken` the seats of each status, and a seat in none is free."""
 
-    event_id: str
-    version: int
-    sections: list[SeatedPlaces | StandingPlaces]
+    event_id: Id
+    """The event's id."""
+    version: Count
+    """Rises with every change."""
+    sections: list[Places]
+    """Where its places are."""
     taken: dict[str, list[str]]
+    """The ids of the seats that are not free, by `SeatStatus`."""
 
 
-class Line(TypedDict):
+class Line(View):
     """A numbered seat, or a count of tickets (`seat_id`, `row` and `number` are null)."""
 
     seat_id: str | None
-    section_id: str
+    """The seat's id within the event; null: counted tickets."""
+    section_id: Id
+    """The section's id; of an event without a venue the tier's."""
     section: str
+    """The section's name."""
     row: str | None
+    """What is printed on the row; null: counted tickets."""
     number: str | None
-    tier_id: str
+    """What is printed on the seat; null: counted tickets."""
+    tier_id: Id
+    """The price tier's id."""
     tier: str
-    quantity: int
+    """The price tier's name."""
+    quantity: Count
+    """How many; a seat is one."""
     price: Money
+    """What one costs, as it was when it was held."""
 
 
-class Hold(TypedDict):
+class Hold(View):
     """What somebody has in hand while they decide."""
 
-    id: str
-    event_id: str
-    status: str
+    id: Id
+    """The hold's id: book it by `POST /bookings`."""
+    event_id: Id
+    """The event it has places of."""
+    status: HoldStatus
+    """How it stands."""
     lines: list[Line]
+    """What it has."""
     total: Money
-    expires_at: str
-    extendable_until: str
+    """The prices of all lines, before discount, tax and fees."""
+    expires_at: Time
+    """Until when it keeps its places."""
+    extendable_until: Time
+    """It can be extended up to then, and no further."""
 
 
 def places(part: inventory_pb2.SeatMap.Section) -> SeatedPlaces | StandingPlaces:
@@ -132,7 +173,7 @@ def hold(held: inventory_pb2.Hold) -> Hold:
     return {
         "id": held.id,
         "event_id": held.event_id,
-        "status": held.status,
+        "status": word(held.status),
         "lines": [line(each) for each in held.lines],
         "total": money(held.total.amount, held.total.currency),
         "expires_at": time(held.expires_at),
@@ -140,14 +181,19 @@ def hold(held: inventory_pb2.Hold) -> Hold:
     }
 
 
-class Block(TypedDict):
+class Block(View):
     """Seats an organizer keeps back: those that still are."""
 
-    id: str
+    id: Id
+    """The block's id."""
     seat_ids: list[str]
+    """The seats that are still kept back."""
     note: str
-    created_at: str
-    created_by: str
+    """Why; empty: that was not said."""
+    created_at: Time
+    """When they were taken."""
+    created_by: Id
+    """Who keeps them back."""
 
 
 def block(it: inventory_pb2.Block) -> Block:

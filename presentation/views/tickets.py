@@ -5,37 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from parterre.booking.v1 import booking_pb2
-from typing_extensions import TypedDict
 
 from chassis.identity import encode_key
-from presentation.views.base import KeySet, Money, time
+from presentation.views.base import BookingReference, Id, KeySet, Link, Money, Time, View, time
 from presentation.views.seats import line
+from presentation.vocabulary import CheckInResult, TicketStatus, word
 
 
-class AdmittedTicket(TypedDict):
+class AdmittedTicket(View):
     """A ticket, as the gate sees it."""
 
-    id: str
-    booking_reference: str
+    id: Id
+    """The ticket's id."""
+    booking_reference: BookingReference
+    """The booking it is of."""
     seat_id: str | None
-    section_id: str
+    """The seat's id; null: a counted ticket."""
+    section_id: Id
+    """The section's id; of an event without a venue the tier's."""
     section: str
+    """The section's name."""
     row: str | None
+    """The row; null: a counted ticket."""
     number: str | None
-    tier_id: str
+    """The seat; null: a counted ticket."""
+    tier_id: Id
+    """The price tier's id."""
     tier: str
+    """The price tier's name."""
     price: Money
-    status: str
+    """What it cost, before discount, tax and fees."""
+    status: TicketStatus
+    """Whether it lets one in."""
     attendee_name: str | None
-    admitted_at: str | None
+    """Who goes, if that was said."""
+    admitted_at: Time | None
+    """When it was let in; null: not yet."""
     gate: str | None
+    """Where it was let in, if that was said."""
 
 
 class Ticket(AdmittedTicket):
     """A ticket; `token` is what its QR code says."""
 
     token: str
-    qr_url: str
+    """What its QR code says: whoever has it gets in."""
+    qr_url: Link
+    """Where its QR code is, as a picture: below this host."""
 
 
 def ticket(it: booking_pb2.Ticket, qr_url: str) -> Ticket:
@@ -57,7 +73,7 @@ def admitted_ticket(it: booking_pb2.Ticket) -> AdmittedTicket:
         "tier_id": place["tier_id"],
         "tier": place["tier"],
         "price": place["price"],
-        "status": it.status,
+        "status": word(it.status),
         "attendee_name": it.attendee_name or None,
         "admitted_at": time(it.admitted_at) if it.HasField("admitted_at") else None,
         "gate": it.gate or None,
@@ -81,19 +97,23 @@ def key_set(keys: Iterable[booking_pb2.ListTicketKeysResponse.TicketKey]) -> Key
     }
 
 
-class CheckIn(TypedDict):
+class CheckIn(View):
     """What came of a scan; `admitted_at` and `gate` are of the first admission."""
 
-    result: str
+    result: CheckInResult
+    """Whether to let them in."""
     ticket: AdmittedTicket | None
-    admitted_at: str | None
+    """The ticket; null where it is another event's."""
+    admitted_at: Time | None
+    """When it was first let in."""
     gate: str | None
+    """Where it was first let in, if that was said."""
 
 
 def check_in(it: booking_pb2.CheckInResponse) -> CheckIn:
     """What came of a scan."""
     return {
-        "result": it.result,
+        "result": word(it.result),
         "ticket": admitted_ticket(it.ticket) if it.HasField("ticket") else None,
         "admitted_at": time(it.admitted_at) if it.HasField("admitted_at") else None,
         "gate": it.gate or None,

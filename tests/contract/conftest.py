@@ -39,8 +39,11 @@ from chassis.ids import uuid7
 from chassis.revocations import PATH as REVOCATIONS_PATH
 from chassis.telemetry import serve_http
 from deploy.processes import free_ports
+from gateway.description.headers import HEADERS
+from gateway.description.problems import MEMBERS
 from gateway.service import gateway
 from gateway.settings import Settings
+from tests.contract.replies import reply
 
 FAR_FUTURE = 4_000_000_000
 SERVICES: Mapping[str, ServiceDescriptor] = {
@@ -54,6 +57,10 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
         notification_pb2.DESCRIPTOR,
     )
 }
+
+
+# What an answer may say only where its description says so too.
+DESCRIBED_HEADERS = {name.lower() for name in HEADERS} - {"cache-control", "vary"}
 
 
 async def grown(seen: Sequence[object], length: int) -> None:
@@ -101,7 +108,7 @@ class Fake:
             if self.trailers:
                 context.set_trailing_metadata(self.trailers)
             prepared = self._prepared(name, request)
-            return prepared or GetMessageClass(method.output_type)()
+            return prepared or reply(GetMessageClass(method.output_type))
 
         async def parts(request: Any, _context: Any) -> AsyncGenerator[Message]:
             self.calls.append(Call(name, request, caller()))
@@ -237,16 +244,32 @@ class Edge:
             assert body["status"] == answer.status_code
             assert body["request_id"] == answer.headers["x-request-id"]
         operation = self.operation(method, answer.request.url.path)
-        if operation is None or answer.status_code == 304:
+        if operation is None:
             return
-        declared = operation["responses"].get(str(answer.status_code))
-        assert declared is not None, (method, answer.request.url.path, answer.status_code, body)
+        asked = (method, answer.request.url.path, answer.status_code, body)
+        declared = self.resolved(operation["responses"].get(str(answer.status_code)))
+        assert declared is not None, asked
+        told = {name.lower() for name in declared["headers"]}
+        assert {*answer.headers} & DESCRIBED_HEADERS <= told, asked
         given = answer.headers.get("content-type", "").partition(";")[0]
         if "content" in declared:
-            schema = declared["content"][given].get("schema")
+            content = declared["content"]
+            schema = content[given if given in content else "*/*"].get("schema")
             if schema and body is not None:
                 whole = {**schema, "components": self.document["components"]}
                 Draft202012Validator(whole).validate(body)
+        if answer.is_error and body is not None:
+            own = MEMBERS.get(body["reason"], {})
+            usual = self.document["components"]["schemas"]["Problem"]["properties"]
+            assert {*body} <= {*usual, *own}, asked
+
+    def resolved(self, described: dict[str, Any] | None) -> dict[str, Any] | None:
+        """What is described, or referred to among the components."""
+        if described is None or "$ref" not in described:
+            return described
+        kind, name = described["$ref"].split("/")[-2:]
+        found: dict[str, Any] = self.document["components"][kind][name]
+        return found
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """The OpenAPI operation of a request; one with a literal path before one with a pattern."""

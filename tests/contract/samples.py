@@ -7,6 +7,7 @@ from parterre.auth.v1 import auth_pb2
 from parterre.booking.v1 import booking_pb2
 from parterre.catalog.v1 import catalog_pb2
 from parterre.inventory.v1 import inventory_pb2
+from parterre.notification.v1 import notification_pb2
 from parterre.payment.v1 import payment_pb2
 from parterre.types.v1 import types_pb2
 
@@ -297,3 +298,30 @@ def payment() -> payment_pb2.Payment:
         ],
         created_at=at(),
     )
+
+
+def block() -> inventory_pb2.Block:
+    return inventory_pb2.Block(
+        id=HOLD, seat_ids=["17", "18"], note="For the press", created_at=at(), created_by=PERSON
+    )
+
+
+def timeline_entry() -> booking_pb2.TimelineEntry:
+    return booking_pb2.TimelineEntry(
+        at=at(), state="CONFIRMED", step="CHARGED", outcome="DONE", attempt=1
+    )
+
+
+def mail() -> notification_pb2.Mail:
+    return notification_pb2.Mail(
+        id=SESSION,
+        to="asha@parterre.example",
+        kind="code",
+        subject="Your code",
+        body="Your code is 481516.",
+        created_at=at(),
+    )
+
+
+def device() -> auth_pb2.Device:
+    return auth_pb2.Device(token="a-known-device", expires_in=86400)

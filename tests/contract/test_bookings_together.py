@@ -31,7 +31,7 @@ def booked(place: int, status: str = "PENDING", *, replayed: bool = False) -> Re
 
 
 def reference_of(place: int) -> str:
-    return f"PT-0000000{place}"
+    return f"PT-{place:08}"
 
 
 def refused(

@@ -397,7 +397,8 @@ async def test_the_description_is_valid_openapi(edge: Edge) -> None:
 async def test_every_answer_of_json_has_a_described_shape(edge: Edge) -> None:
     for path, operations in edge.document["paths"].items():
         for operation in operations.values():
-            for status, answer in operation["responses"].items():
+            for status, described in operation["responses"].items():
+                answer = edge.resolved(described) or {}
                 for media_type, content in answer.get("content", {}).items():
                     if media_type == "application/json" and path != "/api/openapi.json":
                         assert content["schema"], (path, status)

@@ -9,7 +9,7 @@ import pytest
 
 import booking_service.domain
 import catalog_service.domain
-import gateway.bodies.base
+import gateway.bodies.limits
 import payment_service.domain
 from booking_service.domain import AmountTooLargeError, Coupon, Fees, Line, price_of
 from booking_service.settings import Settings
@@ -35,7 +35,7 @@ def test_everybody_between_price_and_provider_has_the_same_bound() -> None:
         catalog_service.domain.MAX_PRICE,
         payment_service.domain.MAX_AMOUNT,
         sandbox_app._MAX_AMOUNT,
-        gateway.bodies.base.MAX_AMOUNT,
+        gateway.bodies.limits.AMOUNT,
     } == {10**12}
 
 

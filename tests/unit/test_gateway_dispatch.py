@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from gateway.app import api, routes_of
 from gateway.deprecation import Deprecation
+from gateway.description.document import describe
 from gateway.dispatch import Dispatch, UndispatchableError
 from gateway.problems import ProblemError
 from gateway.routing import OPEN, Endpoint, Routes
@@ -130,7 +131,7 @@ async def test_a_route_on_its_way_out_says_so_in_each_answer_and_in_the_descript
     assert not {"sunset", "link"} & set(settled_later.headers)
     assert not {"deprecation", "sunset", "link"} & set(usual.headers)
 
-    paths = app.openapi()["paths"]
+    paths = describe(app, old.declared, refresh_cookie="refresh")["paths"]
     described = paths["/api/v1/old"]["get"]
     assert (described["deprecated"], described["x-sunset"]) == (True, "2027-07-01")
     assert {"Deprecation", "Sunset", "Link"} <= set(described["responses"]["200"]["headers"])

@@ -1,0 +1,283 @@
+"""Every word that a field with a fixed set of them may have, in what comes in and in what goes out.
+
+The services say the same words; `tests/unit/test_vocabulary.py` holds the two to each other. A new
+word here is a change that clients meet: see `docs/api.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from typing_extensions import TypeAliasType
+
+# --- people --------------------------------------------------------------------------------------
+
+Role = TypeAliasType(
+    "Role",
+    Annotated[
+        Literal["CUSTOMER", "ORGANIZER", "ADMIN"],
+        Field(description="What an account may do: each role may do what the ones before it may."),
+    ],
+)
+SignUpRole = TypeAliasType(
+    "SignUpRole",
+    Annotated[
+        Literal["CUSTOMER", "ORGANIZER"],
+        Field(description="What somebody may ask to be when they register."),
+    ],
+)
+AccountStatus = TypeAliasType(
+    "AccountStatus",
+    Annotated[
+        Literal["ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"],
+        Field(
+            description="ACTIVE may log in, DISABLED may not; ORGANIZER_REQUESTED waits for an "
+            "admin to grant that role."
+        ),
+    ],
+)
+CodePurpose = TypeAliasType(
+    "CodePurpose",
+    Annotated[
+        Literal["REGISTER", "PASSWORD_RESET"],
+        Field(description="What a one-time code is good for."),
+    ],
+)
+
+ApiKeyStatus = TypeAliasType(
+    "ApiKeyStatus",
+    Annotated[
+        Literal["ACTIVE", "EXPIRED", "REVOKED"],
+        Field(description="Only an ACTIVE key opens anything."),
+    ],
+)
+ApiKeyScope = TypeAliasType(
+    "ApiKeyScope",
+    Annotated[
+        Literal[
+            "events:read",
+            "events:write",
+            "bookings:read",
+            "bookings:write",
+            "coupons:read",
+            "coupons:write",
+            "check-ins:write",
+            "sales:read",
+        ],
+        Field(description="What an API key is good for: each route that one opens names its own."),
+    ],
+)
+
+# --- venues and events ---------------------------------------------------------------------------
+
+EventStatus = TypeAliasType(
+    "EventStatus",
+    Annotated[
+        Literal["DRAFT", "PUBLISHING", "PUBLISHED", "CANCELLED", "COMPLETED"],
+        Field(
+            description="DRAFT is seen by its owner alone; PUBLISHING opens its places, PUBLISHED "
+            "has them open; CANCELLED was called off; COMPLETED is over."
+        ),
+    ],
+)
+PublicEventStatus = TypeAliasType(
+    "PublicEventStatus",
+    Annotated[
+        Literal["PUBLISHED", "CANCELLED", "COMPLETED"],
+        Field(description="A status that everybody may see events in."),
+    ],
+)
+EventCategory = TypeAliasType(
+    "EventCategory",
+    Annotated[
+        Literal[
+            "CONCERT",
+            "THEATRE",
+            "DANCE",
+            "COMEDY",
+            "SPORT",
+            "FILM",
+            "FESTIVAL",
+            "CONFERENCE",
+            "FAMILY",
+            "OTHER",
+        ],
+        Field(description="What kind of event it is."),
+    ],
+)
+EventSort = TypeAliasType(
+    "EventSort",
+    Annotated[
+        Literal["starts_at", "-starts_at", "price", "-price", "popularity", "relevance"],
+        Field(
+            description="`starts_at` and `price` ascend, with a minus they descend; `popularity`: "
+            "most sold first; `relevance`: the best match for `q` first."
+        ),
+    ],
+)
+SectionKind = TypeAliasType(
+    "SectionKind",
+    Annotated[
+        Literal["SEATED", "STANDING"],
+        Field(description="SEATED has numbered rows, STANDING counts people."),
+    ],
+)
+Numbering = TypeAliasType(
+    "Numbering",
+    Annotated[
+        Literal["FORWARD", "BACKWARD", "ODD", "EVEN"],
+        Field(
+            description="FORWARD counts 1, 2, 3 from the left, BACKWARD the same from the right, "
+            "ODD 1, 3, 5 and EVEN 2, 4, 6 from the left."
+        ),
+    ],
+)
+ImageRole = TypeAliasType(
+    "ImageRole",
+    Annotated[
+        Literal["BANNER", "GALLERY"],
+        Field(description="BANNER: the one picture of lists; GALLERY: one of up to five more."),
+    ],
+)
+
+# --- seats and holds -----------------------------------------------------------------------------
+
+HoldStatus = TypeAliasType(
+    "HoldStatus",
+    Annotated[
+        Literal["ACTIVE", "BOOKED", "RELEASED", "EXPIRED"],
+        Field(
+            description="ACTIVE keeps its places until `expires_at`; BOOKED has a booking; "
+            "RELEASED was given back; EXPIRED ran out."
+        ),
+    ],
+)
+SeatStatus = TypeAliasType(
+    "SeatStatus",
+    Annotated[
+        Literal["HELD", "SOLD", "BLOCKED"],
+        Field(description="HELD may become free again, SOLD is bought, BLOCKED is kept back."),
+    ],
+)
+
+# --- bookings and tickets ------------------------------------------------------------------------
+
+BookingStatus = TypeAliasType(
+    "BookingStatus",
+    Annotated[
+        Literal["PENDING", "CONFIRMED", "FAILED", "EXPIRED", "CANCELLING", "CANCELLED"],
+        Field(
+            description="PENDING is not paid yet; CONFIRMED has tickets; FAILED and EXPIRED (not "
+            "paid in time) kept no money; CANCELLING gives money and places back, CANCELLED has."
+        ),
+    ],
+)
+SagaState = TypeAliasType(
+    "SagaState",
+    Annotated[
+        Literal[
+            "SECURING",
+            "CHARGING",
+            "AWAITING_PAYMENT",
+            "CONFIRMED",
+            "GIVING_BACK",
+            "RELEASING",
+            "RECLAIMING",
+            "REFUNDING",
+            "RESTOCKING",
+            "FAILED",
+            "EXPIRED",
+            "CANCELLED",
+            # Of bookings made by versions before 0005_charge_in_one.
+            "AUTHORIZING",
+            "SELLING",
+            "CAPTURING",
+            "UNSELLING",
+            "VOIDING",
+        ],
+        Field(description="How far a booking is within: `docs/saga.md` draws it."),
+    ],
+)
+StepOutcome = TypeAliasType(
+    "StepOutcome",
+    Annotated[
+        Literal["DONE", "REFUSED", "RESENT", "IGNORED"],
+        Field(
+            description="DONE and REFUSED: what was answered; RESENT: asked again, for no answer "
+            "came; IGNORED: it came too late to matter."
+        ),
+    ],
+)
+CancellationGround = TypeAliasType(
+    "CancellationGround",
+    Annotated[
+        Literal["REFUND_POLICY", "EVENT_MOVED"],
+        Field(
+            description="Why a buyer may cancel: the event's refund policy, or its time or place "
+            "changed after they bought."
+        ),
+    ],
+)
+TicketStatus = TypeAliasType(
+    "TicketStatus",
+    Annotated[
+        Literal["VALID", "ADMITTED", "REVOKED"],
+        Field(description="VALID lets one in, once; ADMITTED has; REVOKED was refunded."),
+    ],
+)
+CheckInResult = TypeAliasType(
+    "CheckInResult",
+    Annotated[
+        Literal["ADMITTED", "ALREADY_ADMITTED", "REVOKED", "WRONG_EVENT"],
+        Field(description="Let in who has ADMITTED; nobody else."),
+    ],
+)
+CouponKind = TypeAliasType(
+    "CouponKind",
+    Annotated[
+        Literal["PERCENT", "FIXED"],
+        Field(description="PERCENT takes a share off, FIXED an amount."),
+    ],
+)
+
+# --- payments ------------------------------------------------------------------------------------
+
+PaymentMethod = TypeAliasType(
+    "PaymentMethod",
+    Annotated[
+        Literal["CARD", "KHALTI", "ESEWA"],
+        Field(description="CARD needs a `payment_token`; the wallets send the customer to a page."),
+    ],
+)
+PaymentStatus = TypeAliasType(
+    "PaymentStatus",
+    Annotated[
+        Literal[
+            "INITIATED",
+            "REQUIRES_ACTION",
+            "AUTHORIZED",
+            "CAPTURED",
+            "FAILED",
+            "VOIDED",
+            "REFUNDED",
+            "PARTIALLY_REFUNDED",
+        ],
+        Field(
+            description="INITIATED was asked for; REQUIRES_ACTION waits for the customer; "
+            "AUTHORIZED is set aside; CAPTURED is paid; FAILED and VOIDED took nothing."
+        ),
+    ],
+)
+RefundStatus = TypeAliasType(
+    "RefundStatus",
+    Annotated[
+        Literal["PENDING", "DONE"],
+        Field(description="PENDING is on its way to the customer, DONE was confirmed."),
+    ],
+)
+
+
+def word(said: str) -> Any:
+    """A word as a service said it: one that is newer than this version is shown as it is."""
+    return said

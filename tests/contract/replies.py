@@ -1,0 +1,123 @@
+"""What each RPC of the services replies in a story that is going well.
+
+A reply is made of `samples`: of every message in it that has one. What a fake was not told to
+answer, it answers like this, so that every answer of the gateway has the shape of a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from google.protobuf.message import Message
+from parterre.auth.v1 import auth_pb2
+from parterre.booking.v1 import booking_pb2
+from parterre.catalog.v1 import catalog_pb2
+from parterre.inventory.v1 import inventory_pb2
+from parterre.notification.v1 import notification_pb2
+from parterre.payment.v1 import payment_pb2
+
+from tests.contract import samples
+from tests.contract.samples import at
+
+# By the message's full name.
+_MADE: Mapping[str, Callable[[], Message]] = {
+    made.DESCRIPTOR.full_name: make
+    for make, made in (
+        (make, make())
+        for make in (
+            samples.user,
+            samples.tokens,
+            samples.session,
+            samples.managed_user,
+            samples.audit_entry,
+            samples.venue,
+            samples.section,
+            samples.event,
+            samples.image,
+            samples.review,
+            samples.hold,
+            samples.price,
+            samples.booking,
+            samples.ticket,
+            samples.coupon,
+            samples.payment,
+            samples.block,
+            samples.timeline_entry,
+            samples.mail,
+            samples.device,
+        )
+    )
+}
+_WHOLE: Mapping[str, Callable[[], Message]] = {
+    reply.DESCRIPTOR.full_name: lambda reply=reply: reply  # type: ignore[misc]  # bound at once
+    for reply in (
+        auth_pb2.RequestCodeResponse(otp_id="7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"),
+        catalog_pb2.CountEventsResponse(active=2, total=5),
+        catalog_pb2.GetImageResponse(content=b"RIFF\x1a\x00\x00\x00WEBPVP8L"),
+        catalog_pb2.WriteReviewResponse(review=samples.review(), created=True),
+        inventory_pb2.CountHoldsResponse(holds=3, places=7),
+        booking_pb2.QuoteBookingResponse(lines=samples.lines(), price=samples.price()),
+        booking_pb2.ListTicketKeysResponse(
+            keys=[
+                booking_pb2.ListTicketKeysResponse.TicketKey(
+                    key_id="2026-11", public_key=bytes(range(32))
+                )
+            ]
+        ),
+        booking_pb2.GetSalesResponse(
+            currency="NPR",
+            bookings=2,
+            gross=1019250,
+            refunded=100,
+            tickets=6,
+            admitted=1,
+            discounts=0,
+            tax=119250,
+            tiers=[
+                booking_pb2.GetSalesResponse.Tier(
+                    tier_id=samples.TIER, name="Stalls", tickets=6, amount=900000
+                )
+            ],
+            days=[
+                booking_pb2.GetSalesResponse.Day(
+                    date="2026-11-20", tickets=6, gross=1019250, refunded=100
+                )
+            ],
+        ),
+        booking_pb2.GetDashboardResponse(
+            revenue=[
+                booking_pb2.GetDashboardResponse.Revenue(
+                    currency="NPR", gross=1019250, refunded=100
+                )
+            ],
+            tickets=6,
+            sagas={"CONFIRMED": 2},
+            bookings={"CONFIRMED": 2},
+        ),
+        booking_pb2.CheckInResponse(
+            result="ADMITTED",
+            ticket=samples.ticket("ADMITTED"),
+            admitted_at=at("2027-03-01T12:50:00Z"),
+            gate="North",
+        ),
+        payment_pb2.ReceiveWebhooksResponse(results=[payment_pb2.ReceiveWebhooksResponse.Result()]),
+        notification_pb2.ListMailboxResponse(mails=[samples.mail()]),
+    )
+}
+
+
+def reply(kind: type[Message]) -> Message:
+    """A reply of that kind."""
+    made = _WHOLE.get(kind.DESCRIPTOR.full_name)
+    if made is not None:
+        return made()
+    result = kind()
+    for field in kind.DESCRIPTOR.fields:
+        part = _MADE.get(field.message_type.full_name) if field.message_type else None
+        if part is None:
+            continue
+        if field.is_repeated:
+            getattr(result, field.name).append(part())
+        else:
+            getattr(result, field.name).CopyFrom(part())
+    return result
