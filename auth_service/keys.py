@@ -137,6 +137,30 @@ def _signer(rows: Sequence[Row]) -> Row:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedKey:
+    """A key that tokens are verified by."""
+
+    id: str
+    state: str  # SIGNS; NEXT: signs after a rotation; RETIRED: signs no more
+    made_at: datetime
+    verifies_until: datetime | None  # None: until an hour after its retirement, which is to come
+
+
+async def published(database: Database) -> Sequence[PublishedKey]:
+    """The keys that are published, oldest first; none before auth_service ran once."""
+    async with database.transaction() as session:
+        rows = await storage.list_keys(session)
+    signer = _signer(rows).kid if rows else None
+
+    def state(row: Row) -> str:
+        return "SIGNS" if row.kid == signer else "NEXT" if row.live else "RETIRED"
+
+    return [
+        PublishedKey(str(row.kid), state(row), row.created_at, row.verifies_until) for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """What a rotation did, by the keys' ids."""
 

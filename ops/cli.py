@@ -7,10 +7,11 @@ import json
 import re
 import secrets
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import httpx
@@ -18,17 +19,20 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from auth_service.keys import Rotation, rotate
+from auth_service.keys import published, rotate
 from chassis.database import Database, DatabaseError
 from chassis.settings import given
+from chassis.version import VERSION
 from ops import demo as stories
 from ops import ledger as trial_balance
 from ops import reconcile as reconciling
-from ops import reports
+from ops import reports, terminal
 from ops.client import ProblemError
 from ops.messages import readable
 from ops.seed import Account, demo_accounts, fill
 from ops.seed import seed as make_demo_data
+from ops.terminal import as_text, iso, table
+from ops.verdicts import untold
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -43,6 +47,24 @@ RunFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _RUN_FILE = Path(".parterre/run.json")
 
+T = TypeVar("T")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"parterre {VERSION}")
+        raise typer.Exit
+
+
+@app.callback(help=__doc__)
+def parterre(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """The operator's command."""
+
 
 @app.command()
 def seed(
@@ -53,9 +75,10 @@ def seed(
     ] = Path("accounts.json"),
     run_file: RunFile = _RUN_FILE,
 ) -> None:
-    """See that there are demo people, halls and events on sale (local profile); print the first.
+    """Put demo people, halls and events on sale (local profile).
 
-    It can be run again at any time: what is there is left as it is, the rest is added.
+    Prints the first events as JSON. It can be run again at any time: what is there is left as it
+    is, the rest is added.
     """
     if gateway is None:
         gateway = _address("PARTERRE_GATEWAY", run_file, "gateway")
@@ -96,8 +119,11 @@ def _accounts(file: Path) -> list[Account]:
 def demo(
     run_file: Annotated[Path, typer.Argument(help="What runs.")] = Path(".parterre/run.json"),
 ) -> None:
-    """Play the whole story once on a running system; exit 1 if any of it did not come true."""
-    raise typer.Exit(stories.play(run_file, Console(highlight=False)))
+    """Play the whole story once; exit 1 if any is not true.
+
+    It buys, is declined, gives up, races and crashes on a running system, by its public API.
+    """
+    raise typer.Exit(stories.play(run_file, terminal.console()))
 
 
 @app.command()
@@ -108,8 +134,9 @@ def fsck(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check on live data that what Parterre promises holds; exit 1 at any violation.
+    """Check on live data that I1 to I10 hold; exit 1 if not.
 
+    I1 to I10 are what Parterre promises (docs/architecture.md); exit 2 says that it can't be told.
     READER_DATABASE_URL names a role that may read all schemas, AMQP_URL the broker.
     """
     reader = _reader(run_file)
@@ -123,7 +150,10 @@ def timeline(
     run_file: RunFile = _RUN_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """Show everything that happened to a booking, over all services, oldest first."""
+    """Show what happened to a booking, over all services.
+
+    Oldest first, times in UTC. READER_DATABASE_URL names a role that may read all schemas.
+    """
     reader = _reader(run_file)
     raise typer.Exit(reports.timeline(reader, reference.upper(), as_json=as_json))
 
@@ -139,7 +169,10 @@ def ledger(  # noqa: PLR0917 - a command's options
     run_file: RunFile = _RUN_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """Show every account's balance, times in UTC; exit 1 if anything does not sum to zero."""
+    """Show every account's balance; exit 1 if the sum is not 0.
+
+    Times are UTC, a debit is positive. READER_DATABASE_URL names a role that may read all schemas.
+    """
     reader = _reader(run_file)
     since, until = (each and each.replace(tzinfo=UTC) for each in (since, until))
     raise typer.Exit(
@@ -160,7 +193,7 @@ def reconcile(
     run_file: RunFile = _RUN_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the provider's charges and refunds with ours; exit 1 if anything differs.
+    """Compare the provider's books with ours; exit 1 if not alike.
 
     Changes nothing without --fix. READER_DATABASE_URL, PAYMENT_SANDBOX_URL and
     PAYMENT_SANDBOX_API_KEY say where, and PAYMENT_DATABASE_URL for --fix.
@@ -184,7 +217,9 @@ def reconcile(
 
 @app.command()
 def messages() -> None:
-    """Print what psql shows of outbox rows with their payloads as JSON: a filter for its `\\g |`.
+    """Show payloads of the outbox as JSON, in psql's output.
+
+    It is a filter for psql's `\\g |`:
 
     SELECT id, type, payload FROM booking.outbox \\g | parterre messages
     """
@@ -223,14 +258,53 @@ def replay_dead_letters(
     raise typer.Exit(reports.replay_dead_letters(_broker(run_file), queue, message_id))
 
 
+@keys.command("list")
+def list_keys(
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """List the keys that verify access tokens, oldest first.
+
+    One of them signs; a retired one verifies for another hour what it signed.
+    AUTH_DATABASE_URL says where, where no local system runs.
+    """
+    url = _address("AUTH_DATABASE_URL", run_file, "database", "auth")
+    try:
+        found = asyncio.run(_with_auth(url, published))
+    except DatabaseError as error:
+        raise typer.Exit(untold(error)) from error
+    if as_json:
+        typer.echo(as_text([asdict(key) for key in found]))
+        return
+    rows = [
+        (
+            key.id,
+            key.state,
+            iso(key.made_at),
+            iso(key.verifies_until) if key.verifies_until else "-",
+        )
+        for key in found
+    ]
+    columns = ("Key", "State", "Made", "Verifies until")
+    terminal.console().print(table(columns, rows) if rows else "None.")
+
+
 @keys.command("rotate")
 def rotate_keys(
     run_file: RunFile = _RUN_FILE,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts.")] = False,
 ) -> None:
-    """Let the next key sign, and add one behind it; print their ids as JSON. Logs nobody out."""
+    """Let the next key sign access tokens; asks first.
+
+    The key that signs is retired, and one is added behind the next. Nobody is logged out: the
+    retired key verifies what it signed for another hour. Prints the keys' ids as JSON.
+    AUTH_DATABASE_URL says where, where no local system runs.
+    """
     url = _address("AUTH_DATABASE_URL", run_file, "database", "auth")
+    if not yes:
+        typer.confirm("Retire the key that signs access tokens?", abort=True, err=True)
     try:
-        rotation = asyncio.run(_rotate(url))
+        rotation = asyncio.run(_with_auth(url, rotate))
     except DatabaseError as error:
         typer.echo(f"The keys were not rotated: {error.__class__.__name__}.", err=True)
         raise typer.Exit(1) from error
@@ -259,9 +333,9 @@ def _address(variable: str, run_file: Path, *path: str) -> str:
         raise typer.Exit(2) from error
 
 
-async def _rotate(url: str) -> Rotation:
+async def _with_auth(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
     database = Database(url, "auth", pool_size=1)
     try:
-        return await rotate(database)
+        return await work(database)
     finally:
         await database.close()

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.table import Table
 
 from ops.client import Client, ProblemError
 from ops.seed import Account, register
+from ops.terminal import iso, money, table
 
 _SHOWN_SECONDS = 5.0
 _ENDS_SECONDS = 60.0
@@ -106,14 +107,19 @@ class Stage:
 
     def show_timeline(self, who: Client, reference: str) -> None:
         """Prints every step of a booking."""
-        table = Table(title=reference, title_justify="left", padding=(0, 1))
-        for column in ("At", "State", "Step", "Outcome", "Try", "Detail"):
-            table.add_column(column)
-        for entry in who.get(f"/bookings/{reference}/timeline")["items"]:
-            at = entry["at"].partition("T")[2].rstrip("Z")[:12]
-            row = (entry["state"], entry["step"], entry["outcome"], str(entry["attempt"]))
-            table.add_row(at, *row, entry["detail"] or "")
-        self.console.print(table)
+        rows = [
+            (
+                iso(datetime.fromisoformat(entry["at"])),
+                entry["state"],
+                entry["step"],
+                entry["outcome"],
+                str(entry["attempt"]),
+                entry["detail"] or "",
+            )
+            for entry in who.get(f"/bookings/{reference}/timeline")["items"]
+        ]
+        self.say(f"{reference}:")
+        self.console.print(table(("At", "State", "Step", "Outcome", "Try", "Detail"), rows))
 
 
 def seats_of(hold: dict[str, Any]) -> list[str]:
@@ -130,6 +136,8 @@ def buys_two_adjacent_seats(stage: Stage) -> None:
     reference = stage.book(stage.asha, hold, "tok_ok")
     booking = stage.until_ended(stage.asha, reference)
     check("the booking is confirmed", booking["status"] == "CONFIRMED")
+    total = booking["price"]["total"]
+    stage.say(f"{reference}: {money(total['amount'], total['currency'])} paid.")
     tickets = stage.asha.get(f"/bookings/{reference}/tickets")
     check("there is a ticket for each seat", len(tickets) == 2)
     check("the seats are sold", stage.seats_become(seats_of(hold), "SOLD"))
@@ -234,19 +242,18 @@ def play(run_file: Path, console: Console) -> int:
     failures = 0
     with stage_for(run_file, console) as stage:
         for number, story in enumerate(STORIES, start=1):
-            console.print(f"[bold]{number}. {story.__doc__}[/]")
+            console.print(f"{number}. {story.__doc__}", style="bold")
             try:
                 story(stage)
             except (UntrueError, ProblemError, TimeoutError, httpx.HTTPError) as error:
                 failures += 1
-                console.print(f"  [red]Not so:[/] {error!r}")
+                console.print(f"  Not so: {error!r}", style="red")
             else:
-                console.print("  [green]It came true.[/]\n")
-    console.print(
-        f"[red]{failures} of {len(STORIES)} stories failed.[/]"
-        if failures
-        else f"[bold green]All {len(STORIES)} stories came true.[/]"
-    )
+                console.print("  It came true.\n", style="green")
+    if failures:
+        console.print(f"{failures} of {len(STORIES)} stories failed.", style="red")
+    else:
+        console.print(f"All {len(STORIES)} stories came true.", style="bold green")
     return 1 if failures else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,10 +9,10 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row, scalar_row
-from rich.console import Console
-from rich.table import Table
 
+from ops.terminal import as_text, console, money, table
 from ops.verdicts import WELL, WRONG, untold
+from presentation.amounts import major_units
 
 # Chosen transactions whole: both sides of each, or the sum would say nothing.
 _CHOSEN = """
@@ -122,7 +121,7 @@ def report(
     as_json: bool,
 ) -> int:
     """Prints the trial balance. 0: it balances; 1: it does not; 2: it can't be told."""
-    console = Console(highlight=False)
+    out = console()
     try:
         found = trial_balance(
             reader_url, event=event, organizer=organizer, since=since, until=until
@@ -130,21 +129,25 @@ def report(
     except psycopg.Error as error:
         return untold(error)
     if as_json:
-        print(json.dumps({**asdict(found), "balanced": found.is_balanced}, default=str))
+        print(as_text({**asdict(found), "balanced": found.is_balanced}))
         return WELL if found.is_balanced else WRONG
-    table = Table(box=None)
-    table.add_column("Account", overflow="fold")
-    table.add_column("Currency")
-    for column in ("Opening", "Debit", "Credit", "Closing"):
-        table.add_column(column, justify="right")
-    for each in found.accounts:
-        amounts = (each.opening, each.debit, each.credit, each.closing)
-        table.add_row(each.account, each.currency, *(f"{amount:,}" for amount in amounts))
-    console.print(table if found.accounts else "Nothing was posted.")
+    rows = [
+        [
+            each.account,
+            each.currency,
+            *(
+                major_units(amount, each.currency)
+                for amount in (each.opening, each.debit, each.credit, each.closing)
+            ),
+        ]
+        for each in found.accounts
+    ]
+    columns = ("Account", "Currency", "Opening", "Debit", "Credit", "Closing")
+    out.print(table(columns, rows, right="  rrrr") if rows else "Nothing was posted.")
     for currency, sum_ in found.off.items():
-        console.print(f"{currency} sums to {sum_:,}, not to zero", style="red")
+        out.print(f"{money(sum_, currency)} is the sum, and not zero.", style="red")
     for id in found.unbalanced:
-        console.print(f"transaction {id} does not sum to zero", style="red")
+        out.print(f"Transaction {id} does not sum to zero.", style="red")
     if found.is_balanced:
-        console.print("It all sums to zero. (Minor units; a debit is positive.)", style="green")
+        out.print("It all sums to zero. (A debit is positive.)", style="green")
     return WELL if found.is_balanced else WRONG

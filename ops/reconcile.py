@@ -7,7 +7,6 @@ what still differs is told.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -16,10 +15,9 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
-from rich.console import Console
-from rich.table import Table
 
 from chassis.database import Database, DatabaseError
+from ops.terminal import as_text, console, money, table
 from ops.verdicts import WELL, WRONG, untold
 from payment_service.domain import Listed, ProviderUnavailableError, refund_key
 from payment_service.handlers import calls
@@ -102,21 +100,29 @@ class Findings:
 
 
 def differences(theirs: Listed | None, ours: Ours | None) -> Sequence[Difference]:
-    """What differs about one charge."""
+    """What differs about one charge; amounts are told in major units."""
     if ours is None:
         assert theirs is not None  # noqa: S101 - one of the two names the charge
-        told = f"{theirs.state}, captured {theirs.captured}, refunded {theirs.refunded}"
+        captured, refunded = (
+            money(each, theirs.currency) for each in (theirs.captured, theirs.refunded)
+        )
+        told = f"{theirs.state}, captured {captured}, refunded {refunded}"
         return [Difference(theirs.key, "", "MISSING_HERE", told, "")]
     found: list[Difference] = []
 
-    def differ(what: str, there: object, here: object) -> None:
+    def differ(what: str, there: int | str | None, here: int | str | None) -> None:
         if there != here:
-            found.append(Difference(ours.key, ours.reference, what, str(there), str(here)))
+            told = (_told(there, (theirs or ours).currency), _told(here, ours.currency))
+            found.append(Difference(ours.key, ours.reference, what, *told))
 
     if theirs is None:
         # A request that is still to be made, or was refused unmade, leaves nothing there.
         if ours.charge_id or ours.ledger_captured:
-            differ("MISSING_THERE", "", f"{ours.charge}, captured {ours.captured}")
+            differ(
+                "MISSING_THERE",
+                "",
+                f"{ours.charge}, captured {money(ours.captured, ours.currency)}",
+            )
         return found
     differ("AMOUNT_DIFFERS", theirs.amount, ours.amount)
     differ("CURRENCY_DIFFERS", theirs.currency, ours.currency)
@@ -135,6 +141,10 @@ def differences(theirs: Listed | None, ours: Ours | None) -> Sequence[Difference
     differ("REFUNDS_NOT_IN_LEDGER", theirs.refunded, ours.ledger_refunded)
     differ("REFUNDED_DIFFERS", theirs.refunded, ours.refunded)
     return found
+
+
+def _told(value: int | str | None, currency: str) -> str:
+    return money(value, currency) if isinstance(value, int) else str(value)
 
 
 async def compare(
@@ -239,21 +249,20 @@ def report(
     code = WRONG if found.differences else WELL
     if as_json:
         rows = [asdict(each) for each in found.differences]
-        print(json.dumps({"charges": found.charges, "differences": rows, "looked_up": asked}))
+        print(as_text({"charges": found.charges, "differences": rows, "looked_up": asked}))
         return code
-    console = Console(highlight=False)
+    out = console()
     if found.differences:
-        table = Table("Booking", "Key", "What", "Provider", "Here", box=None)
-        for each in found.differences:
-            table.add_row(each.reference or "-", each.key, each.what, each.theirs, each.ours)
-        console.print(table)
-        console.print(
-            f"{len(found.differences)} differences in {found.charges} charges.", style="red"
-        )
+        shown = [
+            (each.reference or "-", each.key, each.what, each.theirs or "-", each.ours or "-")
+            for each in found.differences
+        ]
+        out.print(table(("Booking", "Key", "What", "Provider", "Here"), shown))
+        out.print(f"{len(shown)} differences in {found.charges} charges.", style="red")
     else:
-        console.print(f"{found.charges} charges, the same on both sides.", style="green")
+        out.print(f"{found.charges} charges, the same on both sides.", style="green")
     if payment_url is not None:
-        console.print(f"{asked} will be looked up.")
+        out.print(f"{asked} will be looked up.")
     return code
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
@@ -12,11 +11,12 @@ from typing import Any, TypeVar
 import psycopg
 from aio_pika.exceptions import AMQPError
 from rich.console import Console
-from rich.table import Table
 
 from ops import dead_letters as letters
+from ops import terminal
 from ops import timeline as timelines
 from ops.fsck import Check, Finding, check_all
+from ops.terminal import as_text, iso, money, table
 from ops.verdicts import UNKNOWN, WELL, WRONG, untold
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class _BrokerAwayError(Exception):
 
 def fsck(reader_url: str, amqp_url: str, *, watch: float | None, as_json: bool) -> int:
     """Checks I1 to I10, once or every `watch` seconds until interrupted."""
-    console = Console(highlight=False)
+    console = terminal.console()
     while True:
         try:
             findings = _findings(reader_url, amqp_url, console, quiet=as_json)
@@ -77,23 +77,27 @@ def _print_findings(findings: Sequence[Finding], console: Console, *, as_json: b
             }
             for finding in findings
         ]
-        print(json.dumps({"violations": violations, "checks": rows}, default=str))
+        print(as_text({"violations": violations, "checks": rows}))
     else:
-        table = Table("", "Promise", "Violations", "Seconds", box=None)
-        for finding in findings:
-            style = "red" if finding.violations else ""
-            table.add_row(
+        shown = [
+            (
                 finding.check.invariant,
                 finding.check.title,
                 str(finding.violations or "-"),
                 f"{finding.seconds:.2f}",
-                style=style,
             )
-        console.print(table)
+            for finding in findings
+        ]
+        broken = [bool(finding.violations) for finding in findings]
+        console.print(
+            table(("", "Promise", "Violations", "Seconds"), shown, right="  rr", red=broken)
+        )
         for finding in findings:
             for row in finding.shown:
                 what = ", ".join(f"{name}={value}" for name, value in row.items())
                 console.print(f"{finding.check.invariant} {finding.check.title}: {what}")
+        if any(finding.shown for finding in findings):
+            console.print("Amounts are in minor units.")
         verdict = f"{violations} violations" if violations else "All of it holds."
         console.print(verdict, style="red" if violations else "green")
     return WRONG if violations else WELL
@@ -101,7 +105,7 @@ def _print_findings(findings: Sequence[Finding], console: Console, *, as_json: b
 
 def timeline(reader_url: str, reference: str, *, as_json: bool) -> int:
     """Prints what happened to one booking."""
-    console = Console(highlight=False)
+    console = terminal.console()
     try:
         found = timelines.timeline_of(reader_url, reference)
     except psycopg.Error as error:
@@ -112,24 +116,21 @@ def timeline(reader_url: str, reference: str, *, as_json: bool) -> int:
     summary, moments = found
     if as_json:
         moments_as_json = [asdict(moment) for moment in moments]
-        print(json.dumps({**summary, "timeline": moments_as_json}, default=str))
+        print(as_text({**summary, "timeline": moments_as_json}))
         return WELL
-    console.print(
-        f"{summary['reference']} for {summary['title']}: {summary['state']}"
-        f" {summary['reason']}, {summary['total']} {summary['currency']} (minor units)"
-    )
+    ending = " ".join(filter(None, (summary["state"], summary["reason"])))
+    total = money(summary["total"], summary["currency"])
+    console.print(f"{summary['reference']} for {summary['title']}: {ending}, {total}")
     for name in ("booking_id", "customer_id", "event_id", "hold_id", "payment_id"):
         console.print(f"  {name} {summary[name]}")
-    table = Table("At", "Where", "What", "Detail", box=None)
-    for moment in moments:
-        table.add_row(f"{moment.at:%F %T.%f}"[:-3], moment.where, moment.what, moment.detail)
-    console.print(table)
+    rows = [(iso(each.at), each.where, each.what, each.detail) for each in moments]
+    console.print(table(("At", "Where", "What", "Detail"), rows))
     return WELL
 
 
 def list_dead_letters(amqp_url: str, queue: str | None, *, as_json: bool) -> int:
     """Prints the messages that were given up."""
-    console = Console(highlight=False)
+    console = terminal.console()
     if queue is not None and queue not in letters.queues():
         return _no_such_queue(queue, console)
     try:
@@ -137,25 +138,23 @@ def list_dead_letters(amqp_url: str, queue: str | None, *, as_json: bool) -> int
     except _BrokerAwayError as error:
         return untold(error)
     if as_json:
-        print(json.dumps([asdict(letter) for letter in found], default=str))
+        print(as_text([asdict(letter) for letter in found]))
         return WELL
-    table = Table("Queue", "Message id", "Type", box=None)
-    for letter in found:
-        table.add_row(letter.queue, letter.id, letter.type.rpartition(".")[2])
-    console.print(table if found else "None.")
+    rows = [(each.queue, each.id, each.type.rpartition(".")[2]) for each in found]
+    console.print(table(("Queue", "Message id", "Type"), rows) if found else "None.")
     return WELL
 
 
 def show_dead_letter(amqp_url: str, message_id: str) -> int:
     """Prints one message that was given up, whole."""
-    console = Console(highlight=False)
+    console = terminal.console()
     try:
         found = _ask(letters.letters(amqp_url))
     except _BrokerAwayError as error:
         return untold(error)
     for letter in found:
         if letter.id == message_id:
-            print(json.dumps(asdict(letter), default=str, indent=2))
+            print(as_text(asdict(letter), indent=2))
             return WELL
     console.print(f"No dead letter has the id {message_id}.", style="red")
     return WRONG
@@ -163,7 +162,7 @@ def show_dead_letter(amqp_url: str, message_id: str) -> int:
 
 def replay_dead_letters(amqp_url: str, queue: str, message_ids: Sequence[str] | None) -> int:
     """Sends messages that were given up to their queue again."""
-    console = Console(highlight=False)
+    console = terminal.console()
     if queue not in letters.queues():
         return _no_such_queue(queue, console)
     try:

@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from ops.terminal import money
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -31,26 +33,28 @@ SELECT reference, booking_id, booking.event_id, customer_id, payment_id, hold_id
 # The journal tells of seats; counted tickets have none, their hold's status says it.
 _MOMENTS = """
 SELECT at, 'booking' AS where, step || ' -> ' || state AS what,
-       concat_ws(', ', nullif(outcome, 'DONE'), 'attempt ' || attempt, nullif(detail, '')) AS detail
+       concat_ws(', ', nullif(outcome, 'DONE'), 'attempt ' || attempt, nullif(detail, ''))
+           AS detail,
+       CAST(NULL AS jsonb) AS amounts
   FROM booking.timeline WHERE booking_id = %(booking_id)s
 UNION ALL
 SELECT min(at), 'inventory', from_status || ' -> ' || to_status,
-       count(*) || ' seats: ' || string_agg(seat_no::text, ', ' ORDER BY seat_no)
+       count(*) || ' seats: ' || string_agg(seat_no::text, ', ' ORDER BY seat_no), NULL
   FROM inventory.seat_journal
  WHERE event_id = %(event_id)s AND hold_id = %(hold_id)s
  GROUP BY from_status, to_status, date_trunc('milliseconds', at)
 UNION ALL
 SELECT created_at, 'payment', 'attempt ' || number || ' by ' || method,
-       concat_ws(', ', status, nullif(reason, ''), nullif(charge_id, ''))
+       concat_ws(', ', status, nullif(reason, ''), nullif(charge_id, '')), NULL
   FROM payment.attempt WHERE payment_id = %(payment_id)s
 UNION ALL
-SELECT ledger_transaction.created_at, 'payment', 'ledger: ' || kind,
-       string_agg(account || ' ' || amount || ' ' || currency, '; ' ORDER BY amount DESC)
+SELECT ledger_transaction.created_at, 'payment', 'ledger: ' || kind, '',
+       jsonb_agg(jsonb_build_array(account, amount, currency) ORDER BY amount DESC)
   FROM payment.ledger_transaction JOIN payment.ledger_posting ON transaction_id = id
  WHERE payment_id = %(payment_id)s GROUP BY id
 UNION ALL
-SELECT created_at, 'payment', 'refund of ' || amount, CASE WHEN done THEN 'done' ELSE 'pending' END
-       || ': ' || reason
+SELECT created_at, 'payment', 'refund', CASE WHEN done THEN 'done' ELSE 'pending' END
+       || ': ' || reason, jsonb_build_array(jsonb_build_array('', amount, %(currency)s::text))
   FROM payment.refund WHERE payment_id = %(payment_id)s
  ORDER BY at
 """
@@ -70,4 +74,13 @@ def timeline_of(url: str, reference: str) -> tuple[dict[str, Any], list[Moment]]
         if summary is None:
             return None
         rows = connection.execute(_MOMENTS, summary).fetchall()
-    return summary, [Moment(**row) for row in rows]
+    return summary, [_moment(row) for row in rows]
+
+
+def _moment(row: dict[str, Any]) -> Moment:
+    amounts = "; ".join(
+        f"{account} {money(amount, currency)}".strip()
+        for account, amount, currency in row.pop("amounts") or ()
+    )
+    detail = ", ".join(filter(None, (amounts, row.pop("detail"))))
+    return Moment(**row, detail=detail)

@@ -22,7 +22,8 @@ RETURNING kid
 # when it has been published long enough for every verifier to have it: for as long as the oldest
 # one, or for two minutes.
 _LIST_KEYS = """
-SELECT kid, private_key, retired_at IS NULL AS live,
+SELECT kid, private_key, created_at, retired_at IS NULL AS live,
+       retired_at + interval '1 hour' AS verifies_until,
        created_at <= greatest(clock_timestamp() - interval '2 minutes',
                               min(created_at) OVER ()) AS settled
   FROM signing_key
@@ -49,5 +50,9 @@ async def retire_oldest_key(session: Session) -> UUID:
 
 
 async def list_keys(session: Session) -> Sequence[Row]:
-    """Every key that is published, oldest first: `kid`, `private_key`, `live`, `settled`."""
+    """Every key that is published, oldest first.
+
+    Each has `kid`, `private_key`, `created_at`, `live`, `settled`, and `verifies_until`, None where
+    that is not known yet.
+    """
     return await session.all(_LIST_KEYS)

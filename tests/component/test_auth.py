@@ -1758,11 +1758,14 @@ async def test_the_operator_rotates_the_keys_of_the_running_system(
     run_file = tmp_path / "run.json"
     run_file.write_text(json.dumps({"database": {"auth": url}}))
 
-    def command(**environment: str) -> subprocess.CompletedProcess[str]:
-        arguments = ["keys", "rotate", "--run-file", str(run_file)]
+    def command(
+        *arguments: str, answer: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        given = arguments or ("rotate", "--yes")
         return subprocess.run(
-            [Path(sys.executable).parent / "parterre", *arguments],
+            [Path(sys.executable).parent / "parterre", "keys", *given, "--run-file", run_file],
             env={"PATH": os.environ["PATH"], **environment},
+            input=answer,
             capture_output=True,
             text=True,
             timeout=60,
@@ -1779,10 +1782,27 @@ async def test_the_operator_rotates_the_keys_of_the_running_system(
     for tokens in (before, after):
         await verifier.verify(tokens.access_token)
     await box.refresh(before)
+    listed = await asyncio.to_thread(command, "list", "--json")
+    states = [(key["id"], key["state"]) for key in json.loads(listed.stdout)]
+    assert states == [
+        (made["retired"], "RETIRED"),
+        (made["next"], "SIGNS"),
+        (made["added"], "NEXT"),
+    ]
+    table = (await asyncio.to_thread(command, "list")).stdout.splitlines()
+    assert [line.split()[:2] for line in table[1:]] == [list(each) for each in states]
+    for answer in ("", "n\n"):
+        asked = await asyncio.to_thread(command, "rotate", answer=answer)
+        assert (asked.returncode, asked.stdout.strip()) == (1, "")
+        assert "Retire the key" in asked.stderr
+    unchanged = await asyncio.to_thread(command, "list", "--json")
+    assert unchanged.stdout == listed.stdout
+    agreed = await asyncio.to_thread(command, "rotate", answer="y\n")
+    assert json.loads(agreed.stdout)["retired"] == made["next"]
 
     run_file.unlink()
     again = await asyncio.to_thread(command, AUTH_DATABASE_URL=url)
-    assert json.loads(again.stdout)["retired"] == made["next"]
+    assert json.loads(again.stdout)["retired"] == made["added"]
     nowhere = await asyncio.to_thread(command)
     assert (nowhere.returncode, nowhere.stdout) == (2, "")
     assert "AUTH_DATABASE_URL" in nowhere.stderr

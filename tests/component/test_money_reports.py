@@ -115,14 +115,19 @@ async def test_each_kind_of_difference_is_told(desk: Desk, postgres: Postgres) -
     found = [(each.key, each.what, each.theirs, each.ours) for each in await compared(desk)]
     assert sorted(found) == sorted(
         [
-            (stray, "MISSING_HERE", "AUTHORIZED, captured 0, refunded 0", ""),
-            (f"charge:{lost.id}:1", "MISSING_HERE", "CAPTURED, captured 1000, refunded 0", ""),
-            ("charge:gone", "MISSING_THERE", "", "CAPTURED, captured 1000"),
-            (f"charge:{less.id}:1", "AMOUNT_DIFFERS", "1000", "900"),
-            (f"charge:{back.id}:1", "REFUND_MISSING_HERE not-ours", "300", ""),
-            (f"charge:{back.id}:1", "REFUNDS_NOT_IN_LEDGER", "300", "0"),
-            (f"charge:{back.id}:1", "REFUNDED_DIFFERS", "300", "0"),
-            (f"charge:{unposted.id}:1", "CAPTURE_NOT_IN_LEDGER", "1000", "0"),
+            (stray, "MISSING_HERE", "AUTHORIZED, captured NPR 0.00, refunded NPR 0.00", ""),
+            (
+                f"charge:{lost.id}:1",
+                "MISSING_HERE",
+                "CAPTURED, captured NPR 10.00, refunded NPR 0.00",
+                "",
+            ),
+            ("charge:gone", "MISSING_THERE", "", "CAPTURED, captured NPR 10.00"),
+            (f"charge:{less.id}:1", "AMOUNT_DIFFERS", "NPR 10.00", "NPR 9.00"),
+            (f"charge:{back.id}:1", "REFUND_MISSING_HERE not-ours", "NPR 3.00", ""),
+            (f"charge:{back.id}:1", "REFUNDS_NOT_IN_LEDGER", "NPR 3.00", "NPR 0.00"),
+            (f"charge:{back.id}:1", "REFUNDED_DIFFERS", "NPR 3.00", "NPR 0.00"),
+            (f"charge:{unposted.id}:1", "CAPTURE_NOT_IN_LEDGER", "NPR 10.00", "NPR 0.00"),
         ]
     )
     assert kept.id not in json.dumps(found)
