@@ -42,6 +42,10 @@ lock: $(UV) ## Pin the dependencies anew (names, versions and hashes only)
 	  --group local -o requirements.lock pyproject.toml $(LOCK_FLAGS)
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml $(LOCK_FLAGS)
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  -c requirements.lock -o requirements-image.lock pyproject.toml $(LOCK_FLAGS)
+	@echo 'uv==$(UV_VERSION)' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate -o requirements-builder.lock - $(LOCK_FLAGS)
 	@$(MAKE) .venv/.dev
 	@$(BIN)/python -m clients lock
 
@@ -66,6 +70,19 @@ logs: .venv/.runtime ## Follow the logs (SERVICE=booking for one)
 demo: .venv/.runtime ## Play the whole story once: buy, decline, give up, race, crash
 	@$(BIN)/python -m deploy demo
 
+# With Docker and nothing else: docs/operations.md, "With Compose". DOCKER names the program.
+.PHONY: compose-up
+compose-up: ## Build the image, make the secrets, run everything in containers (PARTERRE_PORT=8443)
+	@bash deploy/compose.sh up
+
+.PHONY: compose-down
+compose-down: ## Stop the containers (VOLUMES=1: and forget their data)
+	@bash deploy/compose.sh down
+
+.PHONY: compose-demo
+compose-demo: ## Play the whole story in the containers, through HAProxy
+	@bash deploy/compose.sh demo
+
 .PHONY: bench
 bench: .venv/.dev ## Measure what things cost (SCENARIO=login for one)
 	@$(BIN)/python -m bench $(SCENARIO)
@@ -85,7 +102,11 @@ test: .venv/.dev ## Run the tests on real PostgreSQL and RabbitMQ (under 8 minut
 
 .PHONY: test-all
 test-all: .venv/.dev ## Run the heavy rounds too
-	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) -m "not engine" $(ARGS)
+
+.PHONY: test-engine
+test-engine: .venv/.dev ## Run the deployment files in containers (starts an engine: root on Debian)
+	@bash deploy/engine/test.sh $(ARGS)
 
 .PHONY: format
 format: .venv/.dev ## Format the code
@@ -113,6 +134,10 @@ protos: .venv/.dev ## Generate the stubs from protos/
 protos-check: .venv/.dev ## Lint the protos and check that the committed stubs are current
 	@cd protos && ../$(BIN)/buf lint
 	@$(BIN)/python protos/generate.py --check
+
+.PHONY: manifests
+manifests: .venv/.dev ## Generate the Kubernetes files of processes and networks from deploy/plan.py
+	@$(BIN)/python -m deploy.manifests
 
 .PHONY: docs
 docs: .venv/.dev ## Generate what docs/ and the code have of each other

@@ -25,7 +25,7 @@ from deploy.local import LocalSystem, alive, default_home, gateway_port, read_ru
 from deploy.plan import Secrets
 from deploy.processes import SetupError, free_port, start
 from deploy.provision import migrate_all, provision
-from deploy.secret_files import archive, secret_files
+from deploy.secret_files import Servers, archive, secret_files
 from deploy.settings import MigrateSettings, ProvisionSettings
 from ops import demo as stories
 
@@ -250,7 +250,10 @@ def provision_database() -> None:
 
 
 @app.command("secrets")
-def make_secrets() -> None:
+def make_secrets(
+    database: Annotated[str, typer.Option(help="host:port of PostgreSQL.")] = Servers.database,
+    broker: Annotated[str, typer.Option(help="host:port of RabbitMQ.")] = Servers.broker,
+) -> None:
     """Write the secret files of a system in containers to standard output, as a tar archive.
 
     What standard input has of an earlier archive's secrets.json stays as it is; it may be empty.
@@ -259,7 +262,7 @@ def make_secrets() -> None:
         file = Path(folder) / "secrets.json"
         if earlier := sys.stdin.read().strip():
             file.write_text(earlier)
-        files = secret_files(Secrets(file))
+        files = secret_files(Secrets(file), Servers(database, broker))
         sys.stdout.buffer.write(archive(files, file.read_text()))
 
 

@@ -1,7 +1,6 @@
 """The secrets of a system in containers: a folder of files for each of its processes.
 
-A setting's file has its variable's name in lower case (`chassis/settings.py`). Where the processes
-are reached is fixed by the deployment files: the names are those of `deploy/compose.yaml`.
+A setting's file has its variable's name in lower case (`chassis/settings.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -22,12 +22,11 @@ from cryptography.x509.oid import NameOID
 
 from deploy.plan import CALLERS, DATABASE, SERVICES, Secrets, database_passwords
 from deploy.provision import MIGRATOR, READER, role_of
+from ops.seed import demo_accounts
 
-DATABASE_HOST = "postgres:5432"
-BROKER_HOST = "broker:5672"
-SMTP_URL = "smtp://mail:1025"
 ADMIN_EMAIL = "admin@parterre.example"
 _EDGE_DAYS = 825
+_KEY_BEGINS = "-----BEGIN PRIVATE KEY-----"
 # Everybody may read a file who gets at it: an engine mounts it as it is, for whatever account the
 # process runs as. The folder around all of them is its owner's alone.
 _FILE_MODE = 0o444
@@ -36,11 +35,19 @@ _FOLDER_MODE = 0o755
 Files = Mapping[str, Mapping[str, str]]
 
 
-def secret_files(secret: Secrets) -> Files:
+@dataclass(frozen=True)
+class Servers:
+    """Where the processes find what they stand on; by default, in `deploy/compose.yaml`."""
+
+    database: str = "postgres:5432"
+    broker: str = "broker:5672"
+
+
+def secret_files(secret: Secrets, servers: Servers) -> Files:
     """Each process's files, by folder and name."""
     passwords = database_passwords(secret)
     urls = {
-        role: f"postgresql://{role}:{password}@{DATABASE_HOST}/{DATABASE}"
+        role: f"postgresql://{role}:{password}@{servers.database}/{DATABASE}"
         for role, password in passwords.items()
     }
     superuser = secret.get("database.postgres")
@@ -50,7 +57,7 @@ def secret_files(secret: Secrets) -> Files:
         made[name] = {
             f"{name}_service_key": secret.get(f"service.{name}"),
             f"{name}_service_peers": json.dumps(peers),
-            f"{name}_amqp_url": _amqp_url(secret, name),
+            f"{name}_amqp_url": _amqp_url(secret, servers, name),
         }
     for name in SERVICES:
         made[name][f"{name}_database_url"] = urls[role_of(name)]
@@ -64,7 +71,6 @@ def secret_files(secret: Secrets) -> Files:
         "payment_sandbox_api_key": secret.get("sandbox.api_key"),
         "payment_sandbox_webhook_secret": secret.get("sandbox.webhook_secret"),
     }
-    made["notification"]["notification_smtp_url"] = SMTP_URL
     made["sandbox"] = {
         "sandbox_api_key": secret.get("sandbox.api_key"),
         "sandbox_webhook_secret": secret.get("sandbox.webhook_secret"),
@@ -72,7 +78,7 @@ def secret_files(secret: Secrets) -> Files:
     made["postgres"] = {"postgres_password": superuser}
     made["migrate"] = {"migrate_database_url": urls[MIGRATOR]}
     made["provision"] = {
-        "provision_database_url": f"postgresql://postgres:{superuser}@{DATABASE_HOST}/postgres",
+        "provision_database_url": f"postgresql://postgres:{superuser}@{servers.database}/postgres",
         **made["migrate"],
         "reader_database_url": urls[READER],
         **{f"{name}_database_url": urls[role_of(name)] for name in SERVICES},
@@ -81,7 +87,7 @@ def secret_files(secret: Secrets) -> Files:
         "reader_database_url": urls[READER],
         "auth_database_url": urls[role_of("auth")],
         "payment_database_url": urls[role_of("payment")],
-        "amqp_url": _amqp_url(secret, "operator"),
+        "amqp_url": _amqp_url(secret, servers, "operator"),
         "payment_sandbox_api_key": secret.get("sandbox.api_key"),
     }
     made["rabbitmq"] = {
@@ -89,7 +95,13 @@ def secret_files(secret: Secrets) -> Files:
         "erlang_cookie": secret.get("broker.erlang_cookie"),
     }
     made["grafana"] = {"grafana_password": secret.password("grafana")}
-    made["edge"] = {"edge.pem": secret.keep("edge.pem", _edge_certificate)}
+    edge = secret.keep("edge.pem", _edge_certificate)
+    made["edge"] = {"edge.pem": edge}
+    accounts = demo_accounts(lambda email: secret.password(f"account.{email}"))
+    made["demo"] = {
+        "accounts.json": json.dumps({"accounts": [asdict(account) for account in accounts]}),
+        "certificate.pem": edge[: edge.index(_KEY_BEGINS)],
+    }
     return made
 
 
@@ -116,8 +128,8 @@ def archive(files: Files, kept: str) -> bytes:
     return stream.getvalue()
 
 
-def _amqp_url(secret: Secrets, user: str) -> str:
-    return f"amqp://{user}:{secret.get(f'broker.{user}')}@{BROKER_HOST}/"
+def _amqp_url(secret: Secrets, servers: Servers, user: str) -> str:
+    return f"amqp://{user}:{secret.get(f'broker.{user}')}@{servers.broker}/"
 
 
 def _definitions(secret: Secrets) -> str:

@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -118,12 +119,30 @@ def _accounts(file: Path) -> list[Account]:
 @app.command()
 def demo(
     run_file: Annotated[Path, typer.Argument(help="What runs.")] = Path(".parterre/run.json"),
+    gateway: Annotated[
+        str | None,
+        typer.Option(help="Of a system not started here: no process of it is killed."),
+    ] = None,
+    accounts_file: Annotated[
+        Path, typer.Option("--accounts", help="With --gateway: whose, made where it is missing.")
+    ] = Path("accounts.json"),
 ) -> None:
     """Play the whole story once; exit 1 if any is not true.
 
     It buys, is declined, gives up, races and crashes on a running system, by its public API.
     """
-    raise typer.Exit(stories.play(run_file, terminal.console()))
+    console = terminal.console()
+    if gateway is None:
+        raise typer.Exit(stories.play(run_file, console))
+    try:
+        seeded = make_demo_data(gateway, _accounts(accounts_file), datetime.now(UTC).date())
+    except (ProblemError, httpx.HTTPError, TimeoutError) as error:
+        typer.echo(f"The demo data could not be made: {error}", err=True)
+        raise typer.Exit(1) from error
+    with tempfile.TemporaryDirectory() as folder:
+        run_file = Path(folder) / "run.json"
+        run_file.write_text(json.dumps({"gateway": gateway, **seeded.as_json()}))
+        raise typer.Exit(stories.play(run_file, console, stories.FROM_AFAR))
 
 
 @app.command()
