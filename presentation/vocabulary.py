@@ -109,13 +109,10 @@ EventCategory = TypeAliasType(
 EventSort = TypeAliasType(
     "EventSort",
     Annotated[
-        Literal[
-            "starts_at", "-starts_at", "price", "-price", "popularity", "relevance", "updated_at"
-        ],
+        Literal["starts_at", "-starts_at", "price", "-price", "popularity", "relevance"],
         Field(
             description="`starts_at` and `price` ascend, with a minus they descend; `popularity`: "
-            "most sold first; `relevance`: the best match for `q` first; `updated_at`: what was "
-            "updated longest ago first."
+            "most sold first; `relevance`: the best match for `q` first."
         ),
     ],
 )

@@ -1,0 +1,127 @@
+"""Parterre in containers, as `deploy/compose.yaml` says; the engine and the images are there.
+
+`make test-engine` sees to both, and tells by DOCKER, DOCKER_HOST and …_IMAGE.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.processes import free_port
+from ops.client import Client
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+_COMMAND_SECONDS = 400
+
+
+@dataclass(frozen=True)
+class Containers:
+    """A system in containers, and the commands of whoever operates it."""
+
+    environment: Mapping[str, str]
+    secrets: Path
+
+    @property
+    def gateway(self) -> str:
+        """Where HAProxy answers."""
+        return f"https://localhost:{self.environment['PARTERRE_PORT']}"
+
+    def docker(self, *words: str, check: bool = True) -> str:
+        """What the engine's program prints; its complaints are the failure's message."""
+        done = subprocess.run(
+            [self.environment["DOCKER"], *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+        return done.stdout
+
+    def compose(self, *words: str, check: bool = True) -> str:
+        """One of Compose's commands."""
+        return self.docker("compose", *words, check=check)
+
+    def script(self, word: str) -> str:
+        """What `deploy/compose.sh` prints, as `make compose-up` and the like call it."""
+        done = subprocess.run(
+            ["bash", str(DEPLOY / "compose.sh"), word],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            logs = self.compose("logs", "--tail", "20", check=False)
+            pytest.fail(f"{word}: {done.stdout[-4000:]}{done.stderr[-2000:]}{logs[-8000:]}")
+        return done.stdout
+
+    def ids(self, service: str) -> Sequence[str]:
+        """The ids of a service's containers that run."""
+        return self.compose("ps", "--quiet", service).split()
+
+    def operator(self, *words: str) -> str:
+        """What one of the operator's commands prints, which must succeed."""
+        return self.compose("run", "--rm", "--no-deps", "operator", "parterre", *words)
+
+    def somebody(self, role: str) -> Client:
+        """Somebody of the demo's people, logged in."""
+        accounts = json.loads((self.secrets / "demo/accounts.json").read_text())["accounts"]
+        account = next(one for one in accounts if one["role"] == role)
+        return Client(self.gateway).log_in(account["email"], account["password"])
+
+
+@contextmanager
+def running(folder: Path, *overlays: str, **settings: str) -> Iterator[Containers]:
+    """A system of these files, demo data in it, gone with all it kept when the block ends."""
+    files = [DEPLOY / "compose.yaml", *(DEPLOY / f"compose.{name}.yaml" for name in overlays)]
+    secrets = folder / "secrets"
+    environment = {
+        **os.environ,
+        "PARTERRE_IMAGE": "parterre:local",
+        "PARTERRE_SECRETS_HOME": str(secrets),
+        "COMPOSE_FILE": ":".join(map(str, files)),
+        "COMPOSE_PROJECT_NAME": "parterre-test",
+        "PARTERRE_EDGE_SUBNET": "172.31.251.0/24",
+        **{
+            f"PARTERRE_{name}PORT": str(free_port())
+            for name in ("", "PAGE_", "MAIL_", "PROMETHEUS_", "GRAFANA_")
+        },
+        **settings,
+    }
+    containers = Containers(environment, secrets)
+    before = os.environ.get("SSL_CERT_FILE")
+    try:
+        containers.script("up")
+        os.environ["SSL_CERT_FILE"] = str(secrets / "demo/certificate.pem")
+        yield containers
+    finally:
+        if before is None:
+            os.environ.pop("SSL_CERT_FILE", None)
+        else:
+            os.environ["SSL_CERT_FILE"] = before
+        subprocess.run(
+            ["bash", str(DEPLOY / "compose.sh"), "down"],
+            env={**environment, "VOLUMES": "1"},
+            check=True,
+            timeout=_COMMAND_SECONDS,
+            capture_output=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    """`deploy/compose.yaml` alone; its demo has been played, so that its events are on sale."""
+    with running(tmp_path_factory.mktemp("compose")) as system:
+        yield system
