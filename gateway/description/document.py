@@ -129,6 +129,7 @@ def _complete(
             parameter.setdefault("description", text)
         if parameter["name"] in example.get("parameters", {}):
             parameter["example"] = example["parameters"][parameter["name"]]
+    _tidy_body(operation)
     if route.reads:
         operation.setdefault("parameters", []).extend(route.reads)
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
@@ -161,6 +162,20 @@ def _complete(
     for refused, (name, refusal) in refusals.items():
         responses[refused] = {**({"x-name": name} if counted else {}), **refusal}
     operation["responses"] = responses
+
+
+def _tidy_body(operation: dict[str, Any]) -> None:
+    """A body that may be absent is not also null; one that can say nothing is none."""
+    content = operation.get("requestBody", {}).get("content", {}).get(_JSON)
+    if content is None:
+        return
+    kinds = [kind for kind in content["schema"].get("anyOf", ()) if kind != {"type": "null"}]
+    if kinds == [{"$ref": "#/components/schemas/Nothing"}]:
+        del operation["requestBody"]
+    elif len(kinds) == 1:
+        content["schema"] = kinds[0]
+    else:
+        content["schema"].pop("title", None)
 
 
 def _content(route: Route, described: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ _MADE: Mapping[str, Callable[[], Message]] = {
             samples.timeline_entry,
             samples.mail,
             samples.device,
+            samples.api_key,
         )
     )
 }
@@ -52,7 +53,9 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
     reply.DESCRIPTOR.full_name: lambda reply=reply: reply  # type: ignore[misc]  # bound at once
     for reply in (
         auth_pb2.RequestCodeResponse(otp_id="7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"),
+        auth_pb2.CreateApiKeyResponse(api_key=samples.api_key(), key="ptk_7Zk2Qm…"),
         catalog_pb2.CountEventsResponse(active=2, total=5),
+        samples.read(samples.event()),
         catalog_pb2.GetImageResponse(content=b"RIFF\x1a\x00\x00\x00WEBPVP8L"),
         catalog_pb2.WriteReviewResponse(review=samples.review(), created=True),
         inventory_pb2.CountHoldsResponse(holds=3, places=7),
@@ -93,6 +96,9 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
             tickets=6,
             sagas={"CONFIRMED": 2},
             bookings={"CONFIRMED": 2},
+        ),
+        booking_pb2.CreateBookingsResponse(
+            results=[booking_pb2.CreateBookingsResponse.Result(booking=samples.booking())]
         ),
         booking_pb2.CheckInResponse(
             result="ADMITTED",

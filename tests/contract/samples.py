@@ -325,3 +325,14 @@ def mail() -> notification_pb2.Mail:
 
 def device() -> auth_pb2.Device:
     return auth_pb2.Device(token="a-known-device", expires_in=86400)
+
+
+def api_key() -> auth_pb2.ApiKey:
+    return auth_pb2.ApiKey(
+        id=SESSION,
+        name="North gate",
+        prefix="ptk_7Zk2Qm",
+        scopes=["check-ins:write"],
+        status="ACTIVE",
+        created_at=at(),
+    )
