@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import NamedTuple
 
 from booking_service.saga import Saga
 
 
 class Rest(NamedTuple):
-    """A saga that has ended or needs the customer, and the method it is paid by."""
+    """A saga that has ended or needs the customer, the method it is paid by, and since when."""
 
     saga: Saga
     method: str
+    at: datetime
 
 
 class Waiting:
@@ -49,10 +51,10 @@ class Wakeups:
     def __init__(self) -> None:
         self._waiting: dict[str, set[Waiting]] = {}
 
-    def wake(self, reference: str, saga: Saga, method: str) -> None:
+    def wake(self, reference: str, rest: Rest) -> None:
         """Tells all who wait for the booking how it has come to rest."""
         for waiting in self._waiting.get(reference, ()):
-            waiting.tell(Rest(saga, method))
+            waiting.tell(rest)
 
     @contextmanager
     def of(self, reference: str) -> Iterator[Waiting]:

@@ -56,6 +56,14 @@ __all__ = [
 
 T = TypeVar("T")
 
+# A role sees its own sessions.
+_SETTLED = """
+SELECT least(clock_timestamp(), min(xact_start)) - interval '1 second'
+  FROM pg_stat_activity
+ WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+   AND state <> 'idle'
+"""
+
 # What the database refuses with; `sqlstate` says why, None that it could not be asked.
 DatabaseError = psycopg.Error
 IntegrityError = psycopg.IntegrityError
@@ -198,6 +206,17 @@ class Session:
     async def now(self) -> datetime:
         """What the database's clock says, the only one that decides anything."""
         moment: datetime = await self.scalar("SELECT clock_timestamp()")
+        return moment
+
+    async def settled(self) -> datetime:
+        """Up to when all is told: a statement after this one misses no row of before.
+
+        A row that says by this clock when it was written shows only once its transaction has
+        committed, which may be after a younger one's. So this is when the oldest transaction began
+        that this role has under way, in whichever process; less a second, for one that is just
+        beginning.
+        """
+        moment: datetime = await self.scalar(_SETTLED)
         return moment
 
     def defer(self, sql: str, /, **parameters: Any) -> None:

@@ -109,10 +109,13 @@ EventCategory = TypeAliasType(
 EventSort = TypeAliasType(
     "EventSort",
     Annotated[
-        Literal["starts_at", "-starts_at", "price", "-price", "popularity", "relevance"],
+        Literal[
+            "starts_at", "-starts_at", "price", "-price", "popularity", "relevance", "updated_at"
+        ],
         Field(
             description="`starts_at` and `price` ascend, with a minus they descend; `popularity`: "
-            "most sold first; `relevance`: the best match for `q` first."
+            "most sold first; `relevance`: the best match for `q` first; `updated_at`: what was "
+            "updated longest ago first."
         ),
     ],
 )

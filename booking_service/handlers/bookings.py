@@ -320,7 +320,7 @@ class _Batch:
             coupon_code=coupon.code if coupon else "",
         )
         view = BookingView(
-            booking, reserved.saga, instrument.method or "", hold.lines, order.attendees, now
+            booking, reserved.saga, instrument.method or "", hold.lines, order.attendees, now, now
         )
         return Begun(view, instrument, first, reserved, order.request_id)
 

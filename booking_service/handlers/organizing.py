@@ -17,7 +17,7 @@ from booking_service.domain import (
 )
 from booking_service.saga import State
 from booking_service.storage import bookings, events, sales, tickets
-from booking_service.storage.bookings import BookingView
+from booking_service.storage.bookings import BookingView, Position
 from booking_service.tickets import TicketKeys
 from chassis.database import Row, Session
 
@@ -52,10 +52,10 @@ async def attendees(
     is_admin: bool,
     states: Sequence[State] | None,
     query: str,
-    before: UUID | None,
+    position: Position,
     limit: int,
 ) -> Sequence[BookingView]:
-    """An event's bookings with their buyers, newest first, made before the booking `before`.
+    """An event's bookings with their buyers, from a position on.
 
     Of a `query` those of that reference, or whose buyer's name and address have each of its words.
 
@@ -66,7 +66,7 @@ async def attendees(
     check_query(query)
     await sold_by(session, event_id, caller_id, is_admin=is_admin)
     return await bookings.of_event(
-        session, event_id, states=states, query=query, before=before, limit=limit
+        session, event_id, states=states, query=query, position=position, limit=limit
     )
 
 

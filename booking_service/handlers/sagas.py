@@ -40,7 +40,7 @@ from booking_service.storage import (
 )
 from booking_service.storage.bookings import BookingView, Parts
 from booking_service.storage.underway import Underway
-from booking_service.wakeups import Wakeups
+from booking_service.wakeups import Rest, Wakeups
 from chassis.database import Session
 from chassis.ids import uuid7
 from chassis.logs import get_logger
@@ -123,14 +123,16 @@ async def advance(
     if not courses:
         return
     _follow(session, courses.values(), await _parts(session, courses, known or {}))
-    changes = [sagas.Change(id, it.saga, it.entries, it.instrument) for id, it in courses.items()]
+    changes = [
+        sagas.Change(id, it.saga, it.entries, it.instrument, it.underway.now)
+        for id, it in courses.items()
+    ]
     sagas.save(session, changes)
     for it in courses.values():
         if not machine.moves_by_itself(it.saga):  # nobody waits for what comes before
             method = (it.instrument or it.underway.instrument).method
-            session.when_committed(
-                partial(wakeups.wake, it.booking.reference, it.saga, method or "")
-            )
+            rest = Rest(it.saga, method or "", it.underway.now)
+            session.when_committed(partial(wakeups.wake, it.booking.reference, rest))
 
 
 @dataclass(frozen=True, slots=True)

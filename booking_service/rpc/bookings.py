@@ -22,11 +22,11 @@ from booking_service.rpc.servicer import (
     Call,
     Servicer,
     check_limit,
+    cursor_after,
     event_id_of,
-    from_cursor,
     is_admin,
+    position_of,
     states_of,
-    to_cursor,
 )
 from booking_service.storage import bookings, sagas
 from chassis.context import caller_id, seconds_left
@@ -104,18 +104,20 @@ class Bookings(Servicer):
         event_id = parse_uuid(request.event_id) if request.event_id else None
         if request.event_id and event_id is None:
             raise InvalidFilterError("No such event.", event_id="must be a UUID")
+        since = request.updated_since if request.HasField("updated_since") else None
+        position = position_of(since, request.cursor)
         async with self._database.transaction() as session:
             views = await bookings.of_customer(
                 session,
                 caller_id(),
                 states=states,
                 event_id=event_id,
-                before=from_cursor(request.cursor),
+                position=position,
                 limit=limit + 1,
             )
         return booking_pb2.ListBookingsResponse(
             bookings=[shapes.booking(view, reader=caller_id()) for view in views[:limit]],
-            next_cursor=to_cursor(views[limit - 1].booking.id) if len(views) > limit else "",
+            next_cursor=cursor_after(views[limit - 1], position) if len(views) > limit else "",
         )
 
     async def CancelBooking(  # noqa: N802 - the proto's name

@@ -16,11 +16,11 @@ from booking_service.rpc.servicer import (
     Call,
     Servicer,
     check_limit,
+    cursor_after,
     event_id_of,
-    from_cursor,
     is_admin,
+    position_of,
     states_of,
-    to_cursor,
 )
 from chassis.context import caller_id
 from chassis.database import Session
@@ -117,7 +117,9 @@ class Organizing(Servicer):
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> booking_pb2.ListEventBookingsResponse:
         limit = check_limit(request.limit)
-        states, before = states_of(request.status), from_cursor(request.cursor)
+        states = states_of(request.status)
+        since = request.updated_since if request.HasField("updated_since") else None
+        position = position_of(since, request.cursor)
         event_id = event_id_of(request.event_id)
         async with self._database.transaction() as session:
             views = await organizing.attendees(
@@ -127,12 +129,12 @@ class Organizing(Servicer):
                 is_admin=is_admin(),
                 states=states,
                 query=line(request.query),
-                before=before,
+                position=position,
                 limit=limit + 1,
             )
         return booking_pb2.ListEventBookingsResponse(
             bookings=[shapes.sold_booking(view, reader=caller_id()) for view in views[:limit]],
-            next_cursor=to_cursor(views[limit - 1].booking.id) if len(views) > limit else "",
+            next_cursor=cursor_after(views[limit - 1], position) if len(views) > limit else "",
         )
 
     async def GetSales(  # noqa: N802 - the proto's name

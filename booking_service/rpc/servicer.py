@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.booking.v1 import booking_pb2_grpc
 
 from booking_service import saga
@@ -23,7 +25,7 @@ from booking_service.domain import (
 from booking_service.rpc.holds import Holds
 from booking_service.saga import moves_by_itself
 from booking_service.storage import bookings
-from booking_service.storage.bookings import BookingView
+from booking_service.storage.bookings import BookingView, Newest, Position, Updated
 from booking_service.tickets import TicketKeys
 from booking_service.wakeups import Wakeups
 from chassis.context import caller, caller_id
@@ -36,6 +38,9 @@ MARGIN_SECONDS = 0.5
 # How often a booking that somebody waits for is looked at.
 _FIRST_LOOK_SECONDS = 0.5
 _SLOWEST_LOOK_SECONDS = 2.0
+
+# A list of what was updated goes on behind a moment, in microseconds since then, and an id.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
@@ -91,7 +96,7 @@ class Servicer(booking_pb2_grpc.BookingServiceServicer):
                     view = await self._look(view)
                     pause = min(pause * 2, _SLOWEST_LOOK_SECONDS)
                 elif rest.saga.version > view.saga.version:
-                    view = replace(view, saga=rest.saga, method=rest.method)
+                    view = replace(view, saga=rest.saga, method=rest.method, updated_at=rest.at)
         return view
 
     async def _look(self, view: BookingView) -> BookingView:
@@ -142,6 +147,41 @@ def states_of(status: str) -> list[saga.State] | None:
     if not states:
         raise InvalidFilterError("No such status.", status="is not a booking's status")
     return states
+
+
+def position_of(updated_since: Timestamp | None, cursor: str) -> Position:
+    """Where a page of bookings begins; without `updated_since` they are listed newest first.
+
+    Raises:
+        InvalidCursorError: it is none of ours, or of another list.
+        InvalidFilterError: `updated_since` is no time.
+    """
+    if updated_since is None:
+        return Newest(from_cursor(cursor))
+    if cursor:
+        return _updated_behind(cursor)
+    try:
+        return Updated(updated_since.ToDatetime(UTC), UUID(int=0))
+    except (ValueError, OverflowError) as error:
+        raise InvalidFilterError("No such time.", updated_since="is not a time") from error
+
+
+def _updated_behind(cursor: str) -> Updated:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        moment = timedelta(microseconds=int.from_bytes(raw[:8], "big"))
+        return Updated(_EPOCH + moment, UUID(bytes=raw[8:]))
+    except (ValueError, OverflowError) as error:
+        raise InvalidCursorError("Not a cursor of ours.", cursor="is not valid") from error
+
+
+def cursor_after(view: BookingView, position: Position) -> str:
+    """The cursor of a page behind a booking, in a list that was begun at a position."""
+    if isinstance(position, Newest):
+        return to_cursor(view.booking.id)
+    microseconds = (view.updated_at - _EPOCH) // timedelta(microseconds=1)
+    raw = microseconds.to_bytes(8, "big") + view.booking.id.bytes
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def from_cursor(cursor: str) -> UUID | None:

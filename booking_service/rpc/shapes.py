@@ -65,6 +65,7 @@ def booking(view: BookingView, *, reader: UUID) -> booking_pb2.Booking:
         attendees=_people(view.attendees),
         coupon_code=it.coupon_code,
         refunded_amount=state.refunded,
+        updated_at=timestamp(view.updated_at),
     )
     way = cancellation(it, view.now) if status == "CONFIRMED" else None
     if way is not None:

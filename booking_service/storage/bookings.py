@@ -81,9 +81,11 @@ WITH fresh AS MATERIALIZED (
 ), begun AS (
     INSERT INTO saga (booking_id, event_id, state, amount, pay_by, deadline_at, version, step,
                       attempt, resends, ending, reason, event_off, paid_late, refund, action_url,
-                      payment_status, refused_because, refunds, refunded, method, token)
+                      payment_status, refused_because, refunds, refunded, method, token,
+                      updated_at)
     SELECT made.booking_id, event_id, state, amount, pay_by, deadline_at, version, step,
-           attempt, 0, ending, reason, false, false, 0, '', payment_status, '', 0, 0, method, ''
+           attempt, 0, ending, reason, false, false, 0, '', payment_status, '', 0, 0, method, '',
+           created_at
       FROM made JOIN fresh USING (booking_id)
 )
 SELECT booking_id FROM made
@@ -109,7 +111,7 @@ COLUMNS = """
        booking.agreed_version, booking.coupon_code
 """
 _SHOWN = f"""
-SELECT {COLUMNS}, {events.COLUMNS}, {sagas.COLUMNS}, {_LINES}, {_ATTENDEES},
+SELECT {COLUMNS}, {events.COLUMNS}, {sagas.COLUMNS}, {_LINES}, {_ATTENDEES}, saga.updated_at,
        clock_timestamp() AS now
 """
 _FROM = """
@@ -120,26 +122,34 @@ _FIND = _VIEW + (
     " WHERE booking.reference = :reference AND (booking.customer_id = :caller_id"
     " OR event.organizer_id = :caller_id OR CAST(:sees_all AS boolean))"
 )
+_OF_STATES = " AND (CAST(:states AS text[]) IS NULL OR saga.state = ANY(:states))"
 _PAGE = (
-    " AND (CAST(:states AS text[]) IS NULL OR saga.state = ANY(:states))"
-    " AND (CAST(:before AS uuid) IS NULL OR booking.booking_id < :before)"
+    _OF_STATES + " AND (CAST(:before AS uuid) IS NULL OR booking.booking_id < :before)"
     " ORDER BY booking.booking_id DESC LIMIT :limit"
 )
-_OF_CUSTOMER = (
-    _VIEW + " WHERE booking.customer_id = :customer_id"
-    " AND (CAST(:event_id AS uuid) IS NULL OR booking.event_id = :event_id)" + _PAGE
+# What is not settled yet is left out, lest an older one show up behind it.
+_UPDATED_PAGE = (
+    _OF_STATES + " AND (saga.updated_at, saga.booking_id) > (:since, :after)"
+    " AND saga.updated_at < :settled ORDER BY saga.updated_at, saga.booking_id LIMIT :limit"
 )
+_CUSTOMERS = (
+    _VIEW + " WHERE booking.customer_id = :customer_id"
+    " AND (CAST(:event_id AS uuid) IS NULL OR booking.event_id = :event_id)"
+)
+_OF_CUSTOMER = _CUSTOMERS + _PAGE
+_UPDATED_OF_CUSTOMER = _CUSTOMERS + _UPDATED_PAGE
 # The event's bookings are gone through from the newest on until the page is full: a person's words
 # are looked at only for those.
-_OF_EVENT = (
+_WITH_BUYERS = (
     _SHOWN
     + f", {people.COLUMNS}"
     + _FROM
     + " LEFT JOIN person ON person.user_id = booking.customer_id"
-    " WHERE booking.event_id = :event_id"
-    " AND (CAST(:patterns AS text[]) IS NULL OR person.words LIKE ALL (:patterns)"
-    " OR booking.reference = :reference)" + _PAGE
+    " WHERE (CAST(:patterns AS text[]) IS NULL OR person.words LIKE ALL (:patterns)"
+    " OR booking.reference = :reference)"
 )
+_OF_EVENT = _WITH_BUYERS + " AND booking.event_id = :event_id" + _PAGE
+_UPDATED_OF_EVENT = _WITH_BUYERS + " AND saga.event_id = :event_id" + _UPDATED_PAGE
 # Of a saga, when its booking is made; the rest is as it always is then.
 _SAGA_COLUMNS = (
     "state",
@@ -166,6 +176,7 @@ class BookingView:
     lines: Sequence[Line]
     attendees: Sequence[Attendee]
     now: datetime  # by the database's clock
+    updated_at: datetime
     buyer: Person | None = None  # told of for an event's organizer
 
 
@@ -238,23 +249,41 @@ async def find(
     return _view(row) if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """A list of the newest first, made before the booking `before`; None: from the newest on."""
+
+    before: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A list of those updated longest ago first, from `since` on, behind the booking `after`."""
+
+    since: datetime
+    after: UUID
+
+
+Position = Newest | Updated
+
+
 async def of_customer(
     session: Session,
     customer_id: UUID,
     *,
     states: Sequence[State] | None,
     event_id: UUID | None,
-    before: UUID | None,
+    position: Position,
     limit: int,
 ) -> Sequence[BookingView]:
-    """A customer's bookings, newest first, made before the booking `before`."""
+    """A customer's bookings from a position on."""
     rows = await session.all(
-        _OF_CUSTOMER,
+        _OF_CUSTOMER if isinstance(position, Newest) else _UPDATED_OF_CUSTOMER,
         customer_id=customer_id,
         states=_names(states),
         event_id=event_id,
-        before=before,
         limit=limit,
+        **await _bounds(session, position),
     )
     return [_view(row) for row in rows]
 
@@ -265,23 +294,30 @@ async def of_event(
     *,
     states: Sequence[State] | None,
     query: str,
-    before: UUID | None,
+    position: Position,
     limit: int,
 ) -> Sequence[BookingView]:
-    """An event's bookings with their buyers, newest first, made before the booking `before`.
+    """An event's bookings with their buyers, from a position on.
 
     Of a `query` those of that reference, or whose buyer's name and address have each of its words.
     """
     rows = await session.all(
-        _OF_EVENT,
+        _OF_EVENT if isinstance(position, Newest) else _UPDATED_OF_EVENT,
         event_id=event_id,
         states=_names(states),
         patterns=patterns(query) if query else None,
         reference=reference_of(query),
-        before=before,
         limit=limit,
+        **await _bounds(session, position),
     )
     return [_view(row, people.person_of(row)) for row in rows]
+
+
+async def _bounds(session: Session, position: Position) -> Mapping[str, object]:
+    if isinstance(position, Newest):
+        return {"before": position.before}
+    settled = await session.settled()
+    return {"since": position.since, "after": position.after, "settled": settled}
 
 
 async def own(session: Session, reference: str, customer_id: UUID) -> UUID | None:
@@ -304,7 +340,14 @@ def _parts(row: Row) -> tuple[Sequence[Line], Sequence[Attendee]]:
 def _view(row: Row, buyer: Person | None = None) -> BookingView:
     lines, attendees = _parts(row)
     return BookingView(
-        booking_of(row), sagas.saga_of(row), row.method, lines, attendees, row.now, buyer
+        booking_of(row),
+        sagas.saga_of(row),
+        row.method,
+        lines,
+        attendees,
+        row.now,
+        row.updated_at,
+        buyer,
     )
 
 

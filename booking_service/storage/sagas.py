@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,13 +36,14 @@ UPDATE saga
        refunds = new.refunds, captured = new.captured, refunded = new.refunded,
        action_url = new.action_url, payment_status = new.payment_status,
        refused_because = new.refused_because, method = coalesce(new.method, saga.method),
+       updated_at = new.updated_at,
        token = CASE WHEN new.state = 'SECURING' THEN saga.token ELSE '' END
   FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS new (
            booking_id uuid, state text, deadline_at timestamptz, version integer,
            step integer, attempt smallint, resends integer, ending text, reason text,
            event_off boolean, paid_late boolean, percent smallint, refunds integer,
            captured bigint, refunded bigint, action_url text, payment_status text,
-           refused_because text, method text)
+           refused_because text, method text, updated_at timestamptz)
  WHERE saga.booking_id = new.booking_id
    AND saga.booking_id = ANY(CAST(:ids AS uuid[]))  -- or a plan may read all there ever were
 """
@@ -66,6 +68,7 @@ class Change:
     saga: Saga
     entries: Sequence[tuple[int, Entry]]  # each with the version it led to
     instrument: Instrument | None  # of a new attempt
+    at: datetime  # by the database's clock, in the transaction that changes it
 
 
 def save(session: Session, changes: Sequence[Change]) -> None:
@@ -75,6 +78,7 @@ def save(session: Session, changes: Sequence[Change]) -> None:
         | {
             "booking_id": change.booking_id,
             "method": change.instrument.method if change.instrument else None,
+            "updated_at": change.at,
         }
         for change in changes
     ]

@@ -190,6 +190,7 @@ class Event:
     cancel_reason: str
     version: int
     created_at: datetime
+    updated_at: datetime  # when its version rose last
     capacity_version: int = 0  # of the newest edit of capacities whose outcome is known
     moved: Moved | None = None
     availability: Availability | None = None  # None until it was opened

@@ -37,6 +37,7 @@ class EventSearch:
     sort: str = "starts_at"
     # The person whose own events are listed, in any status; None: everybody's, in public.
     owner_id: UUID | None = None
+    updated_since: datetime | None = None  # only sorted by `updated_at`
 
     @property
     def words(self) -> Sequence[str]:
@@ -64,6 +65,11 @@ def check_filter(search: EventSearch) -> None:
         "sort",
         "needs words (q) to be relevant to",
         when=search.sort == "relevance" and not search.words,
+    )
+    wrong.add(
+        "sort",
+        "must be updated_at (or absent) with updated_since",
+        when=search.updated_since is not None and search.sort != "updated_at",
     )
     wrong.refuse(InvalidFilterError, "There is nothing to search by that")
 
@@ -164,6 +170,7 @@ _SORTS: Mapping[str, _Sort] = {
     "popularity": _Sort(Position([str(_MOST_SOLD)], _LAST), [_integer(_MOST_SOLD)]),
     # Best first: the rank below zero, and among equals the soonest.
     "relevance": _Sort(Position(["-infinity", "-infinity"], _FIRST), [_rank, _time]),
+    "updated_at": _Sort(Position(["-infinity"], _FIRST), [_time]),
 }
 SORTS = tuple(_SORTS)
 
@@ -182,6 +189,7 @@ def first_position(search: EventSearch) -> Position:
         "-starts_at": (search.starts_before, _FIRST),
         "price": (search.min_price, _FIRST),
         "-price": (search.max_price, _LAST),
+        "updated_at": (search.updated_since, _FIRST),
     }
     bound, id = bounds.get(search.sort, (None, _FIRST))
     if bound is None:

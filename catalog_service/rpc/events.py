@@ -325,6 +325,7 @@ def event_message(event: domain.Event) -> catalog_pb2.Event:
         cancel_reason=event.cancel_reason,
         version=event.version,
         created_at=timestamp(event.created_at),
+        updated_at=timestamp(event.updated_at),
         availability=catalog_pb2.Event.Availability(
             available=event.availability.available,
             capacity=event.availability.capacity,

@@ -59,4 +59,7 @@ def _event_search(request: catalog_pb2.ListEventsRequest) -> EventSearch:
         organizer_id=organizer_id,
         sort=request.sort or domain.SORTS[0],
         owner_id=viewer.id if viewer and request.own_only else None,
+        updated_since=instant(request.updated_since, "updated_since", InvalidFilterError)
+        if request.HasField("updated_since")
+        else None,
     )

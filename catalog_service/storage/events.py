@@ -125,8 +125,9 @@ SELECT event.id, event.organizer_id, event.title, event.description, event.categ
        event.timezone, event.currency, event.max_per_customer, event.sales_from, event.sales_to,
        event.refund_until_hours, event.refund_percent, event.tax_basis_points, event.terms,
        event.capacity, event.capacity_version, event.cancel_reason, event.version,
-       event.created_at, event.moved_at, event.moved_version, event.cancel_until, event.rating_sum,
-       event.rating_count, availability.available, availability.capacity AS places,
+       event.created_at, event.updated_at, event.moved_at, event.moved_version,
+       event.cancel_until, event.rating_sum, event.rating_count, availability.available,
+       availability.capacity AS places,
        {_SALES_OPEN} AS sales_open, {_SHOWN_STATUS} AS shown_status,
        (SELECT json_agg(json_build_object(
                    'id', tier.id, 'name', tier.name, 'price', tier.price,
@@ -492,6 +493,7 @@ def event_of_row(row: DatabaseRow, venue: Venue | None) -> Event:
         cancel_reason=row.cancel_reason,
         version=row.version,
         created_at=row.created_at,
+        updated_at=row.updated_at,
         capacity_version=row.capacity_version,
         moved=Moved(row.moved_at, row.cancel_until, row.moved_version)
         if row.moved_version

@@ -22,6 +22,7 @@ _SCOPES: Mapping[str, str] = {
     "PUBLISHED": "event.status = 'PUBLISHED' AND event.ends_at > now()",
     "COMPLETED": "event.status = 'COMPLETED'",
     "CANCELLED": "event.status = 'CANCELLED'",
+    "PUBLIC": "event.status IN ('PUBLISHED', 'CANCELLED', 'COMPLETED')",
     "OWN": "event.organizer_id = :owner_id AND :status IN ('', CASE WHEN event.status = 'PUBLISHED'"
     " AND event.ends_at <= now() THEN 'COMPLETED' ELSE event.status END)",
 }
@@ -62,6 +63,13 @@ _SORTS: Mapping[str, tuple[str, str, str]] = {
         "(ranked.sold, ranked.event_id) < (CAST(:key AS integer), :id)",
         "ranked.sold DESC, ranked.event_id DESC",
     ),
+    # What is not settled yet is left out, lest an older one show up behind it.
+    "updated_at": (
+        "event.updated_at AS key",
+        "(event.updated_at, event.id) > (CAST(:key AS timestamptz), :id)"
+        " AND event.updated_at < CAST(:settled AS timestamptz)",
+        "event.updated_at, event.id",
+    ),
 }
 # Words that half of all events have say little of any, and to rank all those would take long: the
 # soonest of them are ranked.
@@ -75,7 +83,7 @@ def _page(scope: str, sort: str) -> str:
     of_popular = ""
     if sort == "popularity":
         # Its status is the event's own: saying so again finds the popular ones side by side.
-        of_status = "" if scope == "OWN" else f" AND ranked.status = '{scope}'"
+        of_status = "" if scope in {"OWN", "PUBLIC"} else f" AND ranked.status = '{scope}'"
         of_popular = f"JOIN availability AS ranked ON ranked.event_id = event.id{of_status}"
     down = " DESC" if order.endswith("DESC") else ""
     return _whole(
@@ -123,9 +131,15 @@ async def list_events(
     session: Session, search: EventSearch, after: Position, limit: int
 ) -> Sequence[Listed]:
     """The events after a position, in the search's order; their venues without sections."""
-    scope = "OWN" if search.owner_id else search.status or "PUBLISHED"
+    follows = search.sort == "updated_at"
+    # Who follows what changes hears of what was called off, too.
+    in_public = search.status or ("PUBLIC" if follows else "PUBLISHED")
+    scope = "OWN" if search.owner_id else in_public
+    settled = await session.settled() if follows else None
     session.defer(_PLAN_FOR_THIS)
-    rows = await session.all(PAGES[scope, search.sort], **parameters(search, after), limit=limit)
+    rows = await session.all(
+        PAGES[scope, search.sort], **parameters(search, after), limit=limit, settled=settled
+    )
     has_two = search.sort == "relevance"
     return [
         Listed(event, [row.key, row.then_key] if has_two else [row.key])

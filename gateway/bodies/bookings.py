@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.bodies import limits
-from gateway.bodies.base import REFERENCE, Email, Id, Input, PageQuery, line, not_found
+from gateway.bodies.base import REFERENCE, Email, Id, Input, PageQuery, Time, line, not_found
 from gateway.bodies.payments import PaymentToken
 from gateway.bodies.seats import General, HeldSeats, SeatId
 from presentation.vocabulary import BookingStatus, PaymentMethod
@@ -88,6 +88,9 @@ class BookingQuery(PageQuery):
     """Those that stand so."""
     event_id: Id | None = None
     """Those of this event."""
+    updated_since: Time | None = None
+    """Updated then or since, the one longest ago first. Changes of the last moments are left out
+    until none can be missed; ask next with the latest `updated_at` you had."""
 
 
 class WaitQuery(Input):

@@ -403,7 +403,10 @@ class EventQuery(PageQuery):
     organizer_id: Id | None = None
     """Those that this person sells."""
     sort: EventSort = "starts_at"
-    """In which order."""
+    """In which order; with `updated_since` it is `updated_at`."""
+    updated_since: Time | None = None
+    """Updated then or since, the one longest ago first. Changes of the last moments are left out
+    until none can be missed; ask next with the latest `updated_at` you had."""
 
 
 class OwnEventQuery(PageQuery):
@@ -411,6 +414,9 @@ class OwnEventQuery(PageQuery):
 
     status: EventStatus | None = None
     """Those that stand so."""
+    updated_since: Time | None = None
+    """Updated then or since, the one longest ago first. Changes of the last moments are left out
+    until none can be missed; ask next with the latest `updated_at` you had."""
 
 
 class ImageQuery(Input):

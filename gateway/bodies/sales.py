@@ -76,6 +76,9 @@ class AttendeeQuery(PageQuery):
     q: BuyerWords | None = None
     """A booking's reference, however it is spelled; or words that the buyer's name or e-mail
     address has."""
+    updated_since: Time | None = None
+    """Updated then or since, the one longest ago first. Changes of the last moments are left out
+    until none can be missed; ask next with the latest `updated_at` you had."""
 
 
 class ExportQuery(Input):

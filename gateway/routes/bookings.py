@@ -8,6 +8,7 @@ from fastapi import Query
 from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
+from chassis.timestamps import timestamp
 from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.bookings import (
@@ -153,7 +154,7 @@ async def create_booking(
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
 async def list_bookings(query: Annotated[BookingQuery, Query()], behind: Behind) -> Response:
-    """One's own bookings, newest first."""
+    """One's own bookings, newest first; with `updated_since` those that changed, in that order."""
     reply = await behind.booking(
         behind.booking.rpc.ListBookings,
         booking_pb2.ListBookingsRequest(
@@ -161,6 +162,7 @@ async def list_bookings(query: Annotated[BookingQuery, Query()], behind: Behind)
             event_id=query.event_id or "",
             limit=query.limit,
             cursor=query.cursor or "",
+            updated_since=timestamp(query.updated_since),
         ),
     )
     return Json(base.page(map(views.booking, reply.bookings), reply.next_cursor))

@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from chassis.errors import RemoteError
 from chassis.logs import get_logger
+from chassis.timestamps import timestamp
 from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.catalog import EventId
@@ -93,13 +94,17 @@ log = get_logger(__name__)
 async def list_event_bookings(
     event_id: EventId, query: Annotated[AttendeeQuery, Query()], behind: Behind
 ) -> Response:
-    """The bookings of one's own event, newest first, with who bought and who goes."""
+    """The bookings of one's own event, newest first, with who bought and who goes.
+
+    With `updated_since` those that changed, in the order in which they did.
+    """
     request = booking_pb2.ListEventBookingsRequest(
         event_id=event_id,
         status=query.status or "",
         query=query.q or "",
         limit=query.limit,
         cursor=query.cursor or "",
+        updated_since=timestamp(query.updated_since),
     )
     reply = await behind.booking(behind.booking.rpc.ListEventBookings, request)
     return Json(base.page(map(bookings.sold_booking, reply.bookings), reply.next_cursor))

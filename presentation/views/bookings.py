@@ -153,6 +153,8 @@ class Booking(View):
     """The hold it was made of."""
     created_at: Time
     """When it was made."""
+    updated_at: Time
+    """When it was made, or its course went on last."""
     expires_at: Time | None
     """Until when it has to be paid; null once that does not matter any more."""
 
@@ -265,6 +267,7 @@ def booking(it: booking_pb2.Booking) -> Booking:
         ],
         "hold_id": it.hold_id,
         "created_at": time(it.created_at),
+        "updated_at": time(it.updated_at),
         "expires_at": time(it.expires_at) if it.HasField("expires_at") else None,
     }
 

@@ -257,6 +257,8 @@ class Event(View):
     """The last change of its time or place while it was sold; null: none."""
     created_at: Time
     """When it was drafted."""
+    updated_at: Time
+    """When its version rose last."""
 
 
 def section(part: catalog_pb2.Section) -> Section:
@@ -385,4 +387,5 @@ def event(it: catalog_pb2.Event) -> Event:
         if it.HasField("moved")
         else None,
         "created_at": time(it.created_at),
+        "updated_at": time(it.updated_at),
     }

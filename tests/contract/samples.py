@@ -126,6 +126,7 @@ def event(id: str = EVENT) -> catalog_pb2.Event:
         capacity=2,
         version=7,
         created_at=at(),
+        updated_at=at("2026-11-20T10:00:01.500Z"),
     )
 
 
@@ -249,6 +250,7 @@ def booking(status: str = "PENDING", action_url: str = "") -> booking_pb2.Bookin
         hold_id=HOLD,
         customer_id=PERSON,
         attendees=[booking_pb2.Attendee(seat_id="17", name="Asha")],
+        updated_at=at("2026-11-20T10:00:01.500Z"),
     )
 
 

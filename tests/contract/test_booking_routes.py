@@ -142,6 +142,17 @@ async def test_nobody_waits_too_long(edge: Edge, wait: str) -> None:
     assert answer.json()["errors"][0]["field"] == "wait"
 
 
+async def test_bookings_that_changed_are_asked_for(edge: Edge) -> None:
+    edge.booking.answers["ListBookings"] = booking_pb2.ListBookingsResponse(
+        bookings=[samples.booking()], next_cursor="next"
+    )
+    answer = await edge.get("/bookings?updated_since=2026-11-20T15:45:00%2B05:45")
+    assert answer.json()["items"][0]["updated_at"] == "2026-11-20T10:00:01.500Z"
+    assert edge.booking.asked.updated_since == samples.at()
+    answer = await edge.get("/bookings?updated_since=yesterday")
+    assert answer.json()["errors"][0]["field"] == "updated_since"
+
+
 async def test_bookings_are_listed_by_status(edge: Edge) -> None:
     edge.booking.answers["ListBookings"] = booking_pb2.ListBookingsResponse(
         bookings=[samples.booking()]

@@ -194,6 +194,23 @@ async def test_of_a_draft_nobody_says_what_is_left(edge: Edge) -> None:
     assert [call.method for call in edge.catalog.calls].count("GetEvent") == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "sort"),
+    [("", "updated_at"), ("&sort=updated_at", "updated_at"), ("&sort=price", "price")],
+)
+async def test_events_that_changed_come_in_that_order_unless_another_is_asked_for(
+    edge: Edge, query: str, sort: str
+) -> None:
+    await edge.get(f"/events?updated_since=2026-11-20T10:00:00Z{query}", role=None)
+    assert (edge.catalog.asked.updated_since, edge.catalog.asked.sort) == (samples.at(), sort)
+
+
+async def test_ones_own_events_that_changed_are_asked_for(edge: Edge) -> None:
+    await edge.get("/organizer/events?updated_since=2026-11-20T10:00:00Z", role=Role.ORGANIZER)
+    asked = edge.catalog.asked
+    assert (asked.own_only, asked.updated_since, asked.sort) == (True, samples.at(), "updated_at")
+
+
 async def test_events_are_searched_as_asked(edge: Edge) -> None:
     edge.catalog.answers["ListEvents"] = catalog_pb2.ListEventsResponse(
         events=[samples.event(), samples.event()]

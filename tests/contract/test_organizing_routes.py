@@ -94,6 +94,12 @@ async def test_attendees_are_listed_by_status(edge: Edge) -> None:
     assert (edge.booking.asked.status, edge.booking.asked.limit) == ("CONFIRMED", 20)
 
 
+async def test_bookings_of_an_event_that_changed_are_asked_for(edge: Edge) -> None:
+    path = f"{OF_EVENT}/bookings?updated_since=2026-11-20T10:00:00Z"
+    await edge.get(path, role=Role.ORGANIZER)
+    assert edge.booking.asked.updated_since == samples.at()
+
+
 @pytest.mark.parametrize("table", ["bookings", "bookings.csv"])
 async def test_bookings_are_searched_by_their_buyers(edge: Edge, table: str) -> None:
     booking = samples.booking("CONFIRMED")

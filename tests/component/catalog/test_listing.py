@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.catalog.v1 import catalog_pb2
 
 from catalog_service.domain import EventSearch, Position
-from catalog_service.handlers import events
+from catalog_service.handlers import events as handlers
 from catalog_service.storage import events as stored
 from catalog_service.storage import listing
 from chassis.database import Session
@@ -36,7 +37,7 @@ async def test_the_list_shows_what_is_on_sale_and_not_over(catalog: Catalog) -> 
 
     assert await catalog.titles(None) == ["On sale"]
     assert await catalog.titles(ASHA, own_only=True, status="COMPLETED") == ["Over"]
-    assert not await catalog.database.run(events.complete_events)
+    assert not await catalog.database.run(handlers.complete_events)
     assert await catalog.titles(BINA, status="PUBLISHED") == ["On sale"]
     assert await catalog.titles(None, status="CANCELLED") == ["Called off"]
     assert await catalog.titles(None, status="COMPLETED") == ["Over"]
@@ -202,6 +203,9 @@ async def test_a_list_shows_the_beginning_of_an_event(catalog: Catalog) -> None:
         ({"category": "OPERA"}, "INVALID_FILTER"),
         ({"sort": "title"}, "INVALID_FILTER"),
         ({"sort": "relevance"}, "INVALID_FILTER"),
+        ({"updated_since": stamp(days=-1)}, "INVALID_FILTER"),
+        ({"sort": "price", "updated_since": stamp(days=-1)}, "INVALID_FILTER"),
+        ({"sort": "updated_at", "cursor": "x"}, "INVALID_CURSOR"),
         ({"sort": "title", "cursor": "x"}, "INVALID_FILTER"),
         ({"organizer_id": "x"}, "INVALID_FILTER"),
         ({"query": "a\x00b"}, "INVALID_FILTER"),
@@ -269,6 +273,62 @@ async def test_a_walk_sees_each_event_once_in_order_while_others_arrive(
     assert (await catalog.refusal("ListEvents", other)).reason == "INVALID_CURSOR"
 
 
+LONG_AGO = Timestamp(seconds=1_577_836_800)
+
+
+async def test_what_was_updated_comes_in_that_order_called_off_and_over_too(
+    catalog: Catalog,
+) -> None:
+    events = [await catalog.published(title=str(number)) for number in range(4)]
+    await catalog.event(title="Draft")
+    await catalog.cancel(events[1].id)
+    await catalog.execute(
+        "UPDATE event SET starts_at = '2020-01-01', ends_at = '2020-01-02' WHERE id = :id",
+        id=events[2].id,
+    )
+    assert not await catalog.database.run(handlers.complete_events)
+    # As if an hour had passed, so that all is settled.
+    await catalog.execute("UPDATE event SET updated_at = updated_at - interval '1 hour'")
+
+    seen: list[str] = []
+    cursor = ""
+    for _ in range(10):
+        message = catalog_pb2.ListEventsRequest(
+            sort="updated_at", updated_since=LONG_AGO, limit=1, cursor=cursor
+        )
+        page = await catalog.call("ListEvents", message, BINA)
+        seen += [event.draft.title for event in page.events]
+        latest = page.events[-1].updated_at
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    assert seen == ["0", "3", "1", "2"]
+    search = {"sort": "updated_at", "updated_since": latest}
+    assert await catalog.titles(BINA, **search) == ["2"]
+    search["updated_since"] = LONG_AGO
+    assert await catalog.titles(BINA, status="CANCELLED", **search) == ["1"]
+    assert await catalog.titles(ASHA, own_only=True, **search) == ["0", "3", "Draft", "1", "2"]
+    assert await catalog.titles(BINA, own_only=True, **search) == []
+
+
+async def test_a_change_is_listed_once_it_is_settled(catalog: Catalog) -> None:
+    event = await catalog.published(title="Old")
+    await catalog.execute("UPDATE event SET updated_at = updated_at - interval '1 hour'")
+    search = {"sort": "updated_at", "updated_since": LONG_AGO}
+    before = (await catalog.get(event.id)).updated_at.ToDatetime()
+    await catalog.execute(
+        "UPDATE event SET rating_sum = 4, rating_count = 1 WHERE id = :id", id=event.id
+    )
+    assert (await catalog.get(event.id)).updated_at.ToDatetime() == before
+    assert await catalog.titles(**search) == ["Old"]
+    draft = catalog_pb2.EventDraft(title="New")
+    message = catalog_pb2.UpdateEventRequest(event_id=event.id, draft=draft, fields=["title"])
+    assert (await catalog.call("UpdateEvent", message)).event.updated_at.ToDatetime() > before
+    async with asyncio.timeout(30):
+        while await catalog.titles(**search) != ["New"]:
+            await asyncio.sleep(0.05)
+
+
 async def test_lists_walk_their_index_from_the_cursor_on(
     catalog: Catalog, postgres: Postgres
 ) -> None:
@@ -298,10 +358,15 @@ async def test_lists_walk_their_index_from_the_cursor_on(
             ("price", "500", "event_by_price"),
             ("-price", "500", "event_by_price"),
             ("popularity", "500", "availability_by_sold"),
+            ("updated_at", datetime(2026, 1, 1, tzinfo=UTC).isoformat(), "event_by_update"),
         ):
             told = listing.parameters(EventSearch(sort=sort), Position([key], uuid7()))
+            scope = "PUBLIC" if sort == "updated_at" else "PUBLISHED"
             rows = await session.all(
-                "EXPLAIN " + listing.PAGES["PUBLISHED", sort], limit=21, **told
+                "EXPLAIN " + listing.PAGES[scope, sort],
+                limit=21,
+                settled=datetime.max.replace(tzinfo=UTC),
+                **told,
             )
             plan = "\n".join(row[0] for row in rows)
             assert index in plan

@@ -215,6 +215,7 @@ class Booking(_message.Message):
     REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
     CANCELLATION_FIELD_NUMBER: _builtins.int
     BUYER_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     reference: _builtins.str
@@ -267,6 +268,10 @@ class Booking(_message.Message):
     def buyer(self) -> Global___Buyer:
         """Who bought it. Set by ListEventBookings; absent where booking has not heard of them yet."""
 
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made, or its saga moved last."""
+
     def __init__(
         self,
         *,
@@ -287,10 +292,11 @@ class Booking(_message.Message):
         refunded_amount: _builtins.int = ...,
         cancellation: Global___Cancellation | None = ...,
         buyer: Global___Buyer | None = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buyer", b"buyer", "cancellation", b"cancellation", "created_at", b"created_at", "event", b"event", "expires_at", b"expires_at", "payment", b"payment", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buyer", b"buyer", "cancellation", b"cancellation", "created_at", b"created_at", "event", b"event", "expires_at", b"expires_at", "payment", b"payment", "price", b"price", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "buyer", b"buyer", "cancellation", b"cancellation", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "buyer", b"buyer", "cancellation", b"cancellation", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -812,6 +818,7 @@ class ListBookingsRequest(_message.Message):
     EVENT_ID_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    UPDATED_SINCE_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """One status, if set."""
     event_id: _builtins.str
@@ -820,6 +827,10 @@ class ListBookingsRequest(_message.Message):
     """1-100."""
     cursor: _builtins.str
     """From the page before; empty: the first."""
+    @_builtins.property
+    def updated_since(self) -> _timestamp_pb2.Timestamp:
+        """Those updated then or since, the one longest ago first; the last second is left out."""
+
     def __init__(
         self,
         *,
@@ -827,10 +838,11 @@ class ListBookingsRequest(_message.Message):
         event_id: _builtins.str = ...,
         limit: _builtins.int = ...,
         cursor: _builtins.str = ...,
+        updated_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "status", b"status", "updated_since", b"updated_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -848,7 +860,7 @@ class ListBookingsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def bookings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Booking]:
-        """The caller's own, newest first."""
+        """The caller's own, newest first, or as `updated_since` says."""
 
     def __init__(
         self,
@@ -1492,6 +1504,7 @@ class ListEventBookingsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     QUERY_FIELD_NUMBER: _builtins.int
+    UPDATED_SINCE_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The caller's own event."""
     status: _builtins.str
@@ -1504,6 +1517,10 @@ class ListEventBookingsRequest(_message.Message):
     """A booking's reference, in any spelling; or words that the buyer's name or address has. Up to 100
     characters; empty: all.
     """
+    @_builtins.property
+    def updated_since(self) -> _timestamp_pb2.Timestamp:
+        """As in ListBookings."""
+
     def __init__(
         self,
         *,
@@ -1512,10 +1529,11 @@ class ListEventBookingsRequest(_message.Message):
         limit: _builtins.int = ...,
         cursor: _builtins.str = ...,
         query: _builtins.str = ...,
+        updated_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "query", b"query", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "query", b"query", "status", b"status", "updated_since", b"updated_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1533,7 +1551,7 @@ class ListEventBookingsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def bookings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Booking]:
-        """Newest first, with their buyers."""
+        """Newest first, or as `updated_since` says, with their buyers."""
 
     def __init__(
         self,

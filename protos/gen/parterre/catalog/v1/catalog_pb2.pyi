@@ -431,6 +431,7 @@ class Event(_message.Message):
     RATING_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
     MOVED_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     organizer_id: _builtins.str
@@ -475,6 +476,10 @@ class Event(_message.Message):
     def moved(self) -> Global___Event.Moved:
         """Absent unless its time or place changed while it was on sale."""
 
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When its version rose last."""
+
     def __init__(
         self,
         *,
@@ -492,10 +497,11 @@ class Event(_message.Message):
         rating: Global___Event.Rating | None = ...,
         images: _abc.Iterable[Global___Image] | None = ...,
         moved: Global___Event.Moved | None = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "created_at", b"created_at", "draft", b"draft", "moved", b"moved", "rating", b"rating", "venue", b"venue"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "created_at", b"created_at", "draft", b"draft", "moved", b"moved", "rating", b"rating", "updated_at", b"updated_at", "venue", b"venue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "cancel_reason", b"cancel_reason", "capacity", b"capacity", "created_at", b"created_at", "draft", b"draft", "id", b"id", "images", b"images", "moved", b"moved", "organizer_id", b"organizer_id", "rating", b"rating", "status", b"status", "tiers", b"tiers", "venue", b"venue", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "cancel_reason", b"cancel_reason", "capacity", b"capacity", "created_at", b"created_at", "draft", b"draft", "id", b"id", "images", b"images", "moved", b"moved", "organizer_id", b"organizer_id", "rating", b"rating", "status", b"status", "tiers", b"tiers", "updated_at", b"updated_at", "venue", b"venue", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1218,6 +1224,7 @@ class ListEventsRequest(_message.Message):
     OWN_ONLY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    UPDATED_SINCE_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """Words of the title, description or place."""
     category: _builtins.str
@@ -1233,7 +1240,7 @@ class ListEventsRequest(_message.Message):
     organizer_id: _builtins.str
     """By this organizer."""
     sort: _builtins.str
-    """starts_at (also when empty), -starts_at, price, -price, popularity or relevance."""
+    """starts_at (also when empty), -starts_at, price, -price, popularity, relevance or updated_at."""
     own_only: _builtins.bool
     """The caller's own, any status."""
     limit: _builtins.int
@@ -1247,6 +1254,12 @@ class ListEventsRequest(_message.Message):
     @_builtins.property
     def starts_before(self) -> _timestamp_pb2.Timestamp:
         """Starts before."""
+
+    @_builtins.property
+    def updated_since(self) -> _timestamp_pb2.Timestamp:
+        """Updated then or since, only sorted by updated_at; without a status those of any public one. The last
+        second is left out.
+        """
 
     def __init__(
         self,
@@ -1264,10 +1277,11 @@ class ListEventsRequest(_message.Message):
         own_only: _builtins.bool = ...,
         limit: _builtins.int = ...,
         cursor: _builtins.str = ...,
+        updated_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_price", b"_min_price", "max_price", b"max_price", "min_price", b"min_price", "starts_before", b"starts_before", "starts_from", b"starts_from"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_price", b"_min_price", "max_price", b"max_price", "min_price", b"min_price", "starts_before", b"starts_before", "starts_from", b"starts_from", "updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_price", b"_min_price", "category", b"category", "city", b"city", "cursor", b"cursor", "limit", b"limit", "max_price", b"max_price", "min_price", b"min_price", "organizer_id", b"organizer_id", "own_only", b"own_only", "query", b"query", "sort", b"sort", "starts_before", b"starts_before", "starts_from", b"starts_from", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_price", b"_min_price", "category", b"category", "city", b"city", "cursor", b"cursor", "limit", b"limit", "max_price", b"max_price", "min_price", b"min_price", "organizer_id", b"organizer_id", "own_only", b"own_only", "query", b"query", "sort", b"sort", "starts_before", b"starts_before", "starts_from", b"starts_from", "status", b"status", "updated_since", b"updated_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_price: _TypeAlias = _typing.Literal["max_price"]  # noqa: Y015
     _WhichOneofArgType__max_price: _TypeAlias = _typing.Literal["_max_price", b"_max_price"]  # noqa: Y015
