@@ -9,6 +9,7 @@ from auth_service import storage
 from auth_service.domain import (
     ADMIN,
     Account,
+    Action,
     AuditEntry,
     ManagedAccount,
     NoLongerAdminError,
@@ -101,7 +102,7 @@ async def _audit_change(session: Session, admin_id: UUID, before: Account, after
     elif after.organizer_requested != before.organizer_requested:
         storage.audit(session, "ORGANIZER_DECLINED", after.id, admin_id)
     if after.disabled != before.disabled:
-        action = "DISABLED" if after.disabled else "ENABLED"
+        action: Action = "DISABLED" if after.disabled else "ENABLED"
         storage.audit(session, action, after.id, admin_id)
 
 

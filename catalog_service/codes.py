@@ -1,17 +1,21 @@
 """Codes that catalog_service knows of others' lists."""
 
+from iso4217 import raw_xml
+
 # ruff: noqa: SIM905 - hundreds of quoted codes read worse than words
 
-# Active codes of ISO 4217, without funds, metals and testing.
-CURRENCIES = frozenset(
-    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN"
-    " BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP"
-    " GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS"
-    " KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR"
-    " MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD"
-    " RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP"
-    " TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW"
-    " ZWG".split()
+# Of ISO 4217 what is money that people pay with: no funds, metals and testing, which have no minor
+# unit or say what they are; and no units of account, which don't.
+_UNITS_OF_ACCOUNT = frozenset({"UYW", "XAD"})
+CURRENCIES = (
+    frozenset(
+        entry.findtext("Ccy") or ""
+        for entry in raw_xml.iter("CcyNtry")
+        if (entry.findtext("CcyMnrUnts") or "").isdigit()
+        and (name := entry.find("CcyNm")) is not None
+        and name.get("IsFund") is None
+    )
+    - _UNITS_OF_ACCOUNT
 )
 # ISO 3166-1 alpha-2.
 COUNTRIES = frozenset(

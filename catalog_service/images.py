@@ -60,4 +60,6 @@ def check_role(role: str) -> None:
         InvalidImageError: there is no such role.
     """
     if role not in ROLES:
-        raise InvalidImageError("A picture is a BANNER or in the GALLERY.", role="is no role")
+        raise InvalidImageError(
+            "A picture is a BANNER or in the GALLERY.", role="must be one of BANNER, GALLERY"
+        )

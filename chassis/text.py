@@ -22,6 +22,10 @@ _JOINERS = frozenset("\u200c\u200d")
 _BLANKS = "".join(chr(code) for code in (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B)))
 _BLANKS += "\u202f\u205f\u3000"
 _BREAKS = "\t\r\n"
+# Byte order mark, zero-width space and joiners, soft hyphen, LRM and RLM.
+_UNSPACED = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"))
+_HYPHENS = "-\u2010\u2011\u2012\u2013\u2212"
+_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1"} | dict.fromkeys(_HYPHENS + _BLANKS))
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CONTROL_BUT_BREAKS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 _SEPARATOR = re.compile("[\u2028\u2029]")
@@ -111,6 +115,20 @@ def _bare(character: str) -> str:
     # Canonical combining classes (Unicode's chapter 4.3): nuktas, points of Hebrew and Arabic, and
     # what stands above, below or through a letter.
     return "" if marks == 7 or 10 <= marks <= 36 or marks >= 200 else character
+
+
+def base32(text: str) -> str:
+    """What somebody means who writes Crockford's base 32: in capitals, O as 0, I and L as 1, and
+    without the hyphens and blanks that make it easier to read.
+
+    Characters that it does not have stay.
+    """
+    return text.upper().translate(_MISREAD)
+
+
+def unspaced(text: str) -> str:
+    """Text without anything that is blank or not seen: as a scanner or a page's copy adds it."""
+    return "".join(text.translate(_UNSPACED).split())
 
 
 def _kept(text: str, around: str) -> str:

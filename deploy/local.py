@@ -158,7 +158,7 @@ class LocalSystem:
             amqp_url = self._prepare_broker(step)
             accounts = demo_accounts(lambda email: self._secrets.password(f"account.{email}"))
             self._environments = environments(
-                self.home, ports, self._secrets, admin_url, amqp_url, accounts[0].email
+                self.home, ports, self._secrets, admin_url, amqp_url, accounts[0].email, os.environ
             )
             step("Starting the services")
             stack.callback(self._stop_children)

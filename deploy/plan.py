@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -39,6 +40,15 @@ MODULES: Mapping[str, str] = {
     **SCHEMAS,
     "sandbox": "payment_service.sandbox",
     "gateway": "gateway",
+}
+
+
+# On one's own machine, unless something else is given.
+_USUAL: Mapping[str, str] = {
+    "AUTH_ORGANIZER_SIGNUP": "open",
+    # Everybody comes from one address here.
+    "AUTH_LIMITS__ADDRESS_PASSWORDS": "1000000",
+    "AUTH_LIMITS__ADDRESS_CODES": "1000000",
 }
 
 
@@ -116,9 +126,20 @@ def reader_url(secret: Secrets, admin_url: str) -> str:
 
 
 def environments(  # noqa: PLR0917 - everything the processes' environments are made of
-    home: Path, ports: Ports, secret: Secrets, admin_url: str, amqp_url: str, admin_email: str
+    home: Path,
+    ports: Ports,
+    secret: Secrets,
+    admin_url: str,
+    amqp_url: str,
+    admin_email: str,
+    given: Mapping[str, str] = MappingProxyType({}),
 ) -> Mapping[str, Mapping[str, str]]:
-    """Each process's own environment variables."""
+    """Each process's own environment variables.
+
+    Of those that are `given`, a process is told the ones of its own prefix: GATEWAY_CORS_ORIGINS is
+    the gateway's. They take the place of what is usual here (`_USUAL`), but not of what holds the
+    system together: profile, addresses, ports, keys.
+    """
     passwords = database_passwords(secret)
     gateway_url = f"http://{HOST}:{ports.gateway}"
     made: dict[str, dict[str, str]] = {}
@@ -148,14 +169,9 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
     }
     made["auth"] |= {
         "AUTH_CODE_PEPPER": secret.get("auth.code_pepper"),
-        "AUTH_ORGANIZER_SIGNUP": "open",
-        # Everybody comes from one address here.
-        "AUTH_LIMITS__ADDRESS_PASSWORDS": "1000000",
-        "AUTH_LIMITS__ADDRESS_CODES": "1000000",
         "AUTH_BOOTSTRAP_ADMIN_EMAIL": admin_email,
         "AUTH_BOOTSTRAP_ADMIN_PASSWORD": secret.password(f"account.{admin_email}"),
     }
-    made["catalog"] |= {"CATALOG_MEDIA_URL": (home / "media").absolute().as_uri()}
     made["catalog"]["CATALOG_INVENTORY_ADDRESS"] = f"{HOST}:{ports.rpc['inventory']}"
     made["booking"] |= {
         "BOOKING_TICKET_KEY": secret.get("booking.ticket_key"),
@@ -175,4 +191,11 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
         "SANDBOX_WEBHOOK_SECRET": secret.get("sandbox.webhook_secret"),
         "SANDBOX_PUBLIC_URL": sandbox_url,
     }
-    return made
+    usual = {**_USUAL, "CATALOG_MEDIA_URL": (home / "media").absolute().as_uri(), **given}
+    return {
+        name: {
+            **{key: value for key, value in usual.items() if key.startswith(f"{name.upper()}_")},
+            **own,
+        }
+        for name, own in made.items()
+    }

@@ -8,11 +8,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from chassis import context
@@ -26,6 +24,7 @@ from gateway.bodies.base import UNKNOWN_OBJECT
 from gateway.description.document import Description, describe
 from gateway.dispatch import Dispatch
 from gateway.edge import Guarded, Guards, Observed, safe_headers
+from gateway.faults import told
 from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.rates import RateLimiter, UnderWay
 from gateway.routes.administration import ADMINISTRATION
@@ -50,7 +49,21 @@ from gateway.services import Services
 from gateway.settings import Settings
 from gateway.streams import Streams
 
-_EXPOSED = [
+# What a page of another origin may send and read, beside what every page may (the Fetch standard's
+# safelists). `/api/docs` of that origin, and SDKs that run in browsers, use all of it.
+_TAKEN_HEADERS = [
+    "Authorization",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "X-Request-ID",
+    "X-Requested-With",
+]
+_EXPOSED_HEADERS = [
+    "Allow",
+    "Content-Disposition",
     "Deprecation",
     "ETag",
     "Idempotency-Replayed",
@@ -62,10 +75,9 @@ _EXPOSED = [
     "RateLimit-Reset",
     "Retry-After",
     "Sunset",
+    "WWW-Authenticate",
     "X-Request-ID",
 ]
-# A small body may have thousands.
-_MOST_ERRORS = 100
 
 
 def routes_of(settings: Settings) -> Sequence[Routes]:
@@ -129,16 +141,10 @@ def application(
         app = CORSMiddleware(
             app,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Idempotency-Key",
-                "Prefer",
-                "X-Request-ID",
-                "X-Requested-With",
-            ],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=_TAKEN_HEADERS,
             allow_credentials=True,
-            expose_headers=_EXPOSED,
+            expose_headers=_EXPOSED_HEADERS,
         )
     return app
 
@@ -182,7 +188,6 @@ def api(settings: Settings) -> FastAPI:
             ServiceError: _on_service_error,
             TimeoutError: _on_timeout,
             RequestValidationError: _on_invalid,
-            HTTPException: _on_http_error,
         },
     )
     subjects = routes_of(settings)
@@ -222,43 +227,6 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 def _invalid(faults: Sequence[dict[str, Any]]) -> ProblemError:
     for fault in faults:
-        if fault["type"] == "json_invalid":
-            return ProblemError("MALFORMED_JSON")
         if fault["type"] == UNKNOWN_OBJECT:
             return ProblemError(fault["ctx"]["reason"])
-    return ProblemError(
-        "VALIDATION_FAILED",
-        errors=[
-            {"field": _field(fault["loc"]), "message": fault["msg"]}
-            for fault in faults[:_MOST_ERRORS]
-        ],
-    )
-
-
-def _field(location: Sequence[str | int]) -> str:
-    """A fault's field as the client wrote it: without where it came in, or which kind it is."""
-    parts = [str(part) for part in location[1:] if part not in {"SEATED", "STANDING"}]
-    return ".".join(parts) or str(location[0])
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - as registered
-    if error.status_code == 405:
-        allowed = ", ".join(sorted(_methods_at(request)))
-        problem = ProblemError("METHOD_NOT_ALLOWED", headers={"Allow": allowed})
-    elif error.status_code == 404:
-        problem = ProblemError("NOT_FOUND")
-    elif error.status_code == 400:
-        problem = ProblemError("MALFORMED_JSON")  # the framework's one reason for it
-    else:
-        problem = ProblemError("INTERNAL")
-    return problem.response(request.url.path)
-
-
-def _methods_at(request: Request) -> set[str]:
-    methods: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return methods | {"HEAD"} if "GET" in methods else methods
+    return ProblemError("VALIDATION_FAILED", errors=told(faults))

@@ -4,16 +4,17 @@ FastAPI reads the routes, describes them, and makes of each what binds its param
 request it would walk its own middleware, try route after route, parse the media type as a mail's
 and solve dependencies of dependencies: twice the work of everything else. Here the route is looked
 up, its access checked, its parameters bound by FastAPI's own rules, and the endpoint called. Every
-route goes this way; unknown paths and methods go FastAPI's way, with its answers.
+route goes this way. A path that is written out is that path's alone: its methods are its own, also
+where a parameter of another route might take its name.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import orjson
 from fastapi import FastAPI
@@ -23,13 +24,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from gateway.backend import Backend
 from gateway.deprecation import Deprecation
-from gateway.edge import WHOLE_BODY
+from gateway.edge import BODILESS, WHOLE_BODY
 from gateway.problems import ProblemError
 from gateway.routing import Access, Keys, provide_backend
 
@@ -99,10 +100,9 @@ class Dispatch:
     """
 
     def __init__(self, app: FastAPI, backend: Backend) -> None:
-        self._app: ASGIApp = app
         self._state = app
         self._backend = backend
-        self._static: dict[tuple[str, str], _Entry] = {}
+        self._static: dict[str, dict[str, _Entry]] = {}  # by path, then by method
         self._by_length: dict[tuple[str, int], list[_Entry]] = {}
         declared = [route for route in app.routes if isinstance(route, APIRoute)]
         for route in declared:
@@ -112,12 +112,12 @@ class Dispatch:
                     length = route.path.count("/")
                     self._by_length.setdefault((method, length), []).append(entry)
                 elif _first(declared, method, route.path) is route:
-                    self._static[method, route.path] = entry
+                    self._static.setdefault(route.path, {})[method] = entry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         entry, parameters = self._find(scope["method"], scope["path"])
         if entry is None:
-            await self._app(scope, receive, send)
+            await self._unanswered(scope)(scope, receive, send)
             return
         scope["app"] = self._state
         scope["route"] = entry.route
@@ -133,12 +133,14 @@ class Dispatch:
             response = await handler(request, error)
         if entry.news:
             response.headers.update(entry.news)
+        if BODILESS in scope and isinstance(response, StreamingResponse):
+            response.body_iterator = _no_parts()  # nobody sees what it costs to make them
         await response(scope, receive, send)
 
     def _find(self, method: str, path: str) -> tuple[_Entry | None, Mapping[str, Any]]:
-        entry = self._static.get((method, path))
-        if entry is not None:
-            return entry, {}
+        methods = self._static.get(path)
+        if methods is not None:
+            return methods.get(method), {}
         for entry in self._by_length.get((method, path.count("/")), ()):
             found = entry.route.path_regex.match(path)
             if found:
@@ -147,6 +149,29 @@ class Dispatch:
                     name: convertors[name].convert(text) for name, text in found.groupdict().items()
                 }
         return None, {}
+
+    def _unanswered(self, scope: Scope) -> Response:
+        """The answer where no route has the path, or none of its routes the method."""
+        path = scope["path"]
+        methods = self._methods_at(path)
+        if not methods:
+            return ProblemError("NOT_FOUND").response(path)
+        if "GET" in methods:
+            methods.add("HEAD")
+        allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS"}))}
+        if scope["method"] == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        return ProblemError("METHOD_NOT_ALLOWED", headers=allow).response(path)
+
+    def _methods_at(self, path: str) -> set[str]:
+        if path in self._static:
+            return set(self._static[path])
+        length = path.count("/")
+        return {
+            method
+            for (method, among), entries in self._by_length.items()
+            if among == length and any(entry.route.path_regex.match(path) for entry in entries)
+        }
 
     async def _answer(self, entry: _Entry, request: Request) -> Response:
         await entry.access(request)
@@ -177,15 +202,42 @@ class Dispatch:
         return None
 
 
+async def _no_parts() -> AsyncIterator[bytes]:
+    nothing: Sequence[bytes] = ()
+    for part in nothing:
+        yield part
+
+
 def _read(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
+        pass
+    try:
         # What is no number of 64 bits is for the field to refuse, by its name.
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise ProblemError("MALFORMED_JSON") from error
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise _malformed(body[: error.start].decode(), "a byte that is no UTF-8") from error
+    except json.JSONDecodeError as error:
+        rest = error.doc[error.pos :]
+        what = f"{rest[0]!r}, which JSON does not have here" if rest else "the end of the body"
+        raise _malformed(error.doc[: error.pos], what) from error
+    except (ValueError, RecursionError) as error:
+        what = "" if isinstance(error, RecursionError) else str(error)
+        raise ProblemError("MALFORMED_JSON", what or "It is nested too deeply.") from error
+
+
+def _malformed(before: str, what: str) -> ProblemError:
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return ProblemError(
+        "MALFORMED_JSON",
+        f"In line {line}, column {column} there is {what}.",
+        members={"line": line, "column": column},
+    )
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number of JSON.")
 
 
 def _first(routes: list[APIRoute], method: str, path: str) -> APIRoute | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -165,7 +166,6 @@ _AWAY = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,  # gRPC's own, beyond the callee's maximum_concurrent_rpcs
 )
 _RETRY_AFTER = "retry_after"
-_BAD_TOKENS = frozenset({"INVALID_TOKEN", "INVALID_API_KEY"})
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "reason", "request_id"})
 _DEFAULT_RETRY_SECONDS = "1"
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"  # besides letters, digits and -._ (RFC 3986, 3.3)
@@ -174,6 +174,28 @@ _PATH_CHARACTERS = "/:@!$&'()*+,;=~"  # besides letters, digits and -._ (RFC 398
 def type_of(reason: str) -> str:
     """What problems of this reason name as their type; `routes.problem_pages` answers there."""
     return f"/problems/{reason.lower().replace('_', '-')}"
+
+
+# What is wrong with a token, as RFC 6750 (3.1) names it.
+_CHALLENGES: Mapping[str, str] = {
+    "INVALID_TOKEN": "invalid_token",
+    "INVALID_API_KEY": "invalid_token",
+    "FORBIDDEN": "insufficient_scope",
+    "INSUFFICIENT_SCOPE": "insufficient_scope",
+}
+# What an error_description may not have (RFC 6750, 3).
+_UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+
+
+def _challenge(reason: str, detail: str, members: Mapping[str, Any]) -> str:
+    """How to come again, as RFC 9110 (11.6.1) and RFC 6750 (3) have it."""
+    parameters = ['Bearer realm="parterre"']
+    if error := _CHALLENGES.get(reason):
+        said = _UNQUOTABLE.sub("'", detail)
+        parameters += [f'error="{error}"', f'error_description="{said}"']
+        if reason == "INSUFFICIENT_SCOPE" and "scope" in members:
+            parameters.append(f'scope="{members["scope"]}"')
+    return ", ".join(parameters)
 
 
 class ProblemError(Exception):
@@ -201,15 +223,9 @@ class ProblemError(Exception):
         self.errors = errors
         self.members = members or {}
         self.headers = dict(headers or {})
-        if self.status == 401:
-            error = ', error="invalid_token"' if reason in _BAD_TOKENS else ""
-            self.headers.setdefault("WWW-Authenticate", f'Bearer realm="parterre"{error}')
-        if reason == "INSUFFICIENT_SCOPE":
-            needed = f', scope="{self.members["scope"]}"' if "scope" in self.members else ""
-            self.headers.setdefault(
-                "WWW-Authenticate",
-                f'Bearer realm="parterre", error="insufficient_scope"{needed}',
-            )
+        if self.status == 401 or reason in _CHALLENGES:
+            challenge = _challenge(reason, str(self), self.members)
+            self.headers.setdefault("WWW-Authenticate", challenge)
         if self.status in {429, 503}:
             self.headers.setdefault("Retry-After", _DEFAULT_RETRY_SECONDS)
 
@@ -257,7 +273,10 @@ def _refusal(
         headers["Retry-After"] = seconds
     errors: list[Mapping[str, str]] = []
     if code is CODES["INVALID"]:
-        errors = [{"field": field, "message": message} for field, message in facts.items()]
+        errors = [
+            {"field": field, "message": message[:1].upper() + message[1:]}
+            for field, message in facts.items()
+        ]
         facts = {}
     return ProblemError(
         reason,

@@ -52,9 +52,13 @@ class Access:
         if self.role is None:
             return
         if identity is None or identity.role is None:
-            raise ProblemError("NOT_AUTHENTICATED")
+            raise ProblemError("NOT_AUTHENTICATED", "Send Authorization: Bearer <access token>.")
         if identity.role < self.role:
-            raise ProblemError("FORBIDDEN")
+            raise ProblemError(
+                "FORBIDDEN",
+                f"This needs the role {self.role.name}; yours is {identity.role.name}.",
+                members={"required_role": self.role.name},
+            )
 
     def _require_scope(self, identity: Identity, request: Request) -> None:
         """Services ask the same; here a client is told so in the API's own words."""

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from auth_service.keys import published, rotate
+from booking_service.domain import reference_of
 from chassis.database import Database, DatabaseError
 from chassis.settings import given
 from chassis.version import VERSION
@@ -165,7 +166,7 @@ def fsck(
 
 @app.command()
 def timeline(
-    reference: Annotated[str, typer.Argument(help="PT-...")],
+    reference: Annotated[str, typer.Argument(help="PT-..., in whatever case.")],
     run_file: RunFile = _RUN_FILE,
     as_json: AsJson = False,
 ) -> None:
@@ -174,7 +175,9 @@ def timeline(
     Oldest first, times in UTC. READER_DATABASE_URL names a role that may read all schemas.
     """
     reader = _reader(run_file)
-    raise typer.Exit(reports.timeline(reader, reference.upper(), as_json=as_json))
+    raise typer.Exit(
+        reports.timeline(reader, reference_of(reference) or reference, as_json=as_json)
+    )
 
 
 @app.command()

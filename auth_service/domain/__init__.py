@@ -19,6 +19,8 @@ from auth_service.domain.accounts import (
     with_profile,
 )
 from auth_service.domain.administration import (
+    ACTIONS,
+    Action,
     AuditEntry,
     check_limit,
     check_user_filter,
@@ -83,6 +85,7 @@ from auth_service.domain.visitors import (
 )
 
 __all__ = [
+    "ACTIONS",
     "ADMIN",
     "CUSTOMER",
     "KEY_OWNERS",
@@ -94,6 +97,7 @@ __all__ = [
     "Account",
     "AccountDisabledError",
     "AccountNotFoundError",
+    "Action",
     "AddressThrottledError",
     "ApiKey",
     "ApiKeyNotFoundError",

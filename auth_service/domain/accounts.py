@@ -94,7 +94,7 @@ def parse_email(text: str) -> str:
     """
     email = text.strip().lower()
     if not _EMAIL.fullmatch(email):
-        why = "This is not an e-mail address."
+        why = "Must be an e-mail address, such as asha@example.org"
         raise InvalidAccountError(why, email=why)
     return email
 

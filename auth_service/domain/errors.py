@@ -110,7 +110,7 @@ class WrongPasswordError(AuthError):
     reason = "WRONG_PASSWORD"
 
     def __init__(self) -> None:
-        why = "This is not your password."
+        why = "Must be your password"
         super().__init__(why, current_password=why)
 
 
@@ -226,5 +226,6 @@ class InvalidCursorError(AuthError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This cursor belongs to no page of this list.", cursor="is not one of this list's"
+            "This cursor belongs to no page of this list.",
+            cursor="must be the next_cursor of a page of this list",
         )

@@ -9,7 +9,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from auth_service import storage
-from auth_service.domain import AuthError, Limits
+from auth_service.domain import Action, AuthError, Limits
 from auth_service.keys import KeyRing
 from auth_service.passwords import HashingPool
 from chassis.database import Database, Session
@@ -39,7 +39,7 @@ class Auth:
         return self.limits.access_seconds + 2 * LEEWAY_SECONDS
 
 
-def audit_own(session: Session, action: str, account_id: UUID, **detail: str) -> None:
+def audit_own(session: Session, action: Action, account_id: UUID, **detail: str) -> None:
     """Notes what somebody did to their own account."""
     storage.audit(session, action, account_id, account_id, **detail)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from auth_service import storage
 from auth_service.domain import (
     AccountDisabledError,
+    Action,
     AuthError,
     Credentials,
     DeviceToken,
@@ -140,7 +141,7 @@ async def _note_failure(auth: Auth, email: str, begun: LogIn, client: dict[str, 
         storage.audit(session, "LOG_IN_FAILED", subject, None, email=email, **client)
 
 
-async def _note(auth: Auth, action: str, known: Credentials | None, **detail: str) -> None:
+async def _note(auth: Auth, action: Action, known: Credentials | None, **detail: str) -> None:
     async with auth.database.transaction() as session:
         storage.audit(session, action, known.account.id if known else None, None, **detail)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
-from auth_service.domain import AuditEntry
+from auth_service.domain import Action, AuditEntry
 from chassis.database import Session
 from chassis.ids import uuid7
 
@@ -47,7 +47,7 @@ def audit_code_refused(session: Session, email: str, **detail: str) -> None:
 
 def audit(
     session: Session,
-    action: str,
+    action: Action,
     account_id: UUID | None,
     actor_id: UUID | None,
     /,

@@ -20,7 +20,7 @@ from booking_service.domain.errors import (
 from booking_service.domain.events import Event, RefundPolicy
 from booking_service.domain.holds import Line
 from booking_service.domain.money import Price
-from chassis.text import flaw_in_line
+from chassis.text import base32, flaw_in_line
 
 MAX_WAIT_SECONDS = 20
 MAX_PAGE = 100
@@ -30,8 +30,6 @@ EMAIL_LENGTH = 254
 REASON_LENGTH = 500
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REFERENCE = re.compile(f"(?:PT)?([{_CROCKFORD}]{{8}})")
-# As people read and type them.
-_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 
 class Method(StrEnum):
@@ -135,7 +133,7 @@ def reference_of(text: str) -> str:
 
     O is read as 0, I and L as 1 (Crockford's base 32), and PT- may be missing.
     """
-    found = _REFERENCE.fullmatch(text.upper().translate(_MISREAD))
+    found = _REFERENCE.fullmatch(base32(text))
     return f"PT-{found[1]}" if found else ""
 
 
@@ -206,7 +204,9 @@ def check_attendees(attendees: Sequence[Attendee], lines: Sequence[Line]) -> Non
         else:
             standing -= 1
             if standing < 0:
-                wrong[f"attendees.{number}.seat_id"] = "is needed: there is no standing ticket left"
+                wrong[f"attendees.{number}.seat_id"] = (
+                    "must be given: there is no standing ticket left"
+                )
     if wrong:
         raise InvalidAttendeesError("The attendees do not fit the hold.", **wrong)
 

@@ -96,7 +96,9 @@ class Organizing(Servicer):
         limit = check_limit(request.limit)
         event_id = event_id_of(request.event_id)
         if len(request.cursor) > 40:
-            raise InvalidCursorError("Not a cursor of ours.", cursor="is not valid")
+            raise InvalidCursorError(
+                "Not a cursor of ours.", cursor="must be the next_cursor of a page of this list"
+            )
         async with self._database.transaction() as session:
             page = await coupons.page(
                 session,
@@ -239,4 +241,4 @@ def _moment(written: Timestamp, field: str) -> datetime:
     try:
         return written.ToDatetime(UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidCouponError("This coupon can't be.", **{field: "is not a time"}) from error
+        raise InvalidCouponError("This coupon can't be.", **{field: "must be a time"}) from error

@@ -145,7 +145,7 @@ def states_of(status: str) -> list[saga.State] | None:
         return None
     states = list(saga.states_of(status))
     if not states:
-        raise InvalidFilterError("No such status.", status="is not a booking's status")
+        raise InvalidFilterError("No such status.", status="must be a booking's status")
     return states
 
 
@@ -195,7 +195,9 @@ def from_cursor(cursor: str) -> UUID | None:
     try:
         return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError as error:
-        raise InvalidCursorError("Not a cursor of ours.", cursor="is not valid") from error
+        raise InvalidCursorError(
+            "Not a cursor of ours.", cursor="must be the next_cursor of a page of this list"
+        ) from error
 
 
 def to_cursor(id: UUID) -> str:

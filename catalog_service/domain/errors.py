@@ -47,7 +47,8 @@ class InvalidCursorError(CatalogError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This cursor belongs to no page of this list.", cursor="is not one of this list's"
+            "This cursor belongs to no page of this list.",
+            cursor="must be the next_cursor of a page of this list",
         )
 
 

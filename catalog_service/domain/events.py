@@ -241,11 +241,18 @@ def check_event(
     if draft.venue_id is None:
         wrong.text("location", draft.location, 1, MAX_LOCATION)
     else:
-        wrong.add("location", "is the venue's to say", when=draft.location != "")
+        wrong.add("location", "must be left out: the venue says it", when=draft.location != "")
     if draft.timezone:
         wrong.zone("timezone", draft.timezone)
+    else:
+        # A venue says where it is; a place in words does not.
+        wrong.add("timezone", "must be given where there is no venue", when=draft.venue_id is None)
     _check_times(wrong, draft, now, before)
-    wrong.add("currency", "is not an ISO 4217 code", when=draft.currency not in CURRENCIES)
+    wrong.add(
+        "currency",
+        "must be a currency's ISO 4217 code, such as NPR",
+        when=draft.currency not in CURRENCIES,
+    )
     wrong.within("max_per_customer", draft.max_per_customer, 1, MAX_PER_CUSTOMER)
     policy = draft.refund_policy
     wrong.within("refund_policy.until_hours_before", policy.until_hours_before, 0, MAX_REFUND_HOURS)
@@ -264,10 +271,10 @@ def _check_times(
     for field, moment in (("starts_at", starts_at), ("ends_at", ends_at), ("sales_to", sales_to)):
         is_new = before is None or moment != getattr(before, field)
         wrong.add(field, IN_THE_FUTURE, when=is_new and moment is not None and moment <= now)
-    wrong.add("starts_at", "is more than ten years away", when=starts_at - now > _FURTHEST)
+    wrong.add("starts_at", "must be at most ten years away", when=starts_at - now > _FURTHEST)
     wrong.add("ends_at", "must be after starts_at", when=ends_at <= starts_at)
     wrong.add(
-        "ends_at", "is more than 366 days after starts_at", when=ends_at - starts_at > _LONGEST
+        "ends_at", "must be at most 366 days after starts_at", when=ends_at - starts_at > _LONGEST
     )
     if draft.doors_at:
         wrong.add("doors_at", "must not be after starts_at", when=draft.doors_at > starts_at)
@@ -289,7 +296,7 @@ def _check_tiers(wrong: Findings, tiers: Sequence[TierDraft], *, has_venue: bool
         field = f"tiers.{number}"
         name = tier.name.casefold()
         wrong.text(f"{field}.name", tier.name, 1, MAX_TIER_NAME)
-        wrong.add(f"{field}.name", "is another tier's", when=name in names)
+        wrong.add(f"{field}.name", "must be another: a tier has it", when=name in names)
         names.add(name)
         wrong.within(f"{field}.price", tier.price, 0, MAX_PRICE)
         section_ids = f"{field}.section_ids"
@@ -297,11 +304,17 @@ def _check_tiers(wrong: Findings, tiers: Sequence[TierDraft], *, has_venue: bool
             unsound = not 1 <= len(tier.section_ids) <= MAX_SECTIONS
             wrong.add(section_ids, f"must be from 1 to {MAX_SECTIONS}", when=unsound)
             twice = len({*tier.section_ids} - covered) < len(tier.section_ids)
-            wrong.add(section_ids, "has a section that has a tier already", when=twice)
+            wrong.add(section_ids, "must not have a section that another tier has", when=twice)
             covered.update(tier.section_ids)
-            wrong.add(f"{field}.capacity", "is what the sections say", when=tier.capacity != 0)
+            wrong.add(
+                f"{field}.capacity",
+                "must be left out: the sections say it",
+                when=tier.capacity != 0,
+            )
         else:
-            wrong.add(section_ids, "needs a venue", when=bool(tier.section_ids))
+            wrong.add(
+                section_ids, "must be left out where there is no venue", when=bool(tier.section_ids)
+            )
             wrong.within(f"{field}.capacity", tier.capacity, 1, MAX_TICKETS)
 
 
@@ -321,7 +334,7 @@ def unknown_section(tier: int) -> SectionNotFoundError:
     """The refusal of the tier of that number, which names a section the venue does not have."""
     field = f"tiers.{tier}.section_ids"
     return SectionNotFoundError(
-        f"The venue has no such section: {field}.", **{field: "has a section the venue has not"}
+        f"The venue has no such section: {field}.", **{field: "must be sections of the venue"}
     )
 
 
@@ -338,7 +351,7 @@ def check_publishable(event: Event, sections: Sequence[Section], now: datetime) 
         wrong.add("sales_to", IN_THE_FUTURE, when=draft.sales_to <= now)
     wrong.add("tiers", "are missing", when=not event.tiers)
     if draft.venue_id is not None:
-        wrong.add("venue_id", "is a venue without sections: add some to it", when=not sections)
+        wrong.add("venue_id", "must be a venue with sections: add some to it", when=not sections)
         covered = {section_id for tier in event.tiers for section_id in tier.section_ids}
         bare = [section for section in sections if section.id not in covered]
         names = ", ".join(f"{section.name} ({section.id})" for section in bare[:3])
@@ -445,7 +458,11 @@ def _check_tier_ids(tiers: Sequence[TierDraft], stored: Sequence[Tier]) -> None:
     known: set[UUID | None] = {tier.id for tier in stored}
     for number, tier in enumerate(tiers[:MAX_TIERS]):
         if tier.id is not None:
-            wrong.add(f"tiers.{number}.id", "is no tier's, or another's", when=tier.id not in known)
+            wrong.add(
+                f"tiers.{number}.id",
+                "must be the id of a tier of this event, or left out",
+                when=tier.id not in known,
+            )
             known.discard(tier.id)
     wrong.refuse(InvalidEventError, "This event can't be")
 

@@ -11,6 +11,9 @@ from chassis.text import flaw_in_line, flaw_in_lines
 
 # Findings travel in an HTTP/2 trailer, which must stay small.
 _MAX_FINDINGS = 20
+# In the database of time zones, and nobody's: whatever this machine has, and what it has before
+# anybody has set it up.
+_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
 IN_THE_FUTURE = "must be in the future"
 
 
@@ -31,14 +34,18 @@ class Findings:
     def text(self, field: str, value: str, low: int, high: int, *, lines: bool = False) -> None:
         self.add(
             field,
-            f"must have {low} to {high:,} characters" if low else f"has more than {high:,}",
+            f"must have {low} to {high:,} characters"
+            if low
+            else f"must have at most {high:,} characters",
             when=not low <= len(value) <= high,
         )
         flaw = flaw_in_lines(value) if lines else flaw_in_line(value)
         self.add(field, flaw, when=bool(flaw))
 
     def zone(self, field: str, name: str) -> None:
-        self.add(field, "is not an IANA time zone", when=name not in _zones())
+        self.add(
+            field, "must be an IANA time zone, such as Asia/Kathmandu", when=name not in _zones()
+        )
 
     def refuse(self, error: Callable[..., CatalogError], what: str) -> None:
         """Raises the error if anything was found."""
@@ -49,4 +56,4 @@ class Findings:
 
 @cache
 def _zones() -> Collection[str]:
-    return available_timezones()
+    return available_timezones() - _NO_PLACES

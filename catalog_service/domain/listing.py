@@ -53,7 +53,7 @@ def check_filter(search: EventSearch) -> None:
     """
     wrong = Findings()
     wrong.text("q", search.query, 0, MAX_QUERY)
-    wrong.add("q", f"has more than {MAX_WORDS} words", when=len(search.words) > MAX_WORDS)
+    wrong.add("q", f"must have at most {MAX_WORDS} words", when=len(search.words) > MAX_WORDS)
     wrong.text("city", search.city, 0, MAX_CITY)
     unknown = bool(search.category) and search.category not in CATEGORIES
     wrong.add("category", f"must be one of {', '.join(CATEGORIES)}", when=unknown)

@@ -193,7 +193,7 @@ def _expanded(wrong: Findings, field: str, row: RowDraft) -> Row:
         numbers.reverse()
     missing = set(row.missing)
     stray = not missing.issubset(numbers)
-    wrong.add(f"{field}.missing", "has a number that the row has not", when=stray)
+    wrong.add(f"{field}.missing", "must name numbers that the row has", when=stray)
     return Row(row.label, ["" if number in missing else number for number in numbers])
 
 
@@ -242,12 +242,14 @@ def check_venue(draft: VenueDraft) -> None:
     wrong.text("name", draft.name, 1, MAX_NAME)
     wrong.text("address", draft.address, 1, MAX_ADDRESS)
     wrong.text("city", draft.city, 1, MAX_CITY)
-    wrong.add("country", "is not an ISO 3166-1 code", when=draft.country not in COUNTRIES)
+    wrong.add(
+        "country", "must be an ISO 3166-1 code, such as NP", when=draft.country not in COUNTRIES
+    )
     wrong.zone("timezone", draft.timezone)
     if draft.capacity is not None:
         wrong.within("capacity", draft.capacity, 1, MAX_CAPACITY)
     excess = len(draft.amenities) > MAX_AMENITIES
-    wrong.add("amenities", f"has more than {MAX_AMENITIES}", when=excess)
+    wrong.add("amenities", f"must have at most {MAX_AMENITIES}", when=excess)
     for number, amenity in enumerate(draft.amenities[:MAX_AMENITIES]):
         wrong.text(f"amenities.{number}", amenity, 1, MAX_AMENITY)
     if draft.focal:
@@ -286,15 +288,15 @@ def _check_rows(wrong: Findings, draft: SectionDraft) -> None:
     for number, row in enumerate(draft.rows[:MAX_ROWS]):
         field = f"rows.{number}"
         wrong.text(f"{field}.label", row.label, 1, MAX_LABEL)
-        wrong.add(f"{field}.label", "is another row's", when=row.label in labels)
+        wrong.add(f"{field}.label", "must be another: a row has it", when=row.label in labels)
         labels.add(row.label)
         seats, numbers = f"{field}.seats", row.numbers
         fits = 1 <= len(row.seats) <= MAX_IN_ROW
         wrong.add(seats, f"must be from 1 to {MAX_IN_ROW}", when=not fits)
-        wrong.add(seats, "has no seat, only gaps", when=not numbers)
-        wrong.add(seats, "has a number twice", when=len(set(numbers)) < len(numbers))
+        wrong.add(seats, "must have a seat, not gaps alone", when=not numbers)
+        wrong.add(seats, "must have each number once", when=len(set(numbers)) < len(numbers))
         unsound = any(len(seat) > MAX_NUMBER or flaw_in_line(seat) for seat in numbers)
-        wrong.add(seats, f"needs numbers of 1 to {MAX_NUMBER} characters", when=unsound)
+        wrong.add(seats, f"must be numbers of 1 to {MAX_NUMBER} characters", when=unsound)
 
 
 def _check_layout(wrong: Findings, layout: Layout) -> None:

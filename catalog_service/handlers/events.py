@@ -52,7 +52,7 @@ async def _at_venue(
 ) -> EventDraft:
     """The draft with the time zone of where it is, if that is a venue of the person's."""
     if draft.venue_id is None:
-        return replace(draft, timezone=draft.timezone or "UTC")
+        return draft
     venues.keep_venue(session, draft.venue_id)
     venue = await venues.find_venue(session, draft.venue_id)
     if venue is None or not person.runs(venue.owner_id):

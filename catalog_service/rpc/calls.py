@@ -71,4 +71,4 @@ def instant(stamp: Timestamp, field: str, error: type[CatalogError]) -> datetime
     try:
         return stamp.ToDatetime(UTC)
     except (ValueError, OverflowError):
-        raise error(f"{field} is no time.", **{field: "is no time"}) from None
+        raise error(f"{field} is no time.", **{field: "must be a time"}) from None

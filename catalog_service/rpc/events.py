@@ -196,7 +196,7 @@ def _tier_draft(tier: catalog_pb2.Tier, number: int, *, may_exist: bool = False)
         section_ids.append(id)
     tier_id = parse_uuid(tier.id) if may_exist else None
     if may_exist and tier.id and tier_id is None:
-        raise InvalidEventError("A tier has no such id.", **{f"tiers.{number}.id": "is no id"})
+        raise InvalidEventError("A tier has no such id.", **{f"tiers.{number}.id": "must be an id"})
     return TierDraft(line(tier.name), tier.price, section_ids, tier.capacity, tier_id)
 
 
@@ -225,7 +225,7 @@ def _maybe_time(draft: catalog_pb2.EventDraft, field: str) -> datetime | None:
 def _time(draft: catalog_pb2.EventDraft, field: str) -> datetime:
     moment = _maybe_time(draft, field)
     if moment is None:
-        raise InvalidEventError(f"{field} is missing.", **{field: "is missing"})
+        raise InvalidEventError(f"{field} is missing.", **{field: "must be given"})
     return moment
 
 

@@ -39,7 +39,7 @@ class ListingRpcs(Rpcs):
 def _event_search(request: catalog_pb2.ListEventsRequest) -> EventSearch:
     organizer_id = parse_uuid(request.organizer_id) if request.organizer_id else None
     if request.organizer_id and organizer_id is None:
-        raise InvalidFilterError("organizer_id is no id.", organizer_id="is no id")
+        raise InvalidFilterError("organizer_id is no id.", organizer_id="must be an id")
     viewer = who_looks()
     if request.own_only and viewer is None:
         raise InvalidFilterError("Nobody in particular has no events of their own.")

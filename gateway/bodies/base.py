@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from email_validator import EmailNotValidError, validate_email
+from fastapi import Path
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -71,15 +72,45 @@ def _email(value: str) -> str:
             value, allow_smtputf8=False, check_deliverability=False, test_environment=True
         )
     except EmailNotValidError:
-        raise PydanticCustomError("email", "Must be an e-mail address") from None
+        raise PydanticCustomError(
+            "email", "Must be an e-mail address, such as asha@example.org"
+        ) from None
     return (parsed.ascii_email or parsed.normalized).lower()
 
 
 def _id(value: str) -> str:
     parsed = parse_uuid(value)
     if parsed is None:
-        raise PydanticCustomError("id", "Must be an id")
+        raise PydanticCustomError(
+            "id", "Must be an id, such as 0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f11"
+        )
     return str(parsed)
+
+
+def reference_of(written: str) -> str:
+    """The reference of a booking that somebody means, as they read or type it; "": none."""
+    if len(written) > _LONGEST_REFERENCE:
+        return ""
+    found = _REFERENCE.fullmatch(text.base32(written))
+    return f"PT-{found[1]}" if found else ""
+
+
+def _reference(written: str) -> str:
+    reference = reference_of(written)
+    if not reference:
+        raise PydanticCustomError("reference", "Must be a booking's reference, such as PT-7K2M9QXA")
+    return reference
+
+
+def _known_reference(written: str) -> str:
+    reference = reference_of(written)
+    if not reference:
+        raise PydanticCustomError(UNKNOWN_OBJECT, "No such", {"reason": "BOOKING_NOT_FOUND"})
+    return reference
+
+
+def _as_email(value: Any) -> Any:
+    return value.strip().strip("\ufeff\u200b") if isinstance(value, str) else value
 
 
 def absent() -> Any:
@@ -100,8 +131,10 @@ def not_found(reason: str, pattern: re.Pattern[str]) -> Any:
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})
-# A booking's.
-REFERENCE = re.compile(r"PT-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
+# A booking's reference, without its hyphen.
+_REFERENCE = re.compile(r"(?:PT)?([0-9A-HJKMNP-TV-Z]{8})", re.ASCII)
+_LONGEST_REFERENCE = 40  # with whatever blanks and hyphens
+REFERENCE_SCHEMA = WithJsonSchema({"type": "string", "maxLength": _LONGEST_REFERENCE})
 
 # Text that people write, by the one rule of `chassis.text`; lengths are counted of what is kept.
 IS_LINE = (AfterValidator(_line), BeforeValidator(_as_line))
@@ -121,9 +154,18 @@ def lines(most: int) -> tuple[Any, ...]:
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254),
+    BeforeValidator(_as_email),
     AfterValidator(_email),
     WithJsonSchema({"type": "string", "format": "email", "minLength": 3, "maxLength": 254}),
 ]
+# A booking's, in whatever case and with whatever hyphens: as what is looked for, and in a body.
+Reference = Annotated[
+    str,
+    AfterValidator(_known_reference),
+    REFERENCE_SCHEMA,
+    Path(description="The booking's reference, in whatever case."),
+]
+GivenReference = Annotated[str, AfterValidator(_reference), REFERENCE_SCHEMA]
 # What a time looks like; the same bounds as everywhere: a year from 2000 to 2199.
 Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Path
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from gateway.bodies import limits
-from gateway.bodies.base import REFERENCE, Email, Id, Input, PageQuery, Time, line, not_found
+from gateway.bodies.base import Email, Id, Input, PageQuery, Time, line
 from gateway.bodies.payments import PaymentToken
 from gateway.bodies.seats import General, HeldSeats, SeatId
 from presentation.vocabulary import BookingStatus, PaymentMethod
 
-Reference = Annotated[
-    str,
-    not_found("BOOKING_NOT_FOUND", REFERENCE),
-    WithJsonSchema({"type": "string", "pattern": f"^{REFERENCE.pattern}$"}),
-    Path(description="The booking's reference."),
-]
 UsedCoupon = Annotated[str, *line(100)]
 
 
@@ -43,9 +36,11 @@ class Quotation(Input):
     def model_post_init(self, _context: Any) -> None:
         """Refuses a quote of nothing, and of a hold and other places at once."""
         if self.hold_id and (self.event_id or self.seat_ids or self.general):
-            raise PydanticCustomError("quote", "Give hold_id or event_id, not both")
+            raise PydanticCustomError("quote", "Must have hold_id or event_id, not both")
         if not self.hold_id and not (self.event_id and (self.seat_ids or self.general)):
-            raise PydanticCustomError("quote", "Give hold_id, or event_id with seat_ids or general")
+            raise PydanticCustomError(
+                "quote", "Must have hold_id, or event_id with seat_ids or general"
+            )
 
 
 class NewAttendee(Input):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import unicodedata
+from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
+from chassis import text
 from gateway.bodies import limits
 from gateway.bodies.base import (
     UUID,
@@ -21,13 +23,30 @@ from gateway.bodies.base import (
 )
 from presentation.vocabulary import AccountStatus, CodePurpose, Role, SignUpRole
 
-Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+# What people put between digits, to read them; and the most of it that is looked at.
+_BETWEEN = dict.fromkeys(map(ord, "-.()/\u2010\u2011\u2012\u2013"))
+_MOST_CHARACTERS = 50
+
+
+def _undecorated(value: Any) -> Any:
+    """Digits as machines write them: 123 456 and १२३ ४५६ are 123456."""
+    if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
+        return value
+    return "".join(
+        str(unicodedata.decimal(character, character))
+        for character in text.unspaced(value).translate(_BETWEEN)
+    )
+
+
+Phone = Annotated[
+    str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"), BeforeValidator(_undecorated)
+]
 PersonName = Annotated[str, *line(limits.PERSON_NAME)]
 NewPassword = Annotated[
     str, StringConstraints(min_length=limits.PASSWORD_LEAST, max_length=limits.PASSWORD)
 ]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=limits.PASSWORD)]
-Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$"), BeforeValidator(_undecorated)]
 OtpId = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),

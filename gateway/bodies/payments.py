@@ -10,10 +10,10 @@ from pydantic import Field, StringConstraints, WithJsonSchema
 
 from gateway.bodies import limits
 from gateway.bodies.base import (
-    REFERENCE,
     UUID,
     UUID_SCHEMA,
     Amount,
+    GivenReference,
     Input,
     line,
     not_found,
@@ -42,7 +42,7 @@ Provider = Annotated[
 class NewPayment(Input):
     """Another attempt to pay a booking."""
 
-    booking_reference: str = Field(pattern=f"^{REFERENCE.pattern}$")
+    booking_reference: GivenReference
     """The booking: one's own, PENDING."""
     method: PaymentMethod
     """How to pay this time."""

@@ -63,9 +63,9 @@ class NewHold(Input):
     def model_post_init(self, _context: Any) -> None:
         """Refuses a hold of nothing, and seats both named and chosen by us."""
         if self.seat_ids and self.best_available:
-            raise PydanticCustomError("hold", "Give seat_ids or best_available, not both")
+            raise PydanticCustomError("hold", "Must have seat_ids or best_available, not both")
         if not (self.seat_ids or self.best_available or self.general):
-            raise PydanticCustomError("hold", "Give seat_ids, best_available or general")
+            raise PydanticCustomError("hold", "Must have seat_ids, best_available or general")
 
 
 class Extension(Input):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from chassis.identity import Role
 from gateway.description.headers import headers_of
 from gateway.problems import MEDIA_TYPE, REASONS
 
@@ -30,8 +31,19 @@ MEMBERS: Mapping[str, Mapping[str, Any]] = {
         "held": _number("How many they have, held and bought together."),
     },
     "EVENT_STATE": {"fields": _list_of_texts("The fields that can't change any more.")},
+    "FORBIDDEN": {
+        "required_role": {
+            "type": "string",
+            "enum": [role.name for role in Role if role > min(Role)],
+            "description": "The role that it needs, or a higher one.",
+        }
+    },
     "INSUFFICIENT_SCOPE": {
         "scope": {"type": "string", "description": "The scope that the key would need."}
+    },
+    "MALFORMED_JSON": {
+        "line": _number("Where in the body, from 1."),
+        "column": _number("Where in the line, from 1."),
     },
     "REFUND_TOO_LARGE": {"left": _number("What is left of the payment, minor units.")},
     "SEATS_NOT_BLOCKED": {"seat_ids": _list_of_texts("The seats that are not kept back.")},
@@ -40,7 +52,16 @@ MEMBERS: Mapping[str, Mapping[str, Any]] = {
     "STALE_VERSION": {"version": _number("The version that there is now.")},
 }
 # Where they are not always said.
-_OPTIONAL = frozenset({"INSUFFICIENT_SCOPE", "EVENT_STATE", "STALE_VERSION", "CAPACITY_BELOW_SOLD"})
+_OPTIONAL = frozenset(
+    {
+        "CAPACITY_BELOW_SOLD",
+        "EVENT_STATE",
+        "FORBIDDEN",
+        "INSUFFICIENT_SCOPE",
+        "MALFORMED_JSON",
+        "STALE_VERSION",
+    }
+)
 
 _FIELDS: Mapping[str, Any] = {
     "type": {

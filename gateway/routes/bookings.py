@@ -11,12 +11,12 @@ from starlette.responses import Response
 from chassis.timestamps import timestamp
 from gateway.answers import Json
 from gateway.backend import Backend
+from gateway.bodies.base import Reference
 from gateway.bodies.bookings import (
     BookingCancellation,
     BookingQuery,
     NewBooking,
     Quotation,
-    Reference,
     WaitQuery,
 )
 from gateway.preferences import Prefer, applied, wait_of

@@ -125,7 +125,7 @@ async def _add_image(event_id: str, request: Request, behind: Backend, key: str)
 async def _form(request: Request) -> FormData:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not media_type:
-        raise _invalid("file", "Field required")
+        raise _invalid("file", "Must be given, as multipart/form-data")
     if media_type != "multipart/form-data":
         raise ProblemError("UNSUPPORTED_MEDIA_TYPE", "Send multipart/form-data.")
     stream = request.stream()
@@ -134,7 +134,9 @@ async def _form(request: Request) -> FormData:
             request.headers, stream, max_files=1, max_fields=1, max_part_size=100
         ).parse()
     except MultiPartException as error:
-        raise _invalid("file", f"The form can't be read: {error.message}") from error
+        raise _invalid(
+            "file", "Must be a form of one file and one role, as RFC 7578 has it"
+        ) from error
     except ClientDisconnect as error:
         raise ProblemError("REQUEST_TIMEOUT", "The client went away.") from error
 
@@ -142,7 +144,7 @@ async def _form(request: Request) -> FormData:
 def _fields(form: FormData) -> tuple[str, UploadFile]:
     unknown = set(form) - {"file", "role"}
     if unknown:
-        raise _invalid(min(unknown)[:100], "Extra inputs are not permitted")
+        raise _invalid(min(unknown)[:100], "Must be left out: there is no such field")
     role, file = form.get("role"), form.get("file")
     if role not in _ROLES:
         raise _invalid("role", f"Must be one of {', '.join(_ROLES)}")

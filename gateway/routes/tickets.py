@@ -17,7 +17,7 @@ from chassis.errors import RemoteError
 from chassis.logs import get_logger
 from gateway.answers import Calendar, Json, Pdf, Png, Svg
 from gateway.backend import Backend
-from gateway.bodies.bookings import Reference
+from gateway.bodies.base import Reference
 from gateway.bodies.catalog import EventId
 from gateway.bodies.tickets import TicketId
 from gateway.problems import ProblemError

@@ -45,7 +45,7 @@ def check_capacity_edit(edit: CapacityEdit) -> None:
     if not 1 <= len(edit.capacities) <= MAX_RESIZED:
         raise InvalidCapacityError(f"1-{MAX_RESIZED} sections.", sections=f"1-{MAX_RESIZED}.")
     if edit.version < 1 or edit.instead_of < 0:
-        raise InvalidCapacityError("An edit has a number from 1.", version="From 1.")
+        raise InvalidCapacityError("An edit has a number from 1.", version="Must be at least 1")
     for capacity in edit.capacities.values():
         if not 1 <= capacity <= MAX_CAPACITY:
             detail = f"From 1 to {MAX_CAPACITY}."

@@ -2092,3 +2092,10 @@ async def test_what_ends_in_one_process_is_refused_in_another(
         late = await stack.enter_async_context(followed(fetch_from(jwks_url), None))
         for one in (stolen, phone, tablet):
             assert claims_of(one)["sid"] in late
+
+
+async def test_the_trail_is_not_searched_by_an_action_there_is_not(box: Box) -> None:
+    wanted = auth_pb2.ListAuditRequest(action="BOGUS", limit=20)
+    error = await refusal(box.caller.as_person(str(uuid7()), "ListAudit", wanted, Role.ADMIN))
+    assert error.reason == "INVALID_FILTER"
+    assert "LOGGED_IN, LOGGED_OUT" in error.metadata["action"]

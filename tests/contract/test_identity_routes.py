@@ -217,7 +217,6 @@ async def test_what_the_service_refuses_is_a_problem_that_names_the_field(
         ("/auth/register", {**REGISTRATION, "organizer_requested": True}, "organizer_requested"),
         ("/auth/register", {**REGISTRATION, "otp": "48151"}, "otp"),
         ("/auth/register", {**REGISTRATION, "otp": 481516}, "otp"),
-        ("/auth/register", {**REGISTRATION, "otp": "\u0664\u0668\u0661\u0665\u0661\u0666"}, "otp"),
         ("/auth/register", {**REGISTRATION, "otp_id": "x"}, "otp_id"),
         ("/auth/register", {**REGISTRATION, "password": "short"}, "password"),
         ("/auth/register", {**REGISTRATION, "password": "x" * 129}, "password"),

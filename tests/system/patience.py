@@ -76,6 +76,7 @@ def publish_an_event(organizer: Client, **otherwise: Any) -> dict[str, Any]:
                 "description": "Everything goes down, nothing is lost.",
                 "category": "COMEDY",
                 "location": "Patan",
+                "timezone": "Asia/Kathmandu",
                 "starts_at": starts_at.isoformat(),
                 "ends_at": (starts_at + timedelta(hours=2)).isoformat(),
                 "currency": "NPR",

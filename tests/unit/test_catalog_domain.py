@@ -249,7 +249,9 @@ def test_whatever_is_sent_as_a_cursor_it_is_a_position_or_refused(cursor: str, s
 
 
 def test_the_codes_are_well_formed() -> None:
-    assert {"NPR", "INR", "USD", "EUR", "GBP", "JPY"} <= CURRENCIES
+    assert {"NPR", "INR", "USD", "EUR", "GBP", "JPY", "VED", "XCG"} <= CURRENCIES
+    # Funds, metals, units of account, testing.
+    assert not CURRENCIES & {"CHE", "CLF", "XAU", "XDR", "UYW", "XAD", "XTS", "XXX", "HRK", ""}
     assert {len(code) for code in CURRENCIES} == {3}
     assert len(COUNTRIES) == 249
     assert {len(code) for code in COUNTRIES} == {2}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.text import MOST_MARKS, flaw_in_line, flaw_in_lines, line, lines
+from chassis.text import MOST_MARKS, base32, flaw_in_line, flaw_in_lines, line, lines, unspaced
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
@@ -132,3 +132,15 @@ def test_what_is_kept_is_kept_as_it_is_the_next_time(text: str) -> None:
         if not flaw(kept):
             assert keep(kept) == kept
             assert unicodedata.is_normalized("NFC", kept)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("pt-7k2m9qxa", "PT7K2M9QXA"), ("7K2M 9QXA", "7K2M9QXA"), ("oil\u20110", "0110")],
+)
+def test_base_32_is_read_as_people_write_it(written: str, meant: str) -> None:
+    assert base32(written) == meant
+
+
+def test_what_scanners_and_pages_put_around_a_token_goes() -> None:
+    assert unspaced("\ufeff a\u200bb\r\n\u00a0c\t") == "abc"

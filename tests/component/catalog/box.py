@@ -174,6 +174,7 @@ def event_request(
         "title": "The Tempest",
         "category": "THEATRE",
         "location": "" if change.get("venue_id") else "The park",
+        "timezone": "" if change.get("venue_id") else "Asia/Kathmandu",
         "starts_at": stamp(days=30),
         "ends_at": stamp(days=30, hours=3),
         "currency": "NPR",
