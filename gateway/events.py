@@ -79,16 +79,20 @@ class Events:
         try:
             page = await self._batcher.put("", event_id, seconds=_SECONDS)
         except RemoteError as error:
-            if not is_unknown(error):
-                raise
+            if is_unknown(error):
+                return await self._asked_by_caller(event_id)
+            raise
         if page is None:
             identity = current_identity()
             if identity is None or identity.role is None or identity.role < Role.ORGANIZER:
                 raise ProblemError("EVENT_NOT_FOUND")
             # It may be a draft of theirs.
-            request = catalog_pb2.GetEventRequest(event_id=event_id)
-            page = _page((await self._catalog(self._catalog.rpc.GetEvent, request)).event)
+            return await self._asked_by_caller(event_id)
         return page
+
+    async def _asked_by_caller(self, event_id: str) -> EventPage:
+        request = catalog_pb2.GetEventRequest(event_id=event_id)
+        return _page((await self._catalog(self._catalog.rpc.GetEvent, request)).event)
 
     async def _read(self, _key: str, batch: Batch[str, EventPage | None]) -> None:
         asked_at = self._clock()

@@ -92,14 +92,18 @@ class Bookings(Servicer):
         async with self._database.transaction() as session:
             view = await self._find(session, request.reference)
         view = await self._until_rest(view, wait)
-        return booking_pb2.GetBookingResponse(booking=shapes.booking(view, reader=caller_id()))
+        shown = shapes.booking(view, reader=caller_id())
+        if request.with_tickets:
+            async with self._database.transaction() as session:
+                await self._add_tickets(session, [shown])
+        return booking_pb2.GetBookingResponse(booking=shown)
 
     async def ListBookings(  # noqa: N802 - the proto's name
         self,
         request: booking_pb2.ListBookingsRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> booking_pb2.ListBookingsResponse:
-        limit = check_limit(request.limit)
+        limit = check_limit(request.limit, with_tickets=request.with_tickets)
         states = states_of(request.status)
         event_id = parse_uuid(request.event_id) if request.event_id else None
         if request.event_id and event_id is None:
@@ -115,8 +119,11 @@ class Bookings(Servicer):
                 position=position,
                 limit=limit + 1,
             )
+            shown = [shapes.booking(view, reader=caller_id()) for view in views[:limit]]
+            if request.with_tickets:
+                await self._add_tickets(session, shown)
         return booking_pb2.ListBookingsResponse(
-            bookings=[shapes.booking(view, reader=caller_id()) for view in views[:limit]],
+            bookings=shown,
             next_cursor=cursor_after(views[limit - 1], position) if len(views) > limit else "",
         )
 

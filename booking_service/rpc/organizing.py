@@ -118,7 +118,7 @@ class Organizing(Servicer):
         request: booking_pb2.ListEventBookingsRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> booking_pb2.ListEventBookingsResponse:
-        limit = check_limit(request.limit)
+        limit = check_limit(request.limit, with_tickets=request.with_tickets)
         states = states_of(request.status)
         since = request.updated_since if request.HasField("updated_since") else None
         position = position_of(since, request.cursor)
@@ -134,8 +134,11 @@ class Organizing(Servicer):
                 position=position,
                 limit=limit + 1,
             )
+            shown = [shapes.sold_booking(view, reader=caller_id()) for view in views[:limit]]
+            if request.with_tickets:
+                await self._add_tickets(session, shown)
         return booking_pb2.ListEventBookingsResponse(
-            bookings=[shapes.sold_booking(view, reader=caller_id()) for view in views[:limit]],
+            bookings=shown,
             next_cursor=cursor_after(views[limit - 1], position) if len(views) > limit else "",
         )
 
@@ -228,9 +231,7 @@ class Organizing(Servicer):
         reply = booking_pb2.CheckInResponse(result=admission.result)
         row = admission.ticket
         if row is not None:
-            reply.ticket.CopyFrom(shapes.ticket(row, self._keys))
-            # What the gate has scanned is no longer of use to it, and is good for nothing else.
-            reply.ticket.token = ""
+            reply.ticket.CopyFrom(shapes.bare_ticket(row))
             reply.gate = row.gate
             if row.admitted_at is not None:
                 reply.admitted_at.FromDatetime(row.admitted_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from parterre.booking.v1 import booking_pb2_grpc
+from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
 
 from booking_service import saga
 from booking_service.domain import (
@@ -22,11 +23,12 @@ from booking_service.domain import (
     InvalidCursorError,
     InvalidFilterError,
 )
+from booking_service.rpc import shapes
 from booking_service.rpc.holds import Holds
 from booking_service.saga import moves_by_itself
-from booking_service.storage import bookings
+from booking_service.storage import bookings, tickets
 from booking_service.storage.bookings import BookingView, Newest, Position, Updated
-from booking_service.tickets import TicketKeys
+from booking_service.tickets import Claims, TicketKeys
 from booking_service.wakeups import Wakeups
 from chassis.context import caller, caller_id
 from chassis.database import Database, Session
@@ -39,6 +41,8 @@ MARGIN_SECONDS = 0.5
 _FIRST_LOOK_SECONDS = 0.5
 _SLOWEST_LOOK_SECONDS = 2.0
 
+# A booking may have a hundred tickets, each of them signed.
+_MAX_WITH_TICKETS = 20
 # A list of what was updated goes on behind a moment, in microseconds since then, and an id.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -75,6 +79,18 @@ class Servicer(booking_pb2_grpc.BookingServiceServicer):
         if view is None:
             raise BookingNotFoundError("There is no such booking.")
         return view
+
+    async def _add_tickets(self, session: Session, shown: Sequence[booking_pb2.Booking]) -> None:
+        """Adds to bookings their tickets, with tokens where the caller may get in with them."""
+        of = {UUID(booking.id): booking for booking in shown}
+        identity = caller()
+        for row in await tickets.of_bookings(session, list(of)):
+            booking = of[row.booking_id]
+            ticket = shapes.bare_ticket(row)
+            if booking.customer_id == identity.subject and not identity.is_key:
+                claims = Claims(row.ticket_id, row.event_id, row.seat_id, row.version)
+                ticket.token = self._keys.sign(claims)
+            booking.tickets.append(ticket)
 
     async def _until_rest(self, view: BookingView, seconds: float) -> BookingView:
         """The booking once it has come to rest, or as it is when the time is over.
@@ -124,14 +140,16 @@ def event_id_of(text: str) -> UUID:
     return event_id
 
 
-def check_limit(limit: int) -> int:
+def check_limit(limit: int, *, with_tickets: bool = False) -> int:
     """A page's size.
 
     Raises:
-        InvalidFilterError: it is not 1-100.
+        InvalidFilterError: it is not 1-100, or 1-20 of bookings with their tickets.
     """
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidFilterError("No such page.", limit=f"must be 1-{MAX_PAGE}")
+    most = _MAX_WITH_TICKETS if with_tickets else MAX_PAGE
+    if not 1 <= limit <= most:
+        tickets_too = " with tickets" if with_tickets else ""
+        raise InvalidFilterError("No such page.", limit=f"must be 1-{most}{tickets_too}")
     return limit
 
 

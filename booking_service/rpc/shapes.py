@@ -106,16 +106,21 @@ def _people(attendees: Iterable[Attendee]) -> list[booking_pb2.Attendee]:
 
 
 def ticket(row: Row, keys: TicketKeys) -> booking_pb2.Ticket:
-    """A ticket with its token, signed."""
-    claims = Claims(row.ticket_id, row.event_id, row.seat_id, row.version)
+    """A ticket with its token, signed, and its event."""
+    shown = bare_ticket(row)
+    shown.token = keys.sign(Claims(row.ticket_id, row.event_id, row.seat_id, row.version))
+    shown.event.CopyFrom(booked_event(events.event_of(row)))
+    return shown
+
+
+def bare_ticket(row: Row) -> booking_pb2.Ticket:
+    """A ticket as those see it who are not to get in with it."""
     shown = booking_pb2.Ticket(
         id=str(row.ticket_id),
         line=line_message(tickets.line_of(row), row.currency),
         status=row.status,
-        token=keys.sign(claims),
         attendee_name=row.attendee_name,
         gate=row.gate,
-        event=booked_event(events.event_of(row)),
         booking_reference=row.reference,
     )
     if row.admitted_at is not None:

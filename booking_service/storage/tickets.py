@@ -33,14 +33,18 @@ UPDATE ticket SET status = 'ADMITTED', admitted_at = clock_timestamp(), gate = :
  WHERE ticket_id = :ticket_id AND event_id = :event_id AND version = :version AND status = 'VALID'
 """
 _COLUMNS = f"""
-SELECT ticket.ticket_id, ticket.version, ticket.status, ticket.attendee_name, ticket.seat_id,
-       ticket.admitted_at, ticket.gate, line.section_id, line.section, line.row, line.number,
-       line.tier_id, line.tier, 1 AS quantity, line.price, booking.currency, booking.reference,
-       clock_timestamp() AS now, {events.COLUMNS}
+SELECT ticket.ticket_id, ticket.booking_id, ticket.version, ticket.status, ticket.attendee_name,
+       ticket.seat_id, ticket.admitted_at, ticket.gate, line.section_id, line.section, line.row,
+       line.number, line.tier_id, line.tier, 1 AS quantity, line.price, booking.currency,
+       booking.reference, clock_timestamp() AS now, {events.COLUMNS}
   FROM ticket JOIN booking_line AS line USING (booking_id, line_no) JOIN booking USING (booking_id)
   JOIN event ON event.event_id = ticket.event_id
 """  # noqa: S608 - put together from constants
 _OF_BOOKING = _COLUMNS + " WHERE ticket.booking_id = :booking_id ORDER BY ticket.ticket_id"
+_OF_BOOKINGS = (
+    _COLUMNS + " WHERE ticket.booking_id = ANY(CAST(:booking_ids AS uuid[]))"
+    " ORDER BY ticket.booking_id, ticket.ticket_id"
+)
 _OF_CUSTOMER = (
     _COLUMNS + " WHERE ticket.ticket_id = :ticket_id AND booking.customer_id = :customer_id"
 )
@@ -90,6 +94,11 @@ async def admit(
 async def of_booking(session: Session, booking_id: UUID) -> Sequence[Row]:
     """A booking's tickets, each with its line, its event and the booking's currency."""
     return await session.all(_OF_BOOKING, booking_id=booking_id)
+
+
+async def of_bookings(session: Session, booking_ids: Sequence[UUID]) -> Sequence[Row]:
+    """Bookings' tickets as `of_booking` gives them, each with its `booking_id`."""
+    return await session.all(_OF_BOOKINGS, booking_ids=list(booking_ids)) if booking_ids else ()
 
 
 async def find(session: Session, ticket_id: UUID, customer_id: UUID) -> Row | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -76,6 +76,15 @@ class BookingCancellation(Input):
     """In words, for the organizer."""
 
 
+Expansion = Annotated[
+    Literal["event", "tickets", "event,tickets", "tickets,event"],
+    Field(
+        description="What is shown whole with a booking: `event` as `GET /events/{id}` shows it, "
+        "and `tickets`, which only their buyer can get in with; both with a comma."
+    ),
+]
+
+
 class BookingQuery(PageQuery):
     """Which bookings."""
 
@@ -86,10 +95,14 @@ class BookingQuery(PageQuery):
     updated_since: Time | None = None
     """Updated then or since, the one longest ago first. Changes of the last moments are left out
     until none can be missed; ask next with the latest `updated_at` you had."""
+    expand: Expansion | None = None
+    """What is shown whole with each booking; with `tickets` a page has 20 at most."""
 
 
 class WaitQuery(Input):
-    """How long to wait for a booking to end or to need the customer."""
+    """How long to wait for a booking to end or to need the customer, and what to show with it."""
 
     wait: int = Field(default=0, ge=0, le=limits.WAIT_SECONDS)
     """Seconds to wait for it to end, or to need the customer."""
+    expand: Expansion | None = None
+    """What is shown whole with it."""

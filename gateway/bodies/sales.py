@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema
 
 from gateway.bodies import limits
 from gateway.bodies.base import Amount, Input, PageQuery, Time, line, not_found
+from gateway.bodies.bookings import Expansion
 from presentation.vocabulary import BookingStatus, CouponKind
 
 _COUPON = re.compile(rf"[A-Za-z0-9-]{{{limits.COUPON_CODE_LEAST},{limits.COUPON_CODE}}}", re.ASCII)
@@ -79,6 +80,8 @@ class AttendeeQuery(PageQuery):
     updated_since: Time | None = None
     """Updated then or since, the one longest ago first. Changes of the last moments are left out
     until none can be missed; ask next with the latest `updated_at` you had."""
+    expand: Expansion | None = None
+    """What is shown whole with each booking; with `tickets` a page has 20 at most."""
 
 
 class ExportQuery(Input):

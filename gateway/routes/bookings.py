@@ -9,6 +9,7 @@ from parterre.booking.v1 import booking_pb2
 from starlette.responses import Response
 
 from chassis.timestamps import timestamp
+from gateway import expansions
 from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.base import Reference
@@ -163,9 +164,11 @@ async def list_bookings(query: Annotated[BookingQuery, Query()], behind: Behind)
             limit=query.limit,
             cursor=query.cursor or "",
             updated_since=timestamp(query.updated_since),
+            with_tickets=expansions.wants(query.expand, expansions.TICKETS),
         ),
     )
-    return Json(base.page(map(views.booking, reply.bookings), reply.next_cursor))
+    shown = await expansions.shown(behind, reply.bookings, views.booking, query.expand)
+    return Json(base.page(shown, reply.next_cursor))
 
 
 @BOOKINGS.route(
@@ -182,10 +185,15 @@ async def get_booking(
     """A booking; with `wait`, as soon as it ends or needs the customer."""
     reply = await behind.booking(
         behind.booking.rpc.GetBooking,
-        booking_pb2.GetBookingRequest(reference=reference, wait_seconds=query.wait),
+        booking_pb2.GetBookingRequest(
+            reference=reference,
+            wait_seconds=query.wait,
+            with_tickets=expansions.wants(query.expand, expansions.TICKETS),
+        ),
         query.wait + _SECONDS,
     )
-    return Json(views.booking(reply.booking))
+    [shown] = await expansions.shown(behind, [reply.booking], views.booking, query.expand)
+    return Json(shown)
 
 
 @BOOKINGS.route(

@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from chassis.errors import RemoteError
 from chassis.logs import get_logger
 from chassis.timestamps import timestamp
+from gateway import expansions
 from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.catalog import EventId
@@ -105,9 +106,11 @@ async def list_event_bookings(
         limit=query.limit,
         cursor=query.cursor or "",
         updated_since=timestamp(query.updated_since),
+        with_tickets=expansions.wants(query.expand, expansions.TICKETS),
     )
     reply = await behind.booking(behind.booking.rpc.ListEventBookings, request)
-    return Json(base.page(map(bookings.sold_booking, reply.bookings), reply.next_cursor))
+    shown = await expansions.shown(behind, reply.bookings, bookings.sold_booking, query.expand)
+    return Json(base.page(shown, reply.next_cursor))
 
 
 @SALES.route(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from parterre.booking.v1 import booking_pb2
 from pydantic import WithJsonSchema
@@ -19,7 +19,9 @@ from presentation.views.base import (
     money,
     time,
 )
+from presentation.views.catalog import Event
 from presentation.views.seats import Line, line
+from presentation.views.tickets import BookingTicket
 from presentation.vocabulary import (
     BookingStatus,
     CancellationGround,
@@ -72,6 +74,13 @@ class BookedEvent(View):
     """When it ends, where that is known."""
     timezone: str
     """The IANA time zone that its times are meant in."""
+
+
+class ExpandedEvent(Event):
+    """The event as `GET /events/{id}` shows it, in place of what the booking knows of it."""
+
+    place: str
+    """Where it is, in words."""
 
 
 class Action(View):
@@ -133,8 +142,8 @@ class Booking(View):
     """How it stands."""
     reason: str | None
     """Why it failed, expired or was cancelled, such as PAYMENT_TIMED_OUT; else null."""
-    event: BookedEvent
-    """What it is for."""
+    event: ExpandedEvent | BookedEvent
+    """What it is for; with `expand=event` the whole of it."""
     lines: list[Line]
     """What was bought."""
     price: Price
@@ -157,6 +166,8 @@ class Booking(View):
     """When it was made, or its course went on last."""
     expires_at: Time | None
     """Until when it has to be paid; null once that does not matter any more."""
+    tickets: NotRequired[list[BookingTicket]]
+    """Its tickets; only with `expand=tickets`."""
 
 
 class Buyer(View):

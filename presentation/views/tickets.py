@@ -54,6 +54,25 @@ class Ticket(AdmittedTicket):
     """Where its QR code is, as a picture: below this host."""
 
 
+class BookingTicket(AdmittedTicket):
+    """A ticket with its booking; only its buyer is told what lets one in."""
+
+    token: str | None
+    """What its QR code says: whoever has it gets in; null to anybody but its buyer."""
+    qr_url: Link | None
+    """Where its QR code is, as a picture: below this host; null to anybody but its buyer."""
+
+
+def booking_ticket(it: booking_pb2.Ticket, qr_url: str) -> BookingTicket:
+    """A ticket with its booking."""
+    is_own = bool(it.token)
+    return {
+        **admitted_ticket(it),
+        "token": it.token if is_own else None,
+        "qr_url": qr_url if is_own else None,
+    }
+
+
 def ticket(it: booking_pb2.Ticket, qr_url: str) -> Ticket:
     """A ticket, with what its holder needs."""
     return {**admitted_ticket(it), "token": it.token, "qr_url": qr_url}

@@ -12,6 +12,7 @@ from parterre.payment.v1 import payment_pb2
 from parterre.types.v1 import types_pb2
 
 from chassis.identity import Role
+from chassis.ids import uuid7
 from tests.contract import samples
 from tests.contract.conftest import Edge, RefusalError
 
@@ -140,6 +141,63 @@ async def test_nobody_waits_too_long(edge: Edge, wait: str) -> None:
     answer = await edge.get(f"{PATH}?wait={wait}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "wait"
+
+
+def with_its_ticket(token: str = "its.token") -> booking_pb2.Booking:
+    booking = samples.booking(status="CONFIRMED")
+    ticket = samples.ticket()
+    ticket.token = token
+    booking.tickets.append(ticket)
+    return booking
+
+
+@pytest.mark.parametrize("expand", ["event,tickets", "tickets,event"])
+async def test_a_booking_is_shown_with_its_event_and_tickets(edge: Edge, expand: str) -> None:
+    event = samples.event(str(uuid7()))
+    booking = with_its_ticket()
+    booking.event.id = event.id
+    edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=booking)
+    edge.booking.answers["ListBookings"] = booking_pb2.ListBookingsResponse(bookings=[booking] * 2)
+    edge.catalog.answers["ReadEvents"] = samples.read(event)
+    body = (await edge.get(f"{PATH}?expand={expand}")).json()
+    whole = (await edge.get(f"/events/{event.id}")).json()
+    assert body["event"] == {**whole, "place": "Naach Ghar"}
+    [ticket] = body["tickets"]
+    assert ticket["token"] == "its.token"
+    assert ticket["qr_url"] == f"/api/v1/tickets/{samples.TICKET}/qr.png"
+    assert edge.booking.asked.with_tickets
+    listed = (await edge.get(f"/bookings?expand={expand}")).json()
+    assert listed["items"] == [body, body]
+    assert len([call for call in edge.catalog.calls if call.method == "ReadEvents"]) == 1
+
+
+async def test_only_what_is_asked_for_is_shown_whole(edge: Edge) -> None:
+    booking = with_its_ticket(token="")
+    edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=booking)
+    plain = (await edge.get(PATH)).json()
+    assert "tickets" not in plain
+    assert not edge.booking.asked.with_tickets
+    body = (await edge.get(f"{PATH}?expand=tickets")).json()
+    assert {**body, "tickets": None} == {**plain, "tickets": None}
+    # Nobody but its buyer is told what lets one in.
+    assert (body["tickets"][0]["token"], body["tickets"][0]["qr_url"]) == (None, None)
+    assert edge.catalog.calls == []
+
+
+async def test_a_booking_whose_event_is_not_to_be_had_is_shown_all_the_same(edge: Edge) -> None:
+    booking = samples.booking()
+    booking.event.id = str(uuid7())
+    edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=booking)
+    body = (await edge.get(f"{PATH}?expand=event")).json()
+    assert body["event"]["title"] == "The Tempest"
+    assert "tiers" not in body["event"]
+
+
+@pytest.mark.parametrize("expand", ["", "seats", "event,event", "event,,tickets", "EVENT"])
+async def test_what_can_not_be_shown_with_a_booking_is_refused(edge: Edge, expand: str) -> None:
+    for path in (PATH, "/bookings"):
+        answer = await edge.get(f"{path}?expand={expand}")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "expand")
 
 
 async def test_bookings_that_changed_are_asked_for(edge: Edge) -> None:

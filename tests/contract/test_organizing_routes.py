@@ -94,6 +94,20 @@ async def test_attendees_are_listed_by_status(edge: Edge) -> None:
     assert (edge.booking.asked.status, edge.booking.asked.limit) == ("CONFIRMED", 20)
 
 
+async def test_an_organizer_sees_who_went_in(edge: Edge) -> None:
+    booking = samples.booking("CONFIRMED")
+    ticket = samples.ticket("ADMITTED")
+    ticket.token = ""
+    booking.tickets.append(ticket)
+    edge.booking.answers["ListEventBookings"] = booking_pb2.ListEventBookingsResponse(
+        bookings=[booking]
+    )
+    answer = await edge.get(f"{OF_EVENT}/bookings?expand=tickets", role=Role.ORGANIZER)
+    [shown] = answer.json()["items"]
+    assert (shown["tickets"][0]["status"], shown["tickets"][0]["token"]) == ("ADMITTED", None)
+    assert edge.booking.asked.with_tickets
+
+
 async def test_bookings_of_an_event_that_changed_are_asked_for(edge: Edge) -> None:
     path = f"{OF_EVENT}/bookings?updated_since=2026-11-20T10:00:00Z"
     await edge.get(path, role=Role.ORGANIZER)

@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 import pytest
+from parterre.booking.v1 import booking_pb2
 
 from booking_service.tickets import Claims, TicketKeys
 from chassis.errors import RemoteError
@@ -14,7 +15,7 @@ from chassis.identity import Role
 from chassis.ids import uuid7
 from tests.component.conftest import MakeDatabase, Serve, one_answer
 
-from .box import ADMIN, BIKRAM, KEYS, ORGANIZER, Box, reasons, refused
+from .box import ADMIN, ASHA, BIKRAM, KEYS, ORGANIZER, Box, reasons, refused
 
 
 @pytest.fixture
@@ -35,6 +36,34 @@ async def test_a_ticket_admits_once_and_tells_where_it_did(box: Box) -> None:
     [shown, *others] = await box.tickets(booking)
     assert (shown.status, shown.gate, shown.token) == ("ADMITTED", "North", ticket.token)
     assert {each.status for each in others} == {"VALID"}
+
+
+async def test_bookings_come_with_their_tickets_and_only_their_buyer_can_get_in_with_them(
+    box: Box,
+) -> None:
+    confirmed, pending = await box.to_confirmed(), await box.to_charging()
+    await box.to_confirmed(BIKRAM)
+    own = await box.tickets(confirmed)
+    await box.scan(own[0])
+
+    request = booking_pb2.ListBookingsRequest(limit=9, with_tickets=True)
+    listed = (await box.caller.as_person(ASHA, "ListBookings", request)).bookings
+    assert [booking.id for booking in listed] == [pending.id, confirmed.id]
+    assert [len(booking.tickets) for booking in listed] == [0, 4]
+    assert [ticket.token for ticket in listed[1].tickets] == [ticket.token for ticket in own]
+    assert sorted(ticket.status for ticket in listed[1].tickets) == ["ADMITTED", *["VALID"] * 3]
+    one = booking_pb2.GetBookingRequest(reference=confirmed.reference, with_tickets=True)
+    assert (await box.caller.as_person(ASHA, "GetBooking", one)).booking == listed[1]
+    for who, role in ((ORGANIZER, Role.ORGANIZER), (ADMIN, Role.ADMIN)):
+        seen = (await box.caller.as_person(who, "GetBooking", one, role=role)).booking.tickets
+        assert [ticket.id for ticket in seen] == [ticket.id for ticket in own]
+        page = await box.organize("ListEventBookings", who, role, limit=9, with_tickets=True)
+        seen = [*seen, *(ticket for booking in page.bookings for ticket in booking.tickets)]
+        assert len(seen) == 12
+        assert {ticket.token for ticket in seen} == {""}
+    assert not (await box.organize("ListEventBookings", limit=9)).bookings[0].tickets
+    too_many = box.organize("ListEventBookings", limit=21, with_tickets=True)
+    assert await refused(too_many) == "INVALID_FILTER"
 
 
 async def test_of_simultaneous_scans_one_admits(box: Box, other: Box) -> None:

@@ -216,6 +216,7 @@ class Booking(_message.Message):
     CANCELLATION_FIELD_NUMBER: _builtins.int
     BUYER_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     reference: _builtins.str
@@ -272,6 +273,10 @@ class Booking(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made, or its saga moved last."""
 
+    @_builtins.property
+    def tickets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ticket]:
+        """Where they were asked for: its tickets, without their `event`; only its buyer's have their `token`."""
+
     def __init__(
         self,
         *,
@@ -293,10 +298,11 @@ class Booking(_message.Message):
         cancellation: Global___Cancellation | None = ...,
         buyer: Global___Buyer | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        tickets: _abc.Iterable[Global___Ticket] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["buyer", b"buyer", "cancellation", b"cancellation", "created_at", b"created_at", "event", b"event", "expires_at", b"expires_at", "payment", b"payment", "price", b"price", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "buyer", b"buyer", "cancellation", b"cancellation", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attendees", b"attendees", "buyer", b"buyer", "cancellation", b"cancellation", "coupon_code", b"coupon_code", "created_at", b"created_at", "customer_id", b"customer_id", "event", b"event", "expires_at", b"expires_at", "hold_id", b"hold_id", "id", b"id", "lines", b"lines", "payment", b"payment", "price", b"price", "reason", b"reason", "reference", b"reference", "refunded_amount", b"refunded_amount", "status", b"status", "tickets", b"tickets", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -766,19 +772,23 @@ class GetBookingRequest(_message.Message):
 
     REFERENCE_FIELD_NUMBER: _builtins.int
     WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    WITH_TICKETS_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
     """PT-..."""
     wait_seconds: _builtins.int
     """Wait up to so long, at most 20, for the booking to end or to need the customer."""
+    with_tickets: _builtins.bool
+    """With its tickets."""
     def __init__(
         self,
         *,
         reference: _builtins.str = ...,
         wait_seconds: _builtins.int = ...,
+        with_tickets: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "wait_seconds", b"wait_seconds", "with_tickets", b"with_tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -819,6 +829,7 @@ class ListBookingsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     UPDATED_SINCE_FIELD_NUMBER: _builtins.int
+    WITH_TICKETS_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """One status, if set."""
     event_id: _builtins.str
@@ -827,6 +838,8 @@ class ListBookingsRequest(_message.Message):
     """1-100."""
     cursor: _builtins.str
     """From the page before; empty: the first."""
+    with_tickets: _builtins.bool
+    """With their tickets; `limit` is 20 at most then."""
     @_builtins.property
     def updated_since(self) -> _timestamp_pb2.Timestamp:
         """Those updated then or since, the one longest ago first; the last second is left out."""
@@ -839,10 +852,11 @@ class ListBookingsRequest(_message.Message):
         limit: _builtins.int = ...,
         cursor: _builtins.str = ...,
         updated_since: _timestamp_pb2.Timestamp | None = ...,
+        with_tickets: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "status", b"status", "updated_since", b"updated_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "status", b"status", "updated_since", b"updated_since", "with_tickets", b"with_tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1505,6 +1519,7 @@ class ListEventBookingsRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     QUERY_FIELD_NUMBER: _builtins.int
     UPDATED_SINCE_FIELD_NUMBER: _builtins.int
+    WITH_TICKETS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The caller's own event."""
     status: _builtins.str
@@ -1517,6 +1532,8 @@ class ListEventBookingsRequest(_message.Message):
     """A booking's reference, in any spelling; or words that the buyer's name or address has. Up to 100
     characters; empty: all.
     """
+    with_tickets: _builtins.bool
+    """As in ListBookings."""
     @_builtins.property
     def updated_since(self) -> _timestamp_pb2.Timestamp:
         """As in ListBookings."""
@@ -1530,10 +1547,11 @@ class ListEventBookingsRequest(_message.Message):
         cursor: _builtins.str = ...,
         query: _builtins.str = ...,
         updated_since: _timestamp_pb2.Timestamp | None = ...,
+        with_tickets: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "query", b"query", "status", b"status", "updated_since", b"updated_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "limit", b"limit", "query", b"query", "status", b"status", "updated_since", b"updated_since", "with_tickets", b"with_tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
