@@ -17,7 +17,7 @@ function sampleOf(spec, path) {
   const content = operation(spec, path, "post").requestBody.content[JSON_TYPE];
   const [first] = Object.values(content.examples ?? {});
   const name = content.schema?.$ref?.split("/").pop();
-  return content.example ?? first?.value ?? spec.components.schemas[name]?.examples?.[0] ?? {};
+  return content.example ?? first?.value ?? spec.components.schemas[name]?.examples?.[0] ?? {payment_method: "CARD", payment_token: "tok_ok"};
 }
 
 async function eventOnSale() {
@@ -39,14 +39,36 @@ function newKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+const keyOf = (operation) =>
+  operation?.parameters?.find((parameter) => parameter.name === "Idempotency-Key");
+
 function renewKeys(spec) {
   for (const operations of Object.values(spec.paths)) {
-    for (const { parameters = [] } of Object.values(operations)) {
-      for (const parameter of parameters) {
-        if (parameter.name === "Idempotency-Key") parameter.example = newKey();
-      }
+    for (const operation of Object.values(operations)) {
+      const key = keyOf(operation);
+      if (key) key.example = newKey();
     }
   }
+}
+
+// Shows the hold that was made last in the sample for its booking. (Updating the description would
+// clear the answers on the page.)
+function showingHold() {
+  let hold = "";
+  let shown = [];
+  const specResolvedSubtree = (original) => (_state, path) => {
+    const subtree = original(path);
+    if (!hold || !subtree || path.join(" ") !== `paths ${API}/bookings post`) return subtree;
+    if (shown[0] !== subtree || shown[1] !== hold) {
+      const sample = ["requestBody", "content", JSON_TYPE, "example", "hold_id"];
+      shown = [subtree, hold, subtree.setIn(sample, hold)];
+    }
+    return shown[2];
+  };
+  return {
+    show: (id) => (hold = id),
+    plugin: () => ({ statePlugins: { spec: { wrapSelectors: { specResolvedSubtree } } } }),
+  };
 }
 
 async function start() {
@@ -56,21 +78,23 @@ async function start() {
   put(spec, "/bookings", sampleOf(spec, "/bookings"));
   renewKeys(spec);
 
+  const lastHold = showingHold();
   const ui = SwaggerUIBundle({
     spec,
     dom_id: "#api",
     deepLinking: true,
-    docExpansion: "none",
     presets: [SwaggerUIBundle.presets.apis],
+    plugins: [lastHold.plugin],
     responseInterceptor: (answer) => {
       const path = new URL(answer.url, location.href).pathname;
       if (path === `${API}/auth/login` && answer.status === 200) {
         ui.preauthorizeApiKey("access_token", JSON.parse(answer.text).access_token);
       }
       if (path === `${API}/holds` && answer.status === 201) {
-        put(spec, "/bookings", { hold_id: JSON.parse(answer.text).id });
-        renewKeys(spec);
-        ui.specActions.updateJsonSpec(structuredClone(spec));
+        lastHold.show(JSON.parse(answer.text).id);
+      }
+      if (answer.ok && keyOf(spec.paths[path]?.post)) {
+        ui.specActions.changeParam([path, "post"], "Idempotency-Key", "header", newKey(), false);
       }
       return answer;
     },
