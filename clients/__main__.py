@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from clients import check as checking
-from clients import explanations, node
+from clients import collection, explanations, node
 from clients.document import description
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -43,10 +43,17 @@ def write(
         bool, typer.Option("--check", help="Only say whether they are current.")
     ] = False,
 ) -> None:
-    """Write what is made of docs/problems.md; under --check exit 1 where a file is stale."""
-    made = {explanations.DATA: explanations.data()}
+    """Write the gateway's explanations of problems, and the Postman collection.
+
+    Under --check they are only compared; exit 1 where one is stale.
+    """
+    made = {
+        explanations.DATA: explanations.data(),
+        collection.FILE: collection.collection(description()),
+    }
     for file, text in made.items():
         if not check:
+            file.parent.mkdir(exist_ok=True)
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:
             typer.echo(f"{file.relative_to(node.ROOT)} is stale: run make docs", err=True)
