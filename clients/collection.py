@@ -168,13 +168,21 @@ def _first_booking(document: Mapping[str, Any]) -> dict[str, Any]:
         _step(
             document, "GET", "/api/v1/events", 200,
             keeps=[
-                "const event = answer.items.find((each) => each.sales.open);",
+                "const event = answer.items.find((each) => each.sales.open && "
+                "each.availability && each.availability.available);",
                 'pm.test("an event is on sale", () => pm.expect(event).to.be.an("object"));',
-                "const places = event.venue",
-                "  ? { best_available: { quantity: 1 } }",
-                "  : { general: [{ tier_id: event.tiers[0].id, quantity: 1 }] };",
                 'pm.collectionVariables.set("event_id", event.id);',
-                "const hold = JSON.stringify({ event_id: event.id, ...places });",
+            ],
+        ),
+        _step(
+            document, "GET", "/api/v1/events/{event_id}/seats", 200,
+            variables={"event_id": "{{event_id}}"},
+            keeps=[
+                "const [section] = answer.sections;",
+                'const places = section.kind === "STANDING"',
+                "  ? { general: [{ tier_id: section.tier_id, quantity: 1 }] }",
+                "  : { best_available: { quantity: 1 } };",
+                "const hold = JSON.stringify({ event_id: answer.event_id, ...places });",
                 'pm.collectionVariables.set("hold", hold);',
             ],
         ),

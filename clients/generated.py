@@ -56,7 +56,11 @@ def typescript_client(document: Path, folder: Path) -> None:
     made = folder / "typescript"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
-    node.run(node.tool("openapi-typescript"), document, "--output", made / "parterre.d.ts")
+    node.run(
+        node.tool("openapi-typescript"), document,
+        "--default-non-nullable=false",  # a field with a default need not be sent
+        "--output", made / "parterre.d.ts",
+    )  # fmt: skip
     (made / "first_booking.ts").write_text(program("ts"))
     shutil.copy(_OWN / "tsconfig.json", made)
     node.run(node.tool("tsc"), "--project", made)

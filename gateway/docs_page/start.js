@@ -4,33 +4,26 @@
 const API = "/api/v1";
 const JSON_TYPE = "application/json";
 
-const operation = (spec, path, method) => spec.paths[API + path][method];
-
 function put(spec, path, sample) {
-  const content = operation(spec, path, "post").requestBody.content[JSON_TYPE];
+  const content = spec.paths[API + path].post.requestBody.content[JSON_TYPE];
   delete content.examples;
-  content.example = { ...content.example, ...sample };
+  content.example = sample;
 }
 
-// The sample that the description has, wherever it keeps it.
-function sampleOf(spec, path) {
-  const content = operation(spec, path, "post").requestBody.content[JSON_TYPE];
-  const [first] = Object.values(content.examples ?? {});
-  const name = content.schema?.$ref?.split("/").pop();
-  return content.example ?? first?.value ?? spec.components.schemas[name]?.examples?.[0] ?? {payment_method: "CARD", payment_token: "tok_ok"};
+async function get(path) {
+  const answer = await fetch(API + path);
+  return answer.ok ? answer.json() : null;
 }
 
-async function eventOnSale() {
-  const answer = await fetch(`${API}/events?limit=100`);
-  const { items } = answer.ok ? await answer.json() : { items: [] };
-  const onSale = items.filter((event) => event.sales.open && event.availability?.available > 1);
-  return onSale.find((event) => event.venue) ?? onSale[0];
-}
-
-function placesOf(event) {
-  return event.venue
-    ? { best_available: { quantity: 2 } }
-    : { general: [{ tier_id: event.tiers[0].id, quantity: 2 }] };
+// What to ask for two places of an event that has them; null where none is on sale.
+async function placesOnSale() {
+  const page = await get("/events?limit=100");
+  const event = page?.items.find((each) => each.sales.open && each.availability?.available > 1);
+  const section = event && (await get(`/events/${event.id}/seats`))?.sections[0];
+  if (!section) return null;
+  return section.kind === "STANDING"
+    ? { event_id: event.id, general: [{ tier_id: section.tier_id, quantity: 2 }] }
+    : { event_id: event.id, best_available: { quantity: 2 } };
 }
 
 // Not randomUUID: the page may be shown without TLS.
@@ -73,9 +66,9 @@ function showingHold() {
 
 async function start() {
   const spec = await (await fetch("/api/openapi.json")).json();
-  const event = await eventOnSale();
-  if (event) put(spec, "/holds", { event_id: event.id, ...placesOf(event) });
-  put(spec, "/bookings", sampleOf(spec, "/bookings"));
+  const places = await placesOnSale();
+  if (places) put(spec, "/holds", places);
+  put(spec, "/bookings", { hold_id: "", payment_method: "CARD", payment_token: "tok_ok" });
   renewKeys(spec);
 
   const lastHold = showingHold();
