@@ -170,4 +170,4 @@ deploy-check: .venv/.dev ## Check the deployment files without an engine
 	@bash deploy/check.sh
 
 .PHONY: check
-check: lint types imports protos-check docs-check lock-check deploy-check test ## What CI runs
+check: lint types imports protos-check docs-check api-check lock-check deploy-check test ## What CI runs

@@ -216,7 +216,7 @@ class Routes:
             elif not route.access.ignores_token:
                 security = [{}, {"access_token": []}]
             if route.access.scope is not None:
-                security.append({"api_key": [route.access.scope]})
+                security.append({"api_key": []})
             app.add_api_route(
                 route.path,
                 route.endpoint,
@@ -237,6 +237,7 @@ class Routes:
                 openapi_extra={
                     "security": security,
                     "x-access": route.access.name,
+                    **({"x-scope": route.access.scope} if route.access.scope else {}),
                     **({"x-idempotency-key": route.keys.name} if route.method == "POST" else {}),
                     **({"requestBody": route.takes} if route.takes else {}),
                     **(route.deprecated.described() if route.deprecated else {}),

@@ -92,6 +92,8 @@ def describe(app: FastAPI, routes: Sequence[Route], *, refresh_cookie: str) -> d
     for route in routes:
         operation = document["paths"][route.path][route.method.lower()]
         _complete(operation, route, components["schemas"], recorded)
+        if route.access.scope is not None:
+            operation["description"] += f"\n\nAn API key needs the scope `{route.access.scope}`."
     used = {route.tag for route in routes}
     document["tags"] = [
         {"name": name, "description": text} for name, text in TAGS.items() if name in used
