@@ -44,7 +44,7 @@ def event(tiers: list[Tier], venue_id: UUID | None) -> Event:
         tax_basis_points=0,
         terms="",
     )
-    return Event(UUID(int=1), UUID(int=2), "DRAFT", draft, tiers, None, 0, "", 1, NOW)
+    return Event(UUID(int=1), UUID(int=2), "DRAFT", draft, tiers, None, 0, "", 1, NOW, NOW)
 
 
 def seated(number: int, layout: Layout, seats: int = 2) -> Section:
