@@ -60,8 +60,6 @@ class ApiKeys:
                 SERVICE_UNAVAILABLE.
             ServiceError: UNAVAILABLE where a token can't be verified yet.
         """
-        if not api_keys.is_whole(key):
-            raise _invalid()
         digest = hashlib.sha256(key.encode()).digest()
         kept = self._tokens.get(digest)
         if kept is None or kept.until <= self._clock():
@@ -75,7 +73,7 @@ class ApiKeys:
             raise _invalid() from error
 
     async def _exchanged(self, digest: bytes, key: str, address: str) -> _Token:
-        if digest in self._wrong:
+        if digest in self._wrong or not api_keys.is_whole(key):
             raise _invalid()
         asked = self._asked.get(digest)
         if asked is None:
