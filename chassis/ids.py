@@ -6,7 +6,10 @@ from uuid_utils.compat import uuid7 as _uuid7
 
 
 def uuid7() -> UUID:
-    """A new UUIDv7 (RFC 9562): unique, and ordered by the time it was made."""
+    """A new UUIDv7 (RFC 9562): unique, and ordered by the time it was made.
+
+    Who knows one that was made in the same millisecond still has 32 bits to guess of the next.
+    """
     return _uuid7()
 
 

@@ -33,7 +33,7 @@ from ops.client import ProblemError
 from ops.messages import readable
 from ops.seed import Account, demo_accounts, fill
 from ops.seed import seed as make_demo_data
-from ops.terminal import as_text, iso, table
+from ops.terminal import as_text, iso, show_any
 from ops.verdicts import untold
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -307,8 +307,7 @@ def list_keys(
         )
         for key in found
     ]
-    columns = ("Key", "State", "Made", "Verifies until")
-    terminal.console().print(table(columns, rows) if rows else "None.")
+    show_any(terminal.console(), ("Key", "State", "Made", "Verifies until"), rows)
 
 
 @keys.command("rotate")

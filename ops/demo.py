@@ -19,7 +19,7 @@ from rich.console import Console
 
 from ops.client import Client, ProblemError
 from ops.seed import Account, register
-from ops.terminal import iso, money, table
+from ops.terminal import iso, money, show
 
 _SHOWN_SECONDS = 5.0
 _ENDS_SECONDS = 60.0
@@ -119,7 +119,7 @@ class Stage:
             for entry in who.get(f"/bookings/{reference}/timeline")["items"]
         ]
         self.say(f"{reference}:")
-        self.console.print(table(("At", "State", "Step", "Outcome", "Try", "Detail"), rows))
+        show(self.console, ("At", "State", "Step", "Outcome", "Try", "Detail"), rows)
 
 
 def seats_of(hold: dict[str, Any]) -> list[str]:

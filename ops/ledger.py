@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
-from ops.terminal import as_text, console, money, table
+from ops.terminal import as_text, console, money, show
 from ops.verdicts import WELL, WRONG, untold
 from presentation.amounts import major_units
 
@@ -143,7 +143,10 @@ def report(
         for each in found.accounts
     ]
     columns = ("Account", "Currency", "Opening", "Debit", "Credit", "Closing")
-    out.print(table(columns, rows, right="  rrrr") if rows else "Nothing was posted.")
+    if rows:
+        show(out, columns, rows, right="  rrrr")
+    else:
+        out.print("Nothing was posted.")
     for currency, sum_ in found.off.items():
         out.print(f"{money(sum_, currency)} is the sum, and not zero.", style="red")
     for id in found.unbalanced:

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from chassis.database import Database, DatabaseError
-from ops.terminal import as_text, console, money, table
+from ops.terminal import as_text, console, money, show
 from ops.verdicts import WELL, WRONG, untold
 from payment_service.domain import Listed, ProviderUnavailableError, refund_key
 from payment_service.handlers import calls
@@ -257,7 +257,7 @@ def report(
             (each.reference or "-", each.key, each.what, each.theirs or "-", each.ours or "-")
             for each in found.differences
         ]
-        out.print(table(("Booking", "Key", "What", "Provider", "Here"), shown))
+        show(out, ("Booking", "Key", "What", "Provider", "Here"), shown)
         out.print(f"{len(shown)} differences in {found.charges} charges.", style="red")
     else:
         out.print(f"{found.charges} charges, the same on both sides.", style="green")

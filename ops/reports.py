@@ -16,7 +16,7 @@ from ops import dead_letters as letters
 from ops import terminal
 from ops import timeline as timelines
 from ops.fsck import Check, Finding, check_all
-from ops.terminal import as_text, iso, money, table
+from ops.terminal import as_text, iso, money, show, show_any
 from ops.verdicts import UNKNOWN, WELL, WRONG, untold
 
 T = TypeVar("T")
@@ -89,9 +89,8 @@ def _print_findings(findings: Sequence[Finding], console: Console, *, as_json: b
             for finding in findings
         ]
         broken = [bool(finding.violations) for finding in findings]
-        console.print(
-            table(("", "Promise", "Violations", "Seconds"), shown, right="  rr", red=broken)
-        )
+        columns = ("", "Promise", "Violations", "Seconds")
+        show(console, columns, shown, right="  rr", red=broken)
         for finding in findings:
             for row in finding.shown:
                 what = ", ".join(f"{name}={value}" for name, value in row.items())
@@ -124,7 +123,7 @@ def timeline(reader_url: str, reference: str, *, as_json: bool) -> int:
     for name in ("booking_id", "customer_id", "event_id", "hold_id", "payment_id"):
         console.print(f"  {name} {summary[name]}")
     rows = [(iso(each.at), each.where, each.what, each.detail) for each in moments]
-    console.print(table(("At", "Where", "What", "Detail"), rows))
+    show(console, ("At", "Where", "What", "Detail"), rows)
     return WELL
 
 
@@ -141,7 +140,7 @@ def list_dead_letters(amqp_url: str, queue: str | None, *, as_json: bool) -> int
         print(as_text([asdict(letter) for letter in found]))
         return WELL
     rows = [(each.queue, each.id, each.type.rpartition(".")[2]) for each in found]
-    console.print(table(("Queue", "Message id", "Type"), rows) if found else "None.")
+    show_any(console, ("Queue", "Message id", "Type"), rows)
     return WELL
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import httpx
 import pytest
@@ -15,6 +17,8 @@ from ops.demo import STORIES, Stage
 from ops.fsck import check_all
 
 from .conftest import System
+
+UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
@@ -31,6 +35,41 @@ def test_the_demo_fails_when_a_story_does_not_come_true(
 
     monkeypatch.setattr(demo, "STORIES", (untrue,))
     assert demo.play(system.home / "run.json", Console(file=io.StringIO())) == 1
+
+
+def ids_in(answer: object) -> Iterator[str]:
+    """Every id in an answer, however deep, that is written as UUIDs are."""
+    if isinstance(answer, dict):
+        for name, value in answer.items():
+            is_id = name == "id" or name.endswith("_id")
+            if is_id and isinstance(value, str) and UUID_FORM.fullmatch(value):
+                yield value
+            yield from ids_in(value)
+    elif isinstance(answer, list):
+        for each in answer:
+            yield from ids_in(each)
+
+
+def test_every_id_that_a_buyer_meets_is_a_uuid_of_version_7(stage: Stage) -> None:
+    hold = stage.hold_best(stage.asha, 1)
+    reference = stage.book(stage.asha, hold, "tok_ok")
+    booking = stage.until_ended(stage.asha, reference)
+    answers = [
+        hold,
+        booking,
+        stage.asha.get(f"/bookings/{reference}/tickets"),
+        stage.asha.get(f"/payments/{booking['payment']['id']}"),
+        stage.asha.get(f"/events/{stage.event_id}"),
+        stage.asha.get("/venues"),
+        stage.asha.get("/auth/me"),
+        stage.asha.get("/auth/sessions"),
+        stage.asha.post("/auth/otp", {"email": "x@parterre.example", "purpose": "PASSWORD_RESET"}),
+    ]
+    found = [list(ids_in(answer)) for answer in answers]
+    assert all(found)
+    assert {UUID(each).version for ids in found for each in ids} == {7}
+    answer = httpx.get(f"{stage.gateway}/api/v1/events")
+    assert UUID(answer.headers["x-request-id"]).version == 7
 
 
 def test_standing_tickets_are_bought_as_seats_are(system: System, stage: Stage) -> None:
