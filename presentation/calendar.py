@@ -30,24 +30,22 @@ def has_date(booking: booking_pb2.Booking) -> bool:
     return booking.status == "CONFIRMED" or booking.status in _OFF
 
 
-def booking_calendar(
-    booking: booking_pb2.Booking, now: datetime, event: catalog_pb2.Event | None = None
-) -> bytes:
+def booking_calendar(booking: booking_pb2.Booking, event: catalog_pb2.Event | None = None) -> bytes:
     """The date of a booking's event; of a cancelled booking, as one that is off.
 
     Args:
         booking: one that `has_date`.
-        now: when it is written.
         event: tells the venue's address and the doors; None: they are left out.
     """
     booked = booking.event
     is_off = booking.status in _OFF
-    changed_at = booked.changed_at.ToDatetime(UTC) if booked.HasField("changed_at") else None
     return _calendar(
         uid=booking.id,
         version=booked.version,
-        # When the booking was cancelled is not told: after all that was told of it, and before now.
-        stamp=now if is_off or changed_at is None else changed_at,
+        stamp=max(
+            each.ToDatetime(UTC)
+            for each in (booking.created_at, booking.updated_at, booked.changed_at)
+        ),
         status="CANCELLED" if is_off else "CONFIRMED",
         starts_at=booked.starts_at.ToDatetime(UTC),
         ends_at=booked.ends_at.ToDatetime(UTC) if booked.HasField("ends_at") else None,
@@ -59,13 +57,13 @@ def booking_calendar(
     )
 
 
-def event_calendar(event: catalog_pb2.Event, now: datetime) -> bytes:
-    """The date of an event, for whoever may come; `now` is when it is written."""
+def event_calendar(event: catalog_pb2.Event) -> bytes:
+    """The date of an event, for whoever may come."""
     draft = event.draft
     return _calendar(
         uid=event.id,
         version=event.version,
-        stamp=now,
+        stamp=max(each.ToDatetime(UTC) for each in (event.created_at, event.updated_at)),
         status=_STATUSES.get(event.status, "CONFIRMED"),
         starts_at=draft.starts_at.ToDatetime(UTC),
         ends_at=draft.ends_at.ToDatetime(UTC) if draft.HasField("ends_at") else None,

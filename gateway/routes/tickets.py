@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import UTC, datetime
 from functools import partial
 
 from parterre.auth.v1 import auth_pb2
@@ -103,7 +102,7 @@ async def save_the_date(reference: Reference, behind: Behind) -> Response:
         raise ProblemError("BOOKING_STATE", "The booking is not confirmed.")
     event = await _event(behind, booking.event.id)
     return Calendar(
-        calendar.booking_calendar(booking, datetime.now(UTC), event),
+        calendar.booking_calendar(booking, event),
         headers={"Content-Disposition": f'attachment; filename="{reference}.ics"'},
     )
 
@@ -122,7 +121,7 @@ async def save_the_events_date(event_id: EventId, behind: Behind) -> Response:
         behind.catalog.rpc.GetEvent, catalog_pb2.GetEventRequest(event_id=event_id)
     )
     return Calendar(
-        calendar.event_calendar(reply.event, datetime.now(UTC)),
+        calendar.event_calendar(reply.event),
         headers={"Content-Disposition": f'attachment; filename="{event_id}.ics"'},
     )
 

@@ -16,7 +16,6 @@ from parterre.catalog.v1 import catalog_pb2
 from presentation.calendar import booking_calendar, event_calendar
 from tests.contract import samples
 
-NOW = datetime(2027, 1, 1, tzinfo=UTC)
 HEARD = datetime(2026, 11, 21, 9, tzinfo=UTC)
 
 
@@ -24,6 +23,8 @@ def booking(status: str = "CONFIRMED", version: int = 7) -> booking_pb2.Booking:
     made = samples.booking(status)
     made.event.version = version
     made.event.changed_at.FromDatetime(HEARD + timedelta(hours=version))
+    if status != "CONFIRMED":
+        made.updated_at.FromDatetime(HEARD + timedelta(hours=9, minutes=30))
     made.event.starts_at.CopyFrom(samples.at("2027-03-01T13:15:00Z"))
     made.event.ends_at.CopyFrom(samples.at("2027-03-01T16:15:00Z"))
     made.event.timezone = "Asia/Kathmandu"
@@ -44,7 +45,7 @@ def read(file: bytes) -> tuple[Event, OtherEvent]:
 def test_both_parsers_read_the_same_date() -> None:
     event = samples.event()
     event.draft.doors_at.CopyFrom(samples.at("2027-03-01T12:15:00Z"))
-    one, other = read(booking_calendar(booking(), NOW, event))
+    one, other = read(booking_calendar(booking(), event))
     starts = datetime(2027, 3, 1, 13, 15, tzinfo=UTC)
     where = "Naach Ghar, Jamal, Kathmandu, NP"
     assert (one.start, one.end) == (starts, starts + timedelta(hours=3))
@@ -61,17 +62,17 @@ def test_both_parsers_read_the_same_date() -> None:
 
 
 def test_a_date_to_keep_is_no_invitation() -> None:
-    assert b"METHOD" not in booking_calendar(booking(), NOW)
-    assert b"METHOD" not in event_calendar(samples.event(), NOW)
+    assert b"METHOD" not in booking_calendar(booking())
+    assert b"METHOD" not in event_calendar(samples.event())
 
 
 def test_each_change_of_the_event_has_a_greater_sequence_and_a_later_stamp() -> None:
     files = [
-        booking_calendar(booking(version=7), NOW),
-        booking_calendar(booking(version=8), NOW),
-        booking_calendar(booking(version=9), NOW),
-        booking_calendar(booking("CANCELLED", version=9), NOW),
-        booking_calendar(booking("CANCELLED", version=10), NOW + timedelta(seconds=1)),
+        booking_calendar(booking(version=7)),
+        booking_calendar(booking(version=8)),
+        booking_calendar(booking(version=9)),
+        booking_calendar(booking("CANCELLED", version=9)),
+        booking_calendar(booking("CANCELLED", version=10)),
     ]
     dates = [read(file) for file in files]
     sequences = [int(one["sequence"]) for one, _ in dates]
@@ -83,7 +84,7 @@ def test_each_change_of_the_event_has_a_greater_sequence_and_a_later_stamp() -> 
 
 @pytest.mark.parametrize("status", ["CANCELLING", "CANCELLED"])
 def test_a_cancelled_booking_takes_its_date_back(status: str) -> None:
-    one, other = read(booking_calendar(booking(status), NOW))
+    one, other = read(booking_calendar(booking(status)))
     assert (str(one["status"]), other.status) == ("CANCELLED", "CANCELLED")
 
 
@@ -91,14 +92,14 @@ def test_without_the_catalog_the_date_says_what_booking_knows() -> None:
     bare = booking()
     bare.event.ClearField("ends_at")
     bare.event.ClearField("changed_at")
-    one, other = read(booking_calendar(bare, NOW))
+    one, other = read(booking_calendar(bare))
     assert (str(one["location"]), other.location) == ("Naach Ghar", "Naach Ghar")
     assert one.end - one.start == timedelta(hours=2)
-    assert one["dtstamp"].dt == NOW
+    assert one["dtstamp"].dt == bare.updated_at.ToDatetime(UTC).replace(microsecond=0)
 
 
 def test_an_event_can_be_saved_by_whoever_may_come() -> None:
-    one, other = read(event_calendar(samples.event(), NOW))
+    one, other = read(event_calendar(samples.event()))
     assert str(one["uid"]) == other.uid == f"{samples.EVENT}@parterre"
     assert (int(one["sequence"]), other.sequence) == (14, 14)
     assert str(one["location"]) == "Rastriya Naach Ghar, Jamal, Kathmandu, NP"
@@ -108,7 +109,7 @@ def test_an_event_can_be_saved_by_whoever_may_come() -> None:
 def test_a_cancelled_event_says_why() -> None:
     event = samples.event()
     event.status, event.cancel_reason = "CANCELLED", "The roof; it leaks, badly"
-    one, other = read(event_calendar(event, NOW))
+    one, other = read(event_calendar(event))
     assert (str(one["status"]), other.status) == ("CANCELLED", "CANCELLED")
     assert "Cancelled: The roof; it leaks, badly" in (other.description or "")
 
@@ -116,7 +117,7 @@ def test_a_cancelled_event_says_why() -> None:
 def test_a_draft_is_tentative() -> None:
     event = samples.event()
     event.status = "DRAFT"
-    one, other = read(event_calendar(event, NOW))
+    one, other = read(event_calendar(event))
     assert (str(one["status"]), other.status) == ("TENTATIVE", "TENTATIVE")
 
 
@@ -137,7 +138,7 @@ TEXTS = [
 def test_any_text_is_escaped_folded_and_read_back(text: str) -> None:
     made = booking()
     made.event.title = made.event.place = text
-    file = booking_calendar(made, NOW)
+    file = booking_calendar(made)
     one, other = read(file)
     kept = " ".join(text.replace("\x00\x07", "").replace("\u202e", "").splitlines())
     assert str(one["summary"]) == other.summary == kept
@@ -152,7 +153,7 @@ def test_no_text_breaks_a_file(text: str) -> None:
     event = catalog_pb2.Event(id=samples.EVENT, status="PUBLISHED", version=1)
     event.draft.title = event.draft.location = event.cancel_reason = text
     event.draft.starts_at.CopyFrom(samples.at())
-    file = event_calendar(event, NOW)
+    file = event_calendar(event)
     one, other = read(file)
     assert str(one["summary"]) == (other.summary or "")
     assert all(len(line) <= 75 for line in file.split(b"\r\n"))

@@ -27,7 +27,6 @@ TIME_OF_DAY = {
 }
 READERS = {
     "chassis/identity.py": "tokens expire by every process's clock, with a leeway (RFC 7519)",
-    "gateway/routes/tickets.py": "a calendar says when it was written (RFC 5545, DTSTAMP)",
 }
 
 

@@ -9,6 +9,11 @@ from chassis.ids import uuid7
 
 ROOT = Path(__file__).parents[2]
 OTHERS = re.compile(r"uuid[1-6]\b|gen_random_uuid|uuid_generate")
+# Ids that follow from others, so that what is asked for twice is one thing.
+DERIVED = {
+    "booking_service/domain/bookings.py": "the refund of a booking's payment (UUIDv5)",
+    "payment_service/domain/steps.py": "the refund of a charge that came too late (UUIDv5)",
+}
 
 
 def test_an_id_is_a_uuid_of_version_7_and_later_ones_sort_behind() -> None:
@@ -27,4 +32,5 @@ def test_nothing_makes_ids_of_another_kind() -> None:
         if "migrations" not in file.parts
     ]
     assert len(sources) > 200
-    assert not [file for file in sources if OTHERS.search(file.read_text())]
+    found = {str(file.relative_to(ROOT)) for file in sources if OTHERS.search(file.read_text())}
+    assert found == DERIVED.keys()
