@@ -39,14 +39,15 @@ def _as_lines(value: Any) -> Any:
 
 
 def _line(value: str) -> str:
-    return _sound(value, text.flaw_in_line(value))
+    return sound(value, text.flaw_in_line(value))
 
 
 def _lines(value: str) -> str:
-    return _sound(value, text.flaw_in_lines(value))
+    return sound(value, text.flaw_in_lines(value))
 
 
-def _sound(value: str, flaw: str) -> str:
+def sound(value: str, flaw: str) -> str:
+    """The text, if it has no flaw; else that is what is wrong with it."""
     if flaw:
         raise PydanticCustomError("text", "{flaw}", {"flaw": flaw.capitalize()})
     return value
@@ -113,6 +114,10 @@ def _as_email(value: Any) -> Any:
     return value.strip().strip("\ufeff\u200b") if isinstance(value, str) else value
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def absent() -> Any:
     """Stands for what a change does not say; what it says is in `model_fields_set`."""
     return None
@@ -134,7 +139,13 @@ UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})
 # A booking's reference, without its hyphen.
 _REFERENCE = re.compile(r"(?:PT)?([0-9A-HJKMNP-TV-Z]{8})", re.ASCII)
 _LONGEST_REFERENCE = 40  # with whatever blanks and hyphens
-REFERENCE_SCHEMA = WithJsonSchema({"type": "string", "maxLength": _LONGEST_REFERENCE})
+REFERENCE_SCHEMA = WithJsonSchema(
+    {
+        "type": "string",
+        "pattern": "^([Pp][Tt])?([ -]?[0-9A-TV-Za-tv-z]){8}$",
+        "maxLength": _LONGEST_REFERENCE,
+    }
+)
 
 # Text that people write, by the one rule of `chassis.text`; lengths are counted of what is kept.
 IS_LINE = (AfterValidator(_line), BeforeValidator(_as_line))
@@ -184,8 +195,10 @@ Zone = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"),
     Field(description="An IANA time zone, such as Asia/Kathmandu."),
 ]
+# A number that is whole, however it is written: to JSON 2.0 is 2 (JSON Schema, 6.1.1).
+WHOLE = (Field(strict=True), BeforeValidator(_whole))
 # Of money, in minor units.
-Amount = Annotated[int, Field(strict=True, ge=1, le=limits.AMOUNT)]
+Amount = Annotated[int, Field(ge=1, le=limits.AMOUNT), *WHOLE]
 
 
 class Input(BaseModel):

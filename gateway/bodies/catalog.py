@@ -14,6 +14,7 @@ from gateway.bodies import limits
 from gateway.bodies.base import (
     UUID,
     UUID_SCHEMA,
+    WHOLE,
     Country,
     Id,
     Input,
@@ -24,6 +25,7 @@ from gateway.bodies.base import (
     line,
     lines,
     not_found,
+    sound,
 )
 from presentation.vocabulary import (
     EventCategory,
@@ -48,25 +50,29 @@ def _percent(value: Any) -> Decimal:
 def _seat_numbers(value: Any) -> int | list[str]:
     """A row's places as printed: a whole number of them, or each by name, empty where a gap is."""
     if isinstance(value, list) and all(isinstance(number, str) for number in value):
-        value = [text.line(number) for number in value]
+        return _named_seats([text.line(number) for number in value])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if (
         isinstance(value, int)
         and not isinstance(value, bool)
         and 1 <= value <= limits.PLACES_IN_ROW
     ):
         return value
-    if (
-        isinstance(value, list)
-        and 1 <= len(value) <= limits.PLACES_IN_ROW
-        and all(
-            isinstance(number, str)
-            and len(number) <= limits.SEAT_NUMBER
-            and not text.flaw_in_line(number)
-            for number in value
-        )
-    ):
-        return value
-    raise PydanticCustomError(
+    raise _no_seats()
+
+
+def _named_seats(numbers: list[str]) -> list[str]:
+    fits = all(len(number) <= limits.SEAT_NUMBER for number in numbers)
+    if not fits or not 1 <= len(numbers) <= limits.PLACES_IN_ROW:
+        raise _no_seats()
+    for number in numbers:
+        sound(number, text.flaw_in_line(number))
+    return numbers
+
+
+def _no_seats() -> PydanticCustomError:
+    return PydanticCustomError(
         "seats",
         f"Must be a number from 1 to {limits.PLACES_IN_ROW}, or a list of 1 to "
         f"{limits.PLACES_IN_ROW} texts of up to {limits.SEAT_NUMBER} characters",
@@ -74,7 +80,7 @@ def _seat_numbers(value: Any) -> int | list[str]:
 
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-MinorUnits = Annotated[int, Field(strict=True, ge=0, le=limits.AMOUNT)]
+MinorUnits = Annotated[int, Field(ge=0, le=limits.AMOUNT), *WHOLE]
 Coordinate = Annotated[
     float,
     Field(strict=True, ge=-limits.COORDINATE, le=limits.COORDINATE, allow_inf_nan=False),
@@ -108,18 +114,18 @@ SeatNumbers = Annotated[
 VenueName = Annotated[str, *line(limits.VENUE_NAME)]
 Address = Annotated[str, *line(limits.ADDRESS)]
 City = Annotated[str, *line(limits.CITY)]
-Capacity = Annotated[int, Field(strict=True, ge=1, le=limits.VENUE_CAPACITY)]
+Capacity = Annotated[int, Field(ge=1, le=limits.VENUE_CAPACITY), *WHOLE]
 Amenities = Annotated[
     list[Annotated[str, *line(limits.AMENITY)]], Field(max_length=limits.AMENITIES)
 ]
 SectionName = Annotated[str, *line(limits.SECTION_NAME)]
-Standing = Annotated[int, Field(strict=True, ge=1, le=limits.STANDING)]
+Standing = Annotated[int, Field(ge=1, le=limits.STANDING), *WHOLE]
 Label = Annotated[str, *line(limits.ROW_LABEL)]
 SeatNumber = Annotated[str, *line(limits.SEAT_NUMBER)]
 Title = Annotated[str, *line(limits.TITLE)]
 Location = Annotated[str, *line(limits.LOCATION)]
 Prose = Annotated[str, *lines(limits.PROSE)]
-PlacesOfPerson = Annotated[int, Field(strict=True, ge=1, le=limits.PLACES_OF_PERSON)]
+PlacesOfPerson = Annotated[int, Field(ge=1, le=limits.PLACES_OF_PERSON), *WHOLE]
 
 EventId = Annotated[
     str, not_found("EVENT_NOT_FOUND", UUID), UUID_SCHEMA, Path(description="The event's id.")
@@ -195,7 +201,7 @@ class NewRow(Input):
     """What is printed on each seat, empty where a gap is; or how many there are."""
     numbering: Numbering | None = None
     """How they count; absent: FORWARD. Not where each is named."""
-    start: int | None = Field(default=None, strict=True, ge=0, le=limits.FIRST_NUMBER)
+    start: Annotated[int, Field(ge=0, le=limits.FIRST_NUMBER), *WHOLE] | None = None
     """The lowest number; absent: 1, or 2 where they are EVEN. Not where each is named."""
     missing: list[SeatNumber] = Field(default=[], max_length=limits.PLACES_IN_ROW)
     """Numbers without a seat: gaps. Not where each is named."""
@@ -267,16 +273,16 @@ class NewTier(Input):
         default=[], max_length=limits.TIER_SECTIONS, json_schema_extra={"uniqueItems": True}
     )
     """With a venue: the sections it sells, each in one tier."""
-    capacity: int | None = Field(default=None, strict=True, ge=1, le=limits.TIER_TICKETS)
+    capacity: Annotated[int, Field(ge=1, le=limits.TIER_TICKETS), *WHOLE] | None = None
     """Without a venue: how many tickets there are."""
 
 
 class RefundTerms(Input):
     """What goes back to a customer who cancels, and until when."""
 
-    until_hours_before: int = Field(default=24, strict=True, ge=0, le=limits.REFUND_HOURS)
+    until_hours_before: Annotated[int, Field(ge=0, le=limits.REFUND_HOURS), *WHOLE] = 24
     """Hours before the start until which a booking may be cancelled."""
-    percent: int = Field(default=100, strict=True, ge=0, le=100)
+    percent: Annotated[int, Field(ge=0, le=100), *WHOLE] = 100
     """The share of what was paid that goes back."""
 
 
@@ -375,7 +381,7 @@ class EventCancellation(Input):
 class NewReview(Input):
     """What somebody who was there says."""
 
-    rating: int = Field(strict=True, ge=1, le=5)
+    rating: Annotated[int, Field(ge=1, le=5), *WHOLE]
     """From 1, bad, to 5, good."""
     text: Annotated[str, *lines(limits.REVIEW)] = ""
     """What there is to say."""

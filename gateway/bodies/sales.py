@@ -9,13 +9,13 @@ from fastapi import Path
 from pydantic import Field, WithJsonSchema
 
 from gateway.bodies import limits
-from gateway.bodies.base import Amount, Input, PageQuery, Time, line, not_found
+from gateway.bodies.base import WHOLE, Amount, Input, PageQuery, Time, line, not_found
 from gateway.bodies.bookings import Expansion
 from presentation.vocabulary import BookingStatus, CouponKind
 
 _COUPON = re.compile(rf"[A-Za-z0-9-]{{{limits.COUPON_CODE_LEAST},{limits.COUPON_CODE}}}", re.ASCII)
 
-CouponUses = Annotated[int, Field(strict=True, ge=1, le=limits.COUPON_USES)]
+CouponUses = Annotated[int, Field(ge=1, le=limits.COUPON_USES), *WHOLE]
 CouponCode = Annotated[
     str,
     not_found("COUPON_NOT_FOUND", _COUPON),

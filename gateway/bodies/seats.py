@@ -9,10 +9,10 @@ from pydantic import Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.bodies import limits
-from gateway.bodies.base import UUID, UUID_SCHEMA, Id, Input, PageQuery, line, not_found
+from gateway.bodies.base import UUID, UUID_SCHEMA, WHOLE, Id, Input, PageQuery, line, not_found
 
 SeatId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
-Quantity = Annotated[int, Field(strict=True, ge=1, le=limits.PLACES_OF_PERSON)]
+Quantity = Annotated[int, Field(ge=1, le=limits.PLACES_OF_PERSON), *WHOLE]
 HoldId = Annotated[
     str, not_found("HOLD_NOT_FOUND", UUID), UUID_SCHEMA, Path(description="The hold's id.")
 ]
@@ -71,7 +71,7 @@ class NewHold(Input):
 class Extension(Input):
     """How much longer."""
 
-    seconds: int | None = Field(default=None, strict=True, ge=1, le=1200)
+    seconds: Annotated[int, Field(ge=1, le=1200), *WHOLE] | None = None
     """More seconds, cut to `extendable_until`; absent: 300."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from parterre.booking.v1 import booking_pb2
+from parterre.catalog.v1 import catalog_pb2
 from parterre.notification.v1 import notification_pb2
 from parterre.payment.v1 import payment_pb2
 from parterre.types.v1 import types_pb2
@@ -188,6 +189,7 @@ async def test_a_booking_whose_event_is_not_to_be_had_is_shown_all_the_same(edge
     booking = samples.booking()
     booking.event.id = str(uuid7())
     edge.booking.answers["GetBooking"] = booking_pb2.GetBookingResponse(booking=booking)
+    edge.catalog.answers["ReadEvents"] = catalog_pb2.ReadEventsResponse()
     body = (await edge.get(f"{PATH}?expand=event")).json()
     assert body["event"]["title"] == "The Tempest"
     assert "tiers" not in body["event"]

@@ -275,7 +275,7 @@ async def test_taken_seats_are_named(edge: Edge, refusal: type[RefusalError]) ->
         (hold(seat_ids=[]), "seat_ids"),
         (hold(seat_ids=[1]), "seat_ids.0"),
         (hold(best_available={"quantity": -1}), "best_available.quantity"),
-        (hold(best_available={"quantity": 1.0}), "best_available.quantity"),
+        (hold(best_available={"quantity": 1.5}), "best_available.quantity"),
         (hold(best_available={"quantity": "1"}), "best_available.quantity"),
         (hold(best_available={"quantity": True}), "best_available.quantity"),
         (hold(best_available={"quantity": 101}), "best_available.quantity"),
