@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from catalog_service.domain import Image, Person
 from catalog_service.handlers import images as handlers
@@ -35,7 +35,6 @@ from catalog_service.rendering import (
 )
 from chassis.database import Database
 from chassis.errors import ServiceError, overloaded
-from chassis.ids import uuid7
 from chassis.logs import get_logger
 
 # At once, each with its file in memory; the next is refused.
@@ -118,7 +117,7 @@ class Uploads:
         show: Callable[[Image], Awaitable[tuple[T, bool]]],
     ) -> T:
         widths = list(rendering.files)
-        image = Image(uuid7(), role, widths, rendering.width, rendering.height)
+        image = Image(uuid4(), role, widths, rendering.width, rendering.height)
         await self._database.run(lambda session: handlers.claim_place(session, event_id, image))
         try:
             for width, content in rendering.files.items():

@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7 as _uuid7
 def uuid7() -> UUID:
     """A new UUIDv7 (RFC 9562): unique, and ordered by the time it was made.
 
-    Who knows one that was made in the same millisecond still has 32 bits to guess of the next.
+    It is no secret: who knows one is near to its neighbours.
     """
     return _uuid7()
 

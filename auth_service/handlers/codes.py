@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from auth_service import storage
 from auth_service.domain import (
@@ -20,7 +20,6 @@ from auth_service.domain import (
 from auth_service.handlers.auth import MAX_ADDRESS, Auth
 from auth_service.handlers.throttles import code_throttled, count_code_from
 from chassis.database import Session
-from chassis.ids import uuid7
 
 
 async def request_code(
@@ -38,7 +37,7 @@ async def request_code(
         AddressThrottledError: too many for the client's address; `retry_after` seconds.
     """
     email, purpose = parse_email(email), parse_purpose(purpose)
-    code, otp_id, limits = f"{secrets.randbelow(1_000_000):06}", uuid7(), auth.limits
+    code, otp_id, limits = f"{secrets.randbelow(1_000_000):06}", uuid4(), auth.limits
     digest = code_digest(auth.code_pepper, email, purpose, code)
     await count_code_from(session, auth, address)
     wait = await storage.count_code(session, email, purpose, network_of(address), limits)

@@ -519,7 +519,7 @@ class Image(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """UUIDv7; names the file."""
+    """UUID, random; names the file."""
     role: _builtins.str
     """BANNER or GALLERY."""
     width: _builtins.int
