@@ -1,6 +1,5 @@
 // Shows the API's description as it is. Its samples name things that are not there, so the page puts
-// in those that are: an event on sale, the hold that was just made, the token of the last log-in, and
-// a new idempotency key for each kind of request.
+// in those that are: an event on sale, the hold that was just made, the token of the last log-in.
 const API = "/api/v1";
 const JSON_TYPE = "application/json";
 
@@ -26,20 +25,15 @@ async function placesOnSale() {
     : { event_id: event.id, best_available: { quantity: 2 } };
 }
 
-// Not randomUUID: the page may be shown without TLS.
-function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-const keyOf = (operation) =>
-  operation?.parameters?.find((parameter) => parameter.name === "Idempotency-Key");
-
-function renewKeys(spec) {
+// A sample key would make the second request a repetition of the first.
+function dropKeys(spec) {
   for (const operations of Object.values(spec.paths)) {
-    for (const operation of Object.values(operations)) {
-      const key = keyOf(operation);
-      if (key) key.example = newKey();
+    for (const { parameters = [] } of Object.values(operations)) {
+      const key = parameters.find((parameter) => parameter.name === "Idempotency-Key");
+      if (key) {
+        delete key.example;
+        delete key.schema.examples;
+      }
     }
   }
 }
@@ -69,7 +63,7 @@ async function start() {
   const places = await placesOnSale();
   if (places) put(spec, "/holds", places);
   put(spec, "/bookings", { hold_id: "", payment_method: "CARD", payment_token: "tok_ok" });
-  renewKeys(spec);
+  dropKeys(spec);
 
   const lastHold = showingHold();
   const ui = SwaggerUIBundle({
@@ -85,9 +79,6 @@ async function start() {
       }
       if (path === `${API}/holds` && answer.status === 201) {
         lastHold.show(JSON.parse(answer.text).id);
-      }
-      if (answer.ok && keyOf(spec.paths[path]?.post)) {
-        ui.specActions.changeParam([path, "post"], "Idempotency-Key", "header", newKey(), false);
       }
       return answer;
     },

@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 from types import MappingProxyType
 
+from gateway.description.problems import MEMBERS
 from gateway.problems import REASONS, type_of
 
 _OWN = Path(__file__).parent
@@ -45,6 +46,12 @@ class Explanation:
     advice: str
 
     @property
+    def members(self) -> Mapping[str, str]:
+        """What a problem of this reason says besides, and what that is (RFC 9457, 3.2)."""
+        of_reason = MEMBERS.get(self.reason, {})
+        return {name: schema["description"] for name, schema in of_reason.items()}
+
+    @property
     def type(self) -> str:
         """What a problem of this reason names as its type: where the page is."""
         return type_of(self.reason)
@@ -72,6 +79,7 @@ def page(it: Explanation) -> str:
         f"<p><code>{escape(it.reason)}</code></p>"
         f"<p>{_text(it.advice)}</p>"
         f"{_retry(it.status)}"
+        f"{_members(it.members)}"
         '<p class="more"><a href="/problems">All problems</a></p>',
     )
 
@@ -96,7 +104,7 @@ def index(them: Iterable[Explanation]) -> str:
 
 def _row(it: Explanation) -> str:
     return (
-        f'<tr><td>{it.status}</td><td><a href="{it.type}">{escape(it.title)}</a></td>'
+        f'<tr><td class="number">{it.status}</td><td><a href="{it.type}">{escape(it.title)}</a></td>'
         f"<td><code>{escape(it.reason)}</code></td></tr>"
     )
 
@@ -105,6 +113,16 @@ def _retry(status: int) -> str:
     if status not in {429, 503}:
         return ""
     return "<p>The header <code>Retry-After</code> says after how many seconds to try again.</p>"
+
+
+def _members(members: Mapping[str, str]) -> str:
+    if not members:
+        return ""
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{_text(description)}</td></tr>"
+        for name, description in members.items()
+    )
+    return f"<h2>What the problem says besides</h2><table>{rows}</table>"
 
 
 def _text(advice: str) -> str:

@@ -56,4 +56,7 @@ def _view(it: problem_pages.Explanation) -> views.Explanation:
         "title": it.title,
         "subject": it.subject,
         "advice": it.advice,
+        "members": [
+            {"name": name, "description": description} for name, description in it.members.items()
+        ],
     }

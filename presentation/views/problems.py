@@ -5,6 +5,15 @@ from __future__ import annotations
 from presentation.views.base import Count, Link, View
 
 
+class Member(View):
+    """A field that problems of one reason have besides those that all have."""
+
+    name: str
+    """The field's name."""
+    description: str
+    """What it says."""
+
+
 class Explanation(View):
     """A reason to refuse: when it comes and what to do, as docs/problems.md says it."""
 
@@ -20,3 +29,5 @@ class Explanation(View):
     """What it belongs to."""
     advice: str
     """When it comes, and what to do."""
+    members: list[Member]
+    """What a problem of this reason says besides."""

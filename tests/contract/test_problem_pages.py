@@ -41,6 +41,15 @@ async def test_the_type_of_a_problem_that_was_met_leads_to_its_page(edge: Edge) 
     assert "VALIDATION_FAILED" in page.text
 
 
+async def test_a_page_names_what_its_problem_says_besides(edge: Edge) -> None:
+    page = await edge.http.get(type_of("SEATS_UNAVAILABLE"))
+    assert "<code>seat_ids</code></td><td>The seats that are not free.</td>" in page.text
+    told = await edge.http.get(type_of("SEATS_UNAVAILABLE"), headers=JSON)
+    assert told.json()["members"] == [
+        {"name": "seat_ids", "description": "The seats that are not free."}
+    ]
+
+
 async def test_the_list_has_them_all(edge: Edge) -> None:
     page = await edge.http.get("/problems")
     assert set(re.findall(r'href="(/problems/[^"]+)"', page.text)) == set(map(type_of, REASONS))
