@@ -104,7 +104,8 @@ def index(them: Iterable[Explanation]) -> str:
 
 def _row(it: Explanation) -> str:
     return (
-        f'<tr><td class="number">{it.status}</td><td><a href="{it.type}">{escape(it.title)}</a></td>'
+        f'<tr><td class="number">{it.status}</td>'
+        f'<td><a href="{it.type}">{escape(it.title)}</a></td>'
         f"<td><code>{escape(it.reason)}</code></td></tr>"
     )
 
