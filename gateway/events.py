@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import orjson
 from cachetools import LRUCache
@@ -23,6 +23,7 @@ from chassis.errors import RemoteError
 from chassis.identity import Role
 from gateway.problems import ProblemError
 from gateway.services import Remote, is_unknown
+from gateway.versions import tag_of
 from presentation.views import catalog as views
 
 # The catalog reads as many at once.
@@ -39,15 +40,16 @@ class EventPage:
     """What is shown of an event."""
 
     body: bytes  # JSON
-    version: int
+    tag: str
     organizer_id: str
     stamp: str
     trusted_until: float  # by the clock of the pages
+    compressed: dict[str, bytes] = field(default_factory=dict)  # by coding, once it is asked for
 
     @property
     def size(self) -> int:
         """Bytes it takes to keep, more or less."""
-        return len(self.body) + _OVERHEAD_BYTES
+        return 2 * len(self.body) + _OVERHEAD_BYTES  # compressed, it is less than half in all
 
 
 class Events:
@@ -129,7 +131,8 @@ class Events:
 
 def _page(event: catalog_pb2.Event, stamp: str = "", trusted_until: float = 0) -> EventPage:
     body = orjson.dumps(views.event(event))
-    return EventPage(body, event.version, event.organizer_id, stamp, trusted_until)
+    tag = tag_of(body, event.version)
+    return EventPage(body, tag, event.organizer_id, stamp, trusted_until)
 
 
 def _edits(page: EventPage) -> bool:

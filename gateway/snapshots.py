@@ -40,16 +40,21 @@ _TAIL_BROTLI_QUALITY = 1
 
 
 def best_encoding(accept_encoding: str) -> str:
-    """The smallest encoding the client takes; a weight of 0 means never (RFC 9110, 12.5.3)."""
-    taken = set()
+    """The coding the client likes best, of those as good the smallest (RFC 9110, 12.5.3).
+
+    A weight of 0 means never; `*` stands for what is not named.
+    """
+    weights: dict[str, float] = {}
     for wish in accept_encoding.split(","):
         name, has_weight, weight = wish.partition(";")
-        if has_weight:
-            given = _WEIGHT.fullmatch(weight.strip())
-            if given is None or not float(given[1]):
-                continue
-        taken.add(name.strip().lower())
-    return BROTLI if BROTLI in taken else GZIP if GZIP in taken else PLAIN
+        given = _WEIGHT.fullmatch(weight.strip()) if has_weight else None
+        if has_weight and given is None:
+            continue
+        weights[name.strip().lower()] = float(given[1]) if given else 1.0
+    others = weights.get("*", 0.0)
+    liking = {coding: weights.get(coding, others) for coding in (BROTLI, GZIP)}
+    best = max(liking, key=lambda coding: liking[coding])
+    return best if liking[best] and liking[best] >= weights.get(PLAIN, 0.0) else PLAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from gateway.bodies.bookings import (
     WaitQuery,
 )
 from gateway.preferences import Prefer, applied, wait_of
+from gateway.representations import own, to_json
 from gateway.routing import (
     CUSTOMER,
     PREFIX,
@@ -31,6 +32,7 @@ from gateway.routing import (
     replay_header,
 )
 from gateway.scopes import Scope
+from gateway.versions import IfNoneMatch
 from presentation.views import base
 from presentation.views import bookings as views
 
@@ -154,7 +156,9 @@ async def create_booking(
     answers=base.Page[views.Booking],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
 )
-async def list_bookings(query: Annotated[BookingQuery, Query()], behind: Behind) -> Response:
+async def list_bookings(
+    query: Annotated[BookingQuery, Query()], behind: Behind, if_none_match: IfNoneMatch = ()
+) -> Response:
     """One's own bookings, newest first; with `updated_since` those that changed, in that order."""
     reply = await behind.booking(
         behind.booking.rpc.ListBookings,
@@ -168,7 +172,7 @@ async def list_bookings(query: Annotated[BookingQuery, Query()], behind: Behind)
         ),
     )
     shown = await expansions.shown(behind, reply.bookings, views.booking, query.expand)
-    return Json(base.page(shown, reply.next_cursor))
+    return own(to_json(base.page(shown, reply.next_cursor)), if_none_match)
 
 
 @BOOKINGS.route(

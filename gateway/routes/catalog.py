@@ -10,7 +10,6 @@ from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
 from chassis.timestamps import timestamp
-from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.base import Nothing
 from gateway.bodies.catalog import (
@@ -23,6 +22,7 @@ from gateway.bodies.catalog import (
     OwnEventQuery,
     RefundTerms,
 )
+from gateway.representations import AcceptEncoding, own, public, to_json
 from gateway.routing import (
     ANYONE,
     ORGANIZER,
@@ -33,7 +33,7 @@ from gateway.routing import (
     replay_header,
 )
 from gateway.scopes import Scope
-from gateway.versions import Expected, etag
+from gateway.versions import IfMatch, IfNoneMatch, etag, expected_version, tag_of
 from presentation.views import base
 from presentation.views import catalog as views
 
@@ -47,8 +47,14 @@ CATALOG = Routes("Catalog")
     answers=base.Page[views.Event],
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
     scope=Scope.EVENTS_READ,
+    headers=["Cache-Control", "Vary"],
 )
-async def list_events(query: Annotated[EventQuery, Query()], behind: Behind) -> Response:
+async def list_events(
+    query: Annotated[EventQuery, Query()],
+    behind: Behind,
+    if_none_match: IfNoneMatch = (),
+    accept_encoding: AcceptEncoding = (),
+) -> Response:
     """Find events; with `updated_since` those that changed, called off and over ones too."""
     request = catalog_pb2.ListEventsRequest(
         query=query.q or "",
@@ -65,7 +71,8 @@ async def list_events(query: Annotated[EventQuery, Query()], behind: Behind) -> 
         cursor=query.cursor or "",
         updated_since=timestamp(query.updated_since),
     )
-    return await _events(behind, request)
+    body = await _events(behind, request)
+    return await public(body, tag_of(body), if_none_match, accept_encoding)
 
 
 @CATALOG.route(
@@ -76,7 +83,9 @@ async def list_events(query: Annotated[EventQuery, Query()], behind: Behind) -> 
     refuses=["INVALID_CURSOR", "INVALID_FILTER"],
     scope=Scope.EVENTS_READ,
 )
-async def list_own_events(query: Annotated[OwnEventQuery, Query()], behind: Behind) -> Response:
+async def list_own_events(
+    query: Annotated[OwnEventQuery, Query()], behind: Behind, if_none_match: IfNoneMatch = ()
+) -> Response:
     """One's own events, whatever their status."""
     request = catalog_pb2.ListEventsRequest(
         own_only=True,
@@ -86,7 +95,7 @@ async def list_own_events(query: Annotated[OwnEventQuery, Query()], behind: Behi
         cursor=query.cursor or "",
         updated_since=timestamp(query.updated_since),
     )
-    return await _events(behind, request)
+    return own(await _events(behind, request), if_none_match)
 
 
 @CATALOG.route(
@@ -120,12 +129,17 @@ async def create_event(body: NewEvent, behind: Behind, key: IdempotencyKey = "")
     answers=views.Event,
     refuses=["EVENT_NOT_FOUND"],
     scope=Scope.EVENTS_READ,
-    headers=["ETag"],
+    headers=["Cache-Control", "Vary"],
 )
-async def get_event(event_id: EventId, behind: Behind) -> Response:
+async def get_event(
+    event_id: EventId,
+    behind: Behind,
+    if_none_match: IfNoneMatch = (),
+    accept_encoding: AcceptEncoding = (),
+) -> Response:
     """An event; a draft is found by its owner and admins only."""
     page = await behind.events.page(event_id)
-    return Response(page.body, headers=etag(page.version), media_type="application/json")
+    return await public(page.body, page.tag, if_none_match, accept_encoding, page.compressed)
 
 
 @CATALOG.route(
@@ -146,13 +160,14 @@ async def get_event(event_id: EventId, behind: Behind) -> Response:
     headers=["ETag"],
 )
 async def update_event(
-    event_id: EventId, body: EventChange, behind: Behind, expected: Expected = 0
+    event_id: EventId, body: EventChange, behind: Behind, if_match: IfMatch = ()
 ) -> Response:
     """Change an own event; what is absent stays.
 
     Of a draft anything may change. While it is on sale: its words, times, sales window and limit
     per person, and of its tiers (all of them, with their ids) the price and how many are counted.
     """
+    expected = await expected_version(if_match, lambda: _version(behind, event_id))
     request = catalog_pb2.UpdateEventRequest(event_id=event_id, expected_version=expected)
     for field in body.model_fields_set - {"tiers"}:
         request.fields.append(_say(request.draft, body, field))
@@ -171,8 +186,9 @@ async def update_event(
     refuses=["EVENT_NOT_FOUND", "EVENT_STATE", "STALE_VERSION"],
     scope=Scope.EVENTS_WRITE,
 )
-async def delete_event(event_id: EventId, behind: Behind, expected: Expected = 0) -> Response:
+async def delete_event(event_id: EventId, behind: Behind, if_match: IfMatch = ()) -> Response:
     """Delete an own draft."""
+    expected = await expected_version(if_match, lambda: _version(behind, event_id))
     await behind.catalog(
         behind.catalog.rpc.DeleteEvent,
         catalog_pb2.DeleteEventRequest(event_id=event_id, expected_version=expected),
@@ -222,9 +238,14 @@ async def cancel_event(
     return _event(reply.event, 202, replay_header(replayed))
 
 
-async def _events(behind: Backend, request: catalog_pb2.ListEventsRequest) -> Response:
+async def _events(behind: Backend, request: catalog_pb2.ListEventsRequest) -> bytes:
     reply = await behind.catalog(behind.catalog.rpc.ListEvents, request)
-    return Json(base.page(map(views.event, reply.events), reply.next_cursor))
+    return to_json(base.page(map(views.event, reply.events), reply.next_cursor))
+
+
+async def _version(behind: Backend, event_id: str) -> int:
+    request = catalog_pb2.GetEventRequest(event_id=event_id)
+    return (await behind.catalog(behind.catalog.rpc.GetEvent, request)).event.version
 
 
 def _sort(query: EventQuery) -> str:
@@ -236,7 +257,9 @@ def _sort(query: EventQuery) -> str:
 def _event(
     event: catalog_pb2.Event, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    return Json(views.event(event), status, {**(headers or {}), **etag(event.version)})
+    body = to_json(views.event(event))
+    headers = {**(headers or {}), **etag(tag_of(body, event.version))}
+    return Response(body, status, headers, "application/json")
 
 
 def _say(draft: catalog_pb2.EventDraft, body: NewEvent | EventChange, field: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
-from fastapi import Header, Query, Request
+from fastapi import Query, Request
 from parterre.catalog.v1 import catalog_pb2
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -26,6 +26,7 @@ from gateway.routing import (
     replay_header,
 )
 from gateway.scopes import Scope
+from gateway.versions import IfNoneMatch, etag, held
 from presentation.views import catalog as views
 
 MEDIA = Routes("Pictures")
@@ -187,18 +188,18 @@ async def get_image(
     image_id: ImageId,
     query: Annotated[ImageQuery, Query()],
     behind: Behind,
-    if_none_match: Annotated[str, Header(max_length=1000)] = "",
+    if_none_match: IfNoneMatch = (),
 ) -> Response:
     """A picture, as wide as the narrowest kept that is at least `w` wide, else the widest."""
-    tag = f'"{image_id.lower()}.{query.w}"'
+    tag = f"{image_id.lower()}.{query.w}"
     reply = await behind.catalog(
         behind.catalog.rpc.GetImage,
         catalog_pb2.GetImageRequest(image_id=image_id, width=query.w),
     )
     # A visitor is given what everybody may see; what a person is given is nobody else's to keep.
     kept_by = "private" if current_identity() else "public"
-    headers = {"ETag": tag, "Cache-Control": f"{kept_by}, {_FOR_EVER}", **_ON_ANY_PAGE}
+    headers = {**etag(tag), "Cache-Control": f"{kept_by}, {_FOR_EVER}", **_ON_ANY_PAGE}
     # Not before it is known that there is such a picture, and that the caller may see it.
-    if tag in if_none_match:
+    if held(if_none_match, tag):
         return Response(status_code=304, headers=headers)
     return WebP(reply.content, headers=headers)

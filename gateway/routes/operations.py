@@ -7,8 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Header, Query, Request
 from fastapi import Path as PathParameter
+from fastapi import Query, Request
 from parterre.notification.v1 import notification_pb2
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
@@ -21,6 +21,7 @@ from gateway.routing import (
     Behind,
     Routes,
 )
+from gateway.versions import IfNoneMatch, held
 from presentation.views import base
 from presentation.views import operations as views
 
@@ -79,15 +80,13 @@ async def read_mailbox(query: Annotated[MailboxQuery, Query()], behind: Behind) 
     OPEN,
     headers=["Cache-Control"],
 )
-async def openapi(
-    request: Request, if_none_match: Annotated[str, Header(max_length=1000)] = ""
-) -> Response:
+async def openapi(request: Request, if_none_match: IfNoneMatch = ()) -> Response:
     """The API's description (OpenAPI 3.1)."""
     description: Description = request.app.state.description
     # The first to ask waits while it is made, beside the event loop.
     body = await asyncio.to_thread(lambda: description.body)
     headers = {"ETag": description.etag, "Cache-Control": "no-cache"}
-    if description.etag in if_none_match:
+    if held(if_none_match, description.etag.strip('"')):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.answers import Json
 from gateway.bodies.base import PageQuery
 from gateway.bodies.catalog import EventId, NewReview
+from gateway.representations import AcceptEncoding, public, to_json
 from gateway.routing import (
     ANYONE,
     CUSTOMER,
@@ -21,6 +22,7 @@ from gateway.routing import (
     replay_header,
 )
 from gateway.scopes import Scope
+from gateway.versions import IfNoneMatch, tag_of
 from presentation.views import base
 from presentation.views import catalog as views
 
@@ -66,9 +68,14 @@ async def write_review(
     answers=base.Page[views.Review],
     refuses=["EVENT_NOT_FOUND", "INVALID_CURSOR"],
     scope=Scope.EVENTS_READ,
+    headers=["Cache-Control", "Vary"],
 )
 async def list_reviews(
-    event_id: EventId, query: Annotated[PageQuery, Query()], behind: Behind
+    event_id: EventId,
+    query: Annotated[PageQuery, Query()],
+    behind: Behind,
+    if_none_match: IfNoneMatch = (),
+    accept_encoding: AcceptEncoding = (),
 ) -> Response:
     """Page through what was said, newest first."""
     reply = await behind.catalog(
@@ -77,4 +84,5 @@ async def list_reviews(
             event_id=event_id, limit=query.limit, cursor=query.cursor or ""
         ),
     )
-    return Json(base.page(map(views.review, reply.reviews), reply.next_cursor))
+    body = to_json(base.page(map(views.review, reply.reviews), reply.next_cursor))
+    return await public(body, tag_of(body), if_none_match, accept_encoding)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import Header, Query
@@ -14,6 +13,7 @@ from gateway.answers import Json
 from gateway.bodies.base import Nothing
 from gateway.bodies.catalog import EventId
 from gateway.bodies.seats import Extension, HoldId, HoldQuery, NewHold, PartialRelease
+from gateway.representations import AcceptEncoding, own, to_json
 from gateway.routing import (
     ANYONE,
     CUSTOMER,
@@ -26,12 +26,12 @@ from gateway.routing import (
 from gateway.scopes import Scope
 from gateway.snapshots import BROTLI, GZIP, PLAIN, best_encoding
 from gateway.streams import SeatStream
+from gateway.versions import IfNoneMatch, coded, etag, held
 from presentation.views import base
 from presentation.views import seats as views
 
 SEATS = Routes("Seats and holds")
 
-_VERSION_TAG = re.compile(r'"(\d{1,18})"')
 _ENCODINGS = {GZIP: {"Content-Encoding": "gzip"}, BROTLI: {"Content-Encoding": "br"}, PLAIN: {}}
 
 
@@ -47,20 +47,18 @@ _ENCODINGS = {GZIP: {"Content-Encoding": "gzip"}, BROTLI: {"Content-Encoding": "
 async def get_seats(
     event_id: EventId,
     behind: Behind,
-    if_none_match: Annotated[str, Header(max_length=1000)] = "",
-    accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
+    if_none_match: IfNoneMatch = (),
+    accept_encoding: AcceptEncoding = (),
 ) -> Response:
     """Every seat and which are taken; with `If-None-Match` 304 while nothing has changed."""
     places = await behind.streams.live.current(event_id)
-    headers = {
-        "ETag": f'"{places.version}"',
-        "Cache-Control": "no-cache",
-        "Vary": "Accept-Encoding",
-    }
-    if places.version in map(int, _VERSION_TAG.findall(if_none_match)):
-        return Response(status_code=304, headers=headers)
-    encoding = best_encoding(accept_encoding)
-    headers.update(_ENCODINGS[encoding])
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    tag = str(places.version)
+    if has := held(if_none_match, tag):
+        return Response(status_code=304, headers={**headers, **etag(has)})
+    encoding = best_encoding(", ".join(accept_encoding))
+    coding = _ENCODINGS[encoding]
+    headers |= {**coding, **etag(coded(tag, coding.get("Content-Encoding", "")))}
     return Response(places.body(encoding), headers=headers, media_type="application/json")
 
 
@@ -141,7 +139,9 @@ async def create_hold(body: NewHold, behind: Behind, key: IdempotencyKey = "") -
 
 
 @SEATS.route("GET", "/holds", CUSTOMER, answers=base.Page[views.Hold], refuses=["INVALID_CURSOR"])
-async def list_holds(query: Annotated[HoldQuery, Query()], behind: Behind) -> Response:
+async def list_holds(
+    query: Annotated[HoldQuery, Query()], behind: Behind, if_none_match: IfNoneMatch = ()
+) -> Response:
     """One's own holds, newest first."""
     reply = await behind.inventory(
         behind.inventory.rpc.ListHolds,
@@ -149,7 +149,7 @@ async def list_holds(query: Annotated[HoldQuery, Query()], behind: Behind) -> Re
             event_id=query.event_id or "", limit=query.limit, cursor=query.cursor or ""
         ),
     )
-    return Json(base.page(map(views.hold, reply.holds), reply.next_cursor))
+    return own(to_json(base.page(map(views.hold, reply.holds), reply.next_cursor)), if_none_match)
 
 
 @SEATS.route("GET", "/holds/{hold_id}", CUSTOMER, answers=views.Hold, refuses=["HOLD_NOT_FOUND"])

@@ -10,6 +10,7 @@ from parterre.catalog.v1 import catalog_pb2
 from starlette.responses import Response
 
 from gateway.answers import Json
+from gateway.backend import Backend
 from gateway.bodies.base import PageQuery
 from gateway.bodies.catalog import (
     NewRow,
@@ -22,6 +23,7 @@ from gateway.bodies.catalog import (
     VenueChange,
     VenueId,
 )
+from gateway.representations import AcceptEncoding, public, to_json
 from gateway.routing import (
     ANYONE,
     ORGANIZER,
@@ -32,7 +34,7 @@ from gateway.routing import (
     replay_header,
 )
 from gateway.scopes import Scope
-from gateway.versions import Expected, etag
+from gateway.versions import IfMatch, IfNoneMatch, etag, expected_version, tag_of
 from presentation.views import base
 from presentation.views import catalog as views
 
@@ -46,14 +48,21 @@ VENUES = Routes("Catalog")
     answers=base.Page[views.Venue],
     refuses=["INVALID_CURSOR"],
     scope=Scope.EVENTS_READ,
+    headers=["Cache-Control", "Vary"],
 )
-async def list_venues(query: Annotated[PageQuery, Query()], behind: Behind) -> Response:
+async def list_venues(
+    query: Annotated[PageQuery, Query()],
+    behind: Behind,
+    if_none_match: IfNoneMatch = (),
+    accept_encoding: AcceptEncoding = (),
+) -> Response:
     """Page through the venues, newest first, without their rows."""
     reply = await behind.catalog(
         behind.catalog.rpc.ListVenues,
         catalog_pb2.ListVenuesRequest(limit=query.limit, cursor=query.cursor or ""),
     )
-    return Json(base.page(map(views.venue, reply.venues), reply.next_cursor))
+    body = to_json(base.page(map(views.venue, reply.venues), reply.next_cursor))
+    return await public(body, tag_of(body), if_none_match, accept_encoding)
 
 
 @VENUES.route(
@@ -82,12 +91,8 @@ async def create_venue(body: NewVenue, behind: Behind, key: IdempotencyKey = "")
         behind.catalog.rpc.CreateVenue,
         catalog_pb2.CreateVenueRequest(venue=venue, idempotency_key=key),
     )
-    headers = {
-        "Location": f"{PREFIX}/venues/{reply.venue.id}",
-        **etag(reply.venue.version),
-        **replay_header(replayed),
-    }
-    return Json(views.venue(reply.venue), 201, headers)
+    location = {"Location": f"{PREFIX}/venues/{reply.venue.id}"}
+    return _venue(reply.venue, 201, {**location, **replay_header(replayed)})
 
 
 @VENUES.route(
@@ -97,14 +102,20 @@ async def create_venue(body: NewVenue, behind: Behind, key: IdempotencyKey = "")
     answers=views.Venue,
     refuses=["VENUE_NOT_FOUND"],
     scope=Scope.EVENTS_READ,
-    headers=["ETag"],
+    headers=["Cache-Control", "Vary"],
 )
-async def get_venue(venue_id: VenueId, behind: Behind) -> Response:
+async def get_venue(
+    venue_id: VenueId,
+    behind: Behind,
+    if_none_match: IfNoneMatch = (),
+    accept_encoding: AcceptEncoding = (),
+) -> Response:
     """A venue with its sections."""
     reply = await behind.catalog(
         behind.catalog.rpc.GetVenue, catalog_pb2.GetVenueRequest(venue_id=venue_id)
     )
-    return Json(views.venue(reply.venue), headers=etag(reply.venue.version))
+    body = to_json(views.venue(reply.venue))
+    return await public(body, tag_of(body, reply.venue.version), if_none_match, accept_encoding)
 
 
 @VENUES.route(
@@ -117,10 +128,11 @@ async def get_venue(venue_id: VenueId, behind: Behind) -> Response:
     headers=["ETag"],
 )
 async def update_venue(
-    venue_id: VenueId, body: VenueChange, behind: Behind, expected: Expected = 0
+    venue_id: VenueId, body: VenueChange, behind: Behind, if_match: IfMatch = ()
 ) -> Response:
     """Change an own venue; what is absent stays."""
     said = body.model_fields_set
+    expected = await expected_version(if_match, lambda: _version(behind, venue_id))
     request = catalog_pb2.UpdateVenueRequest(venue_id=venue_id, expected_version=expected)
     for field in said & {"name", "address", "city", "country", "timezone"}:
         setattr(request, field, getattr(body, field))
@@ -132,7 +144,7 @@ async def update_venue(
     if "focal" in said:
         request.focal.CopyFrom(_point(body.focal))
     reply = await behind.catalog(behind.catalog.rpc.UpdateVenue, request)
-    return Json(views.venue(reply.venue), headers=etag(reply.venue.version))
+    return _venue(reply.venue)
 
 
 @VENUES.route(
@@ -187,10 +199,11 @@ async def update_section(
     section_id: SectionId,
     body: SectionChange,
     behind: Behind,
-    expected: Expected = 0,
+    if_match: IfMatch = (),
 ) -> Response:
     """Change a section of an own venue; what is absent stays. ETag and If-Match are the venue's."""
     said = body.model_fields_set
+    expected = await expected_version(if_match, lambda: _version(behind, venue_id))
     request = catalog_pb2.UpdateSectionRequest(
         venue_id=venue_id, section_id=section_id, expected_version=expected
     )
@@ -203,7 +216,20 @@ async def update_section(
     if "origin" in said:
         request.layout.origin_x, request.layout.origin_y = body.origin.x, body.origin.y
     reply = await behind.catalog(behind.catalog.rpc.UpdateSection, request)
-    return Json(views.section(reply.section), headers=etag(reply.venue_version))
+    return Json(views.section(reply.section), headers=etag(str(reply.venue_version)))
+
+
+def _venue(
+    venue: catalog_pb2.Venue, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    body = to_json(views.venue(venue))
+    headers = {**(headers or {}), **etag(tag_of(body, venue.version))}
+    return Response(body, status, headers, "application/json")
+
+
+async def _version(behind: Backend, venue_id: str) -> int:
+    request = catalog_pb2.GetVenueRequest(venue_id=venue_id)
+    return (await behind.catalog(behind.catalog.rpc.GetVenue, request)).venue.version
 
 
 def _point(point: Point) -> catalog_pb2.Point:

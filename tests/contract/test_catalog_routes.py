@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ async def test_a_venue_is_made_and_its_address_told(edge: Edge) -> None:
     answer = await edge.post("/venues", {**VENUE, "amenities": ["bar"]}, role=Role.ORGANIZER)
     assert answer.status_code == 201
     assert answer.headers["location"] == f"/api/v1/venues/{samples.VENUE}"
-    assert answer.headers["etag"] == '"3"'
+    assert re.fullmatch(r'"3-[0-9a-f]{18}"', answer.headers["etag"])
     assert not edge.catalog.asked.venue.HasField("capacity")
     assert answer.json()["capacity"] == 2
 
@@ -84,7 +85,8 @@ async def test_of_a_venue_only_what_was_said_is_changed(edge: Edge) -> None:
     answer = await edge.patch(
         f"/venues/{samples.VENUE}", change, role=Role.ORGANIZER, headers={"If-Match": '"2"'}
     )
-    assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
+    assert answer.status_code == 200
+    assert re.fullmatch(r'"3-[0-9a-f]{18}"', answer.headers["etag"])
     asked = edge.catalog.asked
     assert (asked.expected_version, asked.name, asked.capacity) == (2, "Naach Ghar", 0)
     assert asked.HasField("capacity")
@@ -156,7 +158,7 @@ async def test_an_event_comes_with_what_is_left_of_it_and_how_it_was(edge: Edge)
     edge.catalog.answers["ReadEvents"] = samples.read(event)
     answer = await edge.get(f"/events/{event.id}", role=None)
     body = answer.json()
-    assert answer.headers["etag"] == '"7"'
+    assert re.fullmatch(r'"7-[0-9a-f]{18}(-br)?"', answer.headers["etag"])
     assert body["availability"] == {"available": 1, "capacity": 2}
     assert body["sales"] == {"open": True, "from": None, "to": "2027-03-01T13:15:00Z"}
     assert body["tiers"][0]["price"] == {"amount": 150000, "currency": "NPR"}
@@ -237,7 +239,8 @@ async def test_of_an_event_only_what_was_said_is_changed(edge: Edge) -> None:
     answer = await edge.patch(
         f"/events/{samples.EVENT}", change, role=Role.ORGANIZER, headers={"If-Match": '"6"'}
     )
-    assert (answer.status_code, answer.headers["etag"]) == (200, '"7"')
+    assert answer.status_code == 200
+    assert re.fullmatch(r'"7-[0-9a-f]{18}"', answer.headers["etag"])
     asked = edge.catalog.asked
     assert asked.expected_version == 6
     assert set(asked.fields) == {"title", "sales_to", "tax_basis_points", "refund_policy", "tiers"}
@@ -256,7 +259,7 @@ async def test_what_can_not_be_missing_is_not_taken_away(edge: Edge) -> None:
     assert edge.catalog.calls == []
 
 
-@pytest.mark.parametrize("tag", ["7", 'W/"7"', '"07"', '"x"', '"1", "2"', '"0"', ""])
+@pytest.mark.parametrize("tag", ["7", 'W/"7"', '"07"', '"x"', '"0"', ""])
 async def test_a_tag_we_never_gave_matches_nothing(edge: Edge, tag: str) -> None:
     path = f"/events/{samples.EVENT}"
     answer = await edge.patch(path, {}, role=Role.ORGANIZER, headers={"If-Match": tag})

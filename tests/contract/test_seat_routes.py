@@ -36,7 +36,7 @@ def prepare(edge: Edge, version: int = 9, rows: int = 1) -> None:
 
 async def test_seats_come_with_their_version_as_the_etag(edge: Edge, event: str) -> None:
     answer = await edge.get(f"/events/{event}/seats", role=None)
-    assert answer.headers["etag"] == '"9"'
+    assert answer.headers["etag"] == '"9-br"'
     body = answer.json()
     assert body["version"] == 9
     assert body["taken"] == {"SOLD": ["1", "2"]}
@@ -58,7 +58,7 @@ async def test_changed_seats_are_sent_whole(edge: Edge, event: str) -> None:
     await edge.get(f"/events/{event}/seats")
     prepare(edge, version=10)
     answer = await edge.get(f"/events/{event}/seats", headers={"If-None-Match": '"9"'})
-    assert (answer.status_code, answer.headers["etag"]) == (200, '"10"')
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"10-br"')
     assert answer.json()["version"] == 10
 
 

@@ -1,0 +1,83 @@
+"""What a read answers: not at all where the client has it, and compressed where it may be.
+
+Compressed is only what anybody may read: the length of a compressed answer gives away whether
+something secret in it resembles what somebody else put beside it (BREACH).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import MutableMapping, Sequence
+from typing import Annotated, Any
+
+import brotli
+import orjson
+from fastapi import Header
+from starlette.responses import Response
+
+from gateway.snapshots import BROTLI, GZIP, PLAIN, best_encoding
+from gateway.versions import coded, etag, held, tag_of
+
+# Less does not get smaller by as much as it costs.
+_LEAST_BYTES = 1024
+# More is compressed beside the event loop.
+_MOST_HERE = 64 * 1024
+# Fast rather than small: lists are made for each who asks.
+_GZIP_LEVEL, _BROTLI_QUALITY = 2, 2
+_GZIP_WINDOW = zlib.MAX_WBITS | 16  # with gzip's own header (zlib's manual, deflateInit2)
+
+AcceptEncoding = Annotated[Sequence[str], Header(alias="Accept-Encoding", include_in_schema=False)]
+
+
+def to_json(content: Any) -> bytes:
+    """JSON, as every answer is written."""
+    return orjson.dumps(content)
+
+
+def own(body: bytes, if_none_match: Sequence[str]) -> Response:
+    """JSON that is its reader's alone: kept by no cache, never compressed."""
+    tag = tag_of(body)
+    if held(if_none_match, tag):
+        return Response(status_code=304, headers=etag(tag))
+    return Response(body, headers=etag(tag), media_type="application/json")
+
+
+async def public(
+    body: bytes,
+    tag: str,
+    if_none_match: Sequence[str],
+    accept_encoding: Sequence[str],
+    made: MutableMapping[str, bytes] | None = None,
+) -> Response:
+    """JSON that anybody may read, in the coding the client likes best.
+
+    `made` keeps what was compressed, for whoever asks next.
+    """
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if has := held(if_none_match, tag):
+        return Response(status_code=304, headers={**headers, **etag(has)})
+    coding = best_encoding(", ".join(accept_encoding)) if len(body) >= _LEAST_BYTES else PLAIN
+    if coding == PLAIN:
+        headers |= etag(tag)
+    else:
+        headers |= {**etag(coded(tag, coding)), "Content-Encoding": coding}
+        kept = made.get(coding) if made is not None else None
+        body = kept or await _compressed(body, coding)
+        if made is not None:
+            made[coding] = body
+    return Response(body, headers=headers, media_type="application/json")
+
+
+async def _compressed(body: bytes, coding: str) -> bytes:
+    if len(body) <= _MOST_HERE:
+        return _compress(body, coding)
+    return await asyncio.to_thread(_compress, body, coding)
+
+
+def _compress(body: bytes, coding: str) -> bytes:
+    if coding == BROTLI:
+        return bytes(brotli.compress(body, quality=_BROTLI_QUALITY))
+    assert coding == GZIP  # noqa: S101 - there is no other
+    deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    return deflate.compress(body) + deflate.flush()
