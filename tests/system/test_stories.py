@@ -38,9 +38,11 @@ def test_the_demo_fails_when_a_story_does_not_come_true(
 
 
 def ids_in(answer: object) -> Iterator[str]:
-    """Every id in an answer, however deep, that is written as UUIDs are."""
+    """Every id in an answer, however deep, that is written as UUIDs are; pictures' are secrets."""
     if isinstance(answer, dict):
         for name, value in answer.items():
+            if name == "images":
+                continue
             is_id = name == "id" or name.endswith("_id")
             if is_id and isinstance(value, str) and UUID_FORM.fullmatch(value):
                 yield value
