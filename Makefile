@@ -143,6 +143,7 @@ manifests: .venv/.dev ## Generate the Kubernetes files of processes and networks
 docs: .venv/.dev ## Generate what docs/ and the code have of each other
 	@$(BIN)/python -m ops.diagrams
 	@$(BIN)/python -m clients write
+	@$(BIN)/python -m ops.catalogues
 
 .PHONY: examples
 examples: .venv/.dev ## Play the story of every route, and write its examples into the API's description
@@ -152,6 +153,7 @@ examples: .venv/.dev ## Play the story of every route, and write its examples in
 docs-check: .venv/.dev ## Check that the generated pages are current
 	@$(BIN)/python -m ops.diagrams --check
 	@$(BIN)/python -m clients write --check
+	@$(BIN)/python -m ops.catalogues --check
 
 .PHONY: api-check
 api-check: .venv/.dev ## Validate and lint the API's description, and generate clients from it

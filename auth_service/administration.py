@@ -8,11 +8,13 @@ from uuid import UUID
 from auth_service import storage
 from auth_service.domain import (
     ADMIN,
+    ORGANIZER,
     Account,
     Action,
     AuditEntry,
     ManagedAccount,
     NoLongerAdminError,
+    OrganizerApproved,
     OwnAccountError,
     UserNotFoundError,
     as_managed,
@@ -87,6 +89,8 @@ async def update_user(
         if after != before:
             await storage.save_account(session, after)
             await _audit_change(session, admin_id, before, after)
+        if before.organizer_requested and after.role == ORGANIZER:
+            session.send(OrganizerApproved(user_id, await session.now()))
         if after.role != before.role or (after.disabled and not before.disabled):
             await end_sessions(session, auth, user_id)
             await end_api_keys(session, user_id, admin_id)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from parterre.messages.v1 import messages_pb2
 
-from auth_service.domain import DeliverCode, SessionsRevoked, UserChanged
+from auth_service.domain import (
+    DeliverCode,
+    NewDeviceSignedIn,
+    OrganizerApproved,
+    SessionsRevoked,
+    UserChanged,
+)
 from chassis.outbox import Outgoing, encoded
+from chassis.timestamps import timestamp
 
 MESSAGES = messages_pb2.DESCRIPTOR
 
@@ -33,6 +40,19 @@ def encode(message: object) -> Outgoing:
                     email=message.email,
                     name=message.name,
                     version=message.version,
+                    language=message.language,
+                )
+            )
+        case OrganizerApproved(user_id, at):
+            return encoded(messages_pb2.OrganizerApproved(user_id=str(user_id), at=timestamp(at)))
+        case NewDeviceSignedIn():
+            return encoded(
+                messages_pb2.NewDeviceSignedIn(
+                    user_id=str(message.user_id),
+                    session_id=str(message.session_id),
+                    user_agent=message.user_agent,
+                    address=message.address,
+                    at=timestamp(message.at),
                 )
             )
         case SessionsRevoked():

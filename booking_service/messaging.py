@@ -11,7 +11,15 @@ from google.protobuf.message import Message
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
-from booking_service.domain import BookingEnded, Event, Line, Person, RefundPolicy, Reservation
+from booking_service.domain import (
+    BookingEnded,
+    Event,
+    Line,
+    Person,
+    RefundPolicy,
+    Reservation,
+    TicketAdmitted,
+)
 from booking_service.handlers import bookings, sagas
 from booking_service.handlers.sagas import Answer
 from booking_service.saga import Facts, Happening
@@ -196,6 +204,16 @@ def _written(message: object) -> Message:
             )
         case BookingEnded():
             return _ended(message)
+        case TicketAdmitted():
+            return messages_pb2.TicketAdmitted(
+                ticket_id=str(message.ticket_id),
+                booking_id=str(message.booking_id),
+                booking_reference=message.booking_reference,
+                event_id=str(message.event_id),
+                organizer_id=str(message.organizer_id),
+                gate=message.gate,
+                at=timestamp(message.at),
+            )
     raise TypeError(f"{type(message).__name__} is no message")
 
 
@@ -279,6 +297,8 @@ def _ended(message: BookingEnded) -> messages_pb2.BookingEnded:
         amount=types_pb2.Money(amount=message.amount, currency=currency),
         lines=[line_message(line, currency) for line in message.lines],
         version=message.version,
+        organizer_id=str(booking.event.organizer_id),
+        reason_text=message.reason_text,
     )
 
 

@@ -103,7 +103,11 @@ def encode(message: object) -> Outgoing:
             return encoded(_event_moved(message))
         case Cancellation():
             return encoded(
-                messages_pb2.EventCancelled(event_id=str(message.event_id), reason=message.reason)
+                messages_pb2.EventCancelled(
+                    event_id=str(message.event_id),
+                    reason=message.reason,
+                    organizer_id=str(message.organizer_id),
+                )
             )
     raise TypeError(f"{type(message).__name__} is no message")
 

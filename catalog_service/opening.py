@@ -59,6 +59,7 @@ class Cancellation:
     """Told to everybody: the event is called off."""
 
     event_id: UUID
+    organizer_id: UUID
     reason: str
 
 

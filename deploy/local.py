@@ -267,6 +267,7 @@ class LocalSystem:
     def _wait_until_ready(self, ports: Ports) -> None:
         urls = {name: f"http://{HOST}:{port}/readyz" for name, port in ports.internal.items()}
         urls["sandbox"] = f"http://{HOST}:{ports.sandbox}/healthz"
+        urls["catcher"] = f"http://{HOST}:{ports.caught}/healthz"
         deadline = time.monotonic() + _READY_SECONDS
         with httpx.Client(timeout=3.0) as http:
             for name, url in urls.items():
@@ -301,6 +302,7 @@ class LocalSystem:
                 "reader": reader_url(self._secrets, admin_url),
                 "auth": self._environments["auth"]["AUTH_DATABASE_URL"],
                 "payment": self._environments["payment"]["PAYMENT_DATABASE_URL"],
+                "notification": self._environments["notification"]["NOTIFICATION_DATABASE_URL"],
             },
             "amqp": amqp_url,
             "provider": {"api_key": self._environments["payment"]["PAYMENT_SANDBOX_API_KEY"]},

@@ -21,9 +21,9 @@ HOST = "127.0.0.1"
 # Who calls whom: a process knows the public keys of its callers only.
 CALLERS: Mapping[str, tuple[str, ...]] = {
     "auth": ("gateway",),
-    "catalog": ("gateway",),
+    "catalog": ("gateway", "notification"),
     "inventory": ("gateway", "booking"),
-    "booking": ("gateway",),
+    "booking": ("gateway", "notification"),
     "payment": ("gateway",),
     "notification": ("gateway",),
     "gateway": (),
@@ -35,10 +35,11 @@ CONNECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 SERVICES = tuple(SCHEMAS)
 # In the order of starting; stopped the other way round.
-PROCESSES = ("sandbox", *SERVICES, "gateway")
+PROCESSES = ("sandbox", "catcher", *SERVICES, "gateway")
 MODULES: Mapping[str, str] = {
     **SCHEMAS,
     "sandbox": "payment_service.sandbox",
+    "catcher": "notification_service.catcher",
     "gateway": "gateway",
 }
 
@@ -59,13 +60,16 @@ class Ports:
     rpc: Mapping[str, int]  # each service's gRPC port
     internal: Mapping[str, int]  # health and metrics of each service and the gateway
     sandbox: int
+    smtp: int  # the catcher of mails
+    caught: int  # what it caught, over HTTP
     gateway: int
 
     @classmethod
     def load(cls, file: Path, gateway: int) -> Ports:
         """The ports used last time where they can be had, else others; kept in `file`."""
         names = [*(f"rpc.{name}" for name in SERVICES)]
-        names += [*(f"internal.{name}" for name in (*SERVICES, "gateway")), "sandbox"]
+        names += [*(f"internal.{name}" for name in (*SERVICES, "gateway"))]
+        names += ["sandbox", "smtp", "caught"]
         kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
         chosen = {
             name: kept[name] if name in kept and claim_port(kept[name]) else free_port()
@@ -76,6 +80,8 @@ class Ports:
             rpc={name: chosen[f"rpc.{name}"] for name in SERVICES},
             internal={name: chosen[f"internal.{name}"] for name in (*SERVICES, "gateway")},
             sandbox=chosen["sandbox"],
+            smtp=chosen["smtp"],
+            caught=chosen["caught"],
             gateway=gateway,
         )
 
@@ -176,6 +182,18 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
     made["booking"] |= {
         "BOOKING_TICKET_KEY": secret.get("booking.ticket_key"),
         "BOOKING_INVENTORY_ADDRESS": f"{HOST}:{ports.rpc['inventory']}",
+    }
+    made["notification"] |= {
+        "NOTIFICATION_BOOKING_ADDRESS": f"{HOST}:{ports.rpc['booking']}",
+        "NOTIFICATION_CATALOG_ADDRESS": f"{HOST}:{ports.rpc['catalog']}",
+        "NOTIFICATION_SMTP_URL": f"smtp://{HOST}:{ports.smtp}",
+        "NOTIFICATION_MAILBOX_URL": f"http://{HOST}:{ports.caught}",
+        "NOTIFICATION_BOOKING_LINK": f"{gateway_url}/api/v1/bookings/{{reference}}",
+        "NOTIFICATION_UNSUBSCRIBE_LINK": f"{gateway_url}/api/v1/unsubscribe/{{token}}",
+    }
+    made["catcher"] = {
+        "CATCHER_SMTP_PORT": str(ports.smtp),
+        "CATCHER_HTTP_PORT": str(ports.caught),
     }
     sandbox_url = f"http://{HOST}:{ports.sandbox}"
     made["payment"] |= {

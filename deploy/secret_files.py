@@ -87,6 +87,7 @@ def secret_files(secret: Secrets, servers: Servers) -> Files:
         "reader_database_url": urls[READER],
         "auth_database_url": urls[role_of("auth")],
         "payment_database_url": urls[role_of("payment")],
+        "notification_database_url": urls[role_of("notification")],
         "amqp_url": _amqp_url(secret, servers, "operator"),
         "payment_sandbox_api_key": secret.get("sandbox.api_key"),
     }

@@ -147,6 +147,9 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "INVALID_REFUND": (422, "Invalid refund"),
     "PROVIDER_UNAVAILABLE": (503, "The payment provider does not answer"),
     # Mail.
+    "INVALID_MESSAGE": (422, "The message can't be sent"),
+    "TOO_MANY_MESSAGES": (429, "Enough was written for today"),
+    "INVALID_UNSUBSCRIPTION": (422, "The link is not whole"),
     "MAILBOX_CLOSED": (404, "There is no mailbox here"),
 }
 # For a reason that is not in the table yet: a service may be newer than this gateway.

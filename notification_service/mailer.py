@@ -1,40 +1,41 @@
-"""Hands the mails to a mail server, at least once each."""
+"""Hands the mails to a mail server, at least once each, the urgent ones past all others."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from email.message import EmailMessage
 from functools import partial
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-import aiosmtplib
-
-from chassis.database import Database, Row
+from chassis.database import Database, Row, Session
 from chassis.lifecycle import background
 from chassis.logs import get_logger
 from chassis.retrying import persistently
 from chassis.telemetry import ALERTS
-from notification_service import storage
-from notification_service.domain import MailsWritten
+from notification_service.domain import KINDS, Lane, MailsWritten, Outgoing
+from notification_service.smtp import NotTakenError, RefusedError, Smtp
+from notification_service.storage import mails as stored
+from notification_service.writing import MootError, Writer
 
 # Behind the word that there are mails: for those that are to be tried again.
 _POLL_SECONDS = 5.0
-_AT_ONCE = 20
-# For the whole dialogue with a mail server, which may be slow to say that it took the mail: to give
-# up on it before means that it may come twice (RFC 5321, 4.5.3.2.6 asks for ten minutes).
-_DIALOGUE_SECONDS = 660.0
-_CONNECT_SECONDS = 30.0
-_COMMAND_SECONDS = 600.0
-_QUIT_SECONDS = 5.0
+# How many of a lane are sent at once, each by a connection of its own.
+_AT_ONCE: Mapping[Lane, int] = {Lane.URGENT: 30, Lane.USUAL: 12, Lane.MANY: 4}
+# One that takes longer than this makes room for the next: a server that keeps some mails waiting
+# keeps no others. So many at most, over all lanes.
+_SLOW_SECONDS = 3.0
+_MOST_SLOW = 200
+# For writing and handing over; a mail server may take ten minutes to say that it took a mail.
+_DIALOGUE_SECONDS = 780.0
 # A mail that is being sent is kept from other senders for so long, again and again until the
 # dialogue ended; where this process dies it is tried again after that.
 _LEASE_SECONDS = 30.0
 _RENEW_SECONDS = 10.0
-_TRIES = 12  # over about six hours
-_NOTE_TRIES = 100  # that a mail was sent; over about four minutes
+_TRIED_HOURS = 24
+_NOTE_TRIES = 100  # of what became of a mail; over about four minutes
 
 log = get_logger(__name__)
 
@@ -42,11 +43,15 @@ log = get_logger(__name__)
 class Mailer:
     """Sends what the mailbox holds."""
 
-    def __init__(self, database: Database, smtp_url: str, sender: str) -> None:
+    def __init__(
+        self, database: Database, writer: Writer, smtp: Smtp, *, many_per_second: float
+    ) -> None:
         self._database = database
-        self._url = urlsplit(smtp_url)
-        self._sender = sender
-        self._sending: dict[UUID, asyncio.Task[None]] = {}
+        self._writer = writer
+        self._smtp = smtp
+        self._seconds_each = 1 / many_per_second
+        self._next_of_many = 0.0  # by the monotonic clock
+        self._sending: dict[UUID, tuple[Lane, float, asyncio.Task[None]]] = {}
         self._wake = asyncio.Event()
         database.when_noted = self.take
 
@@ -56,34 +61,65 @@ class Mailer:
             self._wake.set()
 
     async def run(self) -> None:
-        """Sends until cancelled. A mail that fails is tried again later, twelve times in all."""
+        """Sends until cancelled. A mail that fails is tried again later, for a day."""
+        preparing = asyncio.create_task(self._writer.prepare())
         try:
             async with background("mail-leases", self._keep_leases):
                 await self._send_for_ever()
         finally:
-            for sending in self._sending.values():
+            preparing.cancel()
+            for _lane, _began, sending in self._sending.values():
                 sending.cancel()
+            await self._smtp.close()
 
     async def _send_for_ever(self) -> None:
         while True:
             self._wake.clear()
-            room = _AT_ONCE - len(self._sending)
-            mails: Sequence[Row] = ()
-            if room:
+            pause = _POLL_SECONDS
+            room = {lane: self._room(lane) for lane in Lane}
+            if any(room.values()):
                 async with self._database.transaction() as session:
-                    mails = await storage.lease_mails(
-                        session, limit=room, tries=_TRIES, lease_seconds=_LEASE_SECONDS
-                    )
-            for mail in mails:
-                sending = asyncio.create_task(self._send(mail))
-                self._sending[mail.id] = sending
-                sending.add_done_callback(partial(self._ended, mail.id))
+                    for lane in Lane:
+                        if room[lane]:
+                            self._start(lane, await self._lease(session, lane, room[lane]))
+            if len(self._sending) and any(self._is_full(lane) for lane in Lane):
+                pause = min(pause, _SLOW_SECONDS / 4)  # when one of them has become slow
+            if (wait := self._next_of_many - time.monotonic()) > 0:
+                pause = min(pause, wait)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._wake.wait()
 
+    async def _lease(self, session: Session, lane: Lane, room: int) -> Sequence[Row]:
+        return await stored.lease(session, lane, limit=room, lease_seconds=_LEASE_SECONDS)
+
+    def _room(self, lane: Lane) -> int:
+        if len(self._sending) >= _MOST_SLOW:
+            return 0
+        if lane is Lane.MANY and time.monotonic() < self._next_of_many:
+            return 0
+        return max(0, _AT_ONCE[lane] - self._quick(lane))
+
+    def _is_full(self, lane: Lane) -> bool:
+        return self._quick(lane) >= _AT_ONCE[lane]
+
+    def _quick(self, lane: Lane) -> int:
+        """How many of a lane are being sent, but for the slow ones."""
+        slow = time.monotonic() - _SLOW_SECONDS
+        return sum(each is lane and began > slow for each, began, _task in self._sending.values())
+
+    def _start(self, lane: Lane, rows: Sequence[Row]) -> None:
+        now = time.monotonic()
+        if lane is Lane.MANY and rows:
+            self._next_of_many = now + len(rows) * self._seconds_each
+        for row in rows:
+            sending = asyncio.create_task(self._send(row))
+            self._sending[row.id] = lane, now, sending
+            sending.add_done_callback(partial(self._ended, row.id))
+
     def _ended(self, id: UUID, sending: asyncio.Task[None]) -> None:
-        if len(self._sending) == _AT_ONCE:
+        lane, _began, _sending = self._sending[id]
+        if self._is_full(lane):
             self._wake.set()  # others may be waiting for room
         del self._sending[id]
         if not sending.cancelled() and (error := sending.exception()) is not None:
@@ -94,53 +130,65 @@ class Mailer:
             await asyncio.sleep(_RENEW_SECONDS)
             if self._sending:
                 async with self._database.transaction() as session:
-                    await storage.renew_leases(session, self._sending, lease_seconds=_LEASE_SECONDS)
+                    await stored.renew_leases(session, self._sending, lease_seconds=_LEASE_SECONDS)
 
-    async def _send(self, mail: Row) -> None:
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = mail.recipient
-        message["Subject"] = mail.subject
-        # The same at every try, so that a mail server may recognise the second one.
-        message["Message-ID"] = f"<{mail.id}@parterre>"
-        message.set_content(mail.body)
-        try:
-            async with asyncio.timeout(_DIALOGUE_SECONDS):
-                await self._converse(message)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            ALERTS.labels("mail_failed").inc()
-            log.warning("mail not sent, will be tried again", id=mail.id, error=repr(error))
-            note = storage.put_off
-        else:
-            note = storage.mark_sent
+    async def _send(self, row: Row) -> None:
+        note = await self._try(row)
 
         async def noted() -> None:
             async with self._database.transaction() as session:
-                await note(session, mail.id)
+                await note(session)
 
         # Until it is noted, for it would be sent again; meanwhile the lease is kept.
         await persistently(
             noted, lambda _error: True, first_seconds=0.5, most_seconds=5.0, tries=_NOTE_TRIES
         )
 
-    async def _converse(self, message: EmailMessage) -> None:
-        """Hands a mail to the server.
-
-        Raises:
-            aiosmtplib.SMTPException, OSError: it was not taken, or nobody knows.
-        """
-        client = aiosmtplib.SMTP(
-            hostname=self._url.hostname,
-            port=self._url.port,
-            username=unquote(self._url.username) if self._url.username else None,
-            password=unquote(self._url.password) if self._url.password else None,
-            use_tls=self._url.scheme == "smtps",
-            timeout=_COMMAND_SECONDS,
-        )
-        await client.connect(timeout=_CONNECT_SECONDS)
+    async def _try(self, row: Row) -> Callable[[Session], Awaitable[None]]:
+        """Tries to send a mail; gives how to note what became of it."""
         try:
-            await client.send_message(message)
-            with suppress(aiosmtplib.SMTPException, OSError):
-                await client.quit(timeout=_QUIT_SECONDS)  # it has the mail, whatever it says now
-        finally:
-            client.close()
+            mail = _outgoing(row)
+            if row.is_unwanted and not mail.kind.is_essential:
+                return partial(stored.give_up, id=row.id, why="UNWANTED")
+            async with asyncio.timeout(_DIALOGUE_SECONDS):
+                message = await self._writer.write(mail, row.subject)
+                await self._smtp.deliver(message, mail.to)
+        except MootError as error:
+            return partial(stored.give_up, id=row.id, why=f"MOOT {error}")
+        except RefusedError as error:
+            ALERTS.labels("mail_given_up").inc()
+            log.warning("mail refused for good", id=row.id, kind=row.kind, why=str(error))
+            return partial(stored.give_up, id=row.id, why=f"REFUSED {error}")
+        except NotTakenError as error:
+            return partial(self._put_off, row, f"NOT_TAKEN {error}")
+        except Exception as error:
+            log.exception("mail can't be written", id=row.id, kind=row.kind)
+            return partial(self._put_off, row, f"NOT_WRITTEN {error!r}")
+        return partial(stored.mark_sent, id=row.id)
+
+    async def _put_off(self, row: Row, why: str, session: Session) -> None:
+        jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads what is tried again
+        if await stored.put_off(session, row.id, why, hours=_TRIED_HOURS, jitter=jitter):
+            ALERTS.labels("mail_given_up").inc()
+            log.error("mail given up", id=row.id, kind=row.kind, why=why)
+        else:
+            ALERTS.labels("mail_failed").inc()
+            log.warning("mail not sent, will be tried again", id=row.id, kind=row.kind, why=why)
+
+
+def _outgoing(row: Row) -> Outgoing:
+    return Outgoing(
+        id=row.id,
+        fact=row.fact or f"mail:{row.id}",
+        addressee=row.addressee or row.recipient,
+        kind=KINDS[row.kind],
+        facts=row.facts,
+        to=row.email or row.recipient,
+        name=row.name or "",
+        language=row.person_language or row.language,
+        written_at=row.created_at,
+        now=row.now,
+        expires_at=row.expires_at,
+        secret=row.body,
+        is_written=row.fact is None,
+    )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC
+from typing import Any
 from uuid import UUID
 
+from google.protobuf.message import Message
 from parterre.messages.v1 import messages_pb2
 
 from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.logs import get_logger
-from notification_service import handlers
-from notification_service.domain import Code, EndedBooking, Person
-from presentation.amounts import format_amount
-from presentation.moments import format_moment
+from notification_service.domain import (
+    ApprovedOrganizer,
+    Code,
+    DeviceSignIn,
+    EndedBooking,
+    Event,
+    MovedEvent,
+    Person,
+    ReturnedMoney,
+)
+from notification_service.handlers import bookings, events, people
 
 MESSAGES = messages_pb2.DESCRIPTOR
 
@@ -23,7 +32,7 @@ log = get_logger(__name__)
 
 async def on_deliver_codes(session: Session, messages: Sequence[messages_pb2.DeliverCode]) -> None:
     """One-time codes were asked for."""
-    await handlers.deliver_codes(
+    await people.deliver_codes(
         session,
         [
             Code(
@@ -39,60 +48,129 @@ async def on_deliver_codes(session: Session, messages: Sequence[messages_pb2.Del
     )
 
 
-async def on_facts(
-    session: Session, messages: Sequence[messages_pb2.UserChanged | messages_pb2.BookingEnded]
-) -> None:
-    """People registered or changed name or address; bookings came to an end."""
-    await handlers.remember_people(
-        session,
-        [
-            Person(UUID(message.user_id), message.email, message.name, message.version)
-            for message in messages
-            if isinstance(message, messages_pb2.UserChanged)
-        ],
-    )
-    await handlers.tell_endings(
-        session,
-        [
-            _ended_booking(message)
-            for message in messages
-            if isinstance(message, messages_pb2.BookingEnded)
-        ],
+def _person(message: messages_pb2.UserChanged) -> Person:
+    return Person(
+        UUID(message.user_id),
+        message.email,
+        message.name,
+        message.version,
+        message.language or "en",
     )
 
 
 def _ended_booking(message: messages_pb2.BookingEnded) -> EndedBooking:
-    places = [
-        f"{line.section}, row {line.row}, seat {line.number}"
-        if line.seat_id
-        else f"{line.section}, {line.tier}: {line.quantity}"
-        for line in message.lines
-    ]
     return EndedBooking(
         booking_id=UUID(message.booking_id),
         version=message.version,
         reference=message.reference,
         customer_id=UUID(message.customer_id),
         event_title=message.event_title,
-        when=format_moment(message.starts_at.ToDatetime(UTC), message.timezone),
+        starts_at=message.starts_at.ToDatetime(UTC),
+        timezone=message.timezone,
         status=message.status,
         reason=message.reason,
-        amount=format_amount(message.amount.amount, message.amount.currency),
-        places=places,
+        reason_text=message.reason_text,
+        amount=message.amount.amount,
+        currency=message.amount.currency,
     )
 
 
-async def on_event_moved(_session: Session, message: messages_pb2.EventMoved) -> None:
-    """An event's time or place changed: its page and its bookings say so; no mail does yet."""
-    log.info("event moved", event_id=message.event_id, version=message.version)
+def _returned_money(message: messages_pb2.MoneyReturned) -> ReturnedMoney:
+    return ReturnedMoney(
+        refund_id=UUID(message.refund_id),
+        booking_id=UUID(message.booking_id),
+        reference=message.booking_reference,
+        customer_id=UUID(message.customer_id),
+        amount=message.amount.amount,
+        currency=message.amount.currency,
+        refunded=message.refunded_amount,
+        captured=message.captured_amount,
+        reason=message.reason,
+        paid_late=message.paid_late,
+    )
+
+
+def _approved_organizer(message: messages_pb2.OrganizerApproved) -> ApprovedOrganizer:
+    return ApprovedOrganizer(UUID(message.user_id), message.at.ToDatetime(UTC))
+
+
+def _device_sign_in(message: messages_pb2.NewDeviceSignedIn) -> DeviceSignIn:
+    return DeviceSignIn(
+        UUID(message.user_id), message.user_agent, message.address, message.at.ToDatetime(UTC)
+    )
+
+
+# Read into values of the domain, and all of a kind told by one call.
+_Told = tuple[Callable[[Any], Any], Callable[[Session, Sequence[Any]], Awaitable[None]]]
+_TOLD: Mapping[type[Message], _Told] = {
+    messages_pb2.UserChanged: (_person, people.remember),
+    messages_pb2.BookingEnded: (_ended_booking, bookings.tell_endings),
+    messages_pb2.MoneyReturned: (_returned_money, bookings.tell_refunds),
+    messages_pb2.OrganizerApproved: (_approved_organizer, people.tell_approvals),
+    messages_pb2.NewDeviceSignedIn: (_device_sign_in, people.tell_new_devices),
+}
+
+
+async def on_facts(session: Session, messages: Sequence[Message]) -> None:
+    """Something happened to people, their bookings or their money."""
+    for kind, (read, tell) in _TOLD.items():
+        facts = [read(message) for message in messages if isinstance(message, kind)]
+        if facts:
+            await tell(session, facts)
+
+
+async def on_event_published(session: Session, message: messages_pb2.EventPublished) -> None:
+    """An event was published, or changed since."""
+    await events.remember(
+        session,
+        Event(
+            id=UUID(message.event_id),
+            organizer_id=UUID(message.organizer_id),
+            title=message.title,
+            place=message.place,
+            starts_at=message.starts_at.ToDatetime(UTC),
+            timezone=message.timezone,
+            version=message.version,
+        ),
+    )
+
+
+async def on_event_moved(session: Session, message: messages_pb2.EventMoved) -> None:
+    """An event's time or place changed."""
+    has_before = message.HasField("starts_at_before")
+    await events.tell_move(
+        session,
+        MovedEvent(
+            event_id=UUID(message.event_id),
+            title=message.title,
+            place=message.place,
+            starts_at=message.starts_at.ToDatetime(UTC),
+            starts_at_before=message.starts_at_before.ToDatetime(UTC) if has_before else None,
+            timezone=message.timezone,
+            cancel_until=message.cancel_until.ToDatetime(UTC),
+            version=message.version,
+        ),
+    )
+
+
+async def on_event_cancelled(session: Session, message: messages_pb2.EventCancelled) -> None:
+    """An event was called off."""
+    await events.tell_cancellation(session, UUID(message.event_id), message.reason)
+
+
+async def on_ticket_admitted(_session: Session, message: messages_pb2.TicketAdmitted) -> None:
+    """The gate admitted a ticket: whoever it is stands there and knows."""
+    log.debug("ticket admitted", ticket_id=message.ticket_id)
 
 
 _FACTS = Together(on_facts)
 QUEUES: Mapping[str, Handlers] = {
     "notification.commands": {messages_pb2.DeliverCode: Together(on_deliver_codes)},
     "notification.events": {
-        messages_pb2.UserChanged: _FACTS,
-        messages_pb2.BookingEnded: _FACTS,
+        **dict.fromkeys(_TOLD, _FACTS),
+        messages_pb2.EventPublished: on_event_published,
         messages_pb2.EventMoved: on_event_moved,
+        messages_pb2.EventCancelled: on_event_cancelled,
+        messages_pb2.TicketAdmitted: on_ticket_admitted,
     },
 }

@@ -105,6 +105,21 @@ class Stage:
             ),
         )
 
+    def mail_about(self, who: Client, reference: str) -> dict[str, Any]:
+        """The newest mail about a booking, in the local mailbox; it takes a second at most.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        page: dict[str, Any] = who.wait_for(
+            "/dev/mailbox",
+            lambda page: any(reference in mail["body"] for mail in page["items"]),
+            seconds=_SHOWN_SECONDS,
+            to=who.get("/auth/me")["email"],
+        )
+        found: dict[str, Any] = next(mail for mail in page["items"] if reference in mail["body"])
+        return found
+
     def show_timeline(self, who: Client, reference: str) -> None:
         """Prints every step of a booking."""
         rows = [
@@ -141,6 +156,8 @@ def buys_two_adjacent_seats(stage: Stage) -> None:
     tickets = stage.asha.get(f"/bookings/{reference}/tickets")
     check("there is a ticket for each seat", len(tickets) == 2)
     check("the seats are sold", stage.seats_become(seats_of(hold), "SOLD"))
+    mail = stage.mail_about(stage.asha, reference)
+    check("the tickets come by mail", f"{reference}.pdf" in mail["attachments"])
     for ticket in tickets:
         stage.say(
             f"{ticket['section']}, row {ticket['row']}, seat {ticket['number']}:"

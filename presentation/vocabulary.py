@@ -37,6 +37,13 @@ AccountStatus = TypeAliasType(
         ),
     ],
 )
+Language = TypeAliasType(
+    "Language",
+    Annotated[
+        Literal["en", "ne"],
+        Field(description="In which mails are written: English or Nepali."),
+    ],
+)
 CodePurpose = TypeAliasType(
     "CodePurpose",
     Annotated[

@@ -3,6 +3,7 @@
 from auth_service.domain.accounts import (
     ADMIN,
     CUSTOMER,
+    LANGUAGES,
     ORGANIZER,
     ROLES,
     STATUSES,
@@ -10,6 +11,7 @@ from auth_service.domain.accounts import (
     Applicant,
     Credentials,
     ManagedAccount,
+    OrganizerApproved,
     Profile,
     UserChanged,
     as_managed,
@@ -72,7 +74,13 @@ from auth_service.domain.errors import (
 )
 from auth_service.domain.limits import Limits
 from auth_service.domain.passwords import check_password, parse_password
-from auth_service.domain.sessions import OpenSession, SessionsRevoked, Tokens, token_digest
+from auth_service.domain.sessions import (
+    NewDeviceSignedIn,
+    OpenSession,
+    SessionsRevoked,
+    Tokens,
+    token_digest,
+)
 from auth_service.domain.visitors import (
     Device,
     DeviceToken,
@@ -89,6 +97,7 @@ __all__ = [
     "ADMIN",
     "CUSTOMER",
     "KEY_OWNERS",
+    "LANGUAGES",
     "ORGANIZER",
     "PASSWORD_RESET",
     "REGISTER",
@@ -124,9 +133,11 @@ __all__ = [
     "Limits",
     "LoginThrottledError",
     "ManagedAccount",
+    "NewDeviceSignedIn",
     "NoLongerAdminError",
     "NoLongerOrganizerError",
     "OpenSession",
+    "OrganizerApproved",
     "OwnAccountError",
     "Profile",
     "SessionNotFoundError",

@@ -14,6 +14,9 @@ CUSTOMER = "CUSTOMER"
 ORGANIZER = "ORGANIZER"
 ADMIN = "ADMIN"
 ROLES = frozenset({CUSTOMER, ORGANIZER, ADMIN})
+# In which mails are written (BCP 47).
+LANGUAGES = frozenset({"en", "ne"})
+ENGLISH = "en"
 STATUSES = frozenset({"ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"})
 # Narrower than RFC 5321: no quoted local parts, ASCII only, so that lower-casing is unambiguous.
 _EMAIL = re.compile(r"(?=.{3,254}\Z)[\w.!#$%&'*+/=?^`{|}~-]{1,64}@([\w-]+\.)+[\w-]{2,63}", re.ASCII)
@@ -36,6 +39,7 @@ class Account:
     created_at: datetime
     disabled: bool
     version: int
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Applicant:
     phone: str
     country: str
     role: str
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Profile:
     phone: str | None
     country: str | None
     request_organizer: bool | None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +84,21 @@ class ManagedAccount:
 
 @dataclass(frozen=True, slots=True)
 class UserChanged:
-    """Message: somebody registered, or changed name or address."""
+    """Message: somebody registered, or changed name, address or language."""
 
     user_id: UUID
     email: str
     name: str
     version: int
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizerApproved:
+    """Message: an admin made somebody an organizer who had asked for it."""
+
+    user_id: UUID
+    at: datetime
 
 
 def parse_email(text: str) -> str:
@@ -99,7 +114,9 @@ def parse_email(text: str) -> str:
     return email
 
 
-def parse_applicant(*, email: str, name: str, phone: str, country: str, role: str) -> Applicant:
+def parse_applicant(
+    *, email: str, name: str, phone: str, country: str, role: str, language: str = ""
+) -> Applicant:
     """Somebody who wants an account.
 
     Raises:
@@ -112,16 +129,22 @@ def parse_applicant(*, email: str, name: str, phone: str, country: str, role: st
     except InvalidAccountError as error:
         wrong |= error.metadata
     name = line(name)
-    wrong |= _faults(name, phone, country)
+    language = language or ENGLISH
+    wrong |= _faults(name, phone, country, language)
     if role not in {"", CUSTOMER, ORGANIZER}:
         wrong["role"] = "This is neither CUSTOMER nor ORGANIZER."
     if wrong:
         raise InvalidAccountError("Some fields are not right.", **wrong)
-    return Applicant(address, name, phone, country, role or CUSTOMER)
+    return Applicant(address, name, phone, country, role or CUSTOMER, language)
 
 
 def parse_profile(
-    *, name: str | None, phone: str | None, country: str | None, request_organizer: bool | None
+    *,
+    name: str | None,
+    phone: str | None,
+    country: str | None,
+    request_organizer: bool | None,
+    language: str | None = None,
 ) -> Profile:
     """What somebody wants to change of themselves.
 
@@ -129,13 +152,18 @@ def parse_profile(
         InvalidAccountError: something is malformed; every such field is named.
     """
     name = None if name is None else line(name)
-    wrong = _faults("-" if name is None else name, phone or "", country or "")
+    wrong = _faults(
+        "-" if name is None else name,
+        phone or "",
+        country or "",
+        ENGLISH if language is None else language,
+    )
     if wrong:
         raise InvalidAccountError("Some fields are not right.", **wrong)
-    return Profile(name, phone, country, request_organizer)
+    return Profile(name, phone, country, request_organizer, language)
 
 
-def _faults(name: str, phone: str, country: str) -> dict[str, str]:
+def _faults(name: str, phone: str, country: str, language: str) -> dict[str, str]:
     wrong: dict[str, str] = {}
     flaw = flaw_in_line(name)
     if len(name) not in NAME_LENGTH:
@@ -146,6 +174,8 @@ def _faults(name: str, phone: str, country: str) -> dict[str, str]:
         wrong["phone"] = "A phone number is written as +, country code and number (E.164)."
     if country and not _COUNTRY.fullmatch(country):
         wrong["country"] = "A country is two capital letters (ISO 3166-1)."
+    if language not in LANGUAGES:
+        wrong["language"] = "Mails are written in English (en) or Nepali (ne)."
     return wrong
 
 
@@ -159,6 +189,7 @@ def with_profile(account: Account, profile: Profile, *, signup_open: bool) -> Ac
         name=account.name if profile.name is None else profile.name,
         phone=account.phone if profile.phone is None else profile.phone,
         country=account.country if profile.country is None else profile.country,
+        language=account.language if profile.language is None else profile.language,
     )
     if profile.request_organizer is not None and account.role == CUSTOMER:
         granted = profile.request_organizer and signup_open
@@ -167,7 +198,8 @@ def with_profile(account: Account, profile: Profile, *, signup_open: bool) -> Ac
             role=ORGANIZER if granted else CUSTOMER,
             organizer_requested=profile.request_organizer and not granted,
         )
-    return replace(changed, version=account.version + (changed.name != account.name))
+    told_before, told_now = ((it.name, it.language) for it in (account, changed))
+    return replace(changed, version=account.version + (told_now != told_before))
 
 
 def as_managed(account: Account, *, role: str | None, disabled: bool | None) -> Account:

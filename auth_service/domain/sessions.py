@@ -33,6 +33,17 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class NewDeviceSignedIn:
+    """Message: somebody logged in from a device that their account did not know."""
+
+    user_id: UUID
+    session_id: UUID
+    user_agent: str
+    address: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SessionsRevoked:
     """Message: sessions ended; their access tokens are no longer good."""
 

@@ -56,6 +56,7 @@ async def prepare_registration(
     phone: str = "",
     country: str = "",
     role: str = "",
+    language: str = "",
     address: str = "",
 ) -> Registration:
     """Checks what somebody says of themselves, and hashes the password.
@@ -65,7 +66,9 @@ async def prepare_registration(
         AddressThrottledError: too many from the client's address; `retry_after` seconds.
         ServiceError: OVERLOADED.
     """
-    asked = parse_applicant(email=email, name=name, phone=phone, country=country, role=role)
+    asked = parse_applicant(
+        email=email, name=name, phone=phone, country=country, role=role, language=language
+    )
     password = parse_password(password)
     check_password(password, asked.email, COMMON)
     waits = asked.role == ORGANIZER and not auth.organizer_signup_open
@@ -116,6 +119,7 @@ async def update_profile(
     phone: str | None = None,
     country: str | None = None,
     request_organizer: bool | None = None,
+    language: str | None = None,
 ) -> Account:
     """Changes what is given; who becomes an organizer by it is one from their next refresh on.
 
@@ -124,7 +128,11 @@ async def update_profile(
         AccountNotFoundError, AccountDisabledError: since the caller's token was made.
     """
     profile = parse_profile(
-        name=name, phone=phone, country=country, request_organizer=request_organizer
+        name=name,
+        phone=phone,
+        country=country,
+        request_organizer=request_organizer,
+        language=language,
     )
 
     async def work(session: Session) -> Account:
@@ -213,4 +221,6 @@ async def announce_some(session: Session) -> bool:
 
 def tell(session: Session, account: Account) -> None:
     """Says what others may know of the account."""
-    session.send(UserChanged(account.id, account.email, account.name, account.version))
+    session.send(
+        UserChanged(account.id, account.email, account.name, account.version, account.language)
+    )

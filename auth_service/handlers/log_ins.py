@@ -14,6 +14,7 @@ from auth_service.domain import (
     Credentials,
     DeviceToken,
     InvalidCredentialsError,
+    NewDeviceSignedIn,
     Tokens,
     Visitor,
     device_token,
@@ -34,6 +35,7 @@ from chassis.database import Session
 from chassis.ids import uuid7
 
 _MAX_USER_AGENT = 300
+_MAX_TOLD_USER_AGENT = 200
 
 
 async def log_in(
@@ -91,7 +93,7 @@ async def _log_in(
     async def open_session(session: Session) -> datetime | None:
         if begun.open_sessions >= auth.limits.sessions:
             await make_room(session, auth, known.account.id)
-        return await storage.open_session(
+        opened_at = await storage.open_session(
             session,
             session_id,
             known,
@@ -99,7 +101,19 @@ async def _log_in(
             digest=token_digest(refresh_token),
             limits=auth.limits,
             client=client,
+            commits=begun.from_known_device,
         )
+        if opened_at is not None and not begun.from_known_device:
+            session.send(
+                NewDeviceSignedIn(
+                    known.account.id,
+                    session_id,
+                    client["user_agent"][:_MAX_TOLD_USER_AGENT],
+                    client["address"],
+                    opened_at,
+                )
+            )
+        return opened_at
 
     opened_at = await auth.database.run(open_session)
     if opened_at is None:

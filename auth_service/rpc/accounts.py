@@ -50,6 +50,7 @@ class Accounts(Servicer):
             phone=request.phone,
             country=request.country,
             role=request.role,
+            language=request.language,
             address=request.address,
         )
 
@@ -141,6 +142,7 @@ class Accounts(Servicer):
             phone=given(request, "phone"),
             country=given(request, "country"),
             request_organizer=given(request, "request_organizer"),
+            language=given(request, "language"),
         )
         return auth_pb2.UpdateProfileResponse(user=user_shape(account))
 

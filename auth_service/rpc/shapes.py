@@ -114,6 +114,7 @@ def user_shape(account: Account) -> auth_pb2.User:
         phone=account.phone,
         country=account.country,
         organizer_requested=account.organizer_requested,
+        language=account.language,
     )
     user.created_at.FromDatetime(account.created_at)
     return user

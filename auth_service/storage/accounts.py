@@ -15,32 +15,33 @@ from chassis.text import folded, patterns
 # The unique address decides between two who register it at once.
 _ADD_ACCOUNT = """
 INSERT INTO account (id, email, name, role, phone, country, organizer_requested, password_hash,
-                     words)
-VALUES (:id, :email, :name, :role, :phone, :country, :organizer_requested, :password_hash, :words)
+                     words, language)
+VALUES (:id, :email, :name, :role, :phone, :country, :organizer_requested, :password_hash, :words,
+        :language)
     ON CONFLICT (email) DO NOTHING
 RETURNING id, email, name, role, phone, country, organizer_requested, created_at,
-          disabled_at IS NOT NULL AS disabled, version
+          disabled_at IS NOT NULL AS disabled, version, language
 """
 _FIND_ACCOUNT = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version
+       disabled_at IS NOT NULL AS disabled, version, language
   FROM account WHERE id = :id
 """
 _FIND_CREDENTIALS_OF = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, password_hash, password_version
+       disabled_at IS NOT NULL AS disabled, version, language, password_hash, password_version
   FROM account WHERE id = :id
 """
 # In the order of ids, so that two admins who change each other wait and do not deadlock.
 _LOCK_ACCOUNTS = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version
+       disabled_at IS NOT NULL AS disabled, version, language
   FROM account WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 """
 _SAVE_ACCOUNT = """
 UPDATE account
    SET name = :name, role = :role, phone = :phone, country = :country, version = :version,
-       words = :words,
+       words = :words, language = :language,
        organizer_requested = :organizer_requested,
        disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, clock_timestamp()) END
  WHERE id = :id
@@ -58,7 +59,7 @@ UPDATE account SET password_hash = :password_hash, password_version = password_v
 _LAST_ANNOUNCED = "SELECT after FROM announcing FOR UPDATE SKIP LOCKED"
 _NEXT_ACCOUNTS = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version
+       disabled_at IS NOT NULL AS disabled, version, language
   FROM account WHERE id > :after ORDER BY id LIMIT :limit FOR NO KEY UPDATE
 """
 _ANNOUNCED = "UPDATE announcing SET after = :after"
@@ -71,7 +72,7 @@ UPDATE account SET words = found_by.words
 # Newest first, read along the primary key. Those of before have no words until they are told of.
 _LIST_ACCOUNTS = """
 SELECT account.id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, last_log_in.at AS last_log_in_at
+       disabled_at IS NOT NULL AS disabled, version, language, last_log_in.at AS last_log_in_at
   FROM account
   LEFT JOIN LATERAL (
        SELECT at FROM audit WHERE account_id = account.id AND action = 'LOGGED_IN'
@@ -112,6 +113,7 @@ async def add_account(
         organizer_requested=organizer_requested,
         password_hash=password_hash,
         words=_words(applicant.name, applicant.email),
+        language=applicant.language,
     )
     return Account(**row._asdict()) if row else None
 

@@ -118,12 +118,15 @@ async def open_session(
     digest: bytes,
     limits: Limits,
     client: Mapping[str, str],
+    commits: bool,
 ) -> datetime | None:
-    """Opens a session with its first token, forgives its source the failures before; commits.
+    """Opens a session with its first token, forgives its source the failures before.
 
-    Since when it is open; None, and nothing done, if the credentials are no longer good.
+    Since when it is open; None, and nothing done, if the credentials are no longer good. With
+    `commits` it is the transaction's last statement, in one round trip with its end.
     """
-    opened = await session.finish(
+    run = session.finish if commits else session.execute
+    opened = await run(
         _OPEN_SESSION,
         id=id,
         account_id=credentials.account.id,

@@ -72,7 +72,7 @@ from booking_service.domain.money import MAX_AMOUNT, Fees, Price, half_up
 from booking_service.domain.people import Person, check_query
 from booking_service.domain.pricing import price_of, subtotal_of, tax_kept
 from booking_service.domain.sales import Sale, ticket_sales
-from booking_service.domain.tickets import Ticket, check_gate, tickets_to_mint
+from booking_service.domain.tickets import Ticket, TicketAdmitted, check_gate, tickets_to_mint
 
 __all__ = [
     "MAX_AMOUNT",
@@ -130,6 +130,7 @@ __all__ = [
     "Reservation",
     "Sale",
     "Ticket",
+    "TicketAdmitted",
     "TicketAdmittedError",
     "TicketNotFoundError",
     "UnknownBookingError",

@@ -235,3 +235,4 @@ class BookingEnded:
     amount: int  # paid, or given back; minor units
     lines: Sequence[Line]
     version: int  # the saga's: an older ending never overwrites a newer one
+    reason_text: str = ""  # of whoever cancelled it, in their words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from booking_service.domain.bookings import Attendee
@@ -22,6 +23,19 @@ class Ticket:
     line_no: int
     seat_id: str  # empty: standing
     attendee_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketAdmitted:
+    """To whom it concerns: the gate admitted a ticket."""
+
+    ticket_id: UUID
+    booking_id: UUID
+    booking_reference: str
+    event_id: UUID
+    organizer_id: UUID
+    gate: str
+    at: datetime
 
 
 def check_gate(gate: str) -> None:

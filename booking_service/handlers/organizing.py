@@ -11,6 +11,7 @@ from booking_service.domain import (
     ForbiddenError,
     InvalidTicketError,
     Sale,
+    TicketAdmitted,
     check_gate,
     check_query,
     day_of,
@@ -124,6 +125,17 @@ async def check_in(
     if admitted:
         day = day_of(row.admitted_at, timezone)
         sales.add(session, [Sale(event_id, day, row.tier_id, row.tier, admitted=1)])
+        session.send(
+            TicketAdmitted(
+                row.ticket_id,
+                row.booking_id,
+                row.reference,
+                event_id,
+                row.organizer_id,
+                row.gate,
+                row.admitted_at,
+            )
+        )
         return Admission("ADMITTED", row)
     # An older version of a ticket that is good now can't be: a version ends by being revoked.
     return Admission("ALREADY_ADMITTED" if row.status == "ADMITTED" else "REVOKED", row)

@@ -122,7 +122,9 @@ async def advance(
             session.send(message, request_id=move.request_id)
     if not courses:
         return
-    _follow(session, courses.values(), await _parts(session, courses, known or {}))
+    cancelled = [id for id, it in courses.items() if any(map(_cancelled, it.steps))]
+    words = await sagas.words_of(session, cancelled) if cancelled else {}
+    _follow(session, courses.values(), await _parts(session, courses, known or {}), words)
     changes = [
         sagas.Change(id, it.saga, it.entries, it.instrument, it.underway.now)
         for id, it in courses.items()
@@ -158,10 +160,12 @@ def begin(session: Session, begun: Sequence[Begun]) -> None:
             message = step.asks.of(view.booking, view.saga, each.instrument)
             session.send(message, request_id=each.request_id)
     parts = {each.view.booking.id: (each.view.lines, each.view.attendees) for each in begun}
-    _follow(session, courses, parts)
+    _follow(session, courses, parts, {})
 
 
-def _follow(session: Session, courses: Collection[_Course], parts: Parts) -> None:
+def _follow(
+    session: Session, courses: Collection[_Course], parts: Parts, words: Mapping[UUID, str]
+) -> None:
     """Tickets, figures, coupons and endings, as the bookings' steps have it."""
     _keep_tickets(session, courses, parts)
     sales.add(session, [sale for course in courses for sale in _sales(course, parts)])
@@ -169,7 +173,8 @@ def _follow(session: Session, courses: Collection[_Course], parts: Parts) -> Non
     for course in courses:
         for step in course.steps:
             if step.ended:
-                ended = _ended(course.booking, step, parts[course.booking.id][0])
+                id = course.booking.id
+                ended = _ended(course.booking, step, parts[id][0], words.get(id, ""))
                 session.send(ended, request_id=course.request_id)
 
 
@@ -228,6 +233,10 @@ def _report(booking: Booking, step: Step) -> None:
         log.error("saga wants an operator", alert=step.alert, **facts)
     elif step.ignored:
         log.info("happening ignored", **facts)
+
+
+def _cancelled(step: Step) -> bool:
+    return step.ended and step.saga.state is State.CANCELLED
 
 
 def _needs_parts(step: Step) -> bool:
@@ -298,11 +307,17 @@ def _step_sales(booking: Booking, step: Step, day: date) -> Iterator[Sale]:
         yield replace(Sale(booking.event.id, day), **figures)
 
 
-def _ended(booking: Booking, step: Step, lines: Sequence[Line]) -> BookingEnded:
+def _ended(booking: Booking, step: Step, lines: Sequence[Line], words: str) -> BookingEnded:
     saga = step.saga
     amounts = {State.CONFIRMED: booking.price.total, State.CANCELLED: saga.refunded}
     return BookingEnded(
-        booking, saga.state.value, saga.reason, amounts.get(saga.state, 0), lines, saga.version
+        booking,
+        saga.state.value,
+        saga.reason,
+        amounts.get(saga.state, 0),
+        lines,
+        saga.version,
+        words if _cancelled(step) else "",
     )
 
 

@@ -6,6 +6,7 @@ from parterre.booking.v1 import booking_pb2
 
 from booking_service.rpc.bookings import Bookings
 from booking_service.rpc.holds import Holds, Inventory, Offer, Places, Wish
+from booking_service.rpc.mails import Mails
 from booking_service.rpc.making import Making
 from booking_service.rpc.organizing import Organizing
 from booking_service.rpc.tickets import Tickets
@@ -15,5 +16,5 @@ __all__ = ["SERVICE", "BookingServicer", "Holds", "Inventory", "Offer", "Places"
 SERVICE = booking_pb2.DESCRIPTOR.services_by_name["BookingService"]
 
 
-class BookingServicer(Making, Bookings, Tickets, Organizing):
-    """Bookings, tickets, and what organizers make and see of them."""
+class BookingServicer(Making, Bookings, Tickets, Organizing, Mails):
+    """Bookings, tickets, what organizers make and see of them, and what mails print."""

@@ -150,6 +150,27 @@ _WITH_BUYERS = (
 )
 _OF_EVENT = _WITH_BUYERS + " AND booking.event_id = :event_id" + _PAGE
 _UPDATED_OF_EVENT = _WITH_BUYERS + " AND saga.event_id = :event_id" + _UPDATED_PAGE
+_FIND_BY_ID = _VIEW + " WHERE booking.booking_id = :booking_id"
+# Whom to tell of an event's change, in the order of the bookings' making.
+_AUDIENCE = """
+SELECT booking.booking_id, booking.reference, booking.customer_id,
+       ARRAY(SELECT email FROM attendee AS each
+              WHERE each.booking_id = booking.booking_id AND email <> '' ORDER BY email) AS emails
+  FROM booking JOIN saga USING (booking_id)
+ WHERE booking.event_id = :event_id
+   AND (saga.state = 'CONFIRMED' OR CAST(:called_off AS boolean)
+        AND saga.reason = 'EVENT_CANCELLED'
+        AND saga.state IN ('REFUNDING', 'RESTOCKING', 'CANCELLED'))
+   AND (CAST(:after AS uuid) IS NULL OR booking.booking_id > :after)
+ ORDER BY booking.booking_id LIMIT :limit
+"""
+_AUDIENCE_SIZE = """
+SELECT count(*) FROM booking JOIN saga USING (booking_id)
+ WHERE booking.event_id = :event_id
+   AND (saga.state = 'CONFIRMED' OR CAST(:called_off AS boolean)
+        AND saga.reason = 'EVENT_CANCELLED'
+        AND saga.state IN ('REFUNDING', 'RESTOCKING', 'CANCELLED'))
+"""
 # Of a saga, when its booking is made; the rest is as it always is then.
 _SAGA_COLUMNS = (
     "state",
@@ -247,6 +268,29 @@ async def find(
     """The booking, if the caller bought it, sells it, or sees all."""
     row = await session.first(_FIND, reference=reference, caller_id=caller_id, sees_all=sees_all)
     return _view(row) if row else None
+
+
+async def find_by_id(session: Session, booking_id: UUID) -> BookingView | None:
+    """The booking."""
+    row = await session.first(_FIND_BY_ID, booking_id=booking_id)
+    return _view(row) if row else None
+
+
+async def audience(
+    session: Session, event_id: UUID, *, called_off: bool, after: UUID | None, limit: int
+) -> tuple[Sequence[Row], int]:
+    """Bookings to be told of their event's change, made after `after`, and how many there are.
+
+    With `called_off`: also those that were confirmed when the event was called off.
+    """
+    page, size = await session.together(
+        (
+            _AUDIENCE,
+            {"event_id": event_id, "called_off": called_off, "after": after, "limit": limit},
+        ),
+        (_AUDIENCE_SIZE, {"event_id": event_id, "called_off": called_off}),
+    )
+    return page.rows, int(size.scalar())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,6 +59,20 @@ SELECT at, state, step, outcome, attempt, detail FROM timeline
  WHERE booking_id = :booking_id ORDER BY entry_no LIMIT :limit
 """
 
+# The last words of whoever cancelled, or gave all of it back; where they gave none the timeline has
+# the reason's name, and of an event that was called off its organizer's words are kept.
+_WORDS = """
+SELECT DISTINCT ON (timeline.booking_id) timeline.booking_id,
+       CASE WHEN timeline.step = 'EVENT_CANCELLED' THEN coalesce(cancelled_event.reason, '')
+            WHEN detail = saga.reason THEN '' ELSE detail END AS words
+  FROM timeline JOIN saga USING (booking_id)
+  LEFT JOIN cancelled_event ON cancelled_event.event_id = saga.event_id
+ WHERE timeline.booking_id = ANY(CAST(:ids AS uuid[]))
+   AND timeline.step IN ('CANCEL', 'GIVE_UP', 'PAID_BACK', 'EVENT_CANCELLED')
+   AND timeline.outcome = 'DONE'
+ ORDER BY timeline.booking_id, entry_no DESC
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -96,6 +110,13 @@ def save(session: Session, changes: Sequence[Change]) -> None:
 async def timeline_of(session: Session, booking_id: UUID) -> Sequence[Row]:
     """A booking's timeline, oldest first."""
     return await session.all(_TIMELINE, booking_id=booking_id, limit=_TIMELINE_ENTRIES)
+
+
+async def words_of(session: Session, ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """What those who cancelled bookings said, by the bookings' ids; read before the steps' entries
+    are written."""
+    rows = await session.all(_WORDS, ids=list(ids))
+    return {row.booking_id: row.words for row in rows}
 
 
 def saga_of(row: Row) -> Saga:

@@ -245,7 +245,7 @@ async def cancel_event(session: Session, person: Person, event_id: UUID, reason:
     if event is None or not event.is_run_by(person):
         raise EventNotFoundError
     if cancelled:
-        session.send(opening.Cancellation(event_id, reason))
+        session.send(opening.Cancellation(event_id, event.organizer_id, reason))
     elif event.status != "CANCELLED":
         raise EventStateError("Only an event on sale can be called off.", status=event.status)
     return event

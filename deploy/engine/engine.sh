@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 state=${PARTERRE_ENGINE_HOME:-${PARTERRE_CACHE:-$HOME/.cache/parterre}/engine}
 socket=$state/run/docker.sock
 base=parterre-base:trixie
-standins=(postgres rabbitmq haproxy mail)
+standins=(postgres rabbitmq haproxy)
 # The client of Debian's package brings BuildKit along; a newer one elsewhere may lack its plug-in.
 client=/usr/bin/docker
 export DOCKER_CONFIG=$state/config

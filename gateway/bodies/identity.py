@@ -21,7 +21,7 @@ from gateway.bodies.base import (
     line,
     not_found,
 )
-from presentation.vocabulary import AccountStatus, CodePurpose, Role, SignUpRole
+from presentation.vocabulary import AccountStatus, CodePurpose, Language, Role, SignUpRole
 
 # What people put between digits, to read them; and the most of it that is looked at.
 _BETWEEN = dict.fromkeys(map(ord, "-.()/\u2010\u2011\u2012\u2013"))
@@ -88,6 +88,8 @@ class Registration(Input):
     """ISO 3166-1 alpha-2."""
     role: SignUpRole = "CUSTOMER"
     """What to be; ORGANIZER may have to wait for an admin."""
+    language: Language = "en"
+    """In which mails are written to them: English or Nepali."""
 
 
 class Credentials(Input):
@@ -131,6 +133,8 @@ class ProfileChange(Input):
     """As E.164 writes it; null removes it."""
     country: Country | None = None
     """ISO 3166-1 alpha-2; null removes it."""
+    language: Language | None = None
+    """In which mails are written to them: English or Nepali."""
     organizer_requested: bool | None = Field(default=None, strict=True)
     """True asks for the role ORGANIZER, granted at once where sign-up is open; false takes the
     request back."""

@@ -118,6 +118,7 @@ async def register(
             phone=body.phone or "",
             country=body.country or "",
             role=body.role,
+            language=body.language,
             address=address_of(request.scope),
             idempotency_key=key,
         ),
@@ -290,6 +291,7 @@ async def update_profile(body: ProfileChange, behind: Behind) -> Response:
             phone=body.phone or "" if "phone" in given else None,
             country=body.country or "" if "country" in given else None,
             request_organizer=body.organizer_requested,
+            language=body.language,
         ),
     )
     return Json(views.user(reply.user))

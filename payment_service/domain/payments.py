@@ -94,6 +94,7 @@ class Payment:
     saga_step: int = 0  # the newest that commanded it: older ones have no effect
     fees: int = 0  # of the amount, what the house keeps
     refund_awaited: bool = False  # the saga asked for a refund, and was not told that all is back
+    event_id: UUID | None = None  # None: a tombstone, or paid before this was kept
 
     @property
     def last(self) -> Attempt | None:
@@ -169,6 +170,15 @@ class PaidBack:
     captured: int  # minor units, by the attempt that the booking is paid by
     refunded: int  # minor units, of that
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyReturned:
+    """To whom it concerns: a refund was made."""
+
+    payment: Payment  # as it is after it
+    refund: Refund
+    at: datetime  # by the database's clock
 
 
 @dataclass(frozen=True, slots=True)

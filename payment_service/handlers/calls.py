@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Session
@@ -63,6 +64,8 @@ async def record(
     """Writes down what came of calls, but for those that were claimed anew since."""
     locked = await calls.lock(session, [call.claimed for call, _result in results])
     work = Work(locked.payments)
+    back = any(isinstance(result, Refunded) for _call, result in results)
+    now = await session.now() if back else None
     for call, result in results:
         claimed, work.request_id = call.claimed, call.request_id
         payment = work.find(claimed.payment.id)
@@ -70,7 +73,8 @@ async def record(
         if fence is None:
             log.warning("late result of a call refused", payment=payment.id, kind=call.kind)
         elif claimed.refund is not None:
-            _record_refund(work, payment, call, locked.refunds[claimed.refund.id], result)
+            refund = locked.refunds[claimed.refund.id]
+            _record_refund(work, payment, call, refund, result, now=now)
         else:
             _record_charge(work, payment, call, result, fence, max_tries=max_tries)
     return work.write(session)
@@ -108,11 +112,17 @@ def _record_charge(
 
 
 def _record_refund(
-    work: Work, payment: Payment, call: Call, refund: Refund, result: Result
+    work: Work,
+    payment: Payment,
+    call: Call,
+    refund: Refund,
+    result: Result,
+    *,
+    now: datetime | None,
 ) -> None:
     if isinstance(result, Refunded):
-        if not refund.done:
-            work.give_back(payment, refund)
+        if not refund.done and now is not None:
+            work.give_back(payment, refund, now)
         work.dropped.append(call.claimed.id)
         return
     # The key makes it safe to ask again, and a refund is never given up.

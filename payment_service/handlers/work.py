@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import inf
 from uuid import UUID
 
 from chassis.database import Session
 from chassis.ids import uuid7
 from payment_service import domain, ledger
-from payment_service.domain import Kind, Payment, PaymentNotFoundError, Refund, Step
+from payment_service.domain import Kind, MoneyReturned, Payment, PaymentNotFoundError, Refund, Step
 from payment_service.ledger import Entry
 from payment_service.storage import calls, payments, postings, refunds
 from payment_service.storage.calls import Claimed, Due, PutOff
@@ -109,8 +110,8 @@ class Work:
             self._messages.append((step.paid_back, self.request_id))
         self.now[after.id] = after
 
-    def give_back(self, payment: Payment, refund: Refund) -> None:
-        """Notes that a refund was made."""
+    def give_back(self, payment: Payment, refund: Refund, at: datetime) -> None:
+        """Notes that a refund was made, and tells of it."""
         self.finished.append(refund.id)
         attempt = payment.attempt(refund.attempt)
         self._entries.append(
@@ -128,6 +129,8 @@ class Work:
             )
         )
         self.apply(domain.refunded(payment, refund))
+        told = MoneyReturned(self.now[payment.id], refund, at)
+        self._messages.append((told, self.request_id))
 
     def call_for(self, payment_id: UUID, attempt: int) -> None:
         """Has the provider called about a charge, if there is something to call for in the end."""

@@ -19,16 +19,16 @@ from payment_service.domain import (
 # Without a conflict target on purpose: with one, two that insert the same payment at once may run
 # into the other unique key, the booking's, and one of them fails.
 _ADD_PAYMENTS = """
-INSERT INTO payment (id, booking_id, booking_reference, customer_id, organizer_id, amount, fees,
-                     currency, void, status, saga_step)
-SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, fees, currency, void,
-       status, saga_step
+INSERT INTO payment (id, booking_id, booking_reference, customer_id, organizer_id, event_id,
+                     amount, fees, currency, void, status, saga_step)
+SELECT id, booking_id, booking_reference, customer_id, organizer_id, event_id, amount, fees,
+       currency, void, status, saga_step
   FROM jsonb_populate_recordset(NULL::payment, CAST(:payments AS jsonb)) ORDER BY id
     ON CONFLICT DO NOTHING
 """
 _PAYMENT_COLUMNS = """
-SELECT id, booking_id, booking_reference, customer_id, organizer_id, amount, fees, currency, void,
-       status, refund_awaited, created_at, saga_step
+SELECT id, booking_id, booking_reference, customer_id, organizer_id, event_id, amount, fees,
+       currency, void, status, refund_awaited, created_at, saga_step
   FROM payment
 """
 # In one order everywhere, so that two batches can't wait for each other.
@@ -74,6 +74,7 @@ def adding(payments: Iterable[Payment]) -> Statement:
             "booking_reference": payment.booking_reference or None,
             "customer_id": payment.customer_id,
             "organizer_id": payment.organizer_id,
+            "event_id": payment.event_id,
             "amount": payment.amount or None,
             "fees": payment.fees,
             "currency": payment.currency or None,
@@ -186,6 +187,7 @@ def _payment(row: Row, attempts: Iterable[Row]) -> Payment:
         saga_step=row.saga_step,
         fees=row.fees,
         refund_awaited=row.refund_awaited,
+        event_id=row.event_id,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from parterre.auth.v1 import auth_pb2
 
 from presentation.views.base import Count, CountryCode, Email, Id, Time, View, time
-from presentation.vocabulary import Role, word
+from presentation.vocabulary import Language, Role, word
 
 
 class User(View):
@@ -27,6 +27,8 @@ class User(View):
     """ISO 3166-1 alpha-2."""
     organizer_requested: bool
     """They asked to be an organizer, and wait for an admin."""
+    language: Language
+    """In which mails are written to them: English or Nepali."""
     created_at: Time
     """When they registered."""
 
@@ -113,6 +115,7 @@ def user(person: auth_pb2.User) -> User:
         "phone": person.phone or None,
         "country": person.country or None,
         "organizer_requested": person.organizer_requested,
+        "language": word(person.language or "en"),
         "created_at": time(person.created_at),
     }
 

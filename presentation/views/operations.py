@@ -15,11 +15,15 @@ class Mail(View):
     to: Email
     """Whom it goes to."""
     kind: str
-    """What it is about, such as CODE."""
+    """What it is about, such as code."""
     subject: str
     """Its subject."""
     body: str
     """Its text."""
+    html: str | None
+    """The same as a page; null: it has none."""
+    attachments: list[str]
+    """The names of the files that came with it."""
     created_at: Time
     """When it was written."""
     sent_at: Time | None
@@ -41,6 +45,8 @@ def mail(it: notification_pb2.Mail) -> Mail:
         "kind": it.kind,
         "subject": it.subject,
         "body": it.body,
+        "html": it.html or None,
+        "attachments": list(it.attachments),
         "created_at": time(it.created_at),
         "sent_at": time(it.sent_at) if it.HasField("sent_at") else None,
     }

@@ -23,10 +23,13 @@ CASES = {
             "grpc_port": "1",
             "database_url": "postgresql://role:canary@127.0.0.1:1/parterre",
             "amqp_url": f"amqp://user:{WORD}@127.0.0.1:1/",
+            "booking_address": "127.0.0.1:1",
+            "catalog_address": "127.0.0.1:1",
         },
         [
             "NOTIFICATION_DATABASE_URL",
             "NOTIFICATION_SMTP_URL",
+            "NOTIFICATION_UNSUBSCRIBE_LINK",
             "NOTIFICATION_TLS_CERTIFICATE",
             "NOTIFICATION_SERVICE_PEERS",
         ],

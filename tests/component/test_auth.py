@@ -314,7 +314,13 @@ async def test_a_newcomer_registers_with_the_code_from_the_mail_and_logs_in(box:
     assert tokens.user == user
     assert (tokens.expires_in, tokens.refresh_expires_in) == (600, 30 * 24 * 3600)
     assert await box.sent("UserChanged") == [
-        {"user_id": user.id, "email": EMAIL, "name": "Asha", "version": "1"}
+        {
+            "user_id": user.id,
+            "email": EMAIL,
+            "name": "Asha",
+            "version": "1",
+            "language": "en",
+        }
     ]
     me = await box.caller.as_person(user.id, "GetMe", auth_pb2.GetMeRequest())
     assert me.user == user
@@ -912,8 +918,25 @@ async def test_a_session_is_not_opened_with_a_password_replaced_meanwhile(box: B
             digest=token_digest("fresh"),
             limits=Limits(),
             client={"address": "", "user_agent": ""},
+            commits=True,
         )
         assert opened_at is None
+
+
+async def test_a_log_in_from_a_device_that_is_not_known_is_told_to_its_owner(box: Box) -> None:
+    user = await box.person()
+    known = await box.known_log_in()
+    await box.known_log_in(device=known.device.token)
+
+    [told] = await box.sent("NewDeviceSignedIn")
+    session_id = await box.scalar("SELECT CAST(id AS text) FROM session ORDER BY id LIMIT 1")
+    assert told.pop("at")
+    assert told == {
+        "user_id": user.id,
+        "session_id": session_id,
+        "user_agent": "tests",
+        "address": "192.0.2.7",
+    }
 
 
 # --- sessions ------------------------------------------------------------------------------------
@@ -1245,6 +1268,7 @@ async def test_who_asks_to_be_an_organizer_later_waits_for_an_admin(make_box: Ma
     approve = auth_pb2.UpdateUserRequest(user_id=user.id, role="ORGANIZER")
     changed = (await box.account(admin, "UpdateUser", approve)).user.user
     assert (changed.role, changed.organizer_requested) == ("ORGANIZER", False)
+    assert [told["user_id"] for told in await box.sent("OrganizerApproved")] == [user.id]
     assert (await box.account(admin, "ListUsers", waiting)).users == []
     assert claims_of(await box.log_in())["role"] == "ORGANIZER"
     assert await box.revoked() == [{sid(me)}]

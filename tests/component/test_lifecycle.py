@@ -62,6 +62,8 @@ async def running(database: Database, amqp_url: str, folder: Path) -> AsyncItera
     environment = {
         "PATH": os.environ["PATH"],
         "NOTIFICATION_PROFILE": "local",
+        "NOTIFICATION_BOOKING_ADDRESS": "127.0.0.1:1",
+        "NOTIFICATION_CATALOG_ADDRESS": "127.0.0.1:1",
         "NOTIFICATION_GRPC_PORT": str(grpc_port),
         "NOTIFICATION_INTERNAL_PORT": str(internal_port),
         "NOTIFICATION_JWKS_URL": f"http://127.0.0.1:{auth_port}/jwks.json",
@@ -142,12 +144,14 @@ async def test_a_message_in_hand_when_the_stop_comes_still_takes_effect_once(
     database: Database, broker_url: str, tmp_path: Path, until: Until
 ) -> None:
     broker = Broker(broker_url, Topology.of(messages_pb2.DESCRIPTOR), process="test")
-    message = messages_pb2.DeliverCode(
-        email="asha@example.org",
-        purpose="REGISTER",
-        code="123456",
-        expires_at=Timestamp(seconds=4_000_000_000),
-    )
+
+    def code(until: int) -> messages_pb2.DeliverCode:
+        return messages_pb2.DeliverCode(
+            email="asha@example.org",
+            purpose="REGISTER",
+            code="123456",
+            expires_at=Timestamp(seconds=4_000_000_000 + until),
+        )
 
     async def mails() -> int:
         async with database.transaction() as session:
@@ -158,8 +162,8 @@ async def test_a_message_in_hand_when_the_stop_comes_still_takes_effect_once(
             async with running(database, broker_url, tmp_path) as service:
                 await until(service.ready)
                 async with database.transaction() as session:
-                    for _ in range(200):
-                        session.send(message)
+                    for number in range(200):
+                        session.send(code(2 * number + last))
                 if last:
 
                     async def all_there() -> bool:

@@ -1353,6 +1353,21 @@ async def test_an_admin_gives_back_all_that_is_left_and_the_booking_is_told(
     seen = await shown(caller, payment)
     assert (seen.status, seen.refunded_amount) == ("REFUNDED", 1000)
     assert await desk.scalar("SELECT requested_by FROM refund WHERE amount = 600") == UUID(admin)
+    told = await desk.sent(messages_pb2.MoneyReturned)
+    assert [
+        (
+            each.amount.amount,
+            each.refunded_amount,
+            each.captured_amount,
+            each.reason,
+            each.paid_late,
+        )
+        for each in told
+    ] == [(400, 400, 1000, "Goodwill", False), (600, 1000, 1000, "Goodwill", False)]
+    assert {(each.customer_id, each.booking_id) for each in told} == {
+        (payment.customer_id, payment.booking_id)
+    }
+    assert all(each.at.seconds for each in told)
 
 
 @pytest.mark.parametrize("undone_by", ["refund", "give_back"])

@@ -116,7 +116,7 @@ def test_production_starts_on_the_secrets_that_are_made(containers: Containers) 
         {
             **before,
             "PARTERRE_PROFILE": "production",
-            "PARTERRE_SMTP_URL": "smtp://mail:1025",
+            "PARTERRE_SMTP_URL": "smtp://catcher:1025",
         },
         containers.secrets,
     )

@@ -239,11 +239,14 @@ def test_the_buyer_gets_a_mail(stage: Stage) -> None:
     email = stage.asha.get("/auth/me")["email"]
     mails = stage.asha.wait_for(
         "/dev/mailbox",
-        lambda page: any(mail["kind"] == "booking_confirmed" for mail in page["items"]),
+        lambda page: any(reference in mail["body"] for mail in page["items"]),
         seconds=20,
         to=email,
     )
-    assert any(reference in mail["body"] for mail in mails["items"])
+    [mail] = [mail for mail in mails["items"] if reference in mail["body"]]
+    assert mail["kind"] == "booking_confirmed"
+    assert mail["attachments"] == [f"{reference}.pdf", f"{reference}.ics"]
+    assert "<html" in mail["html"]
 
 
 def test_a_retried_booking_is_the_same_booking(stage: Stage) -> None:

@@ -45,7 +45,7 @@ def test_a_fact_goes_to_everybody_who_subscribed() -> None:
     address = TOPOLOGY.addresses["parterre.messages.v1.EventCancelled"]
     assert address == Address(EVENTS, "event.cancelled", mandatory=True)
     takers = {queue for queue, bound in TOPOLOGY.queues.items() if address in bound}
-    assert takers == {"inventory.events", "booking.events"}
+    assert takers == {"inventory.events", "booking.events", "notification.events"}
 
 
 def test_queues_are_quorum_queues_with_limits_and_dead_letters() -> None:

@@ -35,6 +35,7 @@ THE_SERVICES_OWN: dict[str, set[str]] = {
     "SignUpRole": {accounts.CUSTOMER, accounts.ORGANIZER},
     "ApiKeyScope": {*Scope},
     "AccountStatus": set(accounts.STATUSES),
+    "Language": set(accounts.LANGUAGES),
     "CodePurpose": {codes.REGISTER, codes.PASSWORD_RESET},
     "EventStatus": set(events.STATUSES),
     "PublicEventStatus": set(events.PUBLIC_STATUSES),

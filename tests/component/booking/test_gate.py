@@ -35,6 +35,9 @@ async def test_a_ticket_admits_once_and_tells_where_it_did(box: Box) -> None:
     assert again.admitted_at == first.admitted_at
     [shown, *others] = await box.tickets(booking)
     assert (shown.status, shown.gate, shown.token) == ("ADMITTED", "North", ticket.token)
+    [told] = await box.sent_as("TicketAdmitted", booking)
+    assert (told.ticket_id, told.gate, told.at) == (ticket.id, "North", first.admitted_at)
+    assert (told.booking_reference, told.organizer_id) == (booking.reference, ORGANIZER)
     assert {each.status for each in others} == {"VALID"}
 
 

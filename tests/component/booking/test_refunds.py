@@ -45,7 +45,9 @@ async def test_a_cancellation_after_that_asks_for_a_share_which_payment_reckons(
     back = 100_000 * percent // 100
     ended = await box.get(booking)
     assert (ended.status, ended.refunded_amount) == ("CANCELLED", 35_600 + back)
-    assert (await box.sent_as("BookingEnded", booking))[-1].amount.amount == 35_600 + back
+    told = (await box.sent_as("BookingEnded", booking))[-1]
+    assert told.amount.amount == 35_600 + back
+    assert (told.reason_text, told.organizer_id) == ("changed my mind", ORGANIZER)
 
 
 async def test_the_share_asked_for_is_the_same_whether_the_organizers_refund_is_heard_of_or_not(
@@ -117,6 +119,7 @@ async def test_with_all_of_it_back_the_booking_is_cancelled_and_its_seats_are_fr
     endings = await box.sent_as("BookingEnded", booking)
     assert [ending.status for ending in endings] == ["CONFIRMED", "CANCELLED"]
     assert endings[0].version < endings[1].version
+    assert [ending.reason_text for ending in endings] == ["", "goodwill"]
 
 
 async def test_a_refund_told_before_the_charge_ends_the_same(box: Box) -> None:

@@ -150,7 +150,9 @@ async def test_organizer_or_admin_call_an_event_off_once(catalog: Catalog, who: 
     assert cancelled == again
     assert (cancelled.status, cancelled.cancel_reason) == ("CANCELLED", "Rain all day")
     assert await catalog.sent(messages_pb2.EventCancelled) == [
-        messages_pb2.EventCancelled(event_id=event.id, reason="Rain all day")
+        messages_pb2.EventCancelled(
+            event_id=event.id, reason="Rain all day", organizer_id=event.organizer_id
+        )
     ]
     message = catalog_pb2.PublishEventRequest(event_id=event.id)
     assert (await catalog.refusal("PublishEvent", message)).reason == "EVENT_STATE"

@@ -35,6 +35,7 @@ class User(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     ORGANIZER_REQUESTED_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     email: _builtins.str
@@ -49,6 +50,8 @@ class User(_message.Message):
     """ISO 3166-1 alpha-2, or empty."""
     organizer_requested: _builtins.bool
     """True while an asked-for ORGANIZER role waits for approval."""
+    language: _builtins.str
+    """In which language to write to them: en or ne."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When they registered."""
@@ -64,10 +67,11 @@ class User(_message.Message):
         country: _builtins.str = ...,
         organizer_requested: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "created_at", b"created_at", "email", b"email", "id", b"id", "name", b"name", "organizer_requested", b"organizer_requested", "phone", b"phone", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "created_at", b"created_at", "email", b"email", "id", b"id", "language", b"language", "name", b"name", "organizer_requested", b"organizer_requested", "phone", b"phone", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -213,6 +217,7 @@ class RegisterRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     OTP_ID_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Verified by the code."""
     password: _builtins.str
@@ -233,6 +238,8 @@ class RegisterRequest(_message.Message):
     """Of the answer that asked for the code; empty: the try counts against the client's network."""
     idempotency_key: _builtins.str
     """The client's Idempotency-Key, or empty."""
+    language: _builtins.str
+    """In which language to write to them: en (also when empty) or ne."""
     def __init__(
         self,
         *,
@@ -246,10 +253,11 @@ class RegisterRequest(_message.Message):
         address: _builtins.str = ...,
         otp_id: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "country", b"country", "email", b"email", "idempotency_key", b"idempotency_key", "name", b"name", "otp_id", b"otp_id", "password", b"password", "phone", b"phone", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "country", b"country", "email", b"email", "idempotency_key", b"idempotency_key", "language", b"language", "name", b"name", "otp_id", b"otp_id", "password", b"password", "phone", b"phone", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -610,6 +618,7 @@ class UpdateProfileRequest(_message.Message):
     PHONE_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
     REQUEST_ORGANIZER_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """1-100 characters."""
     phone: _builtins.str
@@ -618,6 +627,8 @@ class UpdateProfileRequest(_message.Message):
     """ISO 3166-1 alpha-2, or empty for none."""
     request_organizer: _builtins.bool
     """Asks for the ORGANIZER role (true); granted at once where sign-up is open."""
+    language: _builtins.str
+    """In which language to write to them: en or ne."""
     def __init__(
         self,
         *,
@@ -625,13 +636,16 @@ class UpdateProfileRequest(_message.Message):
         phone: _builtins.str | None = ...,
         country: _builtins.str | None = ...,
         request_organizer: _builtins.bool | None = ...,
+        language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_name", b"_name", "_phone", b"_phone", "_request_organizer", b"_request_organizer", "country", b"country", "name", b"name", "phone", b"phone", "request_organizer", b"request_organizer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_language", b"_language", "_name", b"_name", "_phone", b"_phone", "_request_organizer", b"_request_organizer", "country", b"country", "language", b"language", "name", b"name", "phone", b"phone", "request_organizer", b"request_organizer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_name", b"_name", "_phone", b"_phone", "_request_organizer", b"_request_organizer", "country", b"country", "name", b"name", "phone", b"phone", "request_organizer", b"request_organizer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_language", b"_language", "_name", b"_name", "_phone", b"_phone", "_request_organizer", b"_request_organizer", "country", b"country", "language", b"language", "name", b"name", "phone", b"phone", "request_organizer", b"request_organizer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__country: _TypeAlias = _typing.Literal["country"]  # noqa: Y015
     _WhichOneofArgType__country: _TypeAlias = _typing.Literal["_country", b"_country"]  # noqa: Y015
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__phone: _TypeAlias = _typing.Literal["phone"]  # noqa: Y015
@@ -640,6 +654,8 @@ class UpdateProfileRequest(_message.Message):
     _WhichOneofArgType__request_organizer: _TypeAlias = _typing.Literal["_request_organizer", b"_request_organizer"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__country) -> _WhichOneofReturnType__country | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from parterre.types.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -1934,3 +1935,184 @@ class CheckInResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckInResponse: _TypeAlias = CheckInResponse  # noqa: Y015
+
+@_typing.final
+class ShowBookingRequest(_message.Message):
+    """Request of ShowBooking."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKING_ID_FIELD_NUMBER: _builtins.int
+    booking_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        booking_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowBookingRequest: _TypeAlias = ShowBookingRequest  # noqa: Y015
+
+@_typing.final
+class ShowBookingResponse(_message.Message):
+    """Response of ShowBooking."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKING_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def booking(self) -> Global___Booking:
+        """As its buyer sees it, but for the payment's page."""
+
+    @_builtins.property
+    def tickets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ticket]:
+        """Each with its token. Empty until the booking is CONFIRMED."""
+
+    def __init__(
+        self,
+        *,
+        booking: Global___Booking | None = ...,
+        tickets: _abc.Iterable[Global___Ticket] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "tickets", b"tickets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowBookingResponse: _TypeAlias = ShowBookingResponse  # noqa: Y015
+
+@_typing.final
+class ListAudienceRequest(_message.Message):
+    """Request of ListAudience."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Audience:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _AudienceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ListAudienceRequest._Audience.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        AUDIENCE_UNSPECIFIED: ListAudienceRequest._Audience.ValueType  # 0
+        """Refused."""
+        AUDIENCE_GOING: ListAudienceRequest._Audience.ValueType  # 1
+        """Those that are confirmed."""
+        AUDIENCE_CALLED_OFF: ListAudienceRequest._Audience.ValueType  # 2
+        """Those that were confirmed when the event was called off."""
+
+    class Audience(_Audience, metaclass=_AudienceEnumTypeWrapper):
+        """Which bookings of an event."""
+
+    AUDIENCE_UNSPECIFIED: ListAudienceRequest.Audience.ValueType  # 0
+    """Refused."""
+    AUDIENCE_GOING: ListAudienceRequest.Audience.ValueType  # 1
+    """Those that are confirmed."""
+    AUDIENCE_CALLED_OFF: ListAudienceRequest.Audience.ValueType  # 2
+    """Those that were confirmed when the event was called off."""
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """UUID."""
+    audience: Global___ListAudienceRequest.Audience.ValueType
+    """Which of its bookings."""
+    after: _builtins.str
+    """The last booking of the page before (UUID); empty: from the beginning."""
+    limit: _builtins.int
+    """1-500."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        audience: Global___ListAudienceRequest.Audience.ValueType = ...,
+        after: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "audience", b"audience", "event_id", b"event_id", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAudienceRequest: _TypeAlias = ListAudienceRequest  # noqa: Y015
+
+@_typing.final
+class ListAudienceResponse(_message.Message):
+    """Response of ListAudience."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """A booking."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        BOOKING_ID_FIELD_NUMBER: _builtins.int
+        REFERENCE_FIELD_NUMBER: _builtins.int
+        CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+        EMAILS_FIELD_NUMBER: _builtins.int
+        booking_id: _builtins.str
+        """UUID."""
+        reference: _builtins.str
+        """PT-..."""
+        customer_id: _builtins.str
+        """The buyer (UUID)."""
+        @_builtins.property
+        def emails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """The addresses of those who go, as the buyer gave them."""
+
+        def __init__(
+            self,
+            *,
+            booking_id: _builtins.str = ...,
+            reference: _builtins.str = ...,
+            customer_id: _builtins.str = ...,
+            emails: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "customer_id", b"customer_id", "emails", b"emails", "reference", b"reference"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    ORGANIZER_ID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    BOOKINGS_FIELD_NUMBER: _builtins.int
+    organizer_id: _builtins.str
+    """Who sells it (UUID)."""
+    bookings: _builtins.int
+    """How many bookings there are in all, on this page and every other."""
+    @_builtins.property
+    def event(self) -> Global___BookedEvent:
+        """The event as bookings know it."""
+
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListAudienceResponse.Item]:
+        """Oldest first; what is booked meanwhile comes last."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___BookedEvent | None = ...,
+        organizer_id: _builtins.str = ...,
+        items: _abc.Iterable[Global___ListAudienceResponse.Item] | None = ...,
+        bookings: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bookings", b"bookings", "event", b"event", "items", b"items", "organizer_id", b"organizer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAudienceResponse: _TypeAlias = ListAudienceResponse  # noqa: Y015

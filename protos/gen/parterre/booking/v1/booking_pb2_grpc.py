@@ -115,6 +115,16 @@ class BookingServiceStub:
                 request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.SerializeToString,
                 response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.FromString,
                 _registered_method=True)
+        self.ShowBooking = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/ShowBooking',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ShowBookingRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ShowBookingResponse.FromString,
+                _registered_method=True)
+        self.ListAudience = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/ListAudience',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListAudienceRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListAudienceResponse.FromString,
+                _registered_method=True)
         self.CheckIn = channel.unary_unary(
                 '/parterre.booking.v1.BookingService/CheckIn',
                 request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.CheckInRequest.SerializeToString,
@@ -263,6 +273,22 @@ class BookingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShowBooking(self, request, context):
+        """Gives a booking with its tickets, to be printed in a mail.
+        Reasons: BOOKING_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAudience(self, request, context):
+        """Pages through those who are told of an event's change.
+        Reasons: EVENT_NOT_FOUND, INVALID_FILTER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckIn(self, request, context):
         """Admits a ticket of an own event, once, however many scan it at the same moment.
         Reasons: EVENT_NOT_FOUND, INVALID_TICKET,
@@ -354,6 +380,16 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     servicer.GetDashboard,
                     request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.FromString,
                     response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.SerializeToString,
+            ),
+            'ShowBooking': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowBooking,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ShowBookingRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ShowBookingResponse.SerializeToString,
+            ),
+            'ListAudience': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudience,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListAudienceRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ListAudienceResponse.SerializeToString,
             ),
             'CheckIn': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckIn,
@@ -794,6 +830,60 @@ class BookingService:
             '/parterre.booking.v1.BookingService/GetDashboard',
             parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.SerializeToString,
             parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowBooking(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/ShowBooking',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.ShowBookingRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.ShowBookingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudience(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/ListAudience',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.ListAudienceRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.ListAudienceResponse.FromString,
             options,
             channel_credentials,
             insecure,

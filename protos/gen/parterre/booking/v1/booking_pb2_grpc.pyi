@@ -88,6 +88,14 @@ class BookingServiceStub:
     """Adds up over events.
     Reasons: FORBIDDEN.
     """
+    ShowBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.ShowBookingRequest, _booking_pb2.ShowBookingResponse]
+    """Gives a booking with its tickets, to be printed in a mail.
+    Reasons: BOOKING_NOT_FOUND.
+    """
+    ListAudience: _aio.UnaryUnaryMultiCallable[_booking_pb2.ListAudienceRequest, _booking_pb2.ListAudienceResponse]
+    """Pages through those who are told of an event's change.
+    Reasons: EVENT_NOT_FOUND, INVALID_FILTER.
+    """
     CheckIn: _aio.UnaryUnaryMultiCallable[_booking_pb2.CheckInRequest, _booking_pb2.CheckInResponse]
     """Admits a ticket of an own event, once, however many scan it at the same moment.
     Reasons: EVENT_NOT_FOUND, INVALID_TICKET,
@@ -263,6 +271,26 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_booking_pb2.GetDashboardResponse]:
         """Adds up over events.
         Reasons: FORBIDDEN.
+        """
+
+    @_abc_1.abstractmethod
+    def ShowBooking(
+        self,
+        request: _booking_pb2.ShowBookingRequest,
+        context: _aio.ServicerContext[_booking_pb2.ShowBookingRequest, _abc.Awaitable[_booking_pb2.ShowBookingResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.ShowBookingResponse]:
+        """Gives a booking with its tickets, to be printed in a mail.
+        Reasons: BOOKING_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAudience(
+        self,
+        request: _booking_pb2.ListAudienceRequest,
+        context: _aio.ServicerContext[_booking_pb2.ListAudienceRequest, _abc.Awaitable[_booking_pb2.ListAudienceResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.ListAudienceResponse]:
+        """Pages through those who are told of an event's change.
+        Reasons: EVENT_NOT_FOUND, INVALID_FILTER.
         """
 
     @_abc_1.abstractmethod

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from parterre.options.v1 import options_pb2 as parterre_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parterre/notification/v1/notification.proto\x12\x18parterre.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!parterre/options/v1/options.proto\"\xa8\x01\n\x04Mail\x12\n\n\x02id\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\x12ListMailboxRequest\x12\n\n\x02to\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"D\n\x13ListMailboxResponse\x12-\n\x05mails\x18\x01 \x03(\x0b\x32\x1e.parterre.notification.v1.Mail2\x87\x01\n\x13NotificationService\x12p\n\x0bListMailbox\x12,.parterre.notification.v1.ListMailboxRequest\x1a-.parterre.notification.v1.ListMailboxResponse\"\x04\x88\xb5\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parterre/notification/v1/notification.proto\x12\x18parterre.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!parterre/options/v1/options.proto\"\xcb\x01\n\x04Mail\x12\n\n\x02id\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04html\x18\x08 \x01(\t\x12\x13\n\x0b\x61ttachments\x18\t \x03(\t\"/\n\x12ListMailboxRequest\x12\n\n\x02to\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"D\n\x13ListMailboxResponse\x12-\n\x05mails\x18\x01 \x03(\x0b\x32\x1e.parterre.notification.v1.Mail\"t\n\x17MessageAttendeesRequest\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07preview\x18\x04 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"\x84\x01\n\x18MessageAttendeesResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0c\n\x04html\x18\x04 \x01(\t\x12\x10\n\x08\x62ookings\x18\x05 \x01(\x05\x12\x15\n\rmessages_left\x18\x06 \x01(\x05\"4\n\x12UnsubscribeRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07preview\x18\x02 \x01(\x08\"2\n\x13UnsubscribeResponse\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05tells\x18\x02 \x01(\t2\xfa\x02\n\x13NotificationService\x12p\n\x0bListMailbox\x12,.parterre.notification.v1.ListMailboxRequest\x1a-.parterre.notification.v1.ListMailboxResponse\"\x04\x88\xb5\x18\x05\x12\x7f\n\x10MessageAttendees\x12\x31.parterre.notification.v1.MessageAttendeesRequest\x1a\x32.parterre.notification.v1.MessageAttendeesResponse\"\x04\x88\xb5\x18\x03\x12p\n\x0bUnsubscribe\x12,.parterre.notification.v1.UnsubscribeRequest\x1a-.parterre.notification.v1.UnsubscribeResponse\"\x04\x88\xb5\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['ListMailbox']._loaded_options = None
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['ListMailbox']._serialized_options = b'\210\265\030\005'
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['MessageAttendees']._loaded_options = None
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['MessageAttendees']._serialized_options = b'\210\265\030\003'
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['Unsubscribe']._loaded_options = None
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['Unsubscribe']._serialized_options = b'\210\265\030\005'
   _globals['_MAIL']._serialized_start=142
-  _globals['_MAIL']._serialized_end=310
-  _globals['_LISTMAILBOXREQUEST']._serialized_start=312
-  _globals['_LISTMAILBOXREQUEST']._serialized_end=359
-  _globals['_LISTMAILBOXRESPONSE']._serialized_start=361
-  _globals['_LISTMAILBOXRESPONSE']._serialized_end=429
-  _globals['_NOTIFICATIONSERVICE']._serialized_start=432
-  _globals['_NOTIFICATIONSERVICE']._serialized_end=567
+  _globals['_MAIL']._serialized_end=345
+  _globals['_LISTMAILBOXREQUEST']._serialized_start=347
+  _globals['_LISTMAILBOXREQUEST']._serialized_end=394
+  _globals['_LISTMAILBOXRESPONSE']._serialized_start=396
+  _globals['_LISTMAILBOXRESPONSE']._serialized_end=464
+  _globals['_MESSAGEATTENDEESREQUEST']._serialized_start=466
+  _globals['_MESSAGEATTENDEESREQUEST']._serialized_end=582
+  _globals['_MESSAGEATTENDEESRESPONSE']._serialized_start=585
+  _globals['_MESSAGEATTENDEESRESPONSE']._serialized_end=717
+  _globals['_UNSUBSCRIBEREQUEST']._serialized_start=719
+  _globals['_UNSUBSCRIBEREQUEST']._serialized_end=771
+  _globals['_UNSUBSCRIBERESPONSE']._serialized_start=773
+  _globals['_UNSUBSCRIBERESPONSE']._serialized_end=823
+  _globals['_NOTIFICATIONSERVICE']._serialized_start=826
+  _globals['_NOTIFICATIONSERVICE']._serialized_end=1204
 # @@protoc_insertion_point(module_scope)

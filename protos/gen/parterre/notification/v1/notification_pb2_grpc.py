@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NotificationServiceStub:
-    """Mail, read back.
+    """Mail.
     """
 
     def __init__(self, channel):
@@ -40,15 +40,42 @@ class NotificationServiceStub:
                 request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListMailboxRequest.SerializeToString,
                 response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListMailboxResponse.FromString,
                 _registered_method=True)
+        self.MessageAttendees = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/MessageAttendees',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.MessageAttendeesRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.MessageAttendeesResponse.FromString,
+                _registered_method=True)
+        self.Unsubscribe = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/Unsubscribe',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeResponse.FromString,
+                _registered_method=True)
 
 
 class NotificationServiceServicer:
-    """Mail, read back.
+    """Mail.
     """
 
     def ListMailbox(self, request, context):
         """Shows the mails of the local mailbox; the local profile only.
         Reasons: MAILBOX_CLOSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MessageAttendees(self, request, context):
+        """Mails an organizer's own words to all who go to an own event, in slices; a few times a day.
+        Reasons: EVENT_NOT_FOUND, INVALID_MESSAGE, TOO_MANY_MESSAGES, IDEMPOTENCY_KEY_REUSED,
+        IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Unsubscribe(self, request, context):
+        """Switches a kind of mail that is not essential off, for whoever has the link of one.
+        Reasons: INVALID_UNSUBSCRIPTION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +89,16 @@ def add_NotificationServiceServicer_to_server(servicer, server):
                     request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListMailboxRequest.FromString,
                     response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListMailboxResponse.SerializeToString,
             ),
+            'MessageAttendees': grpc.unary_unary_rpc_method_handler(
+                    servicer.MessageAttendees,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.MessageAttendeesRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.MessageAttendeesResponse.SerializeToString,
+            ),
+            'Unsubscribe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Unsubscribe,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'parterre.notification.v1.NotificationService', rpc_method_handlers)
@@ -71,7 +108,7 @@ def add_NotificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotificationService:
-    """Mail, read back.
+    """Mail.
     """
 
     @staticmethod
@@ -91,6 +128,60 @@ class NotificationService:
             '/parterre.notification.v1.NotificationService/ListMailbox',
             parterre_dot_notification_dot_v1_dot_notification__pb2.ListMailboxRequest.SerializeToString,
             parterre_dot_notification_dot_v1_dot_notification__pb2.ListMailboxResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MessageAttendees(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/MessageAttendees',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.MessageAttendeesRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.MessageAttendeesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Unsubscribe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/Unsubscribe',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,49 @@
+"""Refusals of notification_service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class NotificationError(Exception):
+    """A refusal of notification_service."""
+
+    kind = "INVALID"
+    reason = "INVALID_NOTIFICATION"
+
+    def __init__(self, detail: str, **metadata: str) -> None:
+        super().__init__(detail)
+        self.metadata: Mapping[str, str] = metadata
+
+
+class MailboxClosedError(NotificationError):
+    """The mailbox is read in the local profile only."""
+
+    kind = "NOT_FOUND"
+    reason = "MAILBOX_CLOSED"
+
+
+class EventNotFoundError(NotificationError):
+    """There is no such event, or it is not the caller's."""
+
+    kind = "NOT_FOUND"
+    reason = "EVENT_NOT_FOUND"
+
+
+class InvalidMessageError(NotificationError):
+    """The words for those who go can't be sent."""
+
+    reason = "INVALID_MESSAGE"
+
+
+class TooManyMessagesError(NotificationError):
+    """Those who go have been written to often enough for a day."""
+
+    kind = "THROTTLED"
+    reason = "TOO_MANY_MESSAGES"
+
+
+class InvalidUnsubscriptionError(NotificationError):
+    """The link is none of ours, or not whole."""
+
+    reason = "INVALID_UNSUBSCRIPTION"

@@ -1,0 +1,63 @@
+"""The kinds of mail: what each tells, how urgent it is, and whether it can be switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Lane(IntEnum):
+    """How urgent a mail is. Each lane has senders of its own, so that none waits for another's."""
+
+    URGENT = 0  # somebody sits before a screen and waits for it
+    USUAL = 1
+    MANY = 2  # one of thousands: paced
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of mail."""
+
+    name: str
+    fact: str  # the message that it follows from
+    tells: str
+    lane: Lane
+    is_essential: bool = True  # it can't be switched off
+
+
+_ALL = (
+    Kind("code", "DeliverCode", "a one-time code was asked for", Lane.URGENT),
+    Kind("new_device", "NewDeviceSignedIn", "a log-in from a new device", Lane.URGENT),
+    Kind("booking_confirmed", "BookingEnded", "a booking is confirmed", Lane.USUAL),
+    Kind("ticket", "BookingEnded", "a ticket in an attendee's name", Lane.USUAL),
+    Kind("booking_failed", "BookingEnded", "a booking did not go through", Lane.USUAL),
+    Kind(
+        "booking_expired",
+        "BookingEnded",
+        "a booking was not paid in time",
+        Lane.USUAL,
+        is_essential=False,
+    ),
+    Kind("booking_cancelled", "BookingEnded", "a booking is cancelled", Lane.USUAL),
+    Kind("money_returned", "MoneyReturned", "money went back, all or a part", Lane.USUAL),
+    Kind("paid_late", "MoneyReturned", "a payment came too late, and went back", Lane.USUAL),
+    Kind("event_changed", "EventMoved", "an event's time or place changed", Lane.MANY),
+    Kind("event_cancelled", "EventCancelled", "an event is cancelled", Lane.MANY),
+    Kind(
+        "event_tomorrow",
+        "EventPublished",
+        "an event is on the next day",
+        Lane.MANY,
+        is_essential=False,
+    ),
+    Kind(
+        "organizer_message",
+        "SendMessage",
+        "an organizer's own words",
+        Lane.MANY,
+        is_essential=False,
+    ),
+    Kind("organizer_approved", "OrganizerApproved", "somebody may sell now", Lane.USUAL),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

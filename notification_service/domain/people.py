@@ -1,0 +1,17 @@
+"""People to write to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody to write to."""
+
+    id: UUID
+    email: str
+    name: str
+    version: int  # rises with every change
+    language: str = "en"  # of their mails: en or ne

@@ -1,0 +1,32 @@
+"""Bookings that came to an end, and their money."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from chassis.database import Session
+from notification_service.domain import EndedBooking, ReturnedMoney, ending_mail, money_mail
+from notification_service.storage import bookings as stored
+from notification_service.storage import mails
+
+
+async def tell_endings(session: Session, bookings: Sequence[EndedBooking]) -> None:
+    """Writes to buyers how their bookings ended: the newest ending of each, and no older one after.
+
+    Whose address has not arrived yet is written to when it has.
+    """
+    newest: dict[UUID, EndedBooking] = {}
+    for booking in bookings:
+        known = newest.setdefault(booking.booking_id, booking)
+        if known.version < booking.version:
+            newest[booking.booking_id] = booking
+    untold = await stored.take_endings(session, list(newest.values()))
+    drafts = [ending_mail(newest[id]) for id in untold]
+    mails.add(session, [draft for draft in drafts if draft is not None])
+
+
+async def tell_refunds(session: Session, refunds: Sequence[ReturnedMoney]) -> None:
+    """Writes to buyers that money went back."""
+    drafts = list(map(money_mail, refunds))
+    mails.add(session, [draft for draft in drafts if draft is not None])

@@ -1,0 +1,22 @@
+"""The gRPC servicer, by noun; and the services that this one asks."""
+
+from notification_service.rpc.bookings import Bookings, RemoteBookings
+from notification_service.rpc.catcher import Catcher
+from notification_service.rpc.events import RemoteEvents
+from notification_service.rpc.mailbox import Mailbox
+from notification_service.rpc.messages import Messages
+from notification_service.rpc.servicer import SERVICE
+from notification_service.rpc.unsubscribing import Unsubscribing
+
+__all__ = [
+    "SERVICE",
+    "Bookings",
+    "Catcher",
+    "NotificationServicer",
+    "RemoteBookings",
+    "RemoteEvents",
+]
+
+
+class NotificationServicer(Mailbox, Messages, Unsubscribing):
+    """All of its RPCs."""

@@ -1,0 +1,1 @@
+"""The service's own tables, and every query on them; a module for each noun."""

@@ -1,0 +1,273 @@
+"""Writes mails when they are sent: what they print is asked for, and all of it put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from parterre.booking.v1 import booking_pb2
+from parterre.catalog.v1 import catalog_pb2
+
+from chassis.database import Database
+from notification_service.domain import Outgoing, ticket_mail, unsubscribe_token
+from notification_service.letters import Composer, Letter, Links
+from notification_service.rpc.bookings import Bookings
+from notification_service.rpc.events import Events
+from notification_service.smtp import RefusedError
+from notification_service.storage import mails, people
+from presentation import calendar, pdf
+from presentation.places import address, seat_name
+from presentation.plain import one_line
+
+# Printing takes a processor; more at once would only make each of them later.
+_PRINTING_AT_ONCE = 2
+# A mail with more pages than this is refused by many servers: the tickets are with the booking.
+_MOST_PAGES = 100
+
+
+class MootError(Exception):
+    """What the mail would tell is not so any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who writes."""
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        """Where the address is."""
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class _Enclosure:
+    name: str
+    type: str  # as in text/calendar
+    content: bytes
+
+
+_Filled = tuple[Mapping[str, Any], Sequence[_Enclosure]]
+
+
+class Writer:
+    """Writes mails."""
+
+    def __init__(
+        self,
+        database: Database,
+        bookings: Bookings,
+        events: Events,
+        composer: Composer,
+        sender: Sender,
+        *,
+        links: Links,
+        key: bytes,
+    ) -> None:
+        """`key`: seals the links that switch mails off."""
+        self._database = database
+        self._bookings = bookings
+        self._events = events
+        self._composer = composer
+        self._sender = sender
+        self._links = links
+        self._key = key
+        self._printing = asyncio.Semaphore(_PRINTING_AT_ONCE)
+        # What mails say beyond the facts they were written of; the others say those.
+        self._fill: Mapping[str, Callable[[Outgoing], Awaitable[_Filled]]] = {
+            "code": self._code,
+            "booking_confirmed": self._confirmed,
+            "ticket": self._ticket,
+            "money_returned": self._money,
+            "paid_late": self._money,
+        }
+
+    async def write(self, mail: Outgoing, subject: str = "") -> EmailMessage:
+        """The message to send; `subject` of one that a version before wrote.
+
+        Raises:
+            MootError: it would not be true any more.
+            RefusedError: nobody can be written to at this address.
+            RemoteError: what it prints can't be had now.
+            jinja2.TemplateError: it can't be written.
+        """
+        message = self._envelope(mail)
+        if mail.is_written:
+            message["Subject"] = one_line(subject)
+            message.set_content(mail.secret)
+            return message
+        fill = self._fill.get(mail.kind.name)
+        more, enclosures = await fill(mail) if fill else ({}, ())
+        stop = ""
+        if not mail.kind.is_essential and self._links.unsubscribe:
+            token = unsubscribe_token(self._key, mail.addressee, mail.kind.name)
+            stop = self._links.unsubscribe.replace("{token}", token)
+            message["List-Unsubscribe"] = f"<{stop}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+        facts = {"name": mail.name, "link": self._link(mail.facts), **mail.facts, **more}
+        letter = self._composer.compose(mail.kind.name, mail.language, facts, unsubscribe=stop)
+        _enclose(message, letter, enclosures)
+        message["Content-Language"] = mail.language
+        return message
+
+    async def prepare(self) -> None:
+        """Prints a ticket for nobody, so that the first buyer does not wait for the fonts."""
+        nobody = booking_pb2.Ticket(token="-", booking_reference="-")  # noqa: S106 - no secret
+        async with self._printing:
+            await asyncio.to_thread(pdf.tickets_pdf, [nobody])
+
+    def _envelope(self, mail: Outgoing) -> EmailMessage:
+        message = EmailMessage(policy=SMTP)
+        message["From"] = Address(self._sender.name, addr_spec=self._sender.address)
+        try:
+            message["To"] = Address(one_line(mail.name)[:100], addr_spec=mail.to)
+        except (ValueError, IndexError) as error:  # of the header parser
+            raise RefusedError("INVALID_ADDRESS") from error
+        # When it happened, and the same at every try, so that a second one can be recognised.
+        message["Date"] = format_datetime(mail.written_at.astimezone(UTC))
+        message["Message-ID"] = f"<{mail.message_key}@{self._sender.domain}>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes, please
+        message["X-Parterre-Kind"] = mail.kind.name
+        return message
+
+    def _link(self, facts: Mapping[str, Any]) -> str:
+        reference = facts.get("reference")
+        return self._links.booking.replace("{reference}", quote(reference)) if reference else ""
+
+    async def _code(self, mail: Outgoing) -> _Filled:
+        left = (mail.expires_at - mail.now).total_seconds() if mail.expires_at else 0
+        return {"code": mail.secret, "minutes": max(1, round(left / 60))}, ()
+
+    async def _shown(self, mail: Outgoing) -> booking_pb2.ShowBookingResponse:
+        shown = await self._bookings.show(mail.facts["booking_id"])
+        if shown is None:
+            raise MootError("NO_BOOKING")
+        return shown
+
+    async def _confirmed(self, mail: Outgoing) -> _Filled:
+        shown = await self._shown(mail)
+        booking = shown.booking
+        if booking.status != "CONFIRMED":
+            raise MootError(booking.status)
+        tickets = [ticket for ticket in shown.tickets if ticket.status != "REVOKED"]
+        event = await self._events.show(booking.event.id)
+        addresses = {who.email.lower() for who in booking.attendees if who.email}
+        async with self._database.transaction() as session:
+            mails.add(
+                session,
+                [
+                    ticket_mail(UUID(booking.id), mail.fact, address, mail.language)
+                    for address in sorted(addresses - {mail.to.lower()})
+                ],
+            )
+        return {
+            "places": [seat_name(line) for line in booking.lines],
+            "place": _place(booking, event),
+        }, await self._printed(mail, shown, tickets, event)
+
+    async def _ticket(self, mail: Outgoing) -> _Filled:
+        shown = await self._shown(mail)
+        booking = shown.booking
+        tickets = tickets_of(mail.facts["address"], booking, shown.tickets)
+        tickets = [ticket for ticket in tickets if ticket.status != "REVOKED"]
+        if not tickets:
+            raise MootError(booking.status)
+        event = await self._events.show(booking.event.id)
+        return {
+            "name": tickets[0].attendee_name,
+            "title": booking.event.title,
+            "place": _place(booking, event),
+            "starts_at": booking.event.starts_at.ToDatetime(UTC),
+            "timezone": booking.event.timezone,
+            "places": [seat_name(ticket.line) for ticket in tickets],
+        }, await self._printed(mail, shown, tickets, event)
+
+    async def _money(self, mail: Outgoing) -> _Filled:
+        event = (await self._shown(mail)).booking.event
+        return {
+            "title": event.title,
+            "starts_at": event.starts_at.ToDatetime(UTC),
+            "timezone": event.timezone,
+        }, ()
+
+    async def _printed(
+        self,
+        mail: Outgoing,
+        shown: booking_pb2.ShowBookingResponse,
+        tickets: Sequence[booking_pb2.Ticket],
+        event: catalog_pb2.Event | None,
+    ) -> Sequence[_Enclosure]:
+        booking = shown.booking
+        date = _Enclosure(
+            f"{booking.reference}.ics",
+            "text/calendar",
+            calendar.booking_calendar(booking, event),
+        )
+        if not 0 < len(tickets) <= _MOST_PAGES:
+            return [date]
+        said = pdf.compose(
+            tickets,
+            # What was paid is told to who paid it.
+            booking if mail.kind.name == "booking_confirmed" else None,
+            event,
+            await self._organizer(event),
+            mail.language,
+        )
+        async with self._printing:
+            printed = await asyncio.to_thread(pdf.typeset, said)
+        return [_Enclosure(f"{booking.reference}.pdf", "application/pdf", printed), date]
+
+    async def _organizer(self, event: catalog_pb2.Event | None) -> str:
+        """The name of who sells it; empty: not known."""
+        if event is None:
+            return ""
+        id = UUID(event.organizer_id)
+        async with self._database.transaction() as session:
+            known = await people.find(session, {id})
+        return known[id].name if id in known else ""
+
+
+def _place(booking: booking_pb2.Booking, event: catalog_pb2.Event | None) -> str:
+    where = address(event) if event is not None else ""
+    return ", ".join(filter(None, (booking.event.place, where)))
+
+
+def tickets_of(
+    address: str, booking: booking_pb2.Booking, tickets: Sequence[booking_pb2.Ticket]
+) -> list[booking_pb2.Ticket]:
+    """The tickets of those who go by an address: by their seat, or in the order of their names."""
+    standing = [ticket for ticket in tickets if not ticket.line.seat_id]
+    names_standing = [who for who in booking.attendees if not who.seat_id]
+    seats = {who.seat_id for who in booking.attendees if who.email.lower() == address}
+    found = [ticket for ticket in tickets if ticket.line.seat_id in seats - {""}]
+    found += [
+        ticket
+        for who, ticket in zip(names_standing, standing, strict=False)
+        if who.email.lower() == address
+    ]
+    return found
+
+
+def _enclose(message: EmailMessage, letter: Letter, enclosures: Sequence[_Enclosure]) -> None:
+    message["Subject"] = letter.subject
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    for enclosure in enclosures:
+        kind, _, subtype = enclosure.type.partition("/")
+        message.add_attachment(
+            enclosure.content,
+            maintype=kind,
+            subtype=subtype,
+            filename=enclosure.name,
+        )
