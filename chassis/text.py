@@ -52,6 +52,9 @@ _ALIKE = str.maketrans(
     "olddhti\u064a\u064a\u0643\u0902\u0982\u0a82\u0b02",
     "\u0640",
 ) | str.maketrans({"\u00fe": "th", "\u00e6": "ae", "\u0153": "oe"})
+# Devanagari writes a nasal before a consonant as a letter of its row or as a dot, and both are read
+# alike.
+_NASAL = re.compile("[\u0919\u091e\u0923\u0928\u092e]\u094d(?=[\u0915-\u0939])")
 _WILDCARD = re.compile(r"[\\%_]")
 _UNSEEN_KINDS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 
@@ -93,7 +96,8 @@ def folded(text: str) -> str:
     if _is_overloaded(text):
         return text.casefold()  # refused where it is written, and not worth taking apart
     bare = "".join(map(_bare, unicodedata.normalize("NFKD", _UNSEEN.sub("", text)))).casefold()
-    return unicodedata.normalize("NFKC", bare).translate(_ALIKE)
+    alike = unicodedata.normalize("NFKC", bare).translate(_ALIKE)
+    return _NASAL.sub("\u0902", alike)
 
 
 def patterns(query: str) -> Sequence[str]:

@@ -91,6 +91,53 @@ def test_standing_tickets_are_bought_as_seats_are(system: System, stage: Stage) 
     )
 
 
+def test_an_organizer_finds_who_bought_and_what_changed(system: System, stage: Stage) -> None:
+    with system.client("ORGANIZER") as organizer:
+        event_id = system.event("SEATED")
+        since = organizer.get(f"/events/{event_id}")["created_at"]
+        hold = stage.hold_best(stage.asha, 2)
+        seats = [line["seat_id"] for line in hold["lines"]]
+        wish = {"event_id": event_id, "seat_ids": seats}
+        quote = stage.bikram.post("/bookings/quote", wish)
+        assert (quote["available"], sorted(quote["unavailable_seat_ids"])) == (False, sorted(seats))
+        reference = stage.book(stage.asha, hold, "tok_ok")
+        assert stage.until_ended(stage.asha, reference)["price"]["total"] == quote["total"]
+
+        me = stage.asha.get("/auth/me")
+        path = f"/organizer/events/{event_id}/bookings"
+        for query in (me["email"].upper(), reference.lower()):
+            page = organizer.wait_for(path, lambda page: page["items"], seconds=30, q=query)
+            [sold] = page["items"]
+            assert sold["buyer"] == {"name": me["name"], "email": me["email"]}
+        changed = organizer.wait_for(
+            path,
+            lambda page: [booking["status"] for booking in page["items"]] == ["CONFIRMED"],
+            seconds=30,
+            updated_since=since,
+            expand="tickets",
+            q=reference,
+        )
+        assert [ticket["token"] for ticket in changed["items"][0]["tickets"]] == [None, None]
+        own = stage.asha.get(f"/bookings/{reference}", expand="event,tickets")
+        assert own["event"]["tiers"] == stage.asha.get(f"/events/{event_id}")["tiers"]
+        assert all(ticket["token"] for ticket in own["tickets"])
+
+
+def test_an_edit_is_seen_by_its_editor_at_once_and_by_others_soon(
+    system: System, stage: Stage
+) -> None:
+    with system.client("ORGANIZER") as organizer:
+        path = f"/events/{system.event('STANDING')}"
+        before = stage.asha.get(path)["title"]
+        for title in ("東京の夜", "Οδυσσεύς", before):
+            stage.asha.get(path)
+            organizer.call("PATCH", path, json={"title": title})
+            assert organizer.get(path)["title"] == title
+            stage.asha.wait_for(path, lambda event, title=title: event["title"] == title, seconds=5)
+            found = stage.asha.get("/events", q=title.upper().removeprefix("東京"))
+            assert title in [event["title"] for event in found["items"]]
+
+
 def test_a_wallet_is_approved_on_its_own_page(stage: Stage) -> None:
     hold = stage.hold_best(stage.asha, 1)
     booking = stage.asha.post("/bookings", {"hold_id": hold["id"], "payment_method": "KHALTI"})
