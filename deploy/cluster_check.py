@@ -204,12 +204,19 @@ def _secrets(resources: Iterable[Resource]) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         made = secret_files(Secrets(Path(folder) / "secrets.json"), Servers())
     for resource in resources:
-        template = resource.get("spec", {}).get("template", {}) if resource.get("spec") else {}
-        for volume in template.get("spec", {}).get("volumes", ()):
-            name = volume.get("secret", {}).get("secretName", "")
-            known = name.endswith("-tls") or name.removeprefix("parterre-") in made
-            if name and not known:
-                yield f"{_name(resource)} mounts the secret {name}, which nothing makes"
+        for name in _secrets_of(resource):
+            # Those of TLS are cert-manager's.
+            if not name.endswith("-tls") and name.removeprefix("parterre-") not in made:
+                yield f"{_name(resource)} needs the secret {name}, which nothing makes"
+
+
+def _secrets_of(resource: Resource) -> Iterator[str]:
+    spec = resource.get("spec") or {}
+    for volume in spec.get("template", {}).get("spec", {}).get("volumes", ()):
+        if "secret" in volume:
+            yield volume["secret"]["secretName"]
+    for target in spec.get("secretTargetRef", ()):
+        yield target["name"]
 
 
 # --- the network --------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 state=${PARTERRE_ENGINE_HOME:-${PARTERRE_CACHE:-$HOME/.cache/parterre}/engine}
 socket=$state/run/docker.sock
 base=parterre-base:trixie
-standins=(postgres rabbitmq haproxy)
+standins=(postgres rabbitmq haproxy prometheus alertmanager)
 # The client of Debian's package brings BuildKit along; a newer one elsewhere may lack its plug-in.
 client=/usr/bin/docker
 export DOCKER_CONFIG=$state/config
@@ -33,6 +33,8 @@ has_its_own() {
 
 forwarding() { cat "/proc/sys/net/ipv4/ip_forward"; }
 
+bridges() { ip -o link show type bridge | awk -F': ' '{print $2}' | sort; }
+
 tables() { nft list tables 2>/dev/null | sort; }
 
 start() {
@@ -45,19 +47,27 @@ start() {
   if ! answers; then
     [ "$(id -u)" = 0 ] || cannot 'no engine was started, which takes root'
     [ -e /etc/debian_version ] || cannot "no engine was started: this is not Debian, whose packages it takes"
+    local had_one
+    had_one=$(command -v dockerd || true)
     if ! [ -x "$client" ] || ! command -v dockerd mmdebstrap iptables nft >/dev/null; then
       {
         apt-get update -q
         DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
           docker.io iptables nftables mmdebstrap
       } >"$state/packages.log" 2>&1 || cannot "the packages docker.io and mmdebstrap can't be had: $state/packages.log"
-      # The package may have started one of its own.
-      if command -v service >/dev/null; then service docker stop >/dev/null 2>&1 || true; fi
+      # The package may have started one of its own just now.
+      if [ -z "$had_one" ] && command -v service >/dev/null; then
+        service docker stop >/dev/null 2>&1 || true
+      fi
     fi
     mkdir -p "$state/run" "$state/data"
-    forwarding >"$state/forwarding"
-    tables >"$state/tables"
-    ip -o link show type bridge | awk -F': ' '{print $2}' | sort >"$state/bridges"
+    # How the network is without it; one that was not stopped left its traces, and what it found.
+    if ! [ -e "$state/forwarding" ]; then
+      tables >"$state/tables"
+      bridges >"$state/bridges"
+      forwarding >"$state/forwarding"
+    fi
+    rm -f "$state/run/dockerd.pid" "$state/run/exec/containerd/containerd.pid"
     nohup dockerd --host "unix://$socket" --data-root "$state/data" --exec-root "$state/run/exec" \
       --pidfile "$state/run/dockerd.pid" --exec-opt native.cgroupdriver=cgroupfs \
       >"$state/dockerd.log" 2>&1 </dev/null &
@@ -70,6 +80,8 @@ start() {
   echo "DOCKER=$client"
   echo "DOCKER_HOST=unix://$socket"
   echo "DOCKER_CONFIG=$DOCKER_CONFIG"
+  # Its container that cleans up after others is one more image; what is started here is stopped here.
+  echo TESTCONTAINERS_RYUK_DISABLED=true
   local standin
   for standin in "${standins[@]}"; do echo "${standin^^}_IMAGE=parterre-$standin:stand-in"; done
 }
@@ -108,8 +120,16 @@ images() {
     --build-arg "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)" .
   local standin
   for standin in "${standins[@]}"; do
-    docker_build "parterre-$standin:stand-in" --file "deploy/engine/$standin.Dockerfile" .
+    # Alertmanager's is a stage of Prometheus's.
+    if [ "$standin" = alertmanager ]; then
+      docker_build parterre-alertmanager:stand-in --target alertmanager --file deploy/engine/prometheus.Dockerfile .
+    else
+      docker_build "parterre-$standin:stand-in" --file "deploy/engine/$standin.Dockerfile" .
+    fi
   done
+  # What earlier commits left.
+  "$client" image prune --force >/dev/null
+  "$client" builder prune --force --keep-storage 4GB >/dev/null
 }
 
 stop() {
@@ -129,8 +149,9 @@ stop() {
       'ip nat' | 'ip filter' | 'ip6 nat' | 'ip6 filter') nft delete table "$family" "$table" ;;
     esac
   done
-  ip -o link show type bridge | awk -F': ' '{print $2}' | sort | comm -13 "$state/bridges" - |
-    while read -r bridge; do ip link delete "$bridge"; done
+  bridges | comm -13 "$state/bridges" - | while read -r bridge; do
+    ip link delete "$bridge"
+  done
   cat "$state/forwarding" >/proc/sys/net/ipv4/ip_forward
   rm -f "$state/forwarding" "$state/tables" "$state/bridges" "$state/run/dockerd.pid"
 }

