@@ -29,6 +29,9 @@ from presentation.plain import many_lines, one_line
 from presentation.qr import qr_svg
 
 _TEMPLATE = Path(__file__).with_name("ticket.typ")
+# The typesetter keeps what it laid out for so many documents to come, some 100 MB for each that is
+# large; so many empty ones, a millisecond each, make it forget.
+_REMEMBERED = 11
 # More than a page has room for; what is cut off by the page's end is cut off visibly there.
 _LONGEST = {"line": 500, "terms": 4000}
 _SCRIPTS = {
@@ -137,6 +140,8 @@ def typeset(composed: bytes) -> bytes:
     compiler = typst.Compiler(_TEMPLATE, font_paths=font_book())
     drawn = compiler.compile(sys_inputs={"said": orjson.dumps(said).decode()}, timestamp=0)
     assert isinstance(drawn, bytes)  # noqa: S101 - one document, and no file to write it to
+    for _ in range(_REMEMBERED):
+        typst.Compiler(b"", font_paths=font_book()).compile(b"")
     return drawn
 
 

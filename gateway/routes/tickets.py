@@ -74,7 +74,7 @@ async def print_tickets(reference: Reference, behind: Behind) -> Response:
         raise ProblemError("BOOKING_STATE", "The booking has no tickets that are good.")
     event = await _event(behind, booking.event.id)
     organizer = await _organizer(behind, event) if event is not None else ""
-    said = pdf.compose(tickets, booking, event, organizer)
+    said = await asyncio.to_thread(pdf.compose, tickets, booking, event, organizer)
     return Pdf(
         await behind.pages.make(
             caller().subject, hashlib.sha256(said).digest(), partial(pdf.typeset, said)
