@@ -36,6 +36,7 @@ from gateway.routes.checkin import CHECKIN
 from gateway.routes.coupons import COUPONS
 from gateway.routes.identity import IDENTITY, WELL_KNOWN, cookie_name
 from gateway.routes.media import MEDIA
+from gateway.routes.messages import MESSAGES
 from gateway.routes.operations import DOCS, HEALTH, MAILBOX
 from gateway.routes.payments import PAYMENTS
 from gateway.routes.problem_pages import PROBLEM_PAGES
@@ -98,6 +99,7 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         BOOKINGS,
         TICKETS,
         COUPONS,
+        MESSAGES,
         SALES,
         CHECKIN,
         PAYMENTS,

@@ -27,7 +27,7 @@ from gateway.rates import RateLimiter, UnderWay
 
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 # Bodies there are anything the provider signs.
-RAW_BODIES_BELOW = "/api/v1/webhooks/"
+RAW_BODIES_BELOW = ("/api/v1/webhooks/", "/api/v1/unsubscribe/")
 # Where `Guarded` leaves the refusal of a token that is not good, for the route's access to decide.
 TOKEN_REFUSAL = "parterre.token_refusal"  # noqa: S105 - a name
 # Where it leaves what a stream calls when it has begun: it is no request in progress any more.

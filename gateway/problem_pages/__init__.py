@@ -72,7 +72,7 @@ def explanations() -> Mapping[str, Explanation]:
 
 def page(it: Explanation) -> str:
     """One reason's page."""
-    return _whole(
+    return whole(
         it.title,
         f'<p class="status">{it.status}</p>'
         f"<h1>{escape(it.title)}</h1>"
@@ -93,7 +93,7 @@ def index(them: Iterable[Explanation]) -> str:
         f"<h2>{escape(subject)}</h2><table>{''.join(map(_row, rows))}</table>"
         for subject, rows in by_subject.items()
     ]
-    return _whole(
+    return whole(
         "Problems",
         "<h1>Problems</h1>"
         "<p>Every refusal is <code>application/problem+json</code> (RFC 9457): <code>reason</code>"
@@ -130,7 +130,8 @@ def _text(advice: str) -> str:
     return _CODE.sub(r"<code>\1</code>", escape(advice))
 
 
-def _whole(title: str, body: str) -> str:
+def whole(title: str, body: str) -> str:
+    """A page with that body, which is HTML; `title` is text."""
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -108,6 +108,17 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
         ),
         payment_pb2.ReceiveWebhooksResponse(results=[payment_pb2.ReceiveWebhooksResponse.Result()]),
         notification_pb2.ListMailboxResponse(mails=[samples.mail()]),
+        notification_pb2.MessageAttendeesResponse(
+            message_id=samples.SESSION,
+            subject="Doors at six",
+            text="Doors at six\n\nThe organizer of The Tempest writes:\n\n> Come early.\n",
+            html="<!DOCTYPE html>…",
+            bookings=312,
+            messages_left=2,
+        ),
+        notification_pb2.UnsubscribeResponse(
+            kind="event_tomorrow", tells="an event is on the next day"
+        ),
     )
 }
 

@@ -321,6 +321,8 @@ def mail() -> notification_pb2.Mail:
         kind="code",
         subject="Your code",
         body="Your code is 481516.",
+        html="<!DOCTYPE html>…",
+        attachments=["PT-7K2M9QXA.pdf"],
         created_at=at(),
     )
 

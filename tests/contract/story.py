@@ -36,6 +36,7 @@ IN_PATHS: Mapping[str, str] = {
     "section_id": samples.SECTION,
     "session_id": samples.SESSION,
     "ticket_id": samples.TICKET,
+    "token": "Zm9yLW5vYm9keQ",
     "user_id": samples.PERSON,
     "venue_id": samples.VENUE,
 }
@@ -153,6 +154,7 @@ REQUESTS: Mapping[str, Request] = {
         {**KEY, "Prefer": "wait=10"},
     ),
     "cancel_booking": Request({"reason": "We are ill."}, KEY),
+    "message_attendees": Request({"subject": "Doors at six", "text": "Come early."}, KEY),
     "create_coupon": Request({"code": "EARLY-BIRD", "kind": "PERCENT", "value": 15}, KEY),
     "change_coupon": Request({"active": False}),
     "check_in": Request({"token": "signed." * 20, "gate": "North"}, KEY),

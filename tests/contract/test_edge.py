@@ -44,6 +44,7 @@ IDS = {
     "session_id": samples.SESSION,
     "api_key_id": samples.SESSION,
     "provider": "sandbox",
+    "token": "abc",
     "name": "start.js",
     "reason": "sales-closed",
 }
@@ -129,6 +130,9 @@ CUSTOMER GET /api/v1/tickets/{ticket_id}/qr.svg
 ORGANIZER POST /api/v1/events/{event_id}/coupons
 ORGANIZER GET /api/v1/events/{event_id}/coupons
 ORGANIZER PATCH /api/v1/events/{event_id}/coupons/{code}
+ORGANIZER POST /api/v1/events/{event_id}/messages
+OPEN GET /api/v1/unsubscribe/{token}
+OPEN POST /api/v1/unsubscribe/{token}
 ORGANIZER GET /api/v1/organizer/events/{event_id}/bookings
 ORGANIZER GET /api/v1/organizer/events/{event_id}/bookings.csv
 ORGANIZER GET /api/v1/organizer/events/{event_id}/sales

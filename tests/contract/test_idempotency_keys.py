@@ -51,6 +51,7 @@ BODIES: dict[str, Any] = {
     "/events/{event_id}/reviews": {"rating": 5},
     "/events/{event_id}/blocks": {"seat_ids": ["1"]},
     "/events/{event_id}/blocks/release": {"seat_ids": ["1"]},
+    "/events/{event_id}/messages": {"subject": "Doors", "text": "At six."},
     "/events/{event_id}/coupons": {"code": "EARLY", "kind": "PERCENT", "value": 5},
     "/events/{event_id}/check-ins": {"token": "a-token"},
     "/holds": {"event_id": samples.EVENT, "seat_ids": ["1"]},
@@ -142,6 +143,7 @@ def test_only_these_do_not_honour_a_key() -> None:
         "/auth/refresh": "REFUSED",
         "/auth/logout": "REFUSED",
         "/bookings/quote": "NEEDLESS",
+        "/unsubscribe/{token}": "NEEDLESS",
         "/webhooks/payments/{provider}": "NEEDLESS",
     }
     assert all(re.search(r"[a-z].*[.]$", route.keys.why) for route in POSTS if route.keys.why)

@@ -268,3 +268,50 @@ async def test_a_ticket_of_another_event_is_shown_to_nobody(edge: Edge) -> None:
 async def test_what_can_not_be_a_scan_is_refused(edge: Edge, body: dict[str, str]) -> None:
     answer = await edge.post(f"/events/{samples.EVENT}/check-ins", body, role=Role.ORGANIZER)
     assert (answer.status_code, answer.json()["reason"]) == (422, "VALIDATION_FAILED")
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+async def test_an_organizer_writes_to_those_who_go(edge: Edge) -> None:
+    body = {"subject": " Doors at six ", "text": "Come early.\nWe do.", "preview": True}
+    answer = await edge.post(f"/events/{samples.EVENT}/messages", body, role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["bookings"]) == (202, 312)
+    asked = edge.notification.asked
+    assert (asked.subject, asked.text, asked.preview) == (
+        "Doors at six",
+        "Come early.\nWe do.",
+        True,
+    )
+
+
+async def test_enough_messages_of_a_day_say_when_to_come_back(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    edge.notification.answers["MessageAttendees"] = refusal(
+        "THROTTLED", "TOO_MANY_MESSAGES", retry_after="3600"
+    )
+    body = {"subject": "Doors", "text": "At six."}
+    answer = await edge.post(f"/events/{samples.EVENT}/messages", body, role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["reason"]) == (429, "TOO_MANY_MESSAGES")
+    assert answer.headers["Retry-After"] == "3600"
+
+
+async def test_a_link_in_a_mail_is_looked_at_by_people_and_posted_by_programs(edge: Edge) -> None:
+    path = "/api/v1/unsubscribe/abc"
+    page = await edge.http.get(path, headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert '<form method="post">' in page.text
+    assert "form-action 'self'" in page.headers["Content-Security-Policy"]
+    done = await edge.http.post(
+        path,
+        content=b"List-Unsubscribe=One-Click",
+        headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        },
+    )
+    assert (done.status_code, done.json()["kind"]) == (200, "event_tomorrow")
+    looked, switched = (call.request for call in edge.notification.calls)
+    assert (looked.preview, switched.preview) == (True, False)
+    assert switched.token == "abc"

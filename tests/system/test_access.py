@@ -244,6 +244,12 @@ ROUTES: Sequence[tuple[str, Row]] = (
         "PATCH /api/v1/events/{event_id}/coupons/{code}",
         Row("1 3 3 4 + +", {"active": False}, {"code": "OF-owner"}),
     ),
+    (
+        "POST /api/v1/events/{event_id}/messages",
+        Row("1 3 3 4 + +", {"subject": "Doors", "text": "At six.", "preview": True}),
+    ),
+    ("GET /api/v1/unsubscribe/{token}", Row("~ ~ ~ ~ ~ ~", None, {"token": "x"})),
+    ("POST /api/v1/unsubscribe/{token}", Row("~ ~ ~ ~ ~ ~", None, {"token": "x"})),
     ("POST /api/v1/events/{event_id}/blocks", Row("1 3 3 4 ~ ~", {"seat_ids": ["0"]})),
     ("GET /api/v1/events/{event_id}/blocks", Row("1 3 3 4 + +")),
     ("POST /api/v1/events/{event_id}/blocks/release", Row("1 3 3 4 ~ ~", {"seat_ids": ["0"]})),

@@ -14,6 +14,7 @@ from gateway import preferences
 from gateway.bodies import limits
 from inventory_service.domain import events as blocks
 from inventory_service.domain import holds
+from notification_service.domain import announcements
 from payment_service.domain import payments, steps
 
 THE_SERVICES_OWN: dict[str, tuple[Any, ...]] = {
@@ -53,6 +54,8 @@ THE_SERVICES_OWN: dict[str, tuple[Any, ...]] = {
     "EVENT_QUERY": (listing.MAX_QUERY,),
     "EVENT_QUERY_WORDS": (listing.MAX_WORDS,),
     "REVIEW": (reviews.MAX_TEXT,),
+    "MESSAGE_SUBJECT": (announcements.MAX_SUBJECT,),
+    "MESSAGE_TEXT": (announcements.MAX_TEXT,),
     "HOLD_LINES": (holds.MAX_LINES,),
     "BLOCKED_SEATS": (blocks.MAX_BLOCKED,),
     "BLOCK_NOTE": (blocks.MAX_NOTE,),
