@@ -13,8 +13,10 @@ from chassis.logs import get_logger
 from chassis.telemetry import ALERTS
 
 _POLL_SECONDS = 5.0
-# Between two batches of events that are indexed anew, so that nobody waits for that.
+# Between two batches of events that are indexed anew, so that nobody waits for that; and between
+# two looks whether there are any, which only an upgrade makes.
 _REWORD_SECONDS = 0.1
+_REWORD_IDLE_SECONDS = 60.0
 
 log = get_logger(__name__)
 
@@ -37,7 +39,7 @@ async def reword(database: Database) -> None:
     """Indexes events anew that were indexed by another rule, a bounded batch a transaction."""
     while True:
         some = await database.run(events.reword_some)
-        await asyncio.sleep(_REWORD_SECONDS if some else _POLL_SECONDS)
+        await asyncio.sleep(_REWORD_SECONDS if some else _REWORD_IDLE_SECONDS)
 
 
 async def ask_again(database: Database) -> None:
