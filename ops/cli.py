@@ -27,8 +27,8 @@ from chassis.settings import given
 from chassis.version import VERSION
 from ops import demo as stories
 from ops import ledger as trial_balance
+from ops import mails, reports, terminal
 from ops import reconcile as reconciling
-from ops import reports, terminal
 from ops.client import ProblemError
 from ops.messages import readable
 from ops.seed import Account, demo_accounts, fill
@@ -42,6 +42,8 @@ keys = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=Tru
 app.add_typer(keys, name="keys")
 dead_letters = typer.Typer(help="Messages that were given up.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
+mail = typer.Typer(help="Mails: those that were given up, above all.", no_args_is_help=True)
+app.add_typer(mail, name="mail")
 
 RunFile = Annotated[
     Path, typer.Option(help="What runs, where the addresses are not in the environment.")
@@ -308,6 +310,40 @@ def list_keys(
         for key in found
     ]
     show_any(terminal.console(), ("Key", "State", "Made", "Verifies until"), rows)
+
+
+@mail.command("list")
+def list_mails(
+    state: Annotated[
+        str, typer.Option(help="given-up, waiting or sent.", metavar="STATE")
+    ] = "given-up",
+    to: Annotated[str | None, typer.Option(help="To this address only.")] = None,
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """List mails, the newest first: those that were given up, where nothing else is said."""
+    if state not in mails.STATES:
+        raise typer.BadParameter("given-up, waiting or sent", param_hint="--state")
+    raise typer.Exit(mails.list_mails(_reader(run_file), state, to, as_json=as_json))
+
+
+@mail.command("show")
+def show_mail(
+    mail_id: Annotated[UUID, typer.Argument(help="As `list` shows it.")],
+    run_file: RunFile = _RUN_FILE,
+) -> None:
+    """Show what a mail was written from, to whom, and what became of it, as JSON; never a code."""
+    raise typer.Exit(mails.show_mail(_reader(run_file), mail_id))
+
+
+@mail.command("resend")
+def resend_mails(
+    mail_ids: Annotated[list[UUID], typer.Argument(help="As `list` shows them.")],
+    run_file: RunFile = _RUN_FILE,
+) -> None:
+    """Have mails that were given up tried anew for a day; NOTIFICATION_DATABASE_URL says where."""
+    url = _address("NOTIFICATION_DATABASE_URL", run_file, "database", "notification")
+    raise typer.Exit(mails.resend_mails(url, mail_ids))
 
 
 @keys.command("rotate")

@@ -15,8 +15,11 @@ from booking_service.saga import (
     Rule,
     State,
 )
+from notification_service.domain import KINDS, Lane
 
-_PAGE = Path(__file__).parents[1] / "docs" / "saga.md"
+_DOCS = Path(__file__).parents[1] / "docs"
+# What stands between these on a page is made from the code.
+_FROM, _TO = "<!-- from here on: made by `make docs` -->\n", "<!-- up to here -->\n"
 _INTRODUCTION = f"""\
 # The saga of a booking
 
@@ -32,6 +35,13 @@ be done is sent again, after 2 s, doubling to a minute, until it is answered; af
 noted in the booking's timeline. Why the steps come in this order is in
 [ADR 0018](adr/0018-reserve-charge-confirm-sell.md).
 """
+
+
+_SENT = {
+    Lane.URGENT: "at once, past all others",
+    Lane.USUAL: "at once",
+    Lane.MANY: "paced, in slices",
+}
 
 
 def saga_page() -> str:
@@ -87,16 +97,34 @@ def _effect(rule: Rule) -> str:
     return f"→ {rule.to}" if rule.to else "stays"
 
 
+def notifications_page() -> str:
+    """docs/notifications.md, whole: as it is, with its table anew."""
+    before, rest = (_DOCS / "notifications.md").read_text().split(_FROM)
+    _old, after = rest.split(_TO)
+    return "".join([before, _FROM, *(f"{line}\n" for line in _facts()), _TO, after])
+
+
+def _facts() -> Iterator[str]:
+    """Every fact that people are told, and how."""
+    yield "| fact | mail | tells | sent | can be switched off |"
+    yield "|---|---|---|---|---|"
+    for kind in KINDS.values():
+        off = "no" if kind.is_essential else "yes"
+        yield f"| {kind.fact} | `{kind.name}` | {kind.tells} | {_SENT[kind.lane]} | {off} |"
+
+
 def main() -> None:
     """Writes the pages; under --check only compares them, and exits with 1 where one is stale."""
     parser = argparse.ArgumentParser(prog="ops.diagrams", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether they are current")
     check = parser.parse_args().check
-    page = saga_page()
-    if not check:
-        _PAGE.write_text(page)
-    elif not _PAGE.exists() or _PAGE.read_text() != page:
-        sys.exit("docs/saga.md is stale: run make docs")
+    pages = {"saga.md": saga_page(), "notifications.md": notifications_page()}
+    for name, page in pages.items():
+        file = _DOCS / name
+        if not check:
+            file.write_text(page)
+        elif not file.exists() or file.read_text() != page:
+            sys.exit(f"docs/{name} is stale: run make docs")
 
 
 if __name__ == "__main__":
