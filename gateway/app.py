@@ -65,6 +65,7 @@ _TAKEN_HEADERS = [
 _EXPOSED_HEADERS = [
     "Allow",
     "Content-Disposition",
+    "Content-Language",
     "Deprecation",
     "ETag",
     "Idempotency-Replayed",

@@ -1,4 +1,4 @@
-"""What a client would like of the answer: the headers `Prefer` (RFC 7240) and `Accept`."""
+"""What a client would like of the answer: `Prefer` (RFC 7240), `Accept` and `Accept-Language`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Header
+
+from presentation.languages import LANGUAGES
 
 LONGEST_WAIT_SECONDS = 20
 # More of the header is not read.
@@ -28,6 +30,16 @@ Prefer = Annotated[
             f"at most {LONGEST_WAIT_SECONDS} (RFC 7240)."
         ),
         examples=[["wait=10"]],
+    ),
+]
+
+
+AcceptLanguage = Annotated[
+    Sequence[str],
+    Header(
+        alias="Accept-Language",
+        description="Of labels, amounts and times: `en` or `ne` (RFC 9110, 12.5.4).",
+        examples=[["ne, en;q=0.5"]],
     ),
 ]
 
@@ -58,12 +70,26 @@ def prefers_json(accept: Sequence[str]) -> bool:
     `accept` are the header's lines. Of two that are liked as well, the one that is named wins; a
     client that says nothing gets the page, as problems' types are for people first.
     """
-    ranges = [_media_range(given) for given in ",".join(accept)[:_MOST_CHARACTERS].split(",")]
+    ranges = [_weighted(given) for given in ",".join(accept)[:_MOST_CHARACTERS].split(",")]
     return _liking("application/json", ranges) > _liking("text/html", ranges)
 
 
-def _media_range(given: str) -> tuple[str, float]:
-    """What a part of Accept names, lower case, and its weight."""
+def language_of(accept_language: Sequence[str]) -> str:
+    """The language of ours that is liked best (RFC 9110, 12.5.4); English where none is named.
+
+    `accept_language` are the header's lines. A region is not looked at: ne-IN is Nepali.
+    """
+    given = ",".join(accept_language)[:_MOST_CHARACTERS].split(",")
+    liked = dict.fromkeys(LANGUAGES, 0.0)
+    for name, weight in map(_weighted, given):
+        language = name.partition("-")[0]
+        if language in liked:
+            liked[language] = max(liked[language], weight)
+    return max(liked, key=lambda language: liked[language])
+
+
+def _weighted(given: str) -> tuple[str, float]:
+    """What a part of such a header names, lower case, and its weight."""
     name, *parameters = given.split(";")
     weight = 1.0
     for parameter in parameters:

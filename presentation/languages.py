@@ -10,6 +10,9 @@ from babel import Locale
 _LOCALES = {"en": "en_001", "ne": "ne"}
 
 
+LANGUAGES = tuple(_LOCALES)  # the first where none is asked for
+
+
 @cache
 def locale_of(language: str) -> Locale:
     """How a language writes numbers and dates (CLDR); one that we do not speak is English."""

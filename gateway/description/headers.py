@@ -14,6 +14,7 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
     "Allow": _header("The methods that the path has (RFC 9110, 10.2.1)."),
     "Cache-Control": _header("How long the answer may be kept, and by whom (RFC 9111)."),
     "Content-Disposition": _header("The name to save the file by (RFC 6266)."),
+    "Content-Language": _header("Of labels, amounts and times (RFC 9110, 8.5).", enum=["en", "ne"]),
     "Deprecation": _header("Since when the route is on its way out (RFC 9745)."),
     "ETag": _header("The version of what is answered (RFC 9110, 8.8.3)."),
     "Idempotency-Replayed": _header(

@@ -19,6 +19,7 @@ from gateway.backend import Backend
 from gateway.bodies.base import Reference
 from gateway.bodies.catalog import EventId
 from gateway.bodies.tickets import TicketId
+from gateway.preferences import AcceptLanguage, language_of
 from gateway.problems import ProblemError
 from gateway.routing import (
     ANYONE,
@@ -59,9 +60,11 @@ async def list_tickets(reference: Reference, behind: Behind) -> Response:
     CUSTOMER,
     media_type="application/pdf",
     refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
-    headers=["Content-Disposition"],
+    headers=["Content-Disposition", "Content-Language"],
 )
-async def print_tickets(reference: Reference, behind: Behind) -> Response:
+async def print_tickets(
+    reference: Reference, behind: Behind, accept_language: AcceptLanguage = ()
+) -> Response:
     """The tickets of a booking to print, a page each; one that is revoked says so.
 
     A page says the address, the doors, the terms and the organizer, too, as far as they can be had
@@ -74,12 +77,16 @@ async def print_tickets(reference: Reference, behind: Behind) -> Response:
         raise ProblemError("BOOKING_STATE", "The booking has no tickets that are good.")
     event = await _event(behind, booking.event.id)
     organizer = await _organizer(behind, event) if event is not None else ""
-    said = await asyncio.to_thread(pdf.compose, tickets, booking, event, organizer)
+    language = language_of(accept_language)
+    said = await asyncio.to_thread(pdf.compose, tickets, booking, event, organizer, language)
     return Pdf(
         await behind.pages.make(
             caller().subject, hashlib.sha256(said).digest(), partial(pdf.typeset, said)
         ),
-        headers={"Content-Disposition": f'inline; filename="{reference}.pdf"'},
+        headers={
+            "Content-Disposition": f'inline; filename="{reference}.pdf"',
+            "Content-Language": language,
+        },
     )
 
 

@@ -17,10 +17,10 @@ from babel.support import NullTranslations, Translations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from presentation.amounts import format_amount
+from presentation.languages import LANGUAGES
 from presentation.moments import format_moment
 from presentation.plain import one_line
 
-LANGUAGES = ("en", "ne")
 _LOCALE = Path(__file__).parents[1] / "locale"
 _DOMAIN = "mails"
 _BREAKS = re.compile(r"\n{3,}")

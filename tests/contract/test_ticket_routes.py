@@ -82,6 +82,16 @@ async def test_tickets_and_dates_are_there_without_the_catalog(
     assert (await edge.get(f"{PATH}/calendar.ics")).status_code == 200
 
 
+async def test_tickets_are_printed_in_the_language_that_is_liked_best(edge: Edge) -> None:
+    listed(edge, samples.ticket())
+    confirmed(edge)
+    answer = await edge.get(f"{PATH}/tickets.pdf", headers={"Accept-Language": "ne-NP, en;q=0.5"})
+    assert answer.headers["content-language"] == "ne"
+    [page] = pages_of(answer.content)
+    assert "बुकिङ" in page
+    assert "Paid" not in page
+
+
 @pytest.mark.parametrize("statuses", [[], ["REVOKED"]])
 async def test_with_nothing_good_there_is_nothing_to_print(edge: Edge, statuses: list[str]) -> None:
     listed(edge, *map(samples.ticket, statuses))

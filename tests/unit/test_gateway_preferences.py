@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.preferences import applied, prefers_json, wait_of
+from gateway.preferences import applied, language_of, prefers_json, wait_of
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,22 @@ def test_json_is_given_to_whom_likes_it_better(accept: list[str]) -> None:
 )
 def test_everybody_else_gets_the_page(accept: list[str]) -> None:
     assert not prefers_json(accept)
+
+
+@pytest.mark.parametrize(
+    ("accept", "language"),
+    [
+        ([], "en"),
+        (["ne"], "ne"),
+        (["ne-NP, en;q=0.8"], "ne"),
+        (["fr, NE;q=0.4"], "ne"),
+        (["en;q=0.3", "ne;q=0.7"], "ne"),
+        (["en, ne"], "en"),
+        (["ne;q=0"], "en"),
+        (["*"], "en"),
+        (["ne;q=nonsense, ,;=,-"], "en"),
+        (["," * 10_000 + "ne"], "en"),
+    ],
+)
+def test_the_language_that_is_liked_best_is_spoken(accept: list[str], language: str) -> None:
+    assert language_of(accept) == language
