@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-import pkgutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,13 @@ from fastapi.openapi.utils import get_openapi
 from gateway.answers import CLASSES
 from gateway.description import problems
 from gateway.description.headers import HEADERS, headers_of
-from gateway.description.schemas import hand_down, tidy_parameter, unused, with_names_of_their_own
+from gateway.description.schemas import (
+    describe_fields,
+    texts_below_fields,
+    tidy_parameter,
+    unused,
+    with_names_of_their_own,
+)
 from gateway.description.tags import TAGS
 from gateway.edge import HEALTH_PATHS
 from gateway.problems import REASONS
@@ -88,7 +92,7 @@ def describe(app: FastAPI, routes: Sequence[Route], *, refresh_cookie: str) -> d
     )
     document = with_names_of_their_own(document)
     components = document["components"]
-    hand_down(components["schemas"], _shapes())
+    describe_fields(components["schemas"], texts_below_fields(views))
     for route in routes:
         operation = document["paths"][route.path][route.method.lower()]
         _complete(operation, route, components["schemas"], recorded)
@@ -108,11 +112,6 @@ def describe(app: FastAPI, routes: Sequence[Route], *, refresh_cookie: str) -> d
     _share_responses(document)
     _drop_unused(document)
     return document
-
-
-def _shapes() -> Iterator[Any]:
-    for module in pkgutil.iter_modules(views.__path__):
-        yield from vars(importlib.import_module(f"{views.__name__}.{module.name}")).values()
 
 
 def _complete(

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Annotated, Generic, Literal, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import ConfigDict, WithJsonSchema, with_config
+from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
 ItemT = TypeVar("ItemT")
@@ -26,7 +26,6 @@ Percent = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0, "maxim
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
 
 
-@with_config(ConfigDict(use_attribute_docstrings=True))
 class View(TypedDict):
     """An answer, or a part of one: the text below each field describes it to clients."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.description import headers, problems
 from gateway.description.schemas import each_part
@@ -39,6 +40,10 @@ async def test_who_has_read_it_is_told_when_it_is_the_same(edge: Edge) -> None:
         "/api/openapi.json", headers={"If-None-Match": first.headers["etag"]}
     )
     assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+
+
+async def test_it_is_valid_openapi(edge: Edge) -> None:
+    assert not list(OpenAPIV31SpecValidator(edge.document).iter_errors())
 
 
 async def test_it_introduces_itself(edge: Edge) -> None:
