@@ -35,6 +35,7 @@ from deploy.rabbitmq import RabbitMQ
 PASSWORDS = dict.fromkeys([MIGRATOR, *map(role_of, SCHEMAS)], "of-the-tests")
 _FAR_FUTURE = 4_000_000_000
 
+_PEERS = ("gateway", "booking", "notification")
 MakeDatabase = Callable[..., Awaitable[Database]]
 
 
@@ -167,6 +168,7 @@ class Caller:
     keys: TestKeys
     stub: Any
     booking: GrpcClient | None = None  # with booking's own token
+    notification: GrpcClient | None = None  # with notification's own token
 
     async def as_person(
         self, subject: str, method: str, message: Message, role: Role = Role.CUSTOMER
@@ -187,6 +189,12 @@ class Caller:
         assert self.booking is not None
         with request(id="test", seconds=30):
             return await self.booking.call(getattr(self.stub, method), message, seconds=30)
+
+    async def as_notification(self, method: str, message: Message) -> Any:
+        """Calls with notification's own token."""
+        assert self.notification is not None
+        with request(id="test", seconds=30):
+            return await self.notification.call(getattr(self.stub, method), message, seconds=30)
 
 
 Serve = Callable[..., Awaitable[Caller]]
@@ -209,7 +217,7 @@ async def serve() -> AsyncIterator[Serve]:
             keys: TestKeys | None = None,
         ) -> Caller:
             keys = keys or TestKeys()
-            peers = {peer: Ed25519PrivateKey.generate() for peer in ("gateway", "booking")}
+            peers = {peer: Ed25519PrivateKey.generate() for peer in _PEERS}
             verifier = TokenVerifier(
                 name,
                 keys,
@@ -238,7 +246,9 @@ async def serve() -> AsyncIterator[Serve]:
             for client in clients.values():
                 stack.push_async_callback(client.close)
             stubs = stub(clients["gateway"].channel)
-            return Caller(clients["gateway"], keys, stubs, clients["booking"])
+            return Caller(
+                clients["gateway"], keys, stubs, clients["booking"], clients["notification"]
+            )
 
         yield start
 
