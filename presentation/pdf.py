@@ -32,7 +32,7 @@ _TEMPLATE = Path(__file__).with_name("ticket.typ")
 # The typesetter keeps what it laid out for so many documents to come, some 100 MB for each that is
 # large; so many empty ones, a millisecond each, make it forget.
 _REMEMBERED = 11
-# More than a page has room for; what is cut off by the page's end is cut off visibly there.
+# More than a page has room for.
 _LONGEST = {"line": 500, "terms": 4000}
 _SCRIPTS = {
     "ARABIC": "ar", "HEBREW": "he", "DEVANAGARI": "ne", "THAI": "th", "HANGUL": "ko",
@@ -84,6 +84,10 @@ _WORDS = {
 }
 
 
+class TypesettingError(Exception):
+    """The typesetter failed: a fault of its own or of the template, never of what people wrote."""
+
+
 def tickets_pdf(
     tickets: Sequence[booking_pb2.Ticket],
     booking: booking_pb2.Booking | None = None,
@@ -131,6 +135,9 @@ def typeset(composed: bytes) -> bytes:
     """Draws what `compose` says, as a tagged PDF with the letters it needs.
 
     For a thread: it lets go of the interpreter while it works.
+
+    Raises:
+        TypesettingError: the typesetter failed.
     """
     said: dict[str, Any] = orjson.loads(composed)
     for ticket in said["tickets"]:
@@ -138,7 +145,11 @@ def typeset(composed: bytes) -> bytes:
         ticket["code"] = qr_svg(token).decode() if token else ""
     said["fonts"] = {language: families(language) for language in ("en", "ja", "ko")}
     compiler = typst.Compiler(_TEMPLATE, font_paths=font_book())
-    drawn = compiler.compile(sys_inputs={"said": orjson.dumps(said).decode()}, timestamp=0)
+    try:
+        drawn = compiler.compile(sys_inputs={"said": orjson.dumps(said).decode()}, timestamp=0)
+    except BaseException as error:
+        # A panic is no Exception, and would get past whoever answers for failures.
+        raise TypesettingError from error
     assert isinstance(drawn, bytes)  # noqa: S101 - one document, and no file to write it to
     for _ in range(_REMEMBERED):
         typst.Compiler(b"", font_paths=font_book()).compile(b"")
@@ -182,7 +193,7 @@ def _page(
         "when": _text(_moment(booked.starts_at, zone, language)),
         "doors": _text(doors),
         "place": _text(booked.place),
-        "address": _text(address(event) if event is not None else ""),
+        "address": _text(address(event, language) if event is not None else ""),
         "seat": _text(seat_name(ticket.line)),
         "rows": [{"label": _text(a), "value": _text(b)} for a, b in rows if b],
         "token": ticket.token if is_good else "",
@@ -235,7 +246,9 @@ def _amount(money: types_pb2.Money, language: str) -> str:
 
 def _text(text: str, kind: str = "line") -> dict[str, str]:
     """A text as it can be set, and its language, as far as its letters tell."""
-    kept = (many_lines if kind == "terms" else one_line)(text[: _LONGEST[kind]])
+    most = _LONGEST[kind]
+    cut = text if len(text) <= most else f"{text[:most]}…"
+    kept = (many_lines if kind == "terms" else one_line)(cut)
     return {"text": _LONG_WORD.sub(_broken, kept), "lang": _language(kept)}
 
 

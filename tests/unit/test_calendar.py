@@ -47,7 +47,7 @@ def test_both_parsers_read_the_same_date() -> None:
     event.draft.doors_at.CopyFrom(samples.at("2027-03-01T12:15:00Z"))
     one, other = read(booking_calendar(booking(), event))
     starts = datetime(2027, 3, 1, 13, 15, tzinfo=UTC)
-    where = "Naach Ghar, Jamal, Kathmandu, NP"
+    where = "Naach Ghar, Jamal, Kathmandu, Nepal"
     assert (one.start, one.end) == (starts, starts + timedelta(hours=3))
     assert (other.dtstart, other.dtend) == (one.start, one.end)
     assert (str(one["summary"]), str(one["location"])) == ("The Tempest", where)
@@ -102,7 +102,7 @@ def test_an_event_can_be_saved_by_whoever_may_come() -> None:
     one, other = read(event_calendar(samples.event()))
     assert str(one["uid"]) == other.uid == f"{samples.EVENT}@parterre"
     assert (int(one["sequence"]), other.sequence) == (14, 14)
-    assert str(one["location"]) == "Rastriya Naach Ghar, Jamal, Kathmandu, NP"
+    assert str(one["location"]) == "Rastriya Naach Ghar, Jamal, Kathmandu, Nepal"
     assert other.status == "CONFIRMED"
 
 

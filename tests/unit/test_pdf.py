@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parterre.booking.v1 import booking_pb2
 from parterre.catalog.v1 import catalog_pb2
 
-from presentation.pdf import compose, tickets_pdf, typeset
+from presentation.pdf import TypesettingError, compose, tickets_pdf, typeset
 from tests.contract import samples
 
 PIXELS = 1.5  # a point
@@ -64,7 +64,7 @@ def test_a_page_says_all_that_a_visitor_needs() -> None:
         "The Tempest",
         "Monday, 1 March 2027, 19:00 Nepal Time",
         "Doors open: 18:00",
-        "Naach Ghar Jamal, Kathmandu, NP",
+        "Naach Ghar Jamal, Kathmandu, Nepal",
         "Stalls, A 1",
         "Stalls, NPR 1,500.00",
         "Asha",
@@ -218,3 +218,8 @@ def test_equal_tickets_are_equal_bytes() -> None:
     assert said == compose([ticket()], None, event())
     assert typeset(said) == typeset(said)
     assert said != compose([ticket(attendee="Bikram")], None, event())
+
+
+def test_a_failure_of_the_typesetter_is_an_error_of_ours() -> None:
+    with pytest.raises(TypesettingError):
+        typeset(b'{"tickets": []}')
