@@ -321,7 +321,10 @@ def list_mails(
     run_file: RunFile = _RUN_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """List mails, the newest first: those that were given up, where nothing else is said."""
+    """List mails that were given up, the newest first.
+
+    Others by --state. READER_DATABASE_URL names a role that may read all schemas.
+    """
     if state not in mails.STATES:
         raise typer.BadParameter("given-up, waiting or sent", param_hint="--state")
     raise typer.Exit(mails.list_mails(_reader(run_file), state, to, as_json=as_json))
@@ -332,7 +335,10 @@ def show_mail(
     mail_id: Annotated[UUID, typer.Argument(help="As `list` shows it.")],
     run_file: RunFile = _RUN_FILE,
 ) -> None:
-    """Show what a mail was written from, to whom, and what became of it, as JSON; never a code."""
+    """Show what a mail is made of and what became of it.
+
+    As JSON, and never a code.
+    """
     raise typer.Exit(mails.show_mail(_reader(run_file), mail_id))
 
 
@@ -341,7 +347,10 @@ def resend_mails(
     mail_ids: Annotated[list[UUID], typer.Argument(help="As `list` shows them.")],
     run_file: RunFile = _RUN_FILE,
 ) -> None:
-    """Have mails that were given up tried anew for a day; NOTIFICATION_DATABASE_URL says where."""
+    """Have mails that were given up tried anew for a day.
+
+    NOTIFICATION_DATABASE_URL says where, where no local system runs.
+    """
     url = _address("NOTIFICATION_DATABASE_URL", run_file, "database", "notification")
     raise typer.Exit(mails.resend_mails(url, mail_ids))
 

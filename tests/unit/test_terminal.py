@@ -73,7 +73,9 @@ def test_the_version_is_the_projects() -> None:
     assert CliRunner().invoke(app, ["--version"]).output == f"parterre {VERSION}\n"
 
 
-@pytest.mark.parametrize("group", [[], ["keys"], ["dead-letters"]])
+@pytest.mark.parametrize(
+    "group", [[], *([each.name] for each in app.registered_groups if each.name)]
+)
 def test_no_commands_help_is_cut_at_eighty_columns(group: list[str]) -> None:
     shown = CliRunner().invoke(app, [*group, "--help"], terminal_width=80).output
     assert "..." not in shown.partition("Commands:")[2]
