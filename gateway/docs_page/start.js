@@ -2,6 +2,7 @@
 // in those that are: an event on sale, the hold that was just made, the token of the last log-in.
 const API = "/api/v1";
 const JSON_TYPE = "application/json";
+const BOOKING = { hold_id: "", payment_method: "CARD", payment_token: "tok_ok" };
 
 function put(spec, path, sample) {
   const content = spec.paths[API + path].post.requestBody.content[JSON_TYPE];
@@ -62,7 +63,7 @@ async function start() {
   const spec = await (await fetch("/api/openapi.json")).json();
   const places = await placesOnSale();
   if (places) put(spec, "/holds", places);
-  put(spec, "/bookings", { hold_id: "", payment_method: "CARD", payment_token: "tok_ok" });
+  put(spec, "/bookings", { ...BOOKING });
   dropKeys(spec);
 
   const lastHold = showingHold();
@@ -78,7 +79,13 @@ async function start() {
         ui.preauthorizeApiKey("access_token", JSON.parse(answer.text).access_token);
       }
       if (path === `${API}/holds` && answer.status === 201) {
-        lastHold.show(JSON.parse(answer.text).id);
+        const { id } = JSON.parse(answer.text);
+        lastHold.show(id);
+        // And where the booking stands open already.
+        ui.oas3Actions.setRequestBodyValue({
+          value: JSON.stringify({ ...BOOKING, hold_id: id }, null, 2),
+          pathMethod: [`${API}/bookings`, "post"],
+        });
       }
       return answer;
     },

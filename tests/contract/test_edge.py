@@ -410,12 +410,22 @@ async def test_every_answer_of_json_has_a_described_shape(edge: Edge) -> None:
 
 async def test_the_page_is_made_of_files_of_its_own(edge: Edge) -> None:
     page = await edge.http.get("/api/docs")
-    assert "script-src 'self';" in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'"} < set(policy)
     for asset in re.findall(r'(?:src|href)="([^"]+)"', page.text):
         assert asset.startswith("/api/docs/assets/")
         assert (await edge.http.get(asset)).status_code == 200
     assert not re.search(r"<script(?![^>]*src=)", page.text)
     assert (await edge.http.get("/api/docs/assets/index.html")).status_code == 404
+
+
+async def test_the_page_fills_samples_that_the_description_has(edge: Edge) -> None:
+    script = (await edge.http.get("/api/docs/assets/start.js")).text
+    for path in ("/holds", "/bookings"):
+        assert f'put(spec, "{path}",' in script
+        body = edge.document["paths"][f"/api/v1{path}"]["post"]["requestBody"]
+        assert list(body["content"]) == ["application/json"]
+    assert "access_token" in edge.document["components"]["securitySchemes"]
 
 
 # --- whatever else may come ----------------------------------------------------------------------
