@@ -52,6 +52,34 @@ CodePurpose = TypeAliasType(
     ],
 )
 
+AuditAction = TypeAliasType(
+    "AuditAction",
+    Annotated[
+        Literal[
+            "API_KEY_CREATED",
+            "API_KEY_REVOKED",
+            "CODE_REFUSED",
+            "DISABLED",
+            "ENABLED",
+            "KEYS_ROTATED",
+            "LOGGED_IN",
+            "LOGGED_OUT",
+            "LOG_IN_FAILED",
+            "LOG_IN_REFUSED",
+            "ORGANIZER_DECLINED",
+            "ORGANIZER_REQUESTED",
+            "PASSWORD_CHANGED",
+            "PASSWORD_CHANGE_FAILED",
+            "PASSWORD_RESET",
+            "PROFILE_CHANGED",
+            "REFRESH_REUSED",
+            "REGISTERED",
+            "ROLE_CHANGED",
+            "SESSION_REVOKED",
+        ],
+        Field(description="What was done, as the audit trail keeps it."),
+    ],
+)
 ApiKeyStatus = TypeAliasType(
     "ApiKeyStatus",
     Annotated[
@@ -284,6 +312,32 @@ RefundStatus = TypeAliasType(
     Annotated[
         Literal["PENDING", "DONE"],
         Field(description="PENDING is on its way to the customer, DONE was confirmed."),
+    ],
+)
+
+
+# --- mails ---------------------------------------------------------------------------------------
+
+MailKind = TypeAliasType(
+    "MailKind",
+    Annotated[
+        Literal[
+            "code",
+            "new_device",
+            "booking_confirmed",
+            "ticket",
+            "booking_failed",
+            "booking_expired",
+            "booking_cancelled",
+            "money_returned",
+            "paid_late",
+            "event_changed",
+            "event_cancelled",
+            "event_tomorrow",
+            "organizer_message",
+            "organizer_approved",
+        ],
+        Field(description="What a mail is about."),
     ],
 )
 

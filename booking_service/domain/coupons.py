@@ -16,6 +16,7 @@ from booking_service.domain.money import MAX_AMOUNT, half_up
 
 COUPON_CODE = re.compile(r"[A-Z0-9-]{3,40}", re.ASCII)
 MOST_USES = 1_000_000
+KINDS = ("PERCENT", "FIXED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def check_coupon(coupon: Coupon) -> Coupon:
     wrong: dict[str, str] = {}
     if not COUPON_CODE.fullmatch(coupon.code):
         wrong["code"] = "must have 3-40 letters, digits and hyphens"
-    if coupon.kind not in {"PERCENT", "FIXED"}:
+    if coupon.kind not in KINDS:
         wrong["kind"] = "must be PERCENT or FIXED"
     most = 100 if coupon.kind == "PERCENT" else MAX_AMOUNT
     if not 1 <= coupon.value <= most:

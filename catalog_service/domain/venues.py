@@ -38,6 +38,7 @@ MIN_SPACING, MAX_SPACING = 0.1, 100
 MAX_CURVE = 1_000
 # A plan is mostly seats: half as many gaps, so that a venue always fits a message.
 _FREE_GAPS = 50
+KINDS = ("SEATED", "STANDING")  # of a section
 NUMBERINGS = ("FORWARD", "BACKWARD", "ODD", "EVEN")
 
 
@@ -274,7 +275,7 @@ def check_section(draft: SectionDraft) -> None:
         wrong.add("rows", "are for seats", when=bool(draft.rows))
         wrong.within("capacity", draft.capacity, 1, MAX_STANDING)
     else:
-        wrong.add("kind", "must be SEATED or STANDING", when=True)
+        wrong.add("kind", f"must be {' or '.join(KINDS)}", when=True)
     wrong.refuse(InvalidSectionError, "This section can't be")
 
 

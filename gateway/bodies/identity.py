@@ -21,7 +21,14 @@ from gateway.bodies.base import (
     line,
     not_found,
 )
-from presentation.vocabulary import AccountStatus, CodePurpose, Language, Role, SignUpRole
+from presentation.vocabulary import (
+    AccountStatus,
+    AuditAction,
+    CodePurpose,
+    Language,
+    Role,
+    SignUpRole,
+)
 
 # What people put between digits, to read them; and the most of it that is looked at.
 _BETWEEN = dict.fromkeys(map(ord, "-.()/\u2010\u2011\u2012\u2013"))
@@ -165,5 +172,5 @@ class AuditQuery(PageQuery):
 
     user_id: Id | None = None
     """Those by or about this person."""
-    action: str | None = Field(default=None, pattern=r"^[A-Z_]{1,40}$")
-    """Those of this action, such as ROLE_CHANGED."""
+    action: AuditAction | None = None
+    """Those of this action."""

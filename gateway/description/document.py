@@ -137,7 +137,11 @@ def _complete(
         if media_type == _JSON and "request" in example:
             content["example"] = example["request"]
     counted = route.path not in HEALTH_PATHS
-    own = (*route.headers, *(header for name, header in _ANSWERED_BY.items() if name in reads))
+    own = (
+        *route.headers,
+        *(header for name, header in _ANSWERED_BY.items() if name in reads),
+        *(("Vary",) if route.has_page else ()),
+    )
     responses: dict[str, Any] = {}
     for status in filter(None, (route.status, route.also)):
         content = _content(route, operation["responses"].get(str(status), {}))

@@ -7,7 +7,7 @@ from typing import Literal
 from parterre.auth.v1 import auth_pb2
 
 from presentation.views.base import Count, CountryCode, Email, Id, Time, View, time
-from presentation.vocabulary import Language, Role, word
+from presentation.vocabulary import AuditAction, Language, Role, word
 
 
 class User(View):
@@ -86,8 +86,8 @@ class AuditEntry(View):
     """The entry's id."""
     at: Time
     """When it was done."""
-    action: str
-    """What was done, such as ROLE_CHANGED."""
+    action: AuditAction
+    """What was done."""
     actor_id: Id | None
     """Who did it; null: nobody who was signed in."""
     subject_id: Id | None
@@ -156,7 +156,7 @@ def audit_entry(it: auth_pb2.AuditEntry) -> AuditEntry:
     return {
         "id": it.id,
         "at": time(it.at),
-        "action": it.action,
+        "action": word(it.action),
         "actor_id": it.actor_id or None,
         "subject_id": it.subject_id or None,
         "detail": dict(it.detail),

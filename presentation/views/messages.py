@@ -5,6 +5,7 @@ from __future__ import annotations
 from parterre.notification.v1 import notification_pb2
 
 from presentation.views.base import Count, Id, View
+from presentation.vocabulary import MailKind, word
 
 
 class Message(View):
@@ -27,7 +28,7 @@ class Message(View):
 class Unsubscription(View):
     """A kind of mail that a link switches off."""
 
-    kind: str
+    kind: MailKind
     """Which kind."""
     tells: str
     """What such mails tell."""
@@ -47,4 +48,4 @@ def message(it: notification_pb2.MessageAttendeesResponse) -> Message:
 
 def unsubscription(it: notification_pb2.UnsubscribeResponse) -> Unsubscription:
     """A kind of mail that a link switches off."""
-    return {"kind": it.kind, "tells": it.tells}
+    return {"kind": word(it.kind), "tells": it.tells}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from parterre.notification.v1 import notification_pb2
 
 from presentation.views.base import Email, Id, Time, View, time
+from presentation.vocabulary import MailKind, word
 
 
 class Mail(View):
@@ -14,8 +15,8 @@ class Mail(View):
     """The mail's id."""
     to: Email
     """Whom it goes to."""
-    kind: str
-    """What it is about, such as code."""
+    kind: MailKind
+    """What it is about."""
     subject: str
     """Its subject."""
     body: str
@@ -42,7 +43,7 @@ def mail(it: notification_pb2.Mail) -> Mail:
     return {
         "id": it.id,
         "to": it.to,
-        "kind": it.kind,
+        "kind": word(it.kind),
         "subject": it.subject,
         "body": it.body,
         "html": it.html or None,

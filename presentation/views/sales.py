@@ -10,7 +10,7 @@ from parterre.inventory.v1 import inventory_pb2
 from pydantic import WithJsonSchema
 
 from presentation.views.base import Count, Id, Money, Time, View, money, time
-from presentation.vocabulary import CouponKind, word
+from presentation.vocabulary import BookingStatus, CouponKind, SagaState, word
 
 
 class Coupon(View):
@@ -127,8 +127,8 @@ class Dashboard(View):
     """What was paid, a row for each currency."""
     tickets: Count | None
     """Tickets that are good now."""
-    bookings: dict[str, int] | None
-    """How many, by `BookingStatus`."""
+    bookings: dict[BookingStatus, int] | None
+    """How many there are, by how they stand."""
     events: EventCount | None
     """How many events there are."""
     holds: HoldCount | None
@@ -138,8 +138,8 @@ class Dashboard(View):
 class AdminDashboard(Dashboard):
     """Figures over all events; `sagas` counts bookings by the state they are in."""
 
-    sagas: dict[str, int] | None
-    """How many bookings are in each `SagaState`."""
+    sagas: dict[SagaState, int] | None
+    """How many bookings there are, by how far they are within."""
 
 
 def coupon(it: booking_pb2.Coupon) -> Coupon:
@@ -210,7 +210,7 @@ def dashboard(
         "revenue": sold
         and [_revenue(each.gross, each.refunded, each.currency) for each in sold.revenue],
         "tickets": sold and sold.tickets,
-        "bookings": sold and dict(sold.bookings),
+        "bookings": sold and {word(status): count for status, count in sold.bookings.items()},
         "events": events and {"active": events.active, "total": events.total},
         "holds": held and {"holds": held.holds, "places": held.places},
     }

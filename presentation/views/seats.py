@@ -9,7 +9,7 @@ from parterre.types.v1 import types_pb2
 from pydantic import Field
 
 from presentation.views.base import Count, Id, Money, Time, View, money, time
-from presentation.vocabulary import HoldStatus, word
+from presentation.vocabulary import HoldStatus, SeatStatus, word
 
 
 class Seat(View):
@@ -78,8 +78,8 @@ class SeatMap(View):
     """Rises with every change."""
     sections: list[Places]
     """Where its places are."""
-    taken: dict[str, list[str]]
-    """The ids of the seats that are not free, by `SeatStatus`."""
+    taken: dict[SeatStatus, list[str]]
+    """The ids of the seats that are not free, by what they are."""
 
 
 class Line(View):

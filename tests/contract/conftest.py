@@ -60,7 +60,7 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
 
 
 # What an answer may say only where its description says so too.
-DESCRIBED_HEADERS = {name.lower() for name in HEADERS} - {"cache-control", "vary"}
+DESCRIBED_HEADERS = {name.lower() for name in HEADERS} - {"cache-control"}
 
 
 async def grown(seen: Sequence[object], length: int) -> None:
