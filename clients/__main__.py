@@ -15,8 +15,14 @@ from clients.document import description
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
-def _fail(what: str, error: node.ToolError) -> typer.Exit:
-    typer.echo(f"api-check: not so: {what}:\n{error}", err=True)
+_HINT = "docs/api.md says what the description, .cache/clients/openapi.json, is made of."
+# Generators print whole schemas.
+_MOST_CHARACTERS = 6000
+
+
+def _fail(untrue: str, error: node.ToolError, hint: str = "") -> typer.Exit:
+    told = str(error)[:_MOST_CHARACTERS]
+    typer.echo(f"This is not so: {untrue}.\n{told}\n{hint}".rstrip(), err=True)
     return typer.Exit(1)
 
 
@@ -33,7 +39,7 @@ def check() -> None:
         try:
             step()
         except node.ToolError as error:
-            raise _fail(what, error) from error
+            raise _fail(what, error, _HINT) from error
         typer.echo(f"api-check: {what}: good")
 
 

@@ -14,23 +14,19 @@ _OWN = Path(__file__).parent
 _MOST_FAULTS = 50
 
 
-def steps() -> Iterator[tuple[str, Callable[[], None]]]:
+def steps() -> Iterator[tuple[str, Callable[[], object]]]:
     """What is checked, and how; what fails raises a ToolError. Each needs those before it."""
     folder = node.CACHE
     document = folder / "openapi.json"
-    yield "the description is written", lambda: _write(folder)
-    yield "it is OpenAPI 3.1", lambda: _validate(document)
+    yield "the description is written", lambda: generated.document_in(folder)
     yield "the tools are installed", node.install
-    yield "its lint is good", lambda: _lint(document)
-    yield "a Python client comes of it", lambda: _generate_python(document, folder)
+    yield "the description's lint is good", lambda: _lint(document)
+    yield "it is valid OpenAPI 3.1", lambda: _validate(document)
+    yield "a Python client comes of it", lambda: generated.python_client(document, folder)
     yield (
         "types for TypeScript come of it, and docs/clients.md fits them",
         lambda: generated.typescript_client(document, folder),
     )
-
-
-def _write(folder: Path) -> None:
-    generated.document_in(folder)
 
 
 def _validate(document: Path) -> None:
@@ -48,7 +44,3 @@ def _lint(document: Path) -> None:
         node.tool("spectral"), "lint", document, "--ruleset", _OWN / "spectral.yaml",
         "--fail-severity", "warn", "--display-only-failures", "--format", "text",
     )  # fmt: skip
-
-
-def _generate_python(document: Path, folder: Path) -> None:
-    generated.python_client(document, folder)
