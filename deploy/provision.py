@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from chassis.migrate import migrate
+from deploy.processes import SetupError
 
 # Schema -> the package whose migrations make it.
 SCHEMAS: Mapping[str, str] = {
@@ -63,6 +64,7 @@ def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> No
     Raises:
         psycopg.Error: the server refused; `admin_url` needs a role that may create databases
             and roles.
+        SetupError: the database is there, in an encoding that text would suffer from.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
         # Held until the last grant is made, and given up with the connection.
@@ -83,9 +85,19 @@ def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> No
                 connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(reader))
         for setting in ("default_transaction_read_only = on", "statement_timeout = '10min'"):
             connection.execute(sql.SQL(f"ALTER ROLE {{}} SET {setting}").format(reader))
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
-        if not found.fetchone():
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        found = connection.execute(
+            "SELECT encoding = pg_char_to_encoding('UTF8') FROM pg_database WHERE datname = %s",
+            (database,),
+        ).fetchone()
+        if found is None:
+            # Whatever the server's own encoding is: a bare machine's is SQL_ASCII.
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(
+                    sql.Identifier(database)
+                )
+            )
+        elif found != (True,):
+            raise SetupError(f"The database {database} is not kept in UTF8: make it anew in that.")
         _share_out(
             make_url(admin_url).set(database=database).render_as_string(hide_password=False),
             database,

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from deploy.postgres import Postgres
+from deploy.processes import SetupError
 from deploy.provision import (
     MIGRATOR,
     READER,
@@ -80,3 +81,16 @@ def test_the_reader_changes_nothing(reader_url: str) -> None:
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+def test_text_is_kept_in_utf8_whatever_the_server_does_by_itself(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE DATABASE of_bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"
+            " LOCALE_PROVIDER 'libc'"
+        )
+    with pytest.raises(SetupError, match="UTF8"):
+        provision(postgres.admin_url, "of_bytes", PASSWORDS)
+    provision(postgres.admin_url, "of_text", PASSWORDS)
+    with psycopg.connect(postgres.admin_url, dbname="of_text") as connection:
+        assert connection.execute("SHOW server_encoding").fetchone() == ("UTF8",)
