@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 
 from parterre.auth.v1 import auth_pb2
@@ -28,6 +29,8 @@ from gateway.routing import (
     Behind,
     Routes,
 )
+from gateway.scopes import Scope
+from gateway.versions import IfNoneMatch, etag, held, tag_of
 from presentation import calendar, pdf
 from presentation.qr import qr_png, qr_svg
 from presentation.views import base
@@ -98,7 +101,9 @@ async def print_tickets(
     refuses=["BOOKING_NOT_FOUND", "BOOKING_STATE"],
     headers=["Content-Disposition"],
 )
-async def save_the_date(reference: Reference, behind: Behind) -> Response:
+async def save_the_date(
+    reference: Reference, behind: Behind, if_none_match: IfNoneMatch = ()
+) -> Response:
     """The booking's event as a date for a calendar (RFC 5545).
 
     Saved again after a change, it takes the place of the date that was saved before; of a cancelled
@@ -108,10 +113,7 @@ async def save_the_date(reference: Reference, behind: Behind) -> Response:
     if not calendar.has_date(booking):
         raise ProblemError("BOOKING_STATE", "The booking is not confirmed.")
     event = await _event(behind, booking.event.id)
-    return Calendar(
-        calendar.booking_calendar(booking, event),
-        headers={"Content-Disposition": f'attachment; filename="{reference}.ics"'},
-    )
+    return _calendar(calendar.booking_calendar(booking, event), reference, if_none_match)
 
 
 @TICKETS.route(
@@ -120,17 +122,17 @@ async def save_the_date(reference: Reference, behind: Behind) -> Response:
     ANYONE,
     media_type="text/calendar",
     refuses=["EVENT_NOT_FOUND"],
+    scope=Scope.EVENTS_READ,
     headers=["Content-Disposition"],
 )
-async def save_the_events_date(event_id: EventId, behind: Behind) -> Response:
+async def save_the_events_date(
+    event_id: EventId, behind: Behind, if_none_match: IfNoneMatch = ()
+) -> Response:
     """An event as a date for a calendar (RFC 5545), for whoever may come."""
     reply = await behind.catalog(
         behind.catalog.rpc.GetEvent, catalog_pb2.GetEventRequest(event_id=event_id)
     )
-    return Calendar(
-        calendar.event_calendar(reply.event),
-        headers={"Content-Disposition": f'attachment; filename="{event_id}.ics"'},
-    )
+    return _calendar(calendar.event_calendar(reply.event), event_id, if_none_match)
 
 
 @TICKETS.route(
@@ -176,6 +178,15 @@ async def ticket_qr_svg(ticket_id: TicketId, behind: Behind) -> Response:
     return Svg(
         await behind.codes.make(caller().subject, b"svg:" + token.encode(), partial(qr_svg, token))
     )
+
+
+def _calendar(file: bytes, name: str, if_none_match: Sequence[str]) -> Response:
+    """The file, or that the client has it: calendars that are subscribed to ask again and again."""
+    tag = tag_of(file)
+    if held(if_none_match, tag):
+        return Response(status_code=304, headers=etag(tag))
+    disposition = f'attachment; filename="{name}.ics"'
+    return Calendar(file, headers={**etag(tag), "Content-Disposition": disposition})
 
 
 async def _tickets(behind: Backend, reference: str) -> list[booking_pb2.Ticket]:

@@ -29,6 +29,7 @@ SCAN = {"token": "a.ticket"}
 EXPECTED_SCOPES = """
 events:read GET /api/v1/events
 events:read GET /api/v1/events/{event_id}
+events:read GET /api/v1/events/{event_id}/calendar.ics
 events:read GET /api/v1/organizer/events
 events:read GET /api/v1/venues
 events:read GET /api/v1/venues/{venue_id}

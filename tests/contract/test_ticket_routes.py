@@ -129,6 +129,9 @@ async def test_an_event_is_saved_by_anybody(edge: Edge) -> None:
     assert answer.headers["content-type"].startswith("text/calendar")
     [date] = Calendar.from_ical(answer.content).walk("VEVENT")
     assert str(date["summary"]) == "The Tempest"
+    condition = {"If-None-Match": answer.headers["etag"]}
+    again = await edge.get(f"/events/{samples.EVENT}/calendar.ics", role=None, headers=condition)
+    assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_ticket_keys_are_public(edge: Edge) -> None:
