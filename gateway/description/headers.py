@@ -48,6 +48,7 @@ _OF_STATUS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     403: ("WWW-Authenticate",),  # where an API key is not good for it
     405: ("Allow",),
+    409: ("Retry-After",),  # where waiting helps
     429: ("Retry-After",),
     503: ("Retry-After",),
 }

@@ -6,17 +6,24 @@ What comes of it are the examples of the API's description: `make examples` writ
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from auth_service.domain import errors as auth_errors
+from auth_service.domain import passwords
+from booking_service.domain import bookings, coupons
 from booking_service.domain import errors as booking_errors
 from catalog_service.domain import errors as catalog_errors
+from catalog_service.domain import listing, venues
+from chassis import errors
 from chassis.identity import Role
 from inventory_service.domain import errors as inventory_errors
+from inventory_service.domain import events as blocks
 from inventory_service.holding import verdicts
 from payment_service.domain import errors as payment_errors
+from payment_service.domain import steps
 from tests.contract import samples
 
 REQUEST_ID = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f11"
@@ -176,92 +183,184 @@ REQUESTS: Mapping[str, Request] = {
         {"Sandbox-Signature": "t=1795168800,v1=5f0c9c1e"},
     ),
 }
-# What services refuse with, as they say it: the service, its RPC, and what it raises.
-REFUSALS: tuple[tuple[str, str, str, Exception], ...] = (
-    ("auth", "LogIn", "log_in", auth_errors.InvalidCredentialsError()),
-    ("auth", "LogIn", "log_in", auth_errors.AccountDisabledError()),
-    (
-        "auth",
-        "LogIn",
-        "log_in",
+
+
+def refusal_of(rule: Callable[[], object]) -> Exception:
+    """What a rule of a service's domain refuses with."""
+    try:
+        rule()
+    except Exception as refusal:  # noqa: BLE001 - it is what is asked for
+        return refusal
+    raise AssertionError("it refuses nothing")
+
+
+def _check_coupon(**changes: Any) -> Exception:
+    coupon = coupons.Coupon(
+        "EARLY-BIRD", "PERCENT", 15, 500_000, None, 100, None, None, None, True, 0, NOW
+    )
+    return refusal_of(
+        lambda: coupons.check_usable(
+            replace(coupon, **changes), subtotal=450_000, now=NOW, used_by_customer=0
+        )
+    )
+
+
+NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
+_HOLD = ("inventory", "CreateHold", "create_hold")
+_BLOCK = ("inventory", "BlockSeats", "block_seats")
+_QUOTE = ("booking", "QuoteBooking", "quote_booking")
+_CANCEL = ("booking", "CancelBooking", "cancel_booking")
+_PAY = ("booking", "AttemptPayment", "create_payment")
+_REFUND = ("payment", "CreateRefund", "create_refund")
+_LOG_IN = ("auth", "LogIn", "log_in")
+_REGISTER = ("auth", "Register", "register")
+_DELETE = ("catalog", "DeleteEvent", "delete_event")
+_SECTION = ("catalog", "UpdateSection", "update_section")
+# What services refuse with, as they say it: by service, its RPC and the route that calls it.
+REFUSALS: Mapping[tuple[str, str, str], Sequence[Exception]] = {
+    _LOG_IN: [
+        auth_errors.InvalidCredentialsError(),
+        auth_errors.AccountDisabledError(),
         auth_errors.LoginThrottledError(
             "Too many failed log-ins; try again in 60 seconds.", retry_after="60"
         ),
-    ),
-    ("auth", "Refresh", "refresh", auth_errors.InvalidRefreshTokenError()),
-    ("auth", "Register", "register", auth_errors.InvalidCodeError()),
-    (
-        "auth",
-        "Register",
-        "register",
+        auth_errors.AddressThrottledError(
+            "Too many tries from your address; try again in 60 seconds.", retry_after="60"
+        ),
+        errors.overloaded(3),
+    ],
+    ("auth", "RequestCode", "request_code"): [
+        auth_errors.CodeThrottledError("Try again in 60 seconds.", retry_after="60")
+    ],
+    ("auth", "Refresh", "refresh"): [auth_errors.InvalidRefreshTokenError()],
+    _REGISTER: [
+        auth_errors.InvalidCodeError(),
         auth_errors.EmailTakenError("This address has an account; log in."),
-    ),
-    ("auth", "ChangePassword", "change_password", auth_errors.WrongPasswordError()),
-    ("auth", "RevokeSession", "revoke_session", auth_errors.SessionNotFoundError()),
-    ("auth", "GetUser", "get_user", auth_errors.UserNotFoundError()),
-    ("auth", "UpdateUser", "update_user", auth_errors.OwnAccountError()),
-    ("auth", "ListUsers", "list_users", auth_errors.InvalidCursorError()),
-    ("catalog", "GetVenue", "get_venue", catalog_errors.VenueNotFoundError()),
-    ("catalog", "UpdateVenue", "update_venue", catalog_errors.StaleVersionError(4)),
-    ("catalog", "DeleteEvent", "delete_event", catalog_errors.EventNotFoundError()),
-    (
-        "catalog",
-        "DeleteEvent",
-        "delete_event",
+        refusal_of(
+            lambda: passwords.check_password("password", "asha@parterre.example", {"password"})
+        ),
+    ],
+    ("auth", "ChangePassword", "change_password"): [auth_errors.WrongPasswordError()],
+    ("auth", "RevokeSession", "revoke_session"): [auth_errors.SessionNotFoundError()],
+    ("auth", "GetUser", "get_user"): [auth_errors.UserNotFoundError()],
+    ("auth", "UpdateUser", "update_user"): [auth_errors.OwnAccountError()],
+    ("auth", "ListUsers", "list_users"): [auth_errors.InvalidCursorError()],
+    ("catalog", "GetVenue", "get_venue"): [catalog_errors.VenueNotFoundError()],
+    ("catalog", "UpdateVenue", "update_venue"): [catalog_errors.StaleVersionError(4)],
+    _SECTION: [
+        refusal_of(
+            lambda: venues.check_section(
+                venues.SectionDraft("Pit", "STANDING", [], 0, venues.Layout())
+            )
+        ),
+        refusal_of(
+            lambda: venues.check_nothing_is_lost(
+                venues.SectionDraft("Pit", "STANDING", [], 300, venues.Layout()),
+                venues.SectionDraft("Pit", "STANDING", [], 200, venues.Layout()),
+            )
+        ),
+        catalog_errors.SectionNameTakenError("The venue has a section of that name."),
+    ],
+    _DELETE: [
+        catalog_errors.EventNotFoundError(),
         catalog_errors.EventStateError(
             "Only a draft can be deleted; what is on sale can be called off.", status="PUBLISHED"
         ),
-    ),
-    ("inventory", "CreateHold", "create_hold", verdicts.seats_unavailable([17, 18])),
-    (
-        "inventory",
-        "CreateHold",
-        "create_hold",
+    ],
+    ("catalog", "ListEvents", "list_events"): [
+        refusal_of(lambda: listing.check_filter(listing.EventSearch(sort="relevance")))
+    ],
+    _HOLD: [
+        verdicts.seats_unavailable([17, 18]),
         inventory_errors.CustomerLimitError(
             "At most 10 a person, bought ones included.", limit="10", held="9"
         ),
-    ),
-    (
-        "inventory",
-        "CreateHold",
-        "create_hold",
+        inventory_errors.HoldLimitError("You have two holds already: book or release one of them."),
+        inventory_errors.NotEnoughCapacityError("There are not so many tickets left."),
+        inventory_errors.NoAdjacentSeatsError("There are no 4 free seats side by side."),
+        inventory_errors.SalesClosedError("Sales for this event are closed right now."),
+        inventory_errors.EventNotOnSaleError("This event is not on sale."),
         inventory_errors.unknown_seats(["999"]),
-    ),
-    (
-        "inventory",
-        "GetHold",
-        "get_hold",
-        inventory_errors.HoldNotFoundError("You have no such hold."),
-    ),
-    (
-        "inventory",
-        "ExtendHold",
-        "extend_hold",
-        inventory_errors.HoldExpiredError("The time of this hold is over."),
-    ),
-    (
-        "booking",
-        "QuoteBooking",
-        "quote_booking",
+        inventory_errors.unknown_tier("general.0.tier_id"),
+        inventory_errors.invalid_hold("seat_ids", "A seat is named twice."),
+    ],
+    _BLOCK: [refusal_of(lambda: blocks.check_block(["17", "17"]))],
+    ("inventory", "UnblockSeats", "release_blocked"): [
+        inventory_errors.SeatsNotBlockedError(
+            "Some of these seats are not kept back.", seat_ids='["17"]'
+        )
+    ],
+    ("inventory", "GetHold", "get_hold"): [
+        inventory_errors.HoldNotFoundError("You have no such hold.")
+    ],
+    ("inventory", "ExtendHold", "extend_hold"): [
+        inventory_errors.HoldExpiredError("The time of this hold is over.")
+    ],
+    _QUOTE: [
         booking_errors.CouponUnknownError("There is no such coupon.", coupon_code="is unknown"),
-    ),
-    (
-        "booking",
-        "CancelBooking",
-        "cancel_booking",
+        _check_coupon(active=False),
+        _check_coupon(),
+        _check_coupon(min_total=None, used=100),
+        booking_errors.EventNotReadyError(
+            "The event is being prepared; try again.", retry_after="1"
+        ),
+        booking_errors.HoldNotActiveError("The hold was released."),
+    ],
+    ("booking", "GetBooking", "get_booking"): [
+        booking_errors.BookingNotFoundError("There is no such booking.")
+    ],
+    _CANCEL: [
         booking_errors.CancellationClosedError(
             "This could be cancelled until 24 hours before the start."
         ),
-    ),
-    (
-        "payment",
-        "CreateRefund",
-        "create_refund",
+        booking_errors.TicketAdmittedError("Somebody has gone in with a ticket of this booking."),
+        *booking_errors.REFUSALS.values(),
+    ],
+    _PAY: [
+        booking_errors.BookingStateError("The booking does not wait for a payment."),
+        refusal_of(lambda: bookings.check_instrument("CARD", "", method_field="method")),
+        booking_errors.ProviderUnavailableError(
+            "The payment provider does not answer, so nothing was begun; try again in a moment.",
+            retry_after="10",
+        ),
+    ],
+    ("booking", "CheckIn", "check_in"): [
+        booking_errors.InvalidTicketError("This ticket was not made here.")
+    ],
+    ("booking", "GetTicket", "ticket_qr_png"): [
+        booking_errors.TicketNotFoundError("There is no such ticket.")
+    ],
+    ("booking", "CreateCoupon", "create_coupon"): [
+        booking_errors.CouponExistsError("The event has a coupon of this code."),
+        refusal_of(
+            lambda: coupons.check_coupon(
+                coupons.Coupon(
+                    "EARLY-BIRD",
+                    "PERCENT",
+                    101,
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    True,
+                    0,
+                    NOW,
+                )
+            )
+        ),
+    ],
+    ("payment", "GetPayment", "get_payment"): [
+        payment_errors.PaymentNotFoundError("There is no such payment.")
+    ],
+    _REFUND: [
         payment_errors.RefundTooLargeError(
             "That is more than what is left of the payment.", left="100"
         ),
-    ),
-)
+        refusal_of(lambda: steps.check_refund(0, "Goodwill")),
+    ],
+}
 # What the gateway itself refuses: how, and what is asked.
 AT_THE_DOOR: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("GET", "/auth/me", {"role": None}),
