@@ -91,7 +91,8 @@ class Bookings(Servicer):
         wait = min(request.wait_seconds, MAX_WAIT_SECONDS, (seconds_left() or 0) - MARGIN_SECONDS)
         async with self._database.transaction() as session:
             view = await self._find(session, request.reference)
-        view = await self._until_rest(view, wait)
+        page = view.saga.action_url if request.past_page else ""
+        view = await self._until_rest(view, wait, past_page=page)
         shown = shapes.booking(view, reader=caller_id())
         if request.with_tickets:
             async with self._database.transaction() as session:

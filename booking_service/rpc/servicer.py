@@ -92,8 +92,12 @@ class Servicer(booking_pb2_grpc.BookingServiceServicer):
                 ticket.token = self._keys.sign(claims)
             booking.tickets.append(ticket)
 
-    async def _until_rest(self, view: BookingView, seconds: float) -> BookingView:
+    async def _until_rest(
+        self, view: BookingView, seconds: float, *, past_page: str = ""
+    ) -> BookingView:
         """The booking once it has come to rest, or as it is when the time is over.
+
+        That it needs its customer on the page `past_page` is no rest: they have been there.
 
         No transaction is open while it moves. Who moves it in this process tells how it stands; for
         the case that another process does, it is looked at now and then.
@@ -103,7 +107,7 @@ class Servicer(booking_pb2_grpc.BookingServiceServicer):
         pause = _FIRST_LOOK_SECONDS
         reference = view.booking.reference
         with self._wakeups.of(reference) as waiting:
-            while moves_by_itself(view.saga):
+            while moves_by_itself(view.saga) or (past_page and view.saga.action_url == past_page):
                 left = ends - loop.time()
                 if left <= 0:
                     return view

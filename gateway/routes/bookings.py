@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 from fastapi import Query
 from parterre.booking.v1 import booking_pb2
+from parterre.payment.v1 import payment_pb2
 from starlette.responses import Response
 
+from chassis.errors import RemoteError
 from chassis.timestamps import timestamp
 from gateway import expansions
 from gateway.answers import Json
@@ -40,6 +43,11 @@ BOOKINGS = Routes("Bookings and tickets")
 
 # What the service needs on top of the waiting that was asked for.
 _SECONDS = 5.0
+# How long a provider is asked for while the customer waits for an answer.
+_VERIFY_SECONDS = 3.0
+# How long the same page is waited past, where nothing has come of it.
+_OPEN_PAGE_SECONDS = 1.0
+_OPEN = frozenset({"INITIATED", "REQUIRES_ACTION"})
 
 _COUPON_REFUSES = ["COUPON_UNKNOWN", "COUPON_NOT_VALID", "COUPON_MINIMUM", "COUPON_USED_UP"]
 _CANCEL_REFUSES = [
@@ -186,17 +194,26 @@ async def list_bookings(
 async def get_booking(
     reference: Reference, query: Annotated[WaitQuery, Query()], behind: Behind
 ) -> Response:
-    """A booking; with `wait`, as soon as it ends or needs the customer."""
-    reply = await behind.booking(
-        behind.booking.rpc.GetBooking,
-        booking_pb2.GetBookingRequest(
-            reference=reference,
-            wait_seconds=query.wait,
-            with_tickets=expansions.wants(query.expand, expansions.TICKETS),
-        ),
-        query.wait + _SECONDS,
+    """A booking; with `wait`, as soon as it ends or needs the customer.
+
+    While a wallet's page is open the provider is asked whether they have been there; where they
+    have, it is waited for what comes of that.
+    """
+    request = booking_pb2.GetBookingRequest(
+        reference=reference,
+        wait_seconds=query.wait,
+        with_tickets=expansions.wants(query.expand, expansions.TICKETS),
     )
-    [shown] = await expansions.shown(behind, [reply.booking], views.booking, query.expand)
+    until = time.monotonic() + query.wait
+    booking = await _get(behind, request)
+    if query.wait and booking.payment.action_url:
+        seconds = until - time.monotonic()
+        if not await _is_settled(behind, booking.payment.id):
+            # Whoever asks again and again, while the customer is on the page, does so in peace.
+            seconds = min(seconds, _OPEN_PAGE_SECONDS)
+        request.wait_seconds, request.past_page = max(0, round(seconds)), True
+        booking = await _get(behind, request)
+    [shown] = await expansions.shown(behind, [booking], views.booking, query.expand)
     return Json(shown)
 
 
@@ -249,6 +266,21 @@ async def get_timeline(reference: Reference, behind: Behind) -> Response:
         behind.booking.rpc.GetTimeline, booking_pb2.GetTimelineRequest(reference=reference)
     )
     return Json(base.page(map(views.timeline_entry, reply.entries)))
+
+
+async def _get(behind: Backend, request: booking_pb2.GetBookingRequest) -> booking_pb2.Booking:
+    seconds = request.wait_seconds + _SECONDS
+    return (await behind.booking(behind.booking.rpc.GetBooking, request, seconds)).booking
+
+
+async def _is_settled(behind: Backend, payment_id: str) -> bool:
+    """Whether the provider has an answer to a payment whose page is open, as it says now."""
+    request = payment_pb2.VerifyPaymentRequest(payment_id=payment_id)
+    try:
+        reply = await behind.payment(behind.payment.rpc.VerifyPayment, request, _VERIFY_SECONDS)
+    except RemoteError:
+        return False  # it is told of later, by a webhook
+    return reply.payment.status not in _OPEN
 
 
 async def _cancel(behind: Backend, reference: str, reason: str, key: str) -> Response:

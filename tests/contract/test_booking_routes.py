@@ -377,3 +377,48 @@ async def test_the_local_mailbox_is_read(edge: Edge) -> None:
     answer = await edge.get("/dev/mailbox?to=Asha@parterre.example", role=None)
     assert answer.json()["items"][0]["kind"] == "code"
     assert edge.notification.asked.to == "asha@parterre.example"
+
+
+def on_its_page(edge: Edge, payment_status: str) -> None:
+    """A booking whose page is open until it is waited past; the provider says how it stands."""
+
+    def booking(request: booking_pb2.GetBookingRequest) -> booking_pb2.GetBookingResponse:
+        done = request.past_page and payment_status == "CAPTURED"
+        shown = samples.booking("CONFIRMED" if done else "PENDING", "" if done else "https://p/1")
+        return booking_pb2.GetBookingResponse(booking=shown)
+
+    edge.booking.answers["GetBooking"] = booking
+    edge.payment.answers["VerifyPayment"] = payment_pb2.VerifyPaymentResponse(
+        payment=payment_pb2.Payment(status=payment_status)
+    )
+
+
+async def test_after_an_approved_page_the_verdict_is_waited_for(edge: Edge) -> None:
+    on_its_page(edge, "CAPTURED")
+    body = (await edge.get(f"{PATH}?wait=20")).json()
+    assert (body["status"], body["payment"]["action"]) == ("CONFIRMED", None)
+    first, second = (call.request for call in edge.booking.calls)
+    assert (first.past_page, second.past_page) == (False, True)
+    assert second.wait_seconds in {19, 20}
+
+
+async def test_a_page_that_is_still_open_is_shown_after_a_moment(edge: Edge) -> None:
+    on_its_page(edge, "REQUIRES_ACTION")
+    body = (await edge.get(f"{PATH}?wait=20")).json()
+    assert (body["status"], body["payment"]["action"]["url"]) == ("PENDING", "https://p/1")
+    assert edge.booking.calls[-1].request.wait_seconds == 1
+
+
+async def test_a_provider_that_is_away_keeps_nobody_waiting(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    on_its_page(edge, "REQUIRES_ACTION")
+    edge.payment.answers["VerifyPayment"] = refusal("UNAVAILABLE", "PROVIDER_UNAVAILABLE")
+    assert (await edge.get(f"{PATH}?wait=20")).json()["status"] == "PENDING"
+    assert edge.booking.calls[-1].request.wait_seconds == 1
+
+
+async def test_who_does_not_wait_asks_no_provider(edge: Edge) -> None:
+    on_its_page(edge, "CAPTURED")
+    assert (await edge.get(PATH)).json()["status"] == "PENDING"
+    assert (len(edge.booking.calls), edge.payment.calls) == (1, [])

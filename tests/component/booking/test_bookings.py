@@ -761,3 +761,20 @@ async def test_an_older_event_never_overwrites_a_newer_one(box: Box) -> None:
     await box.publish(title="Newer", version=3)
     await box.publish(title="Older", version=2)
     assert (await box.create(ASHA, box.hold())).event.title == "Newer"
+
+
+async def test_who_was_on_the_page_waits_for_what_comes_of_it(box: Box) -> None:
+    booking = await box.to_charging()
+    await box.paid(booking, Payment.OUTCOME_ACTION_REQUIRED, action_url="https://pay.example/1")
+    request = booking_pb2.GetBookingRequest(reference=booking.reference, wait_seconds=20)
+    shown = (await box.caller.as_person(ASHA, "GetBooking", request)).booking
+    assert shown.payment.action_url  # at once: they have to go there
+    request.past_page = True
+    waiting = asyncio.create_task(box.caller.as_person(ASHA, "GetBooking", request))
+    while not box.wakeups._waiting:
+        await asyncio.sleep(0)
+    await box.paid(booking, Payment.OUTCOME_CHARGED)
+    confirmed = (await waiting).booking
+    assert (confirmed.status, confirmed.payment.action_url) == ("CONFIRMED", "")
+    request.wait_seconds = 0
+    assert (await box.caller.as_person(ASHA, "GetBooking", request)).booking == confirmed

@@ -774,22 +774,26 @@ class GetBookingRequest(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     WITH_TICKETS_FIELD_NUMBER: _builtins.int
+    PAST_PAGE_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
     """PT-..."""
     wait_seconds: _builtins.int
     """Wait up to so long, at most 20, for the booking to end or to need the customer."""
     with_tickets: _builtins.bool
     """With its tickets."""
+    past_page: _builtins.bool
+    """A page that is open is no reason not to wait: until it is not that page any more."""
     def __init__(
         self,
         *,
         reference: _builtins.str = ...,
         wait_seconds: _builtins.int = ...,
         with_tickets: _builtins.bool = ...,
+        past_page: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "wait_seconds", b"wait_seconds", "with_tickets", b"with_tickets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["past_page", b"past_page", "reference", b"reference", "wait_seconds", b"wait_seconds", "with_tickets", b"with_tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
