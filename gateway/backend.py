@@ -15,6 +15,7 @@ from parterre.payment.v1 import payment_pb2_grpc
 from chassis.identity import Jwks
 from chassis.telemetry import Health
 from gateway.bookings import Bookings
+from gateway.cards import Cards
 from gateway.events import Events
 from gateway.guesses import Guesses
 from gateway.holds import Holds
@@ -45,6 +46,7 @@ class Backend:
     bookings: Bookings
     events: Events
     guesses: Guesses  # of coupons
+    cards: Cards
     webhooks: Webhooks
     streams: Streams
     codes: Press
@@ -71,6 +73,7 @@ class Backend:
             bookings=Bookings(services.booking),
             events=Events(services.catalog),
             guesses=Guesses(settings.coupon_guesses, settings.coupon_guess_seconds),
+            cards=Cards(services.payment),
             webhooks=Webhooks(services.payment),
             streams=streams,
             codes=code_press(),

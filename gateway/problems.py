@@ -133,6 +133,7 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "INVALID_CANCELLATION": (422, "Invalid cancellation"),
     "INVALID_COUPON": (422, "This coupon can't be"),
     "INVALID_PAYMENT_METHOD": (422, "Invalid payment method"),
+    "INVALID_PAYMENT_TOKEN": (422, "No card has this token"),
     "INVALID_TICKET": (422, "Invalid ticket"),
     "EVENT_NOT_READY": (503, "Event not ready"),
     "HOLD_BUSY": (503, "The hold is busy"),

@@ -118,6 +118,7 @@ async def quote_booking(body: Quotation, behind: Behind) -> Response:
         *_COUPON_REFUSES,
         "AMOUNT_TOO_LARGE",
         "INVALID_PAYMENT_METHOD",
+        "INVALID_PAYMENT_TOKEN",
         "INVALID_ATTENDEES",
         "EVENT_NOT_READY",
         "EVENT_NOT_ON_SALE",
@@ -136,6 +137,7 @@ async def create_booking(
     need of the customer), or as it stands after N seconds.
     """
     wait = wait_of(prefer)
+    await behind.cards.check(body.payment_method, body.payment_token)
     order = booking_pb2.CreateBookingRequest(
         hold_id=body.hold_id,
         payment_method=body.payment_method or "",

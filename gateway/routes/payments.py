@@ -75,6 +75,7 @@ _WITHHELD = frozenset({"authorization", "cookie"})
         "BOOKING_STATE",
         "PAYMENT_IN_PROGRESS",
         "INVALID_PAYMENT_METHOD",
+        "INVALID_PAYMENT_TOKEN",
         "PROVIDER_UNAVAILABLE",
     ],
     headers=["Location"],
@@ -88,6 +89,7 @@ async def create_payment(
     seconds.
     """
     wait = wait_of(prefer)
+    await behind.cards.check(body.method, body.payment_token)
     reply, replayed = await behind.booking.replayable(
         behind.booking.rpc.AttemptPayment,
         booking_pb2.AttemptPaymentRequest(

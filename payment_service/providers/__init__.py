@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from payment_service.domain import Listed, Order, Result, WebhookEvent
+
+
+@dataclass(frozen=True, slots=True)
+class CardTokens:
+    """What the tokens of a provider's cards look like; with neither nothing is known of them."""
+
+    names: Sequence[str] = ()  # every one there is
+    prefixes: Sequence[str] = ()  # how each of them begins
 
 
 class Provider(Protocol):
@@ -17,6 +26,7 @@ class Provider(Protocol):
     """
 
     name: str
+    card_tokens: CardTokens
 
     async def charge(self, order: Order) -> Result:
         """Takes the money, in one go as far as the provider can; some methods ask the customer.

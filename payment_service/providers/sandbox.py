@@ -28,6 +28,7 @@ from payment_service.domain import (
     Unreachable,
     WebhookEvent,
 )
+from payment_service.providers import CardTokens
 from payment_service.providers.transport import Answer, Transport
 
 TOLERANCE_SECONDS = 300
@@ -76,6 +77,22 @@ class SandboxProvider:
     """The sandbox provider, as a merchant."""
 
     name = "sandbox"
+    # Each stands for a way a card behaves (docs/sandbox.md).
+    card_tokens = CardTokens(
+        names=(
+            "tok_ok",
+            "tok_declined",
+            "tok_insufficient_funds",
+            "tok_slow",
+            "tok_timeout_charged",
+            "tok_timeout_not_charged",
+            "tok_error_500_once",
+            "tok_capture_fails",
+            "tok_action_required",
+            "tok_webhook_late",
+            "tok_webhook_duplicated",
+        )
+    )
 
     def __init__(
         self,

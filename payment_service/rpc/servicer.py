@@ -45,6 +45,17 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         self._database = database
         self._workers = workers
 
+    async def DescribeCardTokens(  # noqa: N802 - the proto's name
+        self,
+        request: payment_pb2.DescribeCardTokensRequest,  # noqa: ARG002 - gRPC's signature
+        context: _Context,  # noqa: ARG002 - gRPC's signature
+    ) -> payment_pb2.DescribeCardTokensResponse:
+        provider = self._workers.methods.get("CARD")
+        if provider is None:
+            return payment_pb2.DescribeCardTokensResponse()
+        tokens = self._workers.of(provider).provider.card_tokens
+        return payment_pb2.DescribeCardTokensResponse(names=tokens.names, prefixes=tokens.prefixes)
+
     async def GetPayment(  # noqa: N802 - the proto's name
         self,
         request: payment_pb2.GetPaymentRequest,

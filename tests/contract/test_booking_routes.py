@@ -15,7 +15,7 @@ from parterre.types.v1 import types_pb2
 from chassis.identity import Role
 from chassis.ids import uuid7
 from tests.contract import samples
-from tests.contract.conftest import Edge, RefusalError
+from tests.contract.conftest import Edge, RefusalError, running_gateway
 
 BOOKING = {"hold_id": samples.HOLD, "payment_method": "CARD", "payment_token": "tok_ok"}
 PATH = f"/bookings/{samples.REFERENCE}"
@@ -422,3 +422,19 @@ async def test_who_does_not_wait_asks_no_provider(edge: Edge) -> None:
     on_its_page(edge, "CAPTURED")
     assert (await edge.get(PATH)).json()["status"] == "PENDING"
     assert (len(edge.booking.calls), edge.payment.calls) == (1, [])
+
+
+async def test_a_card_that_can_not_be_is_refused_before_anything_is_booked() -> None:
+    async with running_gateway() as edge:
+        edge.payment.answers["DescribeCardTokens"] = payment_pb2.DescribeCardTokensResponse(
+            names=["tok_ok"]
+        )
+        wrong = {"method": "CARD", "payment_token": "tok_okay"}
+        for path, body in (
+            ("/bookings", {**BOOKING, "payment_token": "tok_okay"}),
+            ("/payments", {"booking_reference": samples.REFERENCE, **wrong}),
+        ):
+            answer = await edge.post(path, body)
+            assert (answer.status_code, answer.json()["reason"]) == (422, "INVALID_PAYMENT_TOKEN")
+        assert not edge.booking.calls
+        assert len(edge.payment.calls) == 1

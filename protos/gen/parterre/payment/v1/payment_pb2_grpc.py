@@ -35,6 +35,11 @@ class PaymentServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.DescribeCardTokens = channel.unary_unary(
+                '/parterre.payment.v1.PaymentService/DescribeCardTokens',
+                request_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.DescribeCardTokensRequest.SerializeToString,
+                response_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.DescribeCardTokensResponse.FromString,
+                _registered_method=True)
         self.GetPayment = channel.unary_unary(
                 '/parterre.payment.v1.PaymentService/GetPayment',
                 request_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.GetPaymentRequest.SerializeToString,
@@ -60,6 +65,14 @@ class PaymentServiceStub:
 class PaymentServiceServicer:
     """Payments.
     """
+
+    def DescribeCardTokens(self, request, context):
+        """Says what the tokens of cards look like at the provider that takes cards, so that one that is
+        mistyped is refused before anything is booked with it. Reasons: none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetPayment(self, request, context):
         """Gives a payment to its payer or an admin.
@@ -100,6 +113,11 @@ class PaymentServiceServicer:
 
 def add_PaymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'DescribeCardTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeCardTokens,
+                    request_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.DescribeCardTokensRequest.FromString,
+                    response_serializer=parterre_dot_payment_dot_v1_dot_payment__pb2.DescribeCardTokensResponse.SerializeToString,
+            ),
             'GetPayment': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPayment,
                     request_deserializer=parterre_dot_payment_dot_v1_dot_payment__pb2.GetPaymentRequest.FromString,
@@ -131,6 +149,33 @@ def add_PaymentServiceServicer_to_server(servicer, server):
 class PaymentService:
     """Payments.
     """
+
+    @staticmethod
+    def DescribeCardTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.payment.v1.PaymentService/DescribeCardTokens',
+            parterre_dot_payment_dot_v1_dot_payment__pb2.DescribeCardTokensRequest.SerializeToString,
+            parterre_dot_payment_dot_v1_dot_payment__pb2.DescribeCardTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetPayment(request,

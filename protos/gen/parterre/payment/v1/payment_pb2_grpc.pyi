@@ -16,6 +16,10 @@ class PaymentServiceStub:
     """Payments."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    DescribeCardTokens: _aio.UnaryUnaryMultiCallable[_payment_pb2.DescribeCardTokensRequest, _payment_pb2.DescribeCardTokensResponse]
+    """Says what the tokens of cards look like at the provider that takes cards, so that one that is
+    mistyped is refused before anything is booked with it. Reasons: none.
+    """
     GetPayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.GetPaymentRequest, _payment_pb2.GetPaymentResponse]
     """Gives a payment to its payer or an admin.
     Reasons: PAYMENT_NOT_FOUND.
@@ -39,6 +43,16 @@ class PaymentServiceStub:
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Payments."""
+
+    @_abc_1.abstractmethod
+    def DescribeCardTokens(
+        self,
+        request: _payment_pb2.DescribeCardTokensRequest,
+        context: _aio.ServicerContext[_payment_pb2.DescribeCardTokensRequest, _abc.Awaitable[_payment_pb2.DescribeCardTokensResponse]],
+    ) -> _abc.Awaitable[_payment_pb2.DescribeCardTokensResponse]:
+        """Says what the tokens of cards look like at the provider that takes cards, so that one that is
+        mistyped is refused before anything is booked with it. Reasons: none.
+        """
 
     @_abc_1.abstractmethod
     def GetPayment(
