@@ -94,6 +94,7 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
             messages_pb2.AskReservation: together,
         },
         "booking.events": {
+            messages_pb2.EventDrafted: on_event_drafted,
             messages_pb2.EventPublished: on_event_published,
             messages_pb2.EventCancelled: on_event_cancelled,
             messages_pb2.ProviderState: on_provider_state,
@@ -135,6 +136,11 @@ def _answer(message: Message, origin: str) -> Answer | None:
         log.info("reply of the version before", type=message.DESCRIPTOR.name)
         return None
     return Answer(UUID(message.booking_id), happening, facts, origin)
+
+
+async def on_event_drafted(session: Session, message: messages_pb2.EventDrafted) -> None:
+    """A draft was made or changed: nobody books it, but it may have coupons."""
+    await on_event_published(session, message.event)
 
 
 async def on_event_published(session: Session, message: messages_pb2.EventPublished) -> None:

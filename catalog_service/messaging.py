@@ -14,6 +14,7 @@ from catalog_service.opening import (
     Announcement,
     Cancellation,
     CapacityQuestion,
+    Drafting,
     Move,
     Opening,
     place,
@@ -99,6 +100,8 @@ def encode(message: object) -> Outgoing:
             return encoded(messages_pb2.SettleCapacity(event_id=str(event_id), version=version))
         case Announcement():
             return encoded(_event_published(message))
+        case Drafting():
+            return encoded(messages_pb2.EventDrafted(event=_event_published(message)))
         case Move():
             return encoded(_event_moved(message))
         case Cancellation():
@@ -139,7 +142,7 @@ def _open_event(opening: Opening) -> messages_pb2.OpenEvent:
     return command
 
 
-def _event_published(announcement: Announcement) -> messages_pb2.EventPublished:
+def _event_published(announcement: Announcement | Drafting) -> messages_pb2.EventPublished:
     event, draft = announcement.event, announcement.event.draft
     moved = event.moved
     return messages_pb2.EventPublished(

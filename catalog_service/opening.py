@@ -47,6 +47,14 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
+class Drafting:
+    """Told to booking: there is a draft, whose organizer may make coupons for it."""
+
+    event: Event
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """Told to everybody: the event's time or place has changed."""
 
@@ -101,6 +109,11 @@ def _seats(row: Row) -> Row:
 def announcement(event: Event) -> Announcement:
     """What everybody needs to know of an event on sale."""
     return Announcement(event, place(event))
+
+
+def drafting(event: Event) -> Drafting:
+    """What booking needs to know of a draft."""
+    return Drafting(event, place(event))
 
 
 def place(event: Event) -> str:

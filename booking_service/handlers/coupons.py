@@ -13,13 +13,14 @@ from booking_service.domain import (
     CouponNotFoundError,
     CouponUnknownError,
     CouponUsedUpError,
+    EventNotReadyError,
     InvalidCouponError,
     check_coupon,
     check_coupon_change,
     check_usable,
 )
 from booking_service.handlers.organizing import sold_by
-from booking_service.storage import coupons
+from booking_service.storage import coupons, events
 from chassis.database import Session
 
 
@@ -30,8 +31,11 @@ async def create(
 
     Raises:
         EventNotFoundError, InvalidCouponError;
+        EventNotReadyError: nothing is known of the event, which may be a draft made a moment ago;
         CouponExistsError: the event has one of this code.
     """
+    if not await events.knows(session, event_id):
+        raise EventNotReadyError("This event is not known here yet.", retry_after="1")
     await sold_by(session, event_id, caller_id, is_admin=is_admin)
     made = await coupons.add(session, event_id, check_coupon(coupon))
     if made is None:

@@ -50,6 +50,7 @@ _SOLD_BY = """
 SELECT currency, timezone FROM event
  WHERE event_id = :event_id AND (organizer_id = :caller_id OR CAST(:sees_all AS boolean))
 """
+_KNOWS = "SELECT EXISTS (SELECT FROM event WHERE event_id = :event_id)"
 _UNSETTLED = """
 SELECT event_id FROM cancelled_event WHERE settled_at IS NULL ORDER BY cancelled_at LIMIT :limit
 """
@@ -109,6 +110,11 @@ async def sold_by(
     """Currency and time zone of an event the caller sells, or of any if they see all."""
     row = await session.first(_SOLD_BY, event_id=event_id, caller_id=caller_id, sees_all=sees_all)
     return (row.currency, row.timezone) if row else None
+
+
+async def knows(session: Session, event_id: UUID) -> bool:
+    """Whether anything is known of the event."""
+    return bool(await session.scalar(_KNOWS, event_id=event_id))
 
 
 async def unsettled(session: Session, limit: int) -> Sequence[UUID]:

@@ -42,9 +42,10 @@ async def create_event(
     """
     domain.check_event(draft, tiers, await session.now())
     draft = await _at_venue(session, person, draft, tiers)
-    return await get_event(
-        session, person, await events.add_event(session, person.id, draft, tiers)
-    )
+    event_id = await events.add_event(session, person.id, draft, tiers)
+    event = await get_event(session, person, event_id)
+    session.send(opening.drafting(event))
+    return event
 
 
 async def _at_venue(
@@ -129,7 +130,9 @@ async def edit_event(
         return event
     if event.status == "DRAFT":
         await events.update_draft(session, event_id, draft, tiers)
-        return await get_event(session, person, event_id)
+        changed = await get_event(session, person, event_id)
+        session.send(opening.drafting(changed))
+        return changed
     await events.update_on_sale(session, event_id, draft, tiers)
     is_moved = draft.starts_at != event.draft.starts_at
     if is_moved:

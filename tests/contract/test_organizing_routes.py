@@ -315,3 +315,29 @@ async def test_a_link_in_a_mail_is_looked_at_by_people_and_posted_by_programs(ed
     looked, switched = (call.request for call in edge.notification.calls)
     assert (looked.preview, switched.preview) == (True, False)
     assert switched.token == "abc"
+
+
+async def test_a_draft_that_booking_has_not_heard_of_has_its_coupon_a_moment_later(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    answers: list[Any] = [
+        booking_pb2.CreateCouponResponse(coupon=samples.coupon()),
+        refusal("UNAVAILABLE", "EVENT_NOT_READY"),
+        refusal("UNAVAILABLE", "EVENT_NOT_READY"),
+    ]
+    edge.booking.answers["CreateCoupon"] = lambda _request: answers.pop()
+    edge.catalog.answers["GetEvent"] = catalog_pb2.GetEventResponse(event=samples.event())
+    body = {"code": "EARLY", "kind": "PERCENT", "value": 15}
+    answer = await edge.post(COUPONS, body, role=Role.ORGANIZER)
+    assert (answer.status_code, len(edge.booking.calls)) == (201, 3)
+
+
+async def test_a_coupon_for_an_event_there_is_not_is_refused(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    edge.booking.answers["CreateCoupon"] = refusal("UNAVAILABLE", "EVENT_NOT_READY")
+    edge.catalog.answers["GetEvent"] = refusal("NOT_FOUND", "EVENT_NOT_FOUND")
+    body = {"code": "EARLY", "kind": "PERCENT", "value": 15}
+    answer = await edge.post(COUPONS, body, role=Role.ORGANIZER)
+    assert (answer.status_code, answer.json()["reason"]) == (404, "EVENT_NOT_FOUND")
+    assert len(edge.booking.calls) == 1

@@ -17,7 +17,7 @@ from chassis.identity import Role
 from chassis.ids import uuid7
 from tests.component.conftest import MakeDatabase, Serve, one_answer
 
-from .box import ADMIN, ASHA, BIKRAM, Box, Seats, moment, reasons, refused
+from .box import ADMIN, ASHA, BIKRAM, ORGANIZER, Box, Seats, moment, reasons, refused
 
 TOMORROW = moment(datetime.now(UTC) + timedelta(days=1))
 YESTERDAY = moment(datetime.now(UTC) - timedelta(days=1))
@@ -334,3 +334,33 @@ async def test_one_key_makes_one_coupon_and_one_refusal(box: Box) -> None:
     taken = {"coupon": wish, "idempotency_key": "l"}
     for _ in range(2):
         assert await refused(box.organize("CreateCoupon", **taken)) == "COUPON_EXISTS"
+
+
+async def test_a_draft_has_coupons_of_its_organizer_alone(box: Box) -> None:
+    draft = messages_pb2.EventPublished(
+        event_id=str(uuid7()),
+        organizer_id=ORGANIZER,
+        title="A play",
+        place="Patan",
+        starts_at=TOMORROW,
+        timezone="Asia/Kathmandu",
+        currency="NPR",
+        version=1,
+    )
+    wish = {"coupon": booking_pb2.Coupon(code="EARLY", kind="PERCENT", value=10)}
+    event = {"event_id": draft.event_id}
+    # Not heard of: no refusal to be kept under the key.
+    call = box.organize("CreateCoupon", idempotency_key="k", **wish, **event)
+    assert await refused(call) == "EVENT_NOT_READY"
+    await box.hears(messages_pb2.EventDrafted(event=draft))
+    for who in (ASHA, BIKRAM):
+        assert await refused(box.organize("CreateCoupon", who=who, **wish, **event)) == (
+            "EVENT_NOT_FOUND"
+        )
+    made = await box.organize("CreateCoupon", idempotency_key="k", **wish, **event)
+    assert made.coupon.code == "EARLY"
+    # It is published as it has become by then.
+    draft.version, draft.currency = 2, "INR"
+    await box.hears(draft)
+    [listed] = (await box.organize("ListCoupons", limit=20, **event)).coupons
+    assert listed.code == "EARLY"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.catalog.v1 import catalog_pb2
+from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
 from chassis.database import IntegrityError
@@ -213,3 +214,17 @@ async def test_one_key_publishes_and_calls_off_once(catalog: Catalog) -> None:
     assert cancelled.event.status == "CANCELLED"
     # What was answered then is answered still, whatever has happened since.
     assert await catalog.call("PublishEvent", publish) == published
+
+
+async def test_booking_is_told_of_a_draft_whenever_it_changes(catalog: Catalog) -> None:
+    event = await catalog.event()
+    change = catalog_pb2.UpdateEventRequest(event_id=event.id, fields=["title"])
+    change.draft.title = "The Storm"
+    await catalog.call("UpdateEvent", change)
+    told = [message.event for message in await catalog.sent(messages_pb2.EventDrafted)]
+    assert [(each.event_id, each.organizer_id, each.title) for each in told] == [
+        (event.id, ASHA, "The Tempest"),
+        (event.id, ASHA, "The Storm"),
+    ]
+    assert told[0].version < told[1].version
+    assert not await catalog.sent(messages_pb2.EventPublished)

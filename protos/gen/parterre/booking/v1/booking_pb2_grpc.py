@@ -226,7 +226,7 @@ class BookingServiceServicer:
 
     def CreateCoupon(self, request, context):
         """Makes a coupon for an own event.
-        Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS,
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_READY, INVALID_COUPON, COUPON_EXISTS,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

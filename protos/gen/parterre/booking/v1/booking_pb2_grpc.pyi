@@ -65,7 +65,7 @@ class BookingServiceStub:
     """Gives the public keys for verifying tickets offline."""
     CreateCoupon: _aio.UnaryUnaryMultiCallable[_booking_pb2.CreateCouponRequest, _booking_pb2.CreateCouponResponse]
     """Makes a coupon for an own event.
-    Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS,
+    Reasons: EVENT_NOT_FOUND, EVENT_NOT_READY, INVALID_COUPON, COUPON_EXISTS,
     IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     UpdateCoupon: _aio.UnaryUnaryMultiCallable[_booking_pb2.UpdateCouponRequest, _booking_pb2.UpdateCouponResponse]
@@ -219,7 +219,7 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_booking_pb2.CreateCouponRequest, _abc.Awaitable[_booking_pb2.CreateCouponResponse]],
     ) -> _abc.Awaitable[_booking_pb2.CreateCouponResponse]:
         """Makes a coupon for an own event.
-        Reasons: EVENT_NOT_FOUND, INVALID_COUPON, COUPON_EXISTS,
+        Reasons: EVENT_NOT_FOUND, EVENT_NOT_READY, INVALID_COUPON, COUPON_EXISTS,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 

@@ -452,6 +452,30 @@ class EventPublished(_message.Message):
 Global___EventPublished: _TypeAlias = EventPublished  # noqa: Y015
 
 @_typing.final
+class EventDrafted(_message.Message):
+    """A draft was made or changed: its organizer may make coupons for it. It is sold to nobody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> Global___EventPublished:
+        """As it stands, in the form in which it will be published. Sent again, whole, at every change."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___EventPublished | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventDrafted: _TypeAlias = EventDrafted  # noqa: Y015
+
+@_typing.final
 class EventMoved(_message.Message):
     """The time or the place of an event on sale changed. Its buyers are to be told."""
 
