@@ -34,6 +34,13 @@ class RefusedError(Exception):
     """The server will never take the mail: trying again won't help."""
 
 
+def _has_hung_up(error: Exception) -> bool:
+    """Whether the server keeps the connection no more (RFC 5321, 3.8)."""
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return error.code == 421
+    return isinstance(error, aiosmtplib.SMTPServerDisconnected | OSError)
+
+
 class Smtp:
     """A mail server, and the connections to it."""
 
@@ -68,8 +75,8 @@ class Smtp:
         try:
             try:
                 await self._offer(client, to)
-            except (aiosmtplib.SMTPServerDisconnected, OSError):
-                if not is_used:
+            except (aiosmtplib.SMTPException, OSError) as error:
+                if not is_used or not _has_hung_up(error):
                     raise
                 # It hung up meanwhile, before it heard of this mail.
                 client.close()

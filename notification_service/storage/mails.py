@@ -31,14 +31,6 @@ SELECT id, fact, addressee, person_id, recipient, language, kind, lane, facts, e
  ORDER BY fact, addressee
     ON CONFLICT (fact, addressee) DO NOTHING
 """
-_NEWEST = """
-SELECT id, coalesce(person.email, recipient) AS recipient, kind, subject, body, facts, created_at,
-       sent_at
-  FROM mail LEFT JOIN person ON person.user_id = mail.person_id
- WHERE (CAST(:to AS text) IS NULL OR recipient = :to OR person.email = :to)
-   AND coalesce(expires_at > clock_timestamp(), true)
- ORDER BY id DESC LIMIT :limit
-"""
 # Due mails are leased by pushing their next try into the future: another sender passes them by,
 # and a sender that dies leaves them to be tried again then. Sent at least once.
 _LEASE = """
@@ -136,11 +128,6 @@ def add(session: Session, drafts: Sequence[Draft]) -> None:
     ]
     session.defer(_ADD, rows=orjson.dumps(rows).decode())
     session.note(MailsWritten())
-
-
-async def newest(session: Session, to: str | None, limit: int) -> Sequence[Row]:
-    """Mails, newest first; `to` one address or all."""
-    return await session.all(_NEWEST, to=to, limit=limit)
 
 
 async def lease(session: Session, lane: Lane, *, limit: int, lease_seconds: float) -> Sequence[Row]:

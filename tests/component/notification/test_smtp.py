@@ -25,11 +25,11 @@ class Handler:
 
     def __init__(self) -> None:
         self.taken: list[tuple[bool, bool]] = []
-        self.connections: set[int] = set()
+        self.connections: set[Any] = set()
 
     async def handle_DATA(self, _server: SMTP, session: Session, _envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         self.taken.append((session.ssl is not None, bool(session.authenticated)))
-        self.connections.add(id(session))
+        self.connections.add(session.peer)
         return "250 OK"
 
 
@@ -132,3 +132,17 @@ async def test_a_server_without_tls_gets_no_mail_where_it_is_needed(ours: Author
         await trusting.deliver(mail(), "asha@example.org")
         await trusting.close()
     assert handler.taken == [(False, False)]
+
+
+async def test_a_server_that_hung_up_meanwhile_gets_the_mail_on_another_connection() -> None:
+    handler = Handler()
+    async with mail_server(handler, None, start_tls=True, timeout=0.2) as port:
+        smtp = Smtp(f"smtp://127.0.0.1:{port}", "box@example.org", needs_tls=False)
+        await smtp.deliver(mail(), "asha@example.org")
+        [(_since, connection)] = smtp._idle
+        async with asyncio.timeout(10):
+            while connection.is_connected:
+                await asyncio.sleep(0.02)
+        await smtp.deliver(mail(), "asha@example.org")
+        await smtp.close()
+    assert len(handler.taken) == len(handler.connections) == 2
