@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from chassis.identity import Role
+from gateway.faults import FORMS
 from tests.contract import samples
 from tests.contract.conftest import Edge, running_gateway
 from tests.contract.test_edge import ROUTES, path_of
@@ -185,3 +186,30 @@ async def test_what_only_some_take_for_json_is_refused(edge: Edge, body: bytes) 
 
 async def test_a_byte_order_mark_does_no_harm(edge: Edge) -> None:
     assert (await sent(edge, b"\xef\xbb\xbf{}")).json()["reason"] == "VALIDATION_FAILED"
+
+
+async def test_every_form_that_a_client_is_held_to_has_words(edge: Edge) -> None:
+    def patterns(schema: object) -> set[str]:
+        if isinstance(schema, list):
+            return set().union(*map(patterns, schema))
+        if not isinstance(schema, dict):
+            return set()
+        own = {schema["pattern"]} if isinstance(schema.get("pattern"), str) else set()
+        return own.union(*map(patterns, schema.values()))
+
+    asked: list[object] = []
+    for operations in edge.document["paths"].values():
+        for operation in operations.values():
+            asked += [
+                each["schema"] for each in operation.get("parameters", ()) if "schema" in each
+            ]
+            asked.append(operation.get("requestBody", {}))
+    named = set(re.findall(r"#/components/schemas/(\w+)", str(asked)))
+    schemas = edge.document["components"]["schemas"]
+    for _ in range(5):
+        named |= set(re.findall(r"#/components/schemas/(\w+)", str([schemas[n] for n in named])))
+    found = patterns(asked) | patterns([schemas[name] for name in named])
+    # A reference, and a provider's name: what is none is not found, or told by words of its own.
+    others = {r"^([Pp][Tt])?([ -]?[0-9A-TV-Za-tv-z]){8}$", r"^[a-z][a-z0-9_-]{0,31}$"}
+    assert len(found) > 5
+    assert found - FORMS.keys() <= others
