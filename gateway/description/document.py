@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -120,53 +120,73 @@ def _complete(
     schemas: Mapping[str, Any],
     recorded: Mapping[str, Any],
 ) -> None:
+    """Says of an operation what FastAPI does not know of its route."""
     example = recorded["operations"].get(operation["operationId"], {})
-    for parameter in operation.get("parameters", ()):
-        parameter["name"] = _SPELT.get(parameter["name"], parameter["name"])
-    reads = {parameter["name"] for parameter in operation.get("parameters", ())}
-    for parameter in operation.get("parameters", ()):
-        tidy_parameter(parameter)
-        if text := _PARAMETERS.get(parameter["name"]):
-            parameter.setdefault("description", text)
-        if parameter["name"] in example.get("parameters", {}):
-            parameter["example"] = example["parameters"][parameter["name"]]
+    _tidy_parameters(operation, route, example.get("parameters", {}))
     _tidy_body(operation)
+    body = operation.get("requestBody", {}).get("content", {}).get(_JSON)
+    if body is not None and "request" in example:
+        body["example"] = example["request"]
+    reads = {parameter["name"] for parameter in operation.get("parameters", ())}
+    responses = _good_answers(operation, route, schemas, reads, example.get("answers", {}))
+    refusals = problems.responses_of(
+        route.refuses,
+        recorded["problems"],
+        counted=_is_counted(route),
+        replayed="Idempotency-Key" in reads,
+    )
+    for status, (name, refusal) in refusals.items():
+        responses[status] = {**({"x-name": name} if _is_counted(route) else {}), **refusal}
+    operation["responses"] = responses
+
+
+def _is_counted(route: Route) -> bool:
+    """Whether a request counts against its caller's rate."""
+    return route.path not in HEALTH_PATHS
+
+
+def _tidy_parameters(operation: dict[str, Any], route: Route, examples: Mapping[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        name = parameter["name"] = _SPELT.get(parameter["name"], parameter["name"])
+        tidy_parameter(parameter)
+        if name in _PARAMETERS:
+            parameter.setdefault("description", _PARAMETERS[name])
     if route.reads:
-        operation.setdefault("parameters", []).extend(route.reads)
-    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        if media_type == _JSON and "request" in example:
-            content["example"] = example["request"]
-    counted = route.path not in HEALTH_PATHS
+        operation.setdefault("parameters", []).extend(map(dict, route.reads))
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in examples:
+            parameter["example"] = examples[parameter["name"]]
+
+
+def _good_answers(
+    operation: Mapping[str, Any],
+    route: Route,
+    schemas: Mapping[str, Any],
+    reads: Collection[str],
+    examples: Mapping[str, Any],
+) -> dict[str, Any]:
+    """By status what a route answers that does not refuse; `examples` are by status too."""
     own = (
         *route.headers,
         *(header for name, header in _ANSWERED_BY.items() if name in reads),
         *(("Vary",) if route.has_page else ()),
     )
-    responses: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     for status in filter(None, (route.status, route.also)):
         content = _content(route, operation["responses"].get(str(status), {}))
-        answer = example.get("answers", {}).get(str(status))
-        if answer is not None:
-            content[route.media_type]["example"] = answer
-        responses[str(status)] = {
+        if str(status) in examples:
+            content[route.media_type]["example"] = examples[str(status)]
+        answers[str(status)] = {
             "description": _says(route, content, schemas),
-            "headers": headers_of(status, counted=counted, own=own),
+            "headers": headers_of(status, counted=_is_counted(route), own=own),
             **({"content": content} if content else {}),
         }
     if "If-None-Match" in reads:
-        responses["304"] = {
+        answers["304"] = {
             "description": "It is still the same.",
-            "headers": headers_of(304, counted=counted),
+            "headers": headers_of(304, counted=_is_counted(route)),
         }
-    refusals = problems.responses_of(
-        route.refuses,
-        recorded["problems"],
-        counted=counted,
-        replayed="Idempotency-Key" in reads,
-    )
-    for refused, (name, refusal) in refusals.items():
-        responses[refused] = {**({"x-name": name} if counted else {}), **refusal}
-    operation["responses"] = responses
+    return answers
 
 
 def _tidy_body(operation: dict[str, Any]) -> None:

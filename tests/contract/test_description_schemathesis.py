@@ -118,7 +118,7 @@ class Asking:
     def noting(self, name: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - told of all together
+        except (AssertionError, BaseExceptionGroup) as error:
             parts = getattr(error, "exceptions", [error])
             self.faults[name] = "\n".join(str(part) for part in parts)
 

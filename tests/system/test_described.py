@@ -7,8 +7,8 @@ made is published, a hold that was made is booked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -20,6 +20,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import Flaky, FlakyStrategyDefinition
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -39,7 +40,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-ROUNDS = 10
+ROUNDS = 6
 
 CHECKS = [
     not_a_server_error,
@@ -56,6 +57,7 @@ LEFT_OUT = [
     "openapi",
     "log_out",
     "change_password",
+    "revoke_session",
     "revoke_api_key",
 ]
 SCOPES = [
@@ -74,31 +76,24 @@ def bearing(person: Client) -> str:
     return str(person._http.headers["Authorization"])
 
 
-@contextmanager
-def customer(system: System) -> Iterator[str]:
-    with somebody(system.gateway) as person:
-        yield bearing(person)
+def customer(_system: System, _owner: Client, buyer: Client) -> str:
+    return bearing(buyer)
 
 
-@contextmanager
-def organizer(system: System) -> Iterator[str]:
-    with somebody(system.gateway, "ORGANIZER") as person:
-        yield bearing(person)
+def organizer(_system: System, owner: Client, _buyer: Client) -> str:
+    return bearing(owner)
 
 
-@contextmanager
-def admin(system: System) -> Iterator[str]:
-    yield bearing(system.client("ADMIN"))
+def admin(system: System, _owner: Client, _buyer: Client) -> str:
+    return bearing(system.client("ADMIN"))
 
 
-@contextmanager
-def key(system: System) -> Iterator[str]:
-    with somebody(system.gateway, "ORGANIZER") as person:
-        made = person.post("/api-keys", {"name": "All of it", "scopes": SCOPES})
-        yield f"Bearer {made['key']}"
+def key(_system: System, owner: Client, _buyer: Client) -> str:
+    made = owner.post("/api-keys", {"name": "All of it", "scopes": SCOPES})
+    return f"Bearer {made['key']}"
 
 
-Caller = Callable[[System], Any]
+Caller = Callable[[System, Client, Client], str]
 
 
 def what_there_is(owner: Client, buyer: Client) -> Mapping[str, str]:
@@ -108,8 +103,10 @@ def what_there_is(owner: Client, buyer: Client) -> Mapping[str, str]:
     booking = buyer.get(f"/bookings/{reference}?wait=10")
     return {
         "event_id": event["id"],
+        "tier_id": event["tiers"][0]["id"],
         "reference": reference,
-        "hold_id": booking["hold_id"],
+        "booking_reference": reference,
+        "hold_id": buyer.post("/holds", tickets_of(event))["id"],
         "payment_id": booking["payment"]["id"],
         "user_id": owner.get("/auth/me")["id"],
     }
@@ -118,12 +115,11 @@ def what_there_is(owner: Client, buyer: Client) -> Mapping[str, str]:
 @pytest.mark.parametrize("caller", [customer, organizer, admin, key])
 def test_every_answer_is_as_described_in_whatever_order(system: System, caller: Caller) -> None:
     with (
-        caller(system) as token,
         somebody(system.gateway, "ORGANIZER") as owner,
         somebody(system.gateway) as buyer,
     ):
         there = what_there_is(owner, buyer)
-        walked = Walked(system.gateway, token, there)
+        walked = Walked(system.gateway, caller(system, owner, buyer), there)
         for seed in range(ROUNDS):
             walked.once(seed)
     assert not walked.faults, "\n\n".join(walked.faults.values())
@@ -158,6 +154,17 @@ class Walked:
                 )
             )
 
+    def meant(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body, of what there is: the event has counted tickets alone."""
+        meant = {name: self.there.get(name, value) for name, value in body.items()}
+        if "event_id" in meant and {"seat_ids", "best_available", "general"} & {*meant}:
+            meant = {**meant, "general": [{"tier_id": self.there["tier_id"], "quantity": 1}]}
+            meant.pop("seat_ids", None)
+            meant.pop("best_available", None)
+        if "payment_method" in meant:
+            meant |= {"payment_method": "CARD", "payment_token": "tok_ok"}
+        return meant
+
     def machine(self, schema: Any, seed: int) -> Any:
         walked, numbers, session = self, count(), requests.Session()
 
@@ -165,10 +172,13 @@ class Walked:
             _hypothesis_internal_use_seed = seed
 
             def before_call(self, case: schemathesis.Case) -> None:
-                # Every other path names something that there is.
+                if next(numbers) % 3 == 0:
+                    return
+                # Of three two speak of something that there is.
                 for name in {*(case.path_parameters or {})} & {*walked.there}:
-                    if next(numbers) % 2:
-                        case.path_parameters[name] = walked.there[name]
+                    case.path_parameters[name] = walked.there[name]
+                if isinstance(case.body, dict):
+                    case.body = walked.meant(case.body)
 
             def get_call_kwargs(self, _case: schemathesis.Case) -> dict[str, Any]:
                 return {
@@ -181,8 +191,8 @@ class Walked:
                 walked.answers[response.status_code] += 1
                 try:
                     case.validate_response(response, checks=CHECKS)
-                except Exception as error:  # noqa: BLE001 - told of all together
-                    parts = getattr(error, "exceptions", [error])
+                except FailureGroup as group:
+                    parts = group.exceptions
                     name = str(case.operation.definition.raw["operationId"])
                     told = "\n".join(str(part) for part in parts)
                     walked.faults[name] = f"{name} {response.status_code}: {told}"
