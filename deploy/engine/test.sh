@@ -12,4 +12,4 @@ if [ "$status" -ne 0 ]; then exit "$status"; fi
 trap 'deploy/engine/engine.sh stop' EXIT
 while IFS='=' read -r name value; do export "$name=$value"; done <<<"$engine"
 deploy/engine/engine.sh images
-.venv/bin/python -m pytest -m engine -n 0 --timeout 600 --log-cli-level INFO tests/engine "$@"
+.venv/bin/python -m pytest -m engine -n 0 --timeout 600 tests/engine "$@"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 
@@ -74,8 +75,9 @@ async def test_a_service_runs_on_servers_of_testcontainers(admin_url: str, amqp_
         bootstrap_admin_password=PASSWORD,
     )
     async with auth_service(settings), httpx.AsyncClient() as http:
-        ready = await http.get(f"http://127.0.0.1:{internal_port}/readyz")
-        assert ready.json() == {"ready": True, "waiting_for": []}
+        async with asyncio.timeout(30):
+            while (await http.get(f"http://127.0.0.1:{internal_port}/readyz")).is_error:
+                await asyncio.sleep(0.1)
         keys = await http.get(settings.jwks_url)
         assert keys.json()["keys"]
     reader = url_for(admin_url, "parterre", READER, PASSWORD)
