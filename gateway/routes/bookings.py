@@ -210,7 +210,7 @@ async def get_booking(
     booking = await _get(behind, request)
     if query.wait and booking.payment.action_url:
         seconds = until - time.monotonic()
-        if not await _is_settled(behind, booking.payment.id):
+        if not await _may_be_settled(behind, booking.payment.id):
             # Whoever asks again and again, while the customer is on the page, does so in peace.
             seconds = min(seconds, _OPEN_PAGE_SECONDS)
         request.wait_seconds, request.past_page = max(0, round(seconds)), True
@@ -275,13 +275,14 @@ async def _get(behind: Backend, request: booking_pb2.GetBookingRequest) -> booki
     return (await behind.booking(behind.booking.rpc.GetBooking, request, seconds)).booking
 
 
-async def _is_settled(behind: Backend, payment_id: str) -> bool:
-    """Whether the provider has an answer to a payment whose page is open, as it says now."""
+async def _may_be_settled(behind: Backend, payment_id: str) -> bool:
+    """Whether the provider has an answer to a payment whose page is open, as far as it says now."""
     request = payment_pb2.VerifyPaymentRequest(payment_id=payment_id)
     try:
         reply = await behind.payment(behind.payment.rpc.VerifyPayment, request, _VERIFY_SECONDS)
-    except RemoteError:
-        return False  # it is told of later, by a webhook
+    except RemoteError as error:
+        # Too late an answer says nothing; one that can't be had now comes by a webhook some time.
+        return not error.reason or error.reason == "DEADLINE_EXCEEDED"
     return reply.payment.status not in _OPEN
 
 
