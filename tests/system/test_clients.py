@@ -70,6 +70,28 @@ def test_a_ticket_is_bought_with_the_generated_python_client_alone(
     assert refused.stderr.startswith("401 INVALID_CREDENTIALS: ")
 
 
+# Node reads TypeScript as it stands, without its types.
+BUY = """
+import { buy } from "./first_booking.ts";
+const { booking, pdf } = await buy(...process.argv.slice(2));
+console.log(booking.reference, booking.status, (await pdf.text()).slice(0, 5));
+"""
+
+
+def test_a_ticket_is_bought_with_the_generated_types_for_typescript(
+    system: System, newcomer: Account
+) -> None:
+    node.install()
+    folder = node.CACHE / "tested"  # where the installed packages are found
+    generated.typescript_client(generated.document_in(folder), folder)
+    program = folder / "typescript" / "buy.mjs"
+    program.write_text(BUY)
+    bought = node.run("node", program, system.gateway, newcomer.email, newcomer.password)
+    assert bought.split()[1:] == ["CONFIRMED", "%PDF-"]
+    with pytest.raises(node.ToolError, match="401 INVALID_CREDENTIALS: "):
+        node.run("node", program, system.gateway, newcomer.email, "wrong")
+
+
 def test_the_postman_collection_runs_from_a_log_in_to_a_ticket(
     system: System, newcomer: Account, tmp_path: Path
 ) -> None:
