@@ -1,1 +1,1 @@
-"""Mail. It only consumes messages."""
+"""What people are told, by mail: docs/notifications.md."""
