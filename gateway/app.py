@@ -37,6 +37,7 @@ from gateway.routes.coupons import COUPONS
 from gateway.routes.identity import IDENTITY, WELL_KNOWN, cookie_name
 from gateway.routes.media import MEDIA
 from gateway.routes.messages import MESSAGES
+from gateway.routes.notices import NOTICES
 from gateway.routes.operations import DOCS, HEALTH, MAILBOX
 from gateway.routes.payments import PAYMENTS
 from gateway.routes.problem_pages import PROBLEM_PAGES
@@ -101,6 +102,7 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         TICKETS,
         COUPONS,
         MESSAGES,
+        NOTICES,
         SALES,
         CHECKIN,
         PAYMENTS,

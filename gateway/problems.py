@@ -147,10 +147,12 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "REFUND_TOO_LARGE": (409, "More than is left"),
     "INVALID_REFUND": (422, "Invalid refund"),
     "PROVIDER_UNAVAILABLE": (503, "The payment provider does not answer"),
-    # Mail.
+    # Mail and notices.
     "INVALID_MESSAGE": (422, "The message can't be sent"),
     "TOO_MANY_MESSAGES": (429, "Enough was written for today"),
     "INVALID_UNSUBSCRIPTION": (422, "The link is not whole"),
+    "NOTICE_NOT_FOUND": (404, "No such notice"),
+    "INVALID_PREFERENCE": (422, "These preferences can't be kept"),
     "MAILBOX_CLOSED": (404, "There is no mailbox here"),
 }
 # For a reason that is not in the table yet: a service may be newer than this gateway.

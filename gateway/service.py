@@ -15,6 +15,7 @@ from chassis.tls import client_context, tls_of
 from chassis.topology import Topology
 from gateway.app import application, bounds_of
 from gateway.live import Live
+from gateway.notices import Notices
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.streams import Streams, StreamTerms
@@ -54,7 +55,8 @@ async def gateway(settings: Settings) -> AsyncIterator[None]:
         live = await stack.enter_async_context(
             Live.open(services, broker, settings.seats_check_seconds)
         )
-        streams = Streams(live, ended, StreamTerms.of(settings))
+        notices = await stack.enter_async_context(Notices.open(services.notification, broker))
+        streams = Streams(live, notices, ended, StreamTerms.of(settings))
         await stack.enter_async_context(
             serve_http(
                 application(settings, services, jwks, verifier, health, streams=streams),
@@ -64,7 +66,7 @@ async def gateway(settings: Settings) -> AsyncIterator[None]:
                 bounds=bounds_of(settings),
             )
         )
-        stack.callback(live.end_streams)
+        stack.callback(streams.end)
         stack.callback(setattr, health, "draining", True)  # noqa: FBT003
         yield
 

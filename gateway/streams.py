@@ -1,17 +1,19 @@
-"""Streams of seats: Server-Sent Events (WHATWG HTML, 9.2), made once for all who listen.
+"""Streams: Server-Sent Events (WHATWG HTML, 9.2), of seats and of how many notices are unread.
 
-A stream holds a socket, a task and a number, how far it has come in the ring of deltas it shares
-with the others: nothing queues for it. While a client does not read, the socket's buffer fills,
-this stream waits, and the ring goes on; what it then finds gone is replaced by a snapshot.
+A stream holds a socket, a task and how far it has come: nothing queues for it. While a client does
+not read, the socket's buffer fills and this stream waits. Deltas of seats are made once for all who
+listen, in a ring; what a stream then finds gone is replaced by a snapshot.
 """
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from random import randrange
 
 from starlette.types import Receive, Scope, Send
@@ -22,8 +24,12 @@ from chassis.revocations import Revocations
 from gateway.answers import EventStream
 from gateway.edge import BODILESS, STREAM_BEGINS, address_of
 from gateway.live import Live, Places
+from gateway.notices import Notices
 from gateway.problems import ProblemError
 from gateway.settings import Settings
+
+# What there is to tell now, as events; empty: nothing.
+News = Callable[[], Awaitable[bytes]]
 
 _END_SECONDS = 1.0
 _HEADERS = [
@@ -58,12 +64,20 @@ class StreamTerms:
 class Streams:
     """The streams that are open."""
 
-    def __init__(self, live: Live, ended: Revocations, terms: StreamTerms) -> None:
+    def __init__(
+        self, live: Live, notices: Notices, ended: Revocations, terms: StreamTerms
+    ) -> None:
         self.live = live
+        self.notices = notices
         self.ended = ended
         self.terms = terms
         self._open = 0
         self._of: Counter[str] = Counter()
+
+    def end(self) -> None:
+        """Ends every stream; their clients come again, elsewhere."""
+        self.live.end_streams()
+        self.notices.wake()
 
     @contextmanager
     def admitted(self, identity: Identity | None, address: str) -> Iterator[None]:
@@ -91,26 +105,33 @@ class Streams:
                 del self._of[who]
 
 
-class SeatStream(EventStream):
-    """A snapshot, then deltas, and a comment now and then."""
+class _Stream(EventStream):
+    """News as they come, and a comment now and then."""
 
-    def __init__(
-        self, streams: Streams, places: Places, identity: Identity | None, last_event_id: str
-    ) -> None:
+    def __init__(self, streams: Streams, identity: Identity | None) -> None:
         super().__init__()
         self._streams = streams
-        self._places = places
         self._identity = identity
-        self._last_event_id = last_event_id
+
+    @abc.abstractmethod
+    def _listened(self) -> AbstractContextManager[tuple[asyncio.Event, News]]:
+        """Listens while the block runs: what wakes the stream, and gives what it has to tell."""
+
+    def _is_over(self) -> bool:
+        """Whether the gateway's work or the person's session has ended."""
+        streams, identity = self._streams, self._identity
+        return streams.live.closing or (
+            identity is not None and identity.session_id in streams.ended
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        streams, places = self._streams, self._places
+        streams = self._streams
         terms = streams.terms
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + terms.life_seconds
         with (
             streams.admitted(self._identity, address_of(scope)),
-            places.listened(self._last_event_id) as listener,
+            self._listened() as (wake, news),
         ):
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
             if BODILESS in scope:
@@ -118,18 +139,18 @@ class SeatStream(EventStream):
                 return
             scope[STREAM_BEGINS]()
             gone = asyncio.create_task(_left(receive))
-            gone.add_done_callback(lambda _: listener.wake.set())
+            gone.add_done_callback(lambda _: wake.set())
             try:
                 # Not all at once when this gateway goes.
                 await _write(send, b"retry: %d\n\n" % randrange(200, 1200))  # noqa: S311 - jitter
                 while loop.time() < ends_at and not (gone.done() or self._is_over()):
-                    if news := places.news(listener):
-                        await _write(send, news)
+                    wake.clear()
+                    if told := await news():
+                        await _write(send, told)
                         continue
-                    listener.wake.clear()
                     try:
                         async with asyncio.timeout(terms.heartbeat_seconds):
-                            await listener.wake.wait()
+                            await wake.wait()
                     except TimeoutError:
                         await _write(send, b":\n\n")
                 with suppress(TimeoutError):
@@ -138,14 +159,44 @@ class SeatStream(EventStream):
             finally:
                 gone.cancel()
 
+
+class SeatStream(_Stream):
+    """A snapshot of an event's seats, then deltas."""
+
+    def __init__(
+        self, streams: Streams, places: Places, identity: Identity | None, last_event_id: str
+    ) -> None:
+        super().__init__(streams, identity)
+        self._places = places
+        self._last_event_id = last_event_id
+
+    @contextmanager
+    def _listened(self) -> Iterator[tuple[asyncio.Event, News]]:
+        places = self._places
+        with places.listened(self._last_event_id) as listener:
+
+            async def news() -> bytes:
+                return places.news(listener) or b""
+
+            yield listener.wake, news
+
     def _is_over(self) -> bool:
-        """Whether the event, the gateway's work or the person's session has ended."""
-        streams, places, identity = self._streams, self._places, self._identity
-        return (
-            streams.live.closing
-            or places.closed
-            or (identity is not None and identity.session_id in streams.ended)
-        )
+        """Whether the event has left the sale, besides."""
+        return self._places.closed or super()._is_over()
+
+
+class NoticeStream(_Stream):
+    """How many notices a person has not read, each time that it changes."""
+
+    def __init__(self, streams: Streams, identity: Identity) -> None:
+        super().__init__(streams, identity)
+        self._person = identity.subject
+
+    @contextmanager
+    def _listened(self) -> Iterator[tuple[asyncio.Event, News]]:
+        notices = self._streams.notices
+        with notices.listened(self._person) as listener:
+            yield listener.wake, partial(notices.news, self._person, listener)
 
 
 async def _write(send: Send, body: bytes) -> None:

@@ -1,1 +1,1 @@
-"""What people are told, by mail: docs/notifications.md."""
+"""Mail. It only consumes messages."""

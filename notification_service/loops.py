@@ -11,7 +11,7 @@ from chassis.logs import get_logger
 from notification_service.domain import Announcement, EventNotFoundError
 from notification_service.handlers import events
 from notification_service.rpc.bookings import Audience, Bookings
-from notification_service.storage import announcements, mails
+from notification_service.storage import announcements, mails, notices
 
 _BATCH = 1000
 _PAUSE_SECONDS = 15.0
@@ -28,13 +28,14 @@ log = get_logger(__name__)
 
 
 async def forget(database: Database) -> None:
-    """Forgets codes that are too old to be used, and mails of long ago, in batches, for ever."""
+    """Forgets codes that are too old to be used, and news of long ago, in batches, for ever."""
     while True:
-        expired = old = _BATCH
-        while _BATCH in {expired, old}:
+        expired = old = shown = _BATCH
+        while _BATCH in {expired, old, shown}:
             async with database.transaction() as session:
                 expired = await mails.purge_expired(session, _BATCH)
                 old = await mails.forget_old(session, _BATCH, days=_KEPT_DAYS)
+                shown = await notices.forget_old(session, _BATCH, days=_KEPT_DAYS)
                 await announcements.forget_old(session, days=_KEPT_DAYS)
         await asyncio.sleep(_PAUSE_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Which message is handled how."""
+"""Which message is handled how, and what the service sends."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from parterre.messages.v1 import messages_pb2
 from chassis.consumer import Handlers, Together
 from chassis.database import Session
 from chassis.logs import get_logger
+from chassis.outbox import Outgoing, encoded
 from notification_service.domain import (
     ApprovedOrganizer,
     Code,
@@ -20,6 +21,7 @@ from notification_service.domain import (
     EndedBooking,
     Event,
     MovedEvent,
+    NoticesChanged,
     Person,
     ReturnedMoney,
 )
@@ -174,3 +176,15 @@ QUEUES: Mapping[str, Handlers] = {
         messages_pb2.TicketAdmitted: on_ticket_admitted,
     },
 }
+
+
+def encode(message: object) -> Outgoing:
+    """The outbox's form of a message of the domain.
+
+    Raises:
+        TypeError: it is no message.
+    """
+    match message:
+        case NoticesChanged():
+            return encoded(messages_pb2.NoticesChanged(person_ids=map(str, message.person_ids)))
+    raise TypeError(f"{type(message).__name__} is no message")

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import parseaddr
 
-from chassis.housekeeping import forget
 from chassis.identity import decode_key
 from chassis.service import Chassis
 from notification_service import loops
 from notification_service.letters import Composer, Links
 from notification_service.mailer import Mailer
-from notification_service.messaging import MESSAGES, QUEUES
+from notification_service.messaging import MESSAGES, QUEUES, encode
 from notification_service.rpc import (
     SERVICE,
     Catcher,
@@ -32,13 +31,13 @@ async def notification_service(settings: Settings) -> AsyncIterator[None]:
     key = decode_key(settings.service_key.get_secret_value())
     sender = Sender(*parseaddr(settings.sender))
     async with Chassis.open("notification", settings) as chassis:
-        database = chassis.database("notification")
+        database = chassis.database("notification", encode)
+        await chassis.relay(database, MESSAGES)
         bookings = RemoteBookings(chassis.client("booking", settings.booking_address))
         events = RemoteEvents(chassis.client("catalog", settings.catalog_address))
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
-        await chassis.run("housekeeping", lambda: forget(database))
-        await chassis.run("old-mails", lambda: loops.forget(database))
+        await chassis.run("old-news", lambda: loops.forget(database))
         await chassis.run("reminders", lambda: loops.remind(database))
         await chassis.run("announcements", lambda: loops.announce(database, bookings))
         composer = Composer(sender.name)

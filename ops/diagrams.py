@@ -106,11 +106,14 @@ def notifications_page() -> str:
 
 def _facts() -> Iterator[str]:
     """Every fact that people are told, and how."""
-    yield "| fact | mail | tells | sent | can be switched off |"
-    yield "|---|---|---|---|---|"
+    yield "| fact | kind | tells | by mail | the mail can be switched off | in the app |"
+    yield "|---|---|---|---|---|---|"
     for kind in KINDS.values():
         off = "no" if kind.is_essential else "yes"
-        yield f"| {kind.fact} | `{kind.name}` | {kind.tells} | {_SENT[kind.lane]} | {off} |"
+        app = "yes" if kind.in_app else "no"
+        yield (
+            f"| {kind.fact} | `{kind.name}` | {kind.tells} | {_SENT[kind.lane]} | {off} | {app} |"
+        )
 
 
 def main() -> None:

@@ -337,7 +337,14 @@ MailKind = TypeAliasType(
             "organizer_message",
             "organizer_approved",
         ],
-        Field(description="What a mail is about."),
+        Field(description="What a mail or a notice is about."),
+    ],
+)
+Channel = TypeAliasType(
+    "Channel",
+    Annotated[
+        Literal["MAIL", "APP"],
+        Field(description="How news reach people: MAIL by mail, APP as notices in the app."),
     ],
 )
 

@@ -74,3 +74,6 @@ COUPON_USES = 1_000_000
 # Money: JSON carries it whole.
 AMOUNT = 10**12
 REFUND_REASON = 500
+
+# Notices: some more than there are kinds by channels.
+PREFERENCES = 100

@@ -17,6 +17,7 @@ TAGS: Mapping[str, str] = {
     "Coupons": "What takes something off the price of an event.",
     "Sales": "What organizers and admins see of what was sold.",
     "Messages": "What organizers write to those who go, and mails that people want no more.",
+    "Notifications": "What people are told in the app, and what they want to be told.",
     "Check-in": "Letting people in.",
     "Administration": "Accounts as admins keep them, and what was done to them.",
     "Operations": "Whether the gateway, and what it needs, answers.",

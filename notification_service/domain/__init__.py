@@ -17,14 +17,17 @@ from notification_service.domain.bookings import EndedBooking, ReturnedMoney
 from notification_service.domain.codes import Code
 from notification_service.domain.errors import (
     EventNotFoundError,
+    InvalidCursorError,
     InvalidMessageError,
+    InvalidPreferenceError,
     InvalidUnsubscriptionError,
     MailboxClosedError,
+    NoticeNotFoundError,
     NotificationError,
     TooManyMessagesError,
 )
 from notification_service.domain.events import Event
-from notification_service.domain.kinds import KINDS, Kind, Lane
+from notification_service.domain.kinds import APP, KINDS, MAIL, Kind, Lane
 from notification_service.domain.mails import (
     Draft,
     MailsWritten,
@@ -36,11 +39,15 @@ from notification_service.domain.mails import (
     organizer_mail,
     ticket_mail,
 )
+from notification_service.domain.notices import NoticesChanged
 from notification_service.domain.people import Person
+from notification_service.domain.preferences import Preference, all_preferences, parse_preferences
 from notification_service.domain.unsubscribing import read_token, unsubscribe_token
 
 __all__ = [
+    "APP",
     "KINDS",
+    "MAIL",
     "Announcement",
     "ApprovedOrganizer",
     "Code",
@@ -50,18 +57,24 @@ __all__ = [
     "Event",
     "EventNotFoundError",
     "Guest",
+    "InvalidCursorError",
     "InvalidMessageError",
+    "InvalidPreferenceError",
     "InvalidUnsubscriptionError",
     "Kind",
     "Lane",
     "MailboxClosedError",
     "MailsWritten",
     "MovedEvent",
+    "NoticeNotFoundError",
+    "NoticesChanged",
     "NotificationError",
     "Outgoing",
     "Person",
+    "Preference",
     "ReturnedMoney",
     "TooManyMessagesError",
+    "all_preferences",
     "cancellation",
     "code_mail",
     "device_mail",
@@ -72,6 +85,7 @@ __all__ = [
     "move",
     "organizer_mail",
     "parse_message",
+    "parse_preferences",
     "read_token",
     "remind_at",
     "reminder",

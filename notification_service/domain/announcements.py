@@ -70,6 +70,7 @@ def drafts(
     `own_addresses`: the buyers' own, which are not written to again.
     """
     known = {
+        "event_id": str(event.id),
         "title": event.title,
         "place": event.place,
         "starts_at": event.starts_at.isoformat(),

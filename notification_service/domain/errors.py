@@ -47,3 +47,22 @@ class InvalidUnsubscriptionError(NotificationError):
     """The link is none of ours, or not whole."""
 
     reason = "INVALID_UNSUBSCRIPTION"
+
+
+class NoticeNotFoundError(NotificationError):
+    """There is no such notice, or it is another's."""
+
+    kind = "NOT_FOUND"
+    reason = "NOTICE_NOT_FOUND"
+
+
+class InvalidCursorError(NotificationError):
+    """The cursor is none of ours."""
+
+    reason = "INVALID_CURSOR"
+
+
+class InvalidPreferenceError(NotificationError):
+    """These wishes can't be kept."""
+
+    reason = "INVALID_PREFERENCE"

@@ -1,4 +1,4 @@
-"""The kinds of mail: what each tells, how urgent it is, and whether it can be switched off."""
+"""The kinds of news: what each tells, by which channels, and whether it can be switched off."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of mail."""
+    """A kind of news. A mail tells it; people with an account are shown it in the app, too."""
 
     name: str
     fact: str  # the message that it follows from
     tells: str
     lane: Lane
-    is_essential: bool = True  # it can't be switched off
+    is_essential: bool = True  # its mail can't be switched off
+    in_app: bool = True
 
 
 _ALL = (
-    Kind("code", "DeliverCode", "a one-time code was asked for", Lane.URGENT),
+    Kind("code", "DeliverCode", "a one-time code was asked for", Lane.URGENT, in_app=False),
     Kind("new_device", "NewDeviceSignedIn", "a log-in from a new device", Lane.URGENT),
     Kind("booking_confirmed", "BookingEnded", "a booking is confirmed", Lane.USUAL),
-    Kind("ticket", "BookingEnded", "a ticket in an attendee's name", Lane.USUAL),
+    # For addresses: who has an account and a ticket sees it with the booking.
+    Kind("ticket", "BookingEnded", "a ticket in an attendee's name", Lane.USUAL, in_app=False),
     Kind("booking_failed", "BookingEnded", "a booking did not go through", Lane.USUAL),
     Kind(
         "booking_expired",
@@ -61,3 +63,7 @@ _ALL = (
     Kind("organizer_approved", "OrganizerApproved", "somebody may sell now", Lane.USUAL),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+
+# By which channels people are told.
+MAIL, APP = "MAIL", "APP"
+CHANNELS = (MAIL, APP)

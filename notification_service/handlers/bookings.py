@@ -7,8 +7,8 @@ from uuid import UUID
 
 from chassis.database import Session
 from notification_service.domain import EndedBooking, ReturnedMoney, ending_mail, money_mail
+from notification_service.handlers import news
 from notification_service.storage import bookings as stored
-from notification_service.storage import mails
 
 
 async def tell_endings(session: Session, bookings: Sequence[EndedBooking]) -> None:
@@ -23,10 +23,10 @@ async def tell_endings(session: Session, bookings: Sequence[EndedBooking]) -> No
             newest[booking.booking_id] = booking
     untold = await stored.take_endings(session, list(newest.values()))
     drafts = [ending_mail(newest[id]) for id in untold]
-    mails.add(session, [draft for draft in drafts if draft is not None])
+    news.tell(session, [draft for draft in drafts if draft is not None])
 
 
 async def tell_refunds(session: Session, refunds: Sequence[ReturnedMoney]) -> None:
     """Writes to buyers that money went back."""
     drafts = list(map(money_mail, refunds))
-    mails.add(session, [draft for draft in drafts if draft is not None])
+    news.tell(session, [draft for draft in drafts if draft is not None])

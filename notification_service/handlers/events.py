@@ -19,6 +19,7 @@ from notification_service.domain import (
     remind_at,
     reminder,
 )
+from notification_service.handlers import news
 from notification_service.storage import announcements, events, mails, people
 from notification_service.storage.announcements import Leased
 
@@ -82,4 +83,4 @@ async def tell_slice(
     written = drafts(leased.announcement, event, guests, own)
     last = guests[-1].booking_id if guests else leased.after
     if await announcements.advance(session, leased, last=last, told=len(written), done=is_last):
-        mails.add(session, written)
+        news.tell(session, written)

@@ -15,6 +15,7 @@ from notification_service.domain import (
     device_mail,
     organizer_mail,
 )
+from notification_service.handlers import news
 from notification_service.storage import mails, preferences
 from notification_service.storage import people as stored
 
@@ -39,12 +40,12 @@ async def remember(session: Session, people: Sequence[Person]) -> None:
 
 async def tell_approvals(session: Session, approved: Sequence[ApprovedOrganizer]) -> None:
     """Tells people that they may sell."""
-    mails.add(session, list(map(organizer_mail, approved)))
+    news.tell(session, list(map(organizer_mail, approved)))
 
 
 async def tell_new_devices(session: Session, signed_in: Sequence[DeviceSignIn]) -> None:
     """Tells people of log-ins from devices that their accounts did not know."""
-    mails.add(session, list(map(device_mail, signed_in)))
+    news.tell(session, list(map(device_mail, signed_in)))
 
 
 async def unsubscribe(session: Session, addressee: str, kind: str) -> None:

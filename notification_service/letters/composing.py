@@ -14,7 +14,7 @@ from typing import Any
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from presentation.amounts import format_amount
 from presentation.languages import LANGUAGES
@@ -70,26 +70,46 @@ class Composer:
         Raises:
             jinja2.TemplateError: the template can't be filled with these facts.
         """
-        language = language if language in LANGUAGES else "en"
+        known = self._known(language, facts) | {"unsubscribe": unsubscribe}
+        html, text = (self._template(kind, language, layout) for layout in ("html", "txt"))
+        return Letter(
+            one_line(_block(text, "subject", known))[:_MOST_SUBJECT],
+            _BREAKS.sub("\n\n", text.render(known)).strip() + "\n",
+            html.render(known),
+        )
+
+    def notice(self, kind: str, language: str, facts: Mapping[str, Any]) -> tuple[str, str]:
+        """The title and the text of news in the app; in English where there is no catalogue.
+
+        Raises:
+            jinja2.TemplateError: the template can't be filled with these facts.
+        """
+        known = self._known(language, facts)
+        template = self._template(kind, language, "txt")
+        title, text = (_block(template, name, known) for name in ("subject", "notice"))
+        return one_line(title)[:_MOST_SUBJECT], text.strip()
+
+    def _known(self, language: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         known = {
             "house": self._house,
-            "language": language,
-            "unsubscribe": unsubscribe,
+            "language": _spoken(language),
             **facts,
             # `amount` is what writes one.
             "minor": facts.get("amount", 0),
         }
         known.pop("amount", None)
-        html, text = (
-            self._environments[language, layout].get_template(f"{kind}.jinja")
-            for layout in ("html", "txt")
-        )
-        subject = "".join(text.blocks["subject"](text.new_context(known)))
-        return Letter(
-            one_line(subject)[:_MOST_SUBJECT],
-            _BREAKS.sub("\n\n", text.render(known)).strip() + "\n",
-            html.render(known),
-        )
+        return known
+
+    def _template(self, kind: str, language: str, layout: str) -> Template:
+        return self._environments[_spoken(language), layout].get_template(f"{kind}.jinja")
+
+
+def _spoken(language: str) -> str:
+    return language if language in LANGUAGES else "en"
+
+
+def _block(template: Template, name: str, known: Mapping[str, Any]) -> str:
+    return "".join(template.blocks[name](template.new_context(dict(known))))
 
 
 def _environment(language: str, layout: str) -> Environment:

@@ -5,6 +5,7 @@ from notification_service.rpc.catcher import Catcher
 from notification_service.rpc.events import RemoteEvents
 from notification_service.rpc.mailbox import Mailbox
 from notification_service.rpc.messages import Messages
+from notification_service.rpc.notices import Notices
 from notification_service.rpc.servicer import SERVICE
 from notification_service.rpc.unsubscribing import Unsubscribing
 
@@ -18,5 +19,5 @@ __all__ = [
 ]
 
 
-class NotificationServicer(Mailbox, Messages, Unsubscribing):
+class NotificationServicer(Mailbox, Messages, Notices, Unsubscribing):
     """All of its RPCs."""

@@ -116,6 +116,11 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
             bookings=312,
             messages_left=2,
         ),
+        notification_pb2.ListNoticesResponse(notices=[samples.notice()], unread=1),
+        notification_pb2.ReadNoticeResponse(notice=samples.notice()),
+        notification_pb2.CountUnreadNoticesResponse(unread=1),
+        notification_pb2.GetPreferencesResponse(preferences=samples.preferences()),
+        notification_pb2.SetPreferencesResponse(preferences=samples.preferences()),
         notification_pb2.UnsubscribeResponse(
             kind="event_tomorrow", tells="an event is on the next day"
         ),

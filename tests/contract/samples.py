@@ -327,6 +327,32 @@ def mail() -> notification_pb2.Mail:
     )
 
 
+def notice() -> notification_pb2.Notice:
+    return notification_pb2.Notice(
+        id=SESSION,
+        kind="booking_confirmed",
+        title="Your tickets for The Tempest",
+        text="Your booking is confirmed. Its tickets are ready.",
+        booking_reference=REFERENCE,
+        created_at=at(),
+    )
+
+
+def preferences() -> list[notification_pb2.Preference]:
+    return [
+        notification_pb2.Preference(
+            kind="booking_confirmed",
+            tells="a booking is confirmed",
+            channel="MAIL",
+            wanted=True,
+            essential=True,
+        ),
+        notification_pb2.Preference(
+            kind="event_tomorrow", tells="an event is on the next day", channel="MAIL"
+        ),
+    ]
+
+
 def device() -> auth_pb2.Device:
     return auth_pb2.Device(token="a-known-device", expires_in=86400)
 

@@ -31,6 +31,7 @@ OTP_ID = "7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"
 # What stands in a path.
 IN_PATHS: Mapping[str, str] = {
     "api_key_id": samples.SESSION,
+    "notice_id": samples.SESSION,
     "code": "EARLY-BIRD",
     "event_id": samples.EVENT,
     "hold_id": samples.HOLD,
@@ -162,6 +163,11 @@ REQUESTS: Mapping[str, Request] = {
     ),
     "cancel_booking": Request({"reason": "We are ill."}, KEY),
     "message_attendees": Request({"subject": "Doors at six", "text": "Come early."}, KEY),
+    "read_notice": Request(headers=KEY),
+    "read_all_notices": Request(headers=KEY),
+    "set_preferences": Request(
+        {"items": [{"kind": "event_tomorrow", "channel": "MAIL", "wanted": False}]}
+    ),
     "create_coupon": Request({"code": "EARLY-BIRD", "kind": "PERCENT", "value": 15}, KEY),
     "change_coupon": Request({"active": False}),
     "check_in": Request({"token": "signed." * 20, "gate": "North"}, KEY),

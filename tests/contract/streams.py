@@ -23,7 +23,7 @@ async def events_of(answer: httpx.Response) -> AsyncIterator[Event]:
         if line and name:
             fields[name] = value
         elif not line and "event" in fields:
-            yield fields["id"], fields["event"], json.loads(fields["data"])
+            yield fields.get("id", ""), fields["event"], json.loads(fields["data"])
             fields = {}
 
 

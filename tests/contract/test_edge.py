@@ -43,6 +43,7 @@ IDS = {
     "user_id": samples.PERSON,
     "session_id": samples.SESSION,
     "api_key_id": samples.SESSION,
+    "notice_id": samples.SESSION,
     "provider": "sandbox",
     "token": "abc",
     "name": "start.js",
@@ -131,6 +132,12 @@ ORGANIZER POST /api/v1/events/{event_id}/coupons
 ORGANIZER GET /api/v1/events/{event_id}/coupons
 ORGANIZER PATCH /api/v1/events/{event_id}/coupons/{code}
 ORGANIZER POST /api/v1/events/{event_id}/messages
+CUSTOMER GET /api/v1/notifications
+CUSTOMER GET /api/v1/notifications/stream
+CUSTOMER POST /api/v1/notifications/{notice_id}/read
+CUSTOMER POST /api/v1/notifications/read-all
+CUSTOMER GET /api/v1/users/me/notification-preferences
+CUSTOMER PUT /api/v1/users/me/notification-preferences
 OPEN GET /api/v1/unsubscribe/{token}
 OPEN POST /api/v1/unsubscribe/{token}
 ORGANIZER GET /api/v1/organizer/events/{event_id}/bookings

@@ -15,6 +15,7 @@ from gateway.bodies import limits
 from inventory_service.domain import events as blocks
 from inventory_service.domain import holds
 from notification_service.domain import announcements
+from notification_service.domain import preferences as preferences_of_people
 from payment_service.domain import payments, steps
 
 THE_SERVICES_OWN: dict[str, tuple[Any, ...]] = {
@@ -69,6 +70,7 @@ THE_SERVICES_OWN: dict[str, tuple[Any, ...]] = {
     "COUPON_USES": (coupons.MOST_USES,),
     "AMOUNT": (money.MAX_AMOUNT, payments.MAX_AMOUNT, events.MAX_PRICE),
     "REFUND_REASON": (steps.MAX_REASON,),
+    "PREFERENCES": (preferences_of_people.MAX_WISHES,),
 }
 
 

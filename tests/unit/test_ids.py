@@ -16,6 +16,7 @@ OTHER_KINDS = {
     "catalog_service/uploads.py": "a draft's pictures are not to be guessed (UUIDv4)",
     "booking_service/domain/bookings.py": "the refund of a booking's payment (UUIDv5)",
     "payment_service/domain/steps.py": "the refund of a charge that came too late (UUIDv5)",
+    "notification_service/domain/mails.py": "the Message-ID of a fact and its reader (UUIDv5)",
 }
 
 

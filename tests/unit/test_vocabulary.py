@@ -14,7 +14,7 @@ from catalog_service import images
 from catalog_service.domain import events, listing, venues
 from gateway.scopes import Scope
 from inventory_service.domain import states
-from notification_service.domain.kinds import KINDS
+from notification_service.domain.kinds import CHANNELS, KINDS
 from payment_service.domain import charges, payments
 from presentation import vocabulary
 
@@ -44,6 +44,7 @@ THE_SERVICES_OWN: dict[str, set[str]] = {
     "CouponKind": set(coupons.KINDS),
     "ImageRole": set(images.ROLES),
     "MailKind": set(KINDS),
+    "Channel": set(CHANNELS),
     "SectionKind": set(venues.KINDS),
     "Numbering": set(venues.NUMBERINGS),
     "HoldStatus": {

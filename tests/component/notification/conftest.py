@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.booking.v1 import booking_pb2
@@ -38,10 +38,17 @@ from notification_service.mailer import Mailer
 from notification_service.rpc.bookings import Audience
 from notification_service.smtp import Smtp
 from notification_service.writing import Sender, Writer
+from tests.component.conftest import MakeDatabase
 
 STARTS_AT = datetime(2027, 1, 2, 13, 15, tzinfo=UTC)
 KEY = b"k" * 32
 COMPOSER = Composer("Parterre")
+
+
+@pytest.fixture
+async def make_database(make_database: MakeDatabase) -> MakeDatabase:
+    """Makes databases that write the service's messages."""
+    return partial(make_database, encode=messaging.encode)
 
 
 def code_message(
@@ -144,6 +151,8 @@ class FakeBookings:
 
     def _answer(self) -> None:
         if self.is_down:
+            import grpc  # noqa: PLC0415
+
             raise RemoteError(grpc.StatusCode.UNAVAILABLE, "", "down", {})
 
     def confirm(

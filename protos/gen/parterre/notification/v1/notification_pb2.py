@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from parterre.options.v1 import options_pb2 as parterre_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parterre/notification/v1/notification.proto\x12\x18parterre.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!parterre/options/v1/options.proto\"\xcb\x01\n\x04Mail\x12\n\n\x02id\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04html\x18\x08 \x01(\t\x12\x13\n\x0b\x61ttachments\x18\t \x03(\t\"/\n\x12ListMailboxRequest\x12\n\n\x02to\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"D\n\x13ListMailboxResponse\x12-\n\x05mails\x18\x01 \x03(\x0b\x32\x1e.parterre.notification.v1.Mail\"t\n\x17MessageAttendeesRequest\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07preview\x18\x04 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"\x84\x01\n\x18MessageAttendeesResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0c\n\x04html\x18\x04 \x01(\t\x12\x10\n\x08\x62ookings\x18\x05 \x01(\x05\x12\x15\n\rmessages_left\x18\x06 \x01(\x05\"4\n\x12UnsubscribeRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07preview\x18\x02 \x01(\x08\"2\n\x13UnsubscribeResponse\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05tells\x18\x02 \x01(\t2\xfa\x02\n\x13NotificationService\x12p\n\x0bListMailbox\x12,.parterre.notification.v1.ListMailboxRequest\x1a-.parterre.notification.v1.ListMailboxResponse\"\x04\x88\xb5\x18\x05\x12\x7f\n\x10MessageAttendees\x12\x31.parterre.notification.v1.MessageAttendeesRequest\x1a\x32.parterre.notification.v1.MessageAttendeesResponse\"\x04\x88\xb5\x18\x03\x12p\n\x0bUnsubscribe\x12,.parterre.notification.v1.UnsubscribeRequest\x1a-.parterre.notification.v1.UnsubscribeResponse\"\x04\x88\xb5\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parterre/notification/v1/notification.proto\x12\x18parterre.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!parterre/options/v1/options.proto\"\xcb\x01\n\x04Mail\x12\n\n\x02id\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04html\x18\x08 \x01(\t\x12\x13\n\x0b\x61ttachments\x18\t \x03(\t\"/\n\x12ListMailboxRequest\x12\n\n\x02to\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"D\n\x13ListMailboxResponse\x12-\n\x05mails\x18\x01 \x03(\x0b\x32\x1e.parterre.notification.v1.Mail\"t\n\x17MessageAttendeesRequest\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07preview\x18\x04 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"\x84\x01\n\x18MessageAttendeesResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0c\n\x04html\x18\x04 \x01(\t\x12\x10\n\x08\x62ookings\x18\x05 \x01(\x05\x12\x15\n\rmessages_left\x18\x06 \x01(\x05\"4\n\x12UnsubscribeRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07preview\x18\x02 \x01(\x08\"2\n\x13UnsubscribeResponse\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05tells\x18\x02 \x01(\t\"\xc9\x01\n\x06Notice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x19\n\x11\x62ooking_reference\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07read_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x12ListNoticesRequest\x12\x0e\n\x06unread\x18\x01 \x01(\x08\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"m\n\x13ListNoticesResponse\x12\x31\n\x07notices\x18\x01 \x03(\x0b\x32 .parterre.notification.v1.Notice\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x0e\n\x06unread\x18\x03 \x01(\x05\"?\n\x11ReadNoticeRequest\x12\x11\n\tnotice_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"F\n\x12ReadNoticeResponse\x12\x30\n\x06notice\x18\x01 \x01(\x0b\x32 .parterre.notification.v1.Notice\"0\n\x15ReadAllNoticesRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\"\x18\n\x16ReadAllNoticesResponse\".\n\x19\x43ountUnreadNoticesRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\",\n\x1a\x43ountUnreadNoticesResponse\x12\x0e\n\x06unread\x18\x01 \x01(\x05\"]\n\nPreference\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05tells\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x0e\n\x06wanted\x18\x04 \x01(\x08\x12\x11\n\tessential\x18\x05 \x01(\x08\"\x17\n\x15GetPreferencesRequest\"S\n\x16GetPreferencesResponse\x12\x39\n\x0bpreferences\x18\x01 \x03(\x0b\x32$.parterre.notification.v1.Preference\"R\n\x15SetPreferencesRequest\x12\x39\n\x0bpreferences\x18\x01 \x03(\x0b\x32$.parterre.notification.v1.Preference\"S\n\x16SetPreferencesResponse\x12\x39\n\x0bpreferences\x18\x01 \x03(\x0b\x32$.parterre.notification.v1.Preference2\xd4\x08\n\x13NotificationService\x12p\n\x0bListMailbox\x12,.parterre.notification.v1.ListMailboxRequest\x1a-.parterre.notification.v1.ListMailboxResponse\"\x04\x88\xb5\x18\x05\x12\x7f\n\x10MessageAttendees\x12\x31.parterre.notification.v1.MessageAttendeesRequest\x1a\x32.parterre.notification.v1.MessageAttendeesResponse\"\x04\x88\xb5\x18\x03\x12p\n\x0bUnsubscribe\x12,.parterre.notification.v1.UnsubscribeRequest\x1a-.parterre.notification.v1.UnsubscribeResponse\"\x04\x88\xb5\x18\x05\x12p\n\x0bListNotices\x12,.parterre.notification.v1.ListNoticesRequest\x1a-.parterre.notification.v1.ListNoticesResponse\"\x04\x88\xb5\x18\x02\x12m\n\nReadNotice\x12+.parterre.notification.v1.ReadNoticeRequest\x1a,.parterre.notification.v1.ReadNoticeResponse\"\x04\x88\xb5\x18\x02\x12y\n\x0eReadAllNotices\x12/.parterre.notification.v1.ReadAllNoticesRequest\x1a\x30.parterre.notification.v1.ReadAllNoticesResponse\"\x04\x88\xb5\x18\x02\x12\x85\x01\n\x12\x43ountUnreadNotices\x12\x33.parterre.notification.v1.CountUnreadNoticesRequest\x1a\x34.parterre.notification.v1.CountUnreadNoticesResponse\"\x04\x88\xb5\x18\x05\x12y\n\x0eGetPreferences\x12/.parterre.notification.v1.GetPreferencesRequest\x1a\x30.parterre.notification.v1.GetPreferencesResponse\"\x04\x88\xb5\x18\x02\x12y\n\x0eSetPreferences\x12/.parterre.notification.v1.SetPreferencesRequest\x1a\x30.parterre.notification.v1.SetPreferencesResponse\"\x04\x88\xb5\x18\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['MessageAttendees']._serialized_options = b'\210\265\030\003'
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['Unsubscribe']._loaded_options = None
   _globals['_NOTIFICATIONSERVICE'].methods_by_name['Unsubscribe']._serialized_options = b'\210\265\030\005'
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['ListNotices']._loaded_options = None
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['ListNotices']._serialized_options = b'\210\265\030\002'
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['ReadNotice']._loaded_options = None
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['ReadNotice']._serialized_options = b'\210\265\030\002'
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['ReadAllNotices']._loaded_options = None
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['ReadAllNotices']._serialized_options = b'\210\265\030\002'
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['CountUnreadNotices']._loaded_options = None
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['CountUnreadNotices']._serialized_options = b'\210\265\030\005'
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['GetPreferences']._loaded_options = None
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['GetPreferences']._serialized_options = b'\210\265\030\002'
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['SetPreferences']._loaded_options = None
+  _globals['_NOTIFICATIONSERVICE'].methods_by_name['SetPreferences']._serialized_options = b'\210\265\030\002'
   _globals['_MAIL']._serialized_start=142
   _globals['_MAIL']._serialized_end=345
   _globals['_LISTMAILBOXREQUEST']._serialized_start=347
@@ -53,6 +65,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNSUBSCRIBEREQUEST']._serialized_end=771
   _globals['_UNSUBSCRIBERESPONSE']._serialized_start=773
   _globals['_UNSUBSCRIBERESPONSE']._serialized_end=823
-  _globals['_NOTIFICATIONSERVICE']._serialized_start=826
-  _globals['_NOTIFICATIONSERVICE']._serialized_end=1204
+  _globals['_NOTICE']._serialized_start=826
+  _globals['_NOTICE']._serialized_end=1027
+  _globals['_LISTNOTICESREQUEST']._serialized_start=1029
+  _globals['_LISTNOTICESREQUEST']._serialized_end=1096
+  _globals['_LISTNOTICESRESPONSE']._serialized_start=1098
+  _globals['_LISTNOTICESRESPONSE']._serialized_end=1207
+  _globals['_READNOTICEREQUEST']._serialized_start=1209
+  _globals['_READNOTICEREQUEST']._serialized_end=1272
+  _globals['_READNOTICERESPONSE']._serialized_start=1274
+  _globals['_READNOTICERESPONSE']._serialized_end=1344
+  _globals['_READALLNOTICESREQUEST']._serialized_start=1346
+  _globals['_READALLNOTICESREQUEST']._serialized_end=1394
+  _globals['_READALLNOTICESRESPONSE']._serialized_start=1396
+  _globals['_READALLNOTICESRESPONSE']._serialized_end=1420
+  _globals['_COUNTUNREADNOTICESREQUEST']._serialized_start=1422
+  _globals['_COUNTUNREADNOTICESREQUEST']._serialized_end=1468
+  _globals['_COUNTUNREADNOTICESRESPONSE']._serialized_start=1470
+  _globals['_COUNTUNREADNOTICESRESPONSE']._serialized_end=1514
+  _globals['_PREFERENCE']._serialized_start=1516
+  _globals['_PREFERENCE']._serialized_end=1609
+  _globals['_GETPREFERENCESREQUEST']._serialized_start=1611
+  _globals['_GETPREFERENCESREQUEST']._serialized_end=1634
+  _globals['_GETPREFERENCESRESPONSE']._serialized_start=1636
+  _globals['_GETPREFERENCESRESPONSE']._serialized_end=1719
+  _globals['_SETPREFERENCESREQUEST']._serialized_start=1721
+  _globals['_SETPREFERENCESREQUEST']._serialized_end=1803
+  _globals['_SETPREFERENCESRESPONSE']._serialized_start=1805
+  _globals['_SETPREFERENCESRESPONSE']._serialized_end=1888
+  _globals['_NOTIFICATIONSERVICE']._serialized_start=1891
+  _globals['_NOTIFICATIONSERVICE']._serialized_end=2999
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NotificationServiceStub:
-    """Mail.
+    """News.
     """
 
     def __init__(self, channel):
@@ -50,10 +50,40 @@ class NotificationServiceStub:
                 request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeRequest.SerializeToString,
                 response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeResponse.FromString,
                 _registered_method=True)
+        self.ListNotices = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/ListNotices',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListNoticesRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListNoticesResponse.FromString,
+                _registered_method=True)
+        self.ReadNotice = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/ReadNotice',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ReadNoticeRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ReadNoticeResponse.FromString,
+                _registered_method=True)
+        self.ReadAllNotices = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/ReadAllNotices',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ReadAllNoticesRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ReadAllNoticesResponse.FromString,
+                _registered_method=True)
+        self.CountUnreadNotices = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/CountUnreadNotices',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.CountUnreadNoticesRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.CountUnreadNoticesResponse.FromString,
+                _registered_method=True)
+        self.GetPreferences = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/GetPreferences',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.GetPreferencesRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.GetPreferencesResponse.FromString,
+                _registered_method=True)
+        self.SetPreferences = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/SetPreferences',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesResponse.FromString,
+                _registered_method=True)
 
 
 class NotificationServiceServicer:
-    """Mail.
+    """News.
     """
 
     def ListMailbox(self, request, context):
@@ -81,6 +111,52 @@ class NotificationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListNotices(self, request, context):
+        """A person's own notices, newest first.
+        Reasons: INVALID_CURSOR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadNotice(self, request, context):
+        """Marks one of a person's own notices as read.
+        Reasons: NOTICE_NOT_FOUND, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadAllNotices(self, request, context):
+        """Marks all of a person's own notices as read.
+        Reasons: IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountUnreadNotices(self, request, context):
+        """How many notices a person has not read, for who shows that live.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPreferences(self, request, context):
+        """What a person wants to be told, and by which channel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPreferences(self, request, context):
+        """Replaces what a person wants to be told.
+        Reasons: INVALID_PREFERENCE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NotificationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +175,36 @@ def add_NotificationServiceServicer_to_server(servicer, server):
                     request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeRequest.FromString,
                     response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeResponse.SerializeToString,
             ),
+            'ListNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNotices,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListNoticesRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListNoticesResponse.SerializeToString,
+            ),
+            'ReadNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadNotice,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ReadNoticeRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ReadNoticeResponse.SerializeToString,
+            ),
+            'ReadAllNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadAllNotices,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ReadAllNoticesRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ReadAllNoticesResponse.SerializeToString,
+            ),
+            'CountUnreadNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountUnreadNotices,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.CountUnreadNoticesRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.CountUnreadNoticesResponse.SerializeToString,
+            ),
+            'GetPreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPreferences,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.GetPreferencesRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.GetPreferencesResponse.SerializeToString,
+            ),
+            'SetPreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPreferences,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'parterre.notification.v1.NotificationService', rpc_method_handlers)
@@ -108,7 +214,7 @@ def add_NotificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotificationService:
-    """Mail.
+    """News.
     """
 
     @staticmethod
@@ -182,6 +288,168 @@ class NotificationService:
             '/parterre.notification.v1.NotificationService/Unsubscribe',
             parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeRequest.SerializeToString,
             parterre_dot_notification_dot_v1_dot_notification__pb2.UnsubscribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/ListNotices',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ListNoticesRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ListNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/ReadNotice',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ReadNoticeRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ReadNoticeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadAllNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/ReadAllNotices',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ReadAllNoticesRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ReadAllNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountUnreadNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/CountUnreadNotices',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.CountUnreadNoticesRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.CountUnreadNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/GetPreferences',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.GetPreferencesRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.GetPreferencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/SetPreferences',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesResponse.FromString,
             options,
             channel_credentials,
             insecure,
