@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from traceback import extract_tb
 from uuid import UUID
 
 from chassis.database import Database, Row, Session
@@ -161,9 +163,11 @@ class Mailer:
             return partial(stored.give_up, id=row.id, why=f"REFUSED {error}")
         except NotTakenError as error:
             return partial(self._put_off, row, f"NOT_TAKEN {error}")
-        except Exception as error:
-            log.exception("mail can't be written", id=row.id, kind=row.kind)
-            return partial(self._put_off, row, f"NOT_WRITTEN {error!r}")
+        except Exception as error:  # noqa: BLE001 - one that can't be written stops no other
+            # Where, and no more: whole traces of many that fail would keep the others waiting.
+            last = extract_tb(error.__traceback__)[-1]
+            why = f"NOT_WRITTEN {error!r} at {Path(last.filename).name}:{last.lineno}"
+            return partial(self._put_off, row, why)
         return partial(stored.mark_sent, id=row.id)
 
     async def _put_off(self, row: Row, why: str, session: Session) -> None:

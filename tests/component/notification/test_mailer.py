@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 import pypdfium2
@@ -282,14 +281,13 @@ async def test_mails_that_hang_or_fail_keep_no_code_waiting(
             return len(mail_server.saw("slow")) >= 20
 
         await until(all_hang)
-        began = time.monotonic()
         await handle(database, code_message("999999"))
 
         async def came() -> bool:
             return bool(mail_server.saw("taken", "asha@example.org"))
 
         await until(came)
-        assert time.monotonic() - began < 5
+        assert not mail_server.saw("taken", "slow")  # they hang still
         await until(that(database, "count(*) = 24 FROM mail WHERE outcome LIKE 'NOT_WRITTEN%'"))
 
 
