@@ -315,7 +315,7 @@ def list_keys(
 @mail.command("list")
 def list_mails(
     state: Annotated[
-        str, typer.Option(help="given-up, waiting or sent.", metavar="STATE")
+        str, typer.Option(help="given-up, dropped, waiting or sent.", metavar="STATE")
     ] = "given-up",
     to: Annotated[str | None, typer.Option(help="To this address only.")] = None,
     run_file: RunFile = _RUN_FILE,
@@ -326,7 +326,7 @@ def list_mails(
     Others by --state. READER_DATABASE_URL names a role that may read all schemas.
     """
     if state not in mails.STATES:
-        raise typer.BadParameter("given-up, waiting or sent", param_hint="--state")
+        raise typer.BadParameter("given-up, dropped, waiting or sent", param_hint="--state")
     raise typer.Exit(mails.list_mails(_reader(run_file), state, to, as_json=as_json))
 
 

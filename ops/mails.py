@@ -29,7 +29,9 @@ SELECT mail.id, mail.kind, coalesce(person.email, nullif(recipient, ''), address
   FROM notification.mail LEFT JOIN notification.person ON person.user_id = mail.person_id
 """
 _STATES = {
-    "given-up": "given_up_at IS NOT NULL",
+    "given-up": "given_up_at IS NOT NULL AND outcome !~ '^(MOOT|UNWANTED|EXPIRED)'",
+    # Nobody has to do anything: not wanted, not true any more, or of no use.
+    "dropped": "outcome ~ '^(MOOT|UNWANTED|EXPIRED)'",
     "waiting": "sent_at IS NULL AND given_up_at IS NULL",
     "sent": "sent_at IS NOT NULL",
 }

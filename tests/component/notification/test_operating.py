@@ -27,6 +27,10 @@ async def test_mails_that_were_given_up_are_listed_shown_without_their_code_and_
     given_up = await scalar(database, "SELECT id FROM mail WHERE recipient = 'asha@example.org'")
     async with database.transaction() as session:
         await stored.give_up(session, given_up, "REFUSED 550 No such mailbox")
+    await handle(database, code_message("333333", to="chandra@example.org"))
+    unwanted = await scalar(database, "SELECT id FROM mail WHERE recipient = 'chandra@example.org'")
+    async with database.transaction() as session:
+        await stored.give_up(session, unwanted, "UNWANTED")
     reader = psycopg.conninfo.make_conninfo(
         postgres.admin_url, dbname=conninfo_to_dict(database.url)["dbname"]
     )
@@ -34,6 +38,8 @@ async def test_mails_that_were_given_up_are_listed_shown_without_their_code_and_
     assert mails.list_mails(reader, "given-up", None, as_json=True) == WELL
     [listed] = json.loads(capsys.readouterr().out)
     assert (listed["id"], listed["outcome"]) == (str(given_up), "REFUSED 550 No such mailbox")
+    assert mails.list_mails(reader, "dropped", None, as_json=True) == WELL
+    assert [each["id"] for each in json.loads(capsys.readouterr().out)] == [str(unwanted)]
     assert mails.list_mails(reader, "waiting", "asha@example.org", as_json=True) == WELL
     assert json.loads(capsys.readouterr().out) == []
     assert mails.show_mail(reader, given_up) == WELL
