@@ -12,18 +12,23 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from cachetools import LRUCache, TTLCache
 from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from chassis import api_keys
 from chassis.errors import RemoteError, ServiceError
+from chassis.http_protocol import network_of
 from chassis.identity import Identity, TokenVerifier
 from gateway.problems import ProblemError, from_remote_error
+from gateway.rates import RateLimiter
 from gateway.services import Remote
 
 _INVALID = "INVALID_API_KEY"
 _MOST_KEYS = 10_000
+# Keys that auth_service is asked about at once.
+_MOST_ASKED = 200
 # A wrong key that comes again and again is not asked about each time.
 _WRONG_SECONDS = 1.0
 # Of a token's life, so that none expires between here and a service.
@@ -43,10 +48,12 @@ class ApiKeys:
         self,
         auth: Remote[auth_pb2_grpc.AuthServiceStub],
         verifier: TokenVerifier,
+        addresses: RateLimiter,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._auth = auth
         self._verifier = verifier
+        self._addresses = addresses
         self._clock = clock
         self._tokens: LRUCache[bytes, _Token] = LRUCache(_MOST_KEYS)
         self._wrong: TTLCache[bytes, None] = TTLCache(_MOST_KEYS, _WRONG_SECONDS, clock)
@@ -56,8 +63,8 @@ class ApiKeys:
         """Who the key speaks for, and what it is good for; `address` is the client's.
 
         Raises:
-            ProblemError: INVALID_API_KEY, or why auth_service does not say: ADDRESS_THROTTLED,
-                SERVICE_UNAVAILABLE.
+            ProblemError: INVALID_API_KEY, or why auth_service is not asked or does not say:
+                RATE_LIMITED, OVERLOADED, ADDRESS_THROTTLED, SERVICE_UNAVAILABLE.
             ServiceError: UNAVAILABLE where a token can't be verified yet.
         """
         digest = hashlib.sha256(key.encode()).digest()
@@ -77,13 +84,29 @@ class ApiKeys:
             raise _invalid()
         asked = self._asked.get(digest)
         if asked is None:
+            self._require_room(address)
             asked = self._asked[digest] = asyncio.create_task(self._exchange(digest, key, address))
-            asked.add_done_callback(lambda _: self._asked.pop(digest))
+            asked.add_done_callback(partial(self._forget, digest))
         try:
             # Others wait for it too: it goes on when this client has gone.
             return await asyncio.shield(asked)
         except RemoteError as error:
             raise from_remote_error(error) from error
+
+    def _require_room(self, address: str) -> None:
+        """Whoever sends keys that are not known here is nobody yet, and counts as an address."""
+        verdict = self._addresses.hit(network_of(address), self._clock())
+        if not verdict.allowed:
+            raise ProblemError(
+                "RATE_LIMITED", "Slow down.", headers={"Retry-After": str(verdict.retry_seconds)}
+            )
+        if len(self._asked) >= _MOST_ASKED:
+            raise ProblemError("OVERLOADED", "Try again in a moment.")
+
+    def _forget(self, digest: bytes, asked: asyncio.Task[_Token]) -> None:
+        del self._asked[digest]
+        if not asked.cancelled():
+            asked.exception()  # it is nobody's loss where all who waited have gone
 
     async def _exchange(self, digest: bytes, key: str, address: str) -> _Token:
         began = self._clock()

@@ -140,7 +140,7 @@ def application(
         body_seconds=settings.body_seconds,
         body_bytes_per_second=settings.body_bytes_per_second,
     )
-    app = Guarded(app, verifier, ApiKeys(services.auth, verifier), guards)
+    app = Guarded(app, verifier, ApiKeys(services.auth, verifier, guards.addresses), guards)
     app = Observed(app, hsts=not settings.is_local)
     if settings.cors_origins:
         app = CORSMiddleware(

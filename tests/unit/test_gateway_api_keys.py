@@ -14,6 +14,7 @@ from chassis.errors import RemoteError
 from chassis.identity import TokenVerifier
 from gateway.api_keys import ApiKeys
 from gateway.problems import ProblemError
+from gateway.rates import RateLimiter
 from tests.component.conftest import TestKeys
 
 
@@ -51,7 +52,8 @@ class Case:
         self.ended = Ended()
         self.auth = Auth(keys)
         verifier = TokenVerifier("gateway", keys, {}, self.ended)
-        self.keys = ApiKeys(self.auth, verifier, lambda: self.now)  # type: ignore[arg-type]
+        addresses = RateLimiter(1, 5)
+        self.keys = ApiKeys(self.auth, verifier, addresses, lambda: self.now)  # type: ignore[arg-type]
         self.key = new_key()
 
     async def use(self) -> str:
@@ -93,3 +95,20 @@ async def test_a_wrong_key_is_asked_about_again_after_a_second(case: Case) -> No
     case.now += 1.1
     case.auth.knows = True
     assert await case.use() == "owner"
+
+
+async def test_of_keys_that_are_not_known_an_address_has_so_many_asked_about(case: Case) -> None:
+    known = case.key
+    assert await case.use() == "owner"
+    case.auth.knows = False
+    said = []
+    for _ in range(6):
+        case.key = new_key()
+        said.append(await case.use())
+    assert said == ["INVALID_API_KEY"] * 4 + ["RATE_LIMITED"] * 2
+    assert case.auth.asked == 5
+    case.key = known
+    assert await case.use() == "owner"  # nobody is asked
+    case.key = new_key()
+    case.now += 1.1
+    assert await case.use() == "INVALID_API_KEY"
