@@ -46,6 +46,7 @@ def test_a_gates_key_checks_in_and_nothing_else_until_it_is_revoked(system: Syst
         with program(system, made["key"]) as gate:
             scan = {"token": token, "gate": "North"}
             answers = [gate.post(f"/events/{event}/check-ins", json=scan) for _ in range(2)]
+            assert [it.status_code for it in answers] == [200, 200], answers[0].text
             assert [it.json()["result"] for it in answers] == ["ADMITTED", "ALREADY_ADMITTED"]
             for method, path in (
                 ("POST", f"/events/{other}/check-ins"),
