@@ -88,11 +88,13 @@ class KeyRing:
         self, account: Account, session_id: UUID, issued_at: datetime, seconds: int
     ) -> str:
         """A signed access token (RFC 9068); `issued_at` is the database's time."""
-        return self._sign(ACCESS_TYPE, _claims(account, session_id, issued_at, seconds))
+        return self._sign(
+            ACCESS_TYPE, _claims(account.id, account.role, session_id, issued_at, seconds)
+        )
 
     def api_key_token(self, key: KeyInUse, seconds: int) -> str:
         """A signed token that is good for what the key is good for, as its owner."""
-        claims = _claims(key.owner, key.id, key.at, seconds)
+        claims = _claims(key.owner_id, key.role, key.id, key.at, seconds)
         claims["scope"] = " ".join(key.scopes)
         if key.event_id is not None:
             claims[CONFINED_CLAIM] = str(key.event_id)
@@ -115,14 +117,14 @@ class KeyRing:
 
 
 def _claims(
-    account: Account, session_id: UUID, issued_at: datetime, seconds: int
+    account_id: UUID, role: str, session_id: UUID, issued_at: datetime, seconds: int
 ) -> dict[str, Any]:
     now = int(issued_at.timestamp())
     return {
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "sub": str(account.id),
-        "role": account.role,
+        "sub": str(account_id),
+        "role": role,
         "sid": str(session_id),
         "iat": now,
         "nbf": now,

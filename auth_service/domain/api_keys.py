@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from auth_service.domain.accounts import ADMIN, ORGANIZER, Account
+from auth_service.domain.accounts import ADMIN, ORGANIZER
 from auth_service.domain.errors import InvalidApiKeyWishError
 from chassis.text import flaw_in_line, line
 
@@ -48,7 +48,8 @@ class KeyInUse:
     """A key that is good, and whose it is."""
 
     id: UUID
-    owner: Account
+    owner_id: UUID
+    role: str  # the owner's
     scopes: Sequence[str]
     event_id: UUID | None
     at: datetime  # now

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
-from auth_service.domain import KEY_OWNERS, Account, ApiKey, ApiKeyWish, KeyInUse
-from chassis.database import Row, Session
+from auth_service.domain import KEY_OWNERS, ApiKey, ApiKeyWish, KeyInUse
+from chassis.database import Session
 from chassis.ids import uuid7
 
 _IS_GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())"
@@ -44,11 +43,9 @@ UPDATE api_key SET revoked_at = clock_timestamp()
 """  # noqa: S608 - put together from constants
 # The role is the account's own, as it is now.
 _USE_API_KEY = f"""
-SELECT api_key.id AS key_id, scopes, event_id, clock_timestamp() AS at,
+SELECT api_key.id, account_id, role, scopes, event_id, clock_timestamp() AS at,
        extract(epoch FROM expires_at - clock_timestamp()) AS seconds_left,
-       {_IS_GOOD} AND disabled_at IS NULL AND role = ANY(:roles) AS is_good,
-       account.id, email, account.name, role, phone, country, organizer_requested,
-       account.created_at, disabled_at IS NOT NULL AS disabled, version
+       {_IS_GOOD} AND disabled_at IS NULL AND role = ANY(:roles) AS is_good
   FROM api_key JOIN account ON account.id = account_id WHERE digest = :digest
 """  # noqa: S608 - put together from constants
 _TOUCH_API_KEY = """
@@ -73,7 +70,6 @@ _ENDED_API_KEYS = """
 SELECT id FROM api_key WHERE revoked_at > clock_timestamp() - :seconds * interval '1 second'
  ORDER BY revoked_at DESC LIMIT 100000
 """
-_ACCOUNT = tuple(field.name for field in fields(Account))
 
 
 async def add_api_key(
@@ -139,13 +135,14 @@ async def use_api_key(
     if row is None:
         return None
     if not row.is_good:
-        key_id: UUID = row.key_id
+        key_id: UUID = row.id
         return key_id
-    session.defer(_TOUCH_API_KEY, id=row.key_id, seconds=last_used_seconds)
+    session.defer(_TOUCH_API_KEY, id=row.id, seconds=last_used_seconds)
     left = row.seconds_left
     return KeyInUse(
-        row.key_id,
-        _owner(row),
+        row.id,
+        row.account_id,
+        row.role,
         row.scopes,
         row.event_id,
         row.at,
@@ -161,8 +158,3 @@ def note_refused_api_key(session: Session, id: UUID, address: str) -> None:
 async def ended_api_keys(session: Session, token_seconds: int) -> Sequence[UUID]:
     """The revoked keys whose tokens may still be good."""
     return [row.id for row in await session.all(_ENDED_API_KEYS, seconds=token_seconds)]
-
-
-def _owner(row: Row) -> Account:
-    given = row._asdict()
-    return Account(**{name: given[name] for name in _ACCOUNT})
