@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -399,3 +400,24 @@ def test_a_visitor_sees_events_but_may_not_hold(system: System) -> None:
         with pytest.raises(ProblemError) as refused:
             visitor.post("/holds", {"event_id": system.event("SEATED"), "seat_ids": ["0"]})
         assert refused.value.status == 401
+
+
+def test_a_draft_is_made_once_and_has_its_coupon_at_once(system: System) -> None:
+    starts = datetime.now(UTC).replace(microsecond=0) + timedelta(days=40)
+    draft = {
+        "title": "An evening of words",
+        "category": "THEATRE",
+        "location": "Patan",
+        "timezone": "Asia/Kathmandu",
+        "currency": "NPR",
+        "starts_at": starts.isoformat(),
+        "ends_at": (starts + timedelta(hours=2)).isoformat(),
+        "tiers": [{"name": "Any", "price": 1000, "capacity": 10}],
+    }
+    key = f"draft-{starts.timestamp()}"
+    coupon = {"code": "EARLY", "kind": "PERCENT", "value": 10}
+    with system.client("ORGANIZER") as promoter:
+        event, again = (promoter.post("/events", draft, key=key) for _ in range(2))
+        assert event == again
+        made = promoter.post(f"/events/{event['id']}/coupons", coupon)
+    assert (made["code"], made["used"]) == ("EARLY", 0)
