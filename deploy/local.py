@@ -34,6 +34,7 @@ from deploy.plan import (
     Secrets,
     database_passwords,
     environments,
+    migrator_url,
     reader_url,
 )
 from deploy.postgres import Postgres
@@ -303,6 +304,7 @@ class LocalSystem:
                 "auth": self._environments["auth"]["AUTH_DATABASE_URL"],
                 "payment": self._environments["payment"]["PAYMENT_DATABASE_URL"],
                 "notification": self._environments["notification"]["NOTIFICATION_DATABASE_URL"],
+                "migrator": migrator_url(self._secrets, admin_url),
             },
             "amqp": amqp_url,
             "provider": {"api_key": self._environments["payment"]["PAYMENT_SANDBOX_API_KEY"]},

@@ -131,6 +131,11 @@ def reader_url(secret: Secrets, admin_url: str) -> str:
     return url_for(admin_url, DATABASE, READER, database_passwords(secret)[READER])
 
 
+def migrator_url(secret: Secrets, admin_url: str) -> str:
+    """Where the demo's bookings are moved into the past."""
+    return url_for(admin_url, DATABASE, MIGRATOR, database_passwords(secret)[MIGRATOR])
+
+
 def environments(  # noqa: PLR0917 - everything the processes' environments are made of
     home: Path,
     ports: Ports,

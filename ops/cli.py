@@ -16,6 +16,7 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 import httpx
+import psycopg
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -29,8 +30,10 @@ from ops import demo as stories
 from ops import ledger as trial_balance
 from ops import mails, reports, terminal
 from ops import reconcile as reconciling
+from ops.audience import NAMES
 from ops.client import ProblemError
 from ops.messages import readable
+from ops.rewinding import Rewinding
 from ops.seed import Account, demo_accounts, fill
 from ops.seed import seed as make_demo_data
 from ops.terminal import as_text, iso, show_any
@@ -77,16 +80,24 @@ def seed(
     accounts_file: Annotated[
         Path, typer.Option("--accounts", help="With --gateway: whose, made where it is missing.")
     ] = Path("accounts.json"),
+    buyers: Annotated[
+        int, typer.Option(help="How many people have bought; 0: nobody.", min=0, max=len(NAMES))
+    ] = len(NAMES),
     run_file: RunFile = _RUN_FILE,
 ) -> None:
-    """Put demo people, halls and events on sale (local profile).
+    """Put demo people, halls and events on sale, with what they have sold (local profile).
 
     Prints the first events as JSON. It can be run again at any time: what is there is left as it
-    is, the rest is added.
+    is, the rest is added. On a system started here bookings are made to lie in the past weeks, and
+    some events are over; MIGRATE_DATABASE_URL says where else that may be done.
     """
+    rewinding = None
     if gateway is None:
         gateway = _address("PARTERRE_GATEWAY", run_file, "gateway")
         accounts_file = run_file
+        rewinding = Rewinding(_address("MIGRATE_DATABASE_URL", run_file, "database", "migrator"))
+    elif url := given("MIGRATE_DATABASE_URL"):
+        rewinding = Rewinding(url)
     accounts = _accounts(accounts_file)
     today = datetime.now(UTC).date()
     progress = Progress(console=Console(stderr=True), transient=True)
@@ -101,8 +112,10 @@ def seed(
                 today,
                 number,
                 lambda title: progress.update(bar, advance=1, description=title),
+                buyers=buyers,
+                rewinding=rewinding,
             )
-    except (ProblemError, httpx.HTTPError, TimeoutError) as error:
+    except (ProblemError, httpx.HTTPError, TimeoutError, psycopg.Error) as error:
         typer.echo(f"The demo data could not be made: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(json.dumps(seeded.as_json(), indent=2))

@@ -58,6 +58,19 @@ class Show:
         return f"{self.hall.name}, {self.hall.venue['city']}"
 
 
+# How far away the API is told that it is.
+_DAYS_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PastShow:
+    """One that took place so many days ago; its body has it in some days, as the API wants it."""
+
+    show: Show
+    days_ago: int
+    days_ahead: int = _DAYS_AHEAD
+
+
 def _row(label: object, seats: int) -> Body:
     return {"label": str(label), "seats": seats}
 
@@ -280,6 +293,34 @@ _SHOWS: Sequence[tuple[str, str, str, str]] = (
 )
 
 
+# Those that are over: also how many days ago.
+_PAST_SHOWS: Sequence[tuple[str, str, str, str, int]] = (
+    ("Rashomon", "THEATRE", "Basantapur Theatre", "Four witnesses and no truth.", 9),
+    ("Brass of the Terai", "CONCERT", "Purple Lotus", "A wedding band without a wedding.", 16),
+    ("The Inspector Calls Again", "THEATRE", "The Lantern", "He has a few more questions.", 24),
+    ("Clarinets under Water", "CONCERT", "Hoshi Kaikan", "Quieter than it sounds.", 33),
+)
+
+
+def past_shows(today: date) -> Sequence[PastShow]:
+    """The four that are over, the last one first."""
+    by_name = {hall.name: hall for hall in halls()}
+    return [
+        PastShow(
+            Show(
+                by_name[hall],
+                {
+                    **_words(title, category, description),
+                    **_prices(by_name[hall], 100),
+                    **_evening(today, _DAYS_AHEAD, str(by_name[hall].venue["timezone"])),
+                },
+            ),
+            days_ago,
+        )
+        for title, category, hall, description, days_ago in _PAST_SHOWS
+    ]
+
+
 def first_shows(today: date) -> Sequence[Show]:
     """The three that everybody's first booking is of: one of each kind, on sale at once."""
     theatre = Hall(
@@ -333,8 +374,8 @@ def first_shows(today: date) -> Sequence[Show]:
     ]
 
 
-def _evening(today: date, days: int) -> Body:
-    starts = datetime.combine(today + timedelta(days=days), time(19), ZoneInfo("Asia/Kathmandu"))
+def _evening(today: date, days: int, zone: str = "Asia/Kathmandu") -> Body:
+    starts = datetime.combine(today + timedelta(days=days), time(19), ZoneInfo(zone))
     return {
         "starts_at": starts.isoformat(),
         "ends_at": (starts + timedelta(hours=3)).isoformat(),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from ops.client import Client, ProblemError
+from ops.house import House
 from ops.posters import poster
-from ops.programme import Hall, Show, first_shows, shows
+from ops.programme import Hall, Show, first_shows, past_shows, shows
+from ops.rewinding import Rewinding
 
 _PUBLISH_SECONDS = 60.0
 _ALIVE = ("DRAFT", "PUBLISHING", "PUBLISHED")
-# Not every event of the programme has a picture: three do.
-_POSTER_EVERY = 15
-
 Told = Callable[[str], None]
 
 
@@ -89,26 +91,54 @@ def seed(gateway: str, accounts: list[Account], today: date) -> Seeded:
     return Seeded(accounts, events)
 
 
-def fill(gateway: str, accounts: list[Account], today: date, number: int, told: Told) -> int:
-    """Sees that the promoter's forty events are on, with halls and some pictures; says how many.
+def fill(
+    gateway: str,
+    accounts: list[Account],
+    today: date,
+    number: int,
+    told: Told,
+    *,
+    buyers: int = 0,
+    rewinding: Rewinding | None = None,
+) -> int:
+    """Sees that the promoter's forty events are on, with halls, and gives every event a picture.
 
-    The same `number` and day give the same events. It can be run again at any time: what is there
-    is left as it is, what an interrupted run left half done is finished.
+    With `buyers` so many people have bought, in the last weeks where there is `rewinding`, and four
+    more events are over, whose tickets were admitted and which were reviewed. The same `number` and
+    day give the same events, bookings and reviews. It can be run again at any time: what is there
+    is left as it is, what an interrupted run left half done is finished. Says how many events are
+    on.
 
     Raises:
         ProblemError: the API refused.
         TimeoutError: an event did not go on sale.
+        psycopg.Error: by `rewinding`.
     """
-    programme = shows(number, today)
+    programme, first = shows(number, today), first_shows(today)
+    enter = partial(_enter, gateway, accounts)
     with _organizer(gateway, accounts, 1) as promoter:
-        ids = []
+        ids = {}
         for show in programme:
             told(show.title)
-            ids.append(promoter.put_on(show))
-        for id, show in list(zip(ids, programme, strict=True))[::_POSTER_EVERY]:
-            promoter.add_banner(id, show)
-        promoter.wait_until_on_sale(ids)
-    return len(ids)
+            ids[show.title] = promoter.put_on(show)
+        promoter.wait_until_on_sale(ids.values())
+        over = past_shows(today) if rewinding and buyers else []
+        if buyers:
+            for past in over:
+                ids[past.show.title] = promoter.put_on_once(past.show)
+            house = House(promoter.client, enter, rewinding, told)
+            house.lives(number, ids, programme, over, buyers)
+        for show in (*programme, *(past.show for past in over)):
+            told(f"{show.title}: its picture")
+            promoter.add_banner(ids[show.title], show)
+    with _organizer(gateway, accounts, 0) as organizer:
+        ids = {show.title: organizer.put_on(show) for show in first}
+        organizer.wait_until_on_sale(ids.values())
+        if buyers:
+            House(organizer.client, enter, rewinding, told).lives(number, ids, first, [], buyers)
+        for show in first:
+            organizer.add_banner(ids[show.title], show)
+    return len(programme)
 
 
 def _grant_organizers(gateway: str, accounts: Sequence[Account]) -> None:
@@ -134,11 +164,22 @@ def _organizer(gateway: str, accounts: Sequence[Account], number: int) -> Iterat
         yield _Organizer(client.log_in(account.email, account.password))
 
 
+def _enter(gateway: str, accounts: Sequence[Account], name: str) -> Client:
+    """One of the audience, signed in; their password is made of the promoter's and the address."""
+    email = f"{name.lower()}@audience.parterre.example"
+    promoter = [account for account in accounts if account.role == "ORGANIZER"][1]
+    digest = hmac.digest(promoter.password.encode(), email.encode(), hashlib.sha256)
+    account = Account("CUSTOMER", email, digest.hex()[:20])
+    client = Client(gateway)
+    register(client, account)
+    return client.log_in(account.email, account.password)
+
+
 class _Organizer:
     """Somebody who makes halls and events, and knows by name those that are there."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
         me = client.get("/auth/me")["id"]
         self._venues = {
             venue["name"]: venue["id"]
@@ -146,34 +187,40 @@ class _Organizer:
             if venue["owner_id"] == me
         }
         # One that is over or was called off is put on again, as another.
-        self._events = {
-            event["title"]: event
-            for event in client.pages("/organizer/events")
-            if event["status"] in _ALIVE
-        }
+        events = list(client.pages("/organizer/events"))
+        self._events = {event["title"]: event for event in events if event["status"] in _ALIVE}
+        self._over = {event["title"]: event for event in events if event["status"] == "COMPLETED"}
         self._sections: dict[str, dict[str, str]] = {}
 
     def put_on(self, show: Show) -> str:
         """Gives the id of an event that is, or soon will be, on sale."""
         event = self._events.get(show.title)
         if event is None:
-            event = self._client.post("/events", self._body(show))
+            event = self.client.post("/events", self._body(show))
         if event["status"] == "DRAFT":
-            self._client.post(f"/events/{event['id']}/publish")
+            self.client.post(f"/events/{event['id']}/publish")
         return str(event["id"])
+
+    def put_on_once(self, show: Show) -> str:
+        """As `put_on`, and waits until it is on sale; but what is over is not put on again."""
+        if show.title in self._over:
+            return str(self._over[show.title]["id"])
+        id = self.put_on(show)
+        self.wait_until_on_sale([id])
+        return id
 
     def add_banner(self, id: str, show: Show) -> None:
         """Sees that the event has one."""
-        if self._client.get(f"/events/{id}")["images"]:
+        if self.client.get(f"/events/{id}")["images"]:
             return
         files = {"file": ("poster.png", poster(show.title, show.place))}
         form = {"role": "BANNER"}
-        self._client.call("POST", f"/events/{id}/images", files=files, data=form)
+        self.client.call("POST", f"/events/{id}/images", files=files, data=form)
 
     def wait_until_on_sale(self, ids: Iterable[str]) -> None:
         """Waits until the events are PUBLISHED."""
         for id in ids:
-            self._client.wait_for(
+            self.client.wait_for(
                 f"/events/{id}",
                 lambda body: body["status"] == "PUBLISHED",
                 seconds=_PUBLISH_SECONDS,
@@ -196,13 +243,13 @@ class _Organizer:
     def _sections_of(self, hall: Hall) -> dict[str, str]:
         """The ids of the hall's sections by name; it is built where it is not there."""
         if hall.name not in self._venues:
-            self._venues[hall.name] = self._client.post("/venues", hall.venue)["id"]
+            self._venues[hall.name] = self.client.post("/venues", hall.venue)["id"]
         path = f"/venues/{self._venues[hall.name]}"
         if hall.name not in self._sections:
-            there = {part["name"]: part["id"] for part in self._client.get(path)["sections"]}
+            there = {part["name"]: part["id"] for part in self.client.get(path)["sections"]}
             for section in hall.sections:
                 if section["name"] not in there:
-                    made = self._client.post(f"{path}/sections", section)
+                    made = self.client.post(f"{path}/sections", section)
                     there[section["name"]] = made["id"]
             self._sections[hall.name] = there
         return self._sections[hall.name]

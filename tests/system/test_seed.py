@@ -8,19 +8,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 from PIL import Image
 
 from ops.client import Client
+from ops.fsck import check_all
 
 from .conftest import System
+from .patience import until
 
 
 def seed(system: System) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ops", "seed", "--run-file", str(system.home / "run.json")],
+        [
+            *(sys.executable, "-m", "ops", "seed", "--buyers", "3"),
+            *("--run-file", str(system.home / "run.json")),
+        ],
         env=os.environ,
         capture_output=True,
         text=True,
@@ -76,15 +82,47 @@ def test_an_interrupted_seed_is_finished_and_the_next_changes_nothing(system: Sy
     assert done.stderr == ""  # quiet where nobody watches
     first = what_is_on(system)
     assert {event["id"] for event in json.loads(done.stdout)["events"]} <= first["first"]
-    assert len(first["events"]) == 40
-    assert {event["status"] for event in first["events"]} == {"PUBLISHED"}
+    on = [event for event in first["events"] if event["status"] == "PUBLISHED"]
+    assert len(on) == 40
+    assert len(first["events"]) == 44
     assert draft["id"] in {event["id"] for event in first["events"]}
     [hall] = [each for each in first["venues"] if each["name"] == "Himal Arena"]
     assert (hall["id"], len(hall["sections"])) == (venue["id"], 17)
-    assert len([event for event in first["events"] if event["images"]]) == 3
+    assert all(event["images"] for event in first["events"])
+    assert_the_house_lives(system)
 
     assert seed(system).returncode == 0
     assert what_is_on(system) == first
+    found = check_all(system.run["database"]["reader"])
+    assert [(one.check.title, one.shown) for one in found if one.violations] == []
+
+
+def assert_the_house_lives(system: System) -> None:
+    """The last weeks are there to be seen: figures by day, who came, what they thought of it."""
+    today = datetime.now(UTC).date()
+    with promoter(system) as client:
+
+        def over() -> list[Any]:
+            events = client.pages("/organizer/events")
+            return [event for event in events if event["status"] == "COMPLETED"]
+
+        ended = until(lambda: found if len(found := over()) == 4 else None)
+        assert all(datetime.fromisoformat(each["starts_at"]).date() < today for each in ended)
+        sales = [client.get(f"/organizer/events/{each['id']}/sales") for each in ended]
+        days = {date.fromisoformat(day["date"]) for each in sales for day in each["by_day"]}
+        assert min(days) < today - timedelta(days=30)
+        assert max(days) < today - timedelta(days=9)
+        assert sum(each["check_ins"] for each in sales) > 0
+        assert sum(each["rating"]["count"] for each in ended if each["rating"]) > 0
+        for each in ended:
+            for booking in client.pages(f"/organizer/events/{each['id']}/bookings"):
+                made_at = datetime.fromisoformat(booking["created_at"])
+                assert made_at < datetime.fromisoformat(each["starts_at"])
+                timeline = client.get(f"/bookings/{booking['reference']}/timeline")["items"]
+                assert abs(datetime.fromisoformat(timeline[0]["at"]) - made_at) < timedelta(
+                    minutes=1
+                )
+        assert len(client.get("/organizer/dashboard")["revenue"]) >= 3  # currencies
 
 
 def test_a_poster_is_shown_in_every_width(system: System) -> None:
