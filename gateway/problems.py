@@ -12,7 +12,7 @@ import grpc
 import orjson
 from starlette.responses import Response
 
-from chassis.context import request_id
+from chassis.context import current_identity, request_id
 from chassis.errors import CODES, RemoteError, ServiceError
 from chassis.idempotency import REPLAYED
 
@@ -260,6 +260,10 @@ def from_service_error(error: ServiceError) -> ProblemError:
 
 def from_remote_error(error: RemoteError) -> ProblemError:
     """The problem of a call that a service refused, or that failed."""
+    identity = current_identity()
+    if error.reason == "INVALID_TOKEN" and identity is not None and identity.is_key:
+        # The service has heard sooner than this process that the key was revoked.
+        return ProblemError("INVALID_API_KEY", "This API key was revoked.")
     if error.reason:
         problem = _refusal(error.code, error.reason, error.detail, error.metadata)
         if error.trailers.get(REPLAYED[0]) == REPLAYED[1]:

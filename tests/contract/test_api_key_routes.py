@@ -358,6 +358,19 @@ async def test_while_keys_cannot_be_asked_about_the_service_is_away_and_then_it_
     assert (await check_in(edge, key)).status_code == 200
 
 
+async def test_a_revoked_key_is_called_one_whichever_process_heard_of_it_first(
+    edge: Edge, refusal: type[RefusalError]
+) -> None:
+    edge.booking.answers["CheckIn"] = refusal("UNAUTHENTICATED", "INVALID_TOKEN")
+    give_token(edge, "check-ins:write")
+    for token, reason in (
+        (new_key(), "INVALID_API_KEY"),
+        (edge.keys.token(Role.ORGANIZER), "INVALID_TOKEN"),
+    ):
+        answer = await check_in(edge, token)
+        assert (answer.status_code, answer.json()["reason"]) == (401, reason)
+
+
 async def test_a_key_is_taken_from_its_header_and_nowhere_else(edge: Edge) -> None:
     give_token(edge, *Scope)
     key = new_key()
