@@ -85,11 +85,12 @@ def seed(
     ] = len(NAMES),
     run_file: RunFile = _RUN_FILE,
 ) -> None:
-    """Put demo people, halls and events on sale, with what they have sold (local profile).
+    """Put demo people, halls and events on sale (local profile).
 
-    Prints the first events as JSON. It can be run again at any time: what is there is left as it
-    is, the rest is added. On a system started here bookings are made to lie in the past weeks, and
-    some events are over; MIGRATE_DATABASE_URL says where else that may be done.
+    The events have sold already, and have reviews and pictures. Prints the first events as JSON. It
+    can be run again at any time: what is there is left as it is, the rest is added. On a system
+    started here bookings are made to lie in the past weeks, and some events are over;
+    MIGRATE_DATABASE_URL says where else that may be done.
     """
     rewinding = None
     if gateway is None:
