@@ -1,1 +1,1 @@
-"""Mail. It only consumes messages."""
+"""What people are told, by mail and in the app: docs/notifications.md."""

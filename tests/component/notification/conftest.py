@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.booking.v1 import booking_pb2
@@ -151,8 +152,6 @@ class FakeBookings:
 
     def _answer(self) -> None:
         if self.is_down:
-            import grpc  # noqa: PLC0415
-
             raise RemoteError(grpc.StatusCode.UNAVAILABLE, "", "down", {})
 
     def confirm(
