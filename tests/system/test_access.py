@@ -495,6 +495,7 @@ RPCS: Sequence[tuple[str, Row]] = (
             {"reference": "{reference}", "method": "CARD", "payment_token": "tok_ok"},
         ),
     ),
+    ("payment.DescribeCardTokens", Row("1 3 3 3 3 3 +")),
     ("payment.GetPayment", Row("1 4 + 4 4 + 3", {"payment_id": "{payment_id}"})),
     ("payment.VerifyPayment", Row("1 4 + 4 4 4 3", {"payment_id": "{payment_id}"})),
     (
