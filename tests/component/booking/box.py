@@ -302,8 +302,8 @@ class Box:
             "version": 3,
             "currency": "NPR",
             "lines": [
-                Line(secrets.token_hex(4), "s", "Stalls", "C", "12", "t", "Best", 1, price),
-                Line(secrets.token_hex(4), "s", "Stalls", "C", "13", "t", "Best", 1, price),
+                Line(secrets.token_hex(8), "s", "Stalls", "C", "12", "t", "Best", 1, price),
+                Line(secrets.token_hex(8), "s", "Stalls", "C", "13", "t", "Best", 1, price),
                 Line("", "p", "Pit", "", "", "u", "Standing", 2, price // 5),
             ],
         }
