@@ -16,12 +16,12 @@ from auth_service.domain import (
 from auth_service.handlers import Auth
 from auth_service.rpc.servicer import Call, Servicer
 from auth_service.rpc.shapes import api_key_shape
-from auth_service.sealing import Seal
 from chassis.context import caller_id
 from chassis.database import Session
 from chassis.idempotency import once
 from chassis.ids import parse_uuid
 from chassis.scopes import SCOPES
+from chassis.sealing import Seal
 
 
 def _expiry(request: auth_pb2.CreateApiKeyRequest) -> datetime | None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from parterre.options.v1 import options_pb2
 
 from auth_service.domain import InvalidApiKeyWishError, parse_api_key_wish
-from auth_service.sealing import Seal
 from chassis import api_keys
 from chassis.grpc_server import access_of
 from chassis.scopes import SCOPES, confining_field, scopes_of
+from chassis.sealing import Seal
 from gateway.scopes import Scope
 from tests.contract.conftest import SERVICES
 
