@@ -27,7 +27,8 @@ PROCESSES = (*SERVICES, "gateway")
 _OUTSIDE: Mapping[str, tuple[int, ...]] = {
     "catalog": (443,),  # pictures in an S3
     "payment": (443,),  # the payment provider
-    "notification": (465, 587),  # the mail server
+    # The mail server, and organizers' webhooks.
+    "notification": (443, 465, 587, 8443),
 }
 # Addresses within, which calls to the outside have no business with (RFC 1918, 3927, 6598).
 _INSIDE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"]

@@ -193,6 +193,7 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
         "NOTIFICATION_CATALOG_ADDRESS": f"{HOST}:{ports.rpc['catalog']}",
         "NOTIFICATION_SMTP_URL": f"smtp://{HOST}:{ports.smtp}",
         "NOTIFICATION_MAILBOX_URL": f"http://{HOST}:{ports.caught}",
+        "NOTIFICATION_WEBHOOK_KEY": secret.get("notification.webhook_key"),
         "NOTIFICATION_BOOKING_LINK": f"{gateway_url}/api/v1/bookings/{{reference}}",
         "NOTIFICATION_UNSUBSCRIBE_LINK": f"{gateway_url}/api/v1/unsubscribe/{{token}}",
     }

@@ -67,6 +67,7 @@ def secret_files(secret: Secrets, servers: Servers) -> Files:
         "auth_bootstrap_admin_password": secret.password(f"account.{ADMIN_EMAIL}"),
     }
     made["booking"]["booking_ticket_key"] = secret.get("booking.ticket_key")
+    made["notification"]["notification_webhook_key"] = secret.get("notification.webhook_key")
     made["payment"] |= {
         "payment_sandbox_api_key": secret.get("sandbox.api_key"),
         "payment_sandbox_webhook_secret": secret.get("sandbox.webhook_secret"),

@@ -46,6 +46,7 @@ from gateway.routes.sales import SALES
 from gateway.routes.seats import SEATS
 from gateway.routes.tickets import TICKETS
 from gateway.routes.venues import VENUES
+from gateway.routes.webhook_endpoints import WEBHOOK_ENDPOINTS
 from gateway.routing import Routes
 from gateway.services import Services
 from gateway.settings import Settings
@@ -103,6 +104,7 @@ def routes_of(settings: Settings) -> Sequence[Routes]:
         COUPONS,
         MESSAGES,
         NOTICES,
+        WEBHOOK_ENDPOINTS,
         SALES,
         CHECKIN,
         PAYMENTS,

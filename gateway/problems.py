@@ -154,6 +154,14 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "NOTICE_NOT_FOUND": (404, "No such notice"),
     "INVALID_PREFERENCE": (422, "These preferences can't be kept"),
     "MAILBOX_CLOSED": (404, "There is no mailbox here"),
+    # Webhooks.
+    "WEBHOOK_DELIVERY_NOT_FOUND": (404, "No such webhook delivery"),
+    "WEBHOOK_ENDPOINT_NOT_FOUND": (404, "No such webhook endpoint"),
+    "TOO_MANY_WEBHOOK_ENDPOINTS": (409, "You have as many webhook endpoints as you may"),
+    "WEBHOOK_ENDPOINT_DISABLED": (409, "The webhook endpoint is disabled"),
+    "WEBHOOK_SECRET_NOT_SHOWN": (409, "The secret can't be shown again"),
+    "INVALID_WEBHOOK_ENDPOINT": (422, "Nothing can be sent there"),
+    "TOO_MANY_WEBHOOK_TESTS": (429, "The endpoint was tested often enough"),
 }
 # For a reason that is not in the table yet: a service may be newer than this gateway.
 _STATUSES: Mapping[grpc.StatusCode, int] = {

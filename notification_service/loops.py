@@ -11,11 +11,12 @@ from chassis.logs import get_logger
 from notification_service.domain import Announcement, EventNotFoundError
 from notification_service.handlers import events
 from notification_service.rpc.bookings import Audience, Bookings
-from notification_service.storage import announcements, mails, notices
+from notification_service.storage import announcements, mails, notices, webhooks
 
 _BATCH = 1000
 _PAUSE_SECONDS = 15.0
 _KEPT_DAYS = 90
+_DELIVERIES_KEPT_DAYS = 30
 _SLICE = 100  # bookings
 # So many mails may wait to be sent before the next slice is written.
 _MOST_WAITING = 300
@@ -30,13 +31,15 @@ log = get_logger(__name__)
 async def forget(database: Database) -> None:
     """Forgets codes that are too old to be used, and news of long ago, in batches, for ever."""
     while True:
-        expired = old = shown = _BATCH
-        while _BATCH in {expired, old, shown}:
+        expired = old = shown = sent = unsent = _BATCH
+        while _BATCH in {expired, old, shown, sent, unsent}:
             async with database.transaction() as session:
                 expired = await mails.purge_expired(session, _BATCH)
                 old = await mails.forget_old(session, _BATCH, days=_KEPT_DAYS)
                 shown = await notices.forget_old(session, _BATCH, days=_KEPT_DAYS)
                 await announcements.forget_old(session, days=_KEPT_DAYS)
+                sent = await webhooks.forget_old(session, _BATCH, days=_DELIVERIES_KEPT_DAYS)
+                unsent = await webhooks.forget_deleted(session, _BATCH)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 

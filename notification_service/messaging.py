@@ -12,7 +12,7 @@ from parterre.messages.v1 import messages_pb2
 
 from chassis.consumer import Handlers, Together
 from chassis.database import Session
-from chassis.logs import get_logger
+from chassis.ids import parse_uuid
 from chassis.outbox import Outgoing, encoded
 from notification_service.domain import (
     ApprovedOrganizer,
@@ -25,11 +25,10 @@ from notification_service.domain import (
     Person,
     ReturnedMoney,
 )
+from notification_service.domain.webhooks import Fact
 from notification_service.handlers import bookings, events, people
 
 MESSAGES = messages_pb2.DESCRIPTOR
-
-log = get_logger(__name__)
 
 
 async def on_deliver_codes(session: Session, messages: Sequence[messages_pb2.DeliverCode]) -> None:
@@ -74,6 +73,8 @@ def _ended_booking(message: messages_pb2.BookingEnded) -> EndedBooking:
         reason_text=message.reason_text,
         amount=message.amount.amount,
         currency=message.amount.currency,
+        event_id=message.event_id,
+        organizer_id=parse_uuid(message.organizer_id),
     )
 
 
@@ -89,6 +90,10 @@ def _returned_money(message: messages_pb2.MoneyReturned) -> ReturnedMoney:
         captured=message.captured_amount,
         reason=message.reason,
         paid_late=message.paid_late,
+        payment_id=message.payment_id,
+        event_id=message.event_id,
+        organizer_id=parse_uuid(message.organizer_id),
+        at=message.at.ToDatetime(UTC) if message.HasField("at") else None,
     )
 
 
@@ -102,6 +107,22 @@ def _device_sign_in(message: messages_pb2.NewDeviceSignedIn) -> DeviceSignIn:
     )
 
 
+def _admission(message: messages_pb2.TicketAdmitted) -> Fact:
+    return Fact(
+        f"admitted:{message.ticket_id}",
+        "ticket.admitted",
+        UUID(message.organizer_id),
+        {
+            "ticket_id": message.ticket_id,
+            "booking_id": message.booking_id,
+            "booking_reference": message.booking_reference,
+            "event_id": message.event_id,
+            "gate": message.gate or None,
+        },
+        message.at.ToDatetime(UTC),
+    )
+
+
 # Read into values of the domain, and all of a kind told by one call.
 _Told = tuple[Callable[[Any], Any], Callable[[Session, Sequence[Any]], Awaitable[None]]]
 _TOLD: Mapping[type[Message], _Told] = {
@@ -110,6 +131,7 @@ _TOLD: Mapping[type[Message], _Told] = {
     messages_pb2.MoneyReturned: (_returned_money, bookings.tell_refunds),
     messages_pb2.OrganizerApproved: (_approved_organizer, people.tell_approvals),
     messages_pb2.NewDeviceSignedIn: (_device_sign_in, people.tell_new_devices),
+    messages_pb2.TicketAdmitted: (_admission, bookings.tell_admissions),
 }
 
 
@@ -157,12 +179,9 @@ async def on_event_moved(session: Session, message: messages_pb2.EventMoved) -> 
 
 async def on_event_cancelled(session: Session, message: messages_pb2.EventCancelled) -> None:
     """An event was called off."""
-    await events.tell_cancellation(session, UUID(message.event_id), message.reason)
-
-
-async def on_ticket_admitted(_session: Session, message: messages_pb2.TicketAdmitted) -> None:
-    """The gate admitted a ticket: whoever it is stands there and knows."""
-    log.debug("ticket admitted", ticket_id=message.ticket_id)
+    await events.tell_cancellation(
+        session, UUID(message.event_id), message.reason, parse_uuid(message.organizer_id)
+    )
 
 
 _FACTS = Together(on_facts)
@@ -173,7 +192,6 @@ QUEUES: Mapping[str, Handlers] = {
         messages_pb2.EventPublished: on_event_published,
         messages_pb2.EventMoved: on_event_moved,
         messages_pb2.EventCancelled: on_event_cancelled,
-        messages_pb2.TicketAdmitted: on_ticket_admitted,
     },
 }
 

@@ -7,11 +7,15 @@ from contextlib import asynccontextmanager
 from email.utils import parseaddr
 
 from chassis.identity import decode_key
+from chassis.sealing import Seal
 from chassis.service import Chassis
 from notification_service import loops
+from notification_service.calling import Caller
+from notification_service.deliverer import Deliverer
 from notification_service.letters import Composer, Links
 from notification_service.mailer import Mailer
 from notification_service.messaging import MESSAGES, QUEUES, encode
+from notification_service.payloads import Payloads
 from notification_service.rpc import (
     SERVICE,
     Catcher,
@@ -29,6 +33,7 @@ async def notification_service(settings: Settings) -> AsyncIterator[None]:
     """The running service."""
     is_local = settings.profile == "local"
     key = decode_key(settings.service_key.get_secret_value())
+    seal = Seal(settings.webhook_key.get_secret_value().encode(), b"WEBHOOK SECRET")
     sender = Sender(*parseaddr(settings.sender))
     async with Chassis.open("notification", settings) as chassis:
         database = chassis.database("notification", encode)
@@ -55,6 +60,10 @@ async def notification_service(settings: Settings) -> AsyncIterator[None]:
                 many_per_second=settings.many_per_second,
             )
             await chassis.run("mailer", mailer.run)
+        deliverer = Deliverer(
+            database, Payloads(bookings, events), Caller(allows_loopback=is_local), seal
+        )
+        await chassis.run("webhooks", deliverer.run)
         servicer = NotificationServicer(
             database,
             bookings,
@@ -62,6 +71,8 @@ async def notification_service(settings: Settings) -> AsyncIterator[None]:
             key=key,
             messages_per_day=settings.messages_per_day,
             catcher=Catcher(settings.mailbox_url) if is_local else None,
+            seal=seal,
+            allows_loopback=is_local,
         )
         await chassis.serve(SERVICE, servicer)
         yield

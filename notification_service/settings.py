@@ -33,6 +33,9 @@ class Settings(ServiceSettings):
     many_per_second: float = Field(default=20.0, gt=0, le=1000)
     # How often an organizer may write to those who go to an event.
     messages_per_day: int = Field(default=3, ge=1, le=100)
+    # Seals the secrets that organizers' webhooks are signed with: random characters. With another
+    # one they are lost, and organizers have to rotate theirs.
+    webhook_key: SecretStr
     # Where the local catcher of mails shows what it caught; local profile only.
     mailbox_url: str = ""
 

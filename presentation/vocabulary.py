@@ -336,6 +336,7 @@ MailKind = TypeAliasType(
             "event_tomorrow",
             "organizer_message",
             "organizer_approved",
+            "webhook_disabled",
         ],
         Field(description="What a mail or a notice is about."),
     ],
@@ -345,6 +346,54 @@ Channel = TypeAliasType(
     Annotated[
         Literal["MAIL", "APP"],
         Field(description="How news reach people: MAIL by mail, APP as notices in the app."),
+    ],
+)
+WebhookFact = TypeAliasType(
+    "WebhookFact",
+    Annotated[
+        Literal[
+            "booking.confirmed",
+            "booking.cancelled",
+            "ticket.admitted",
+            "payment.refunded",
+            "event.published",
+            "event.changed",
+            "event.cancelled",
+        ],
+        Field(description="What an organizer's systems can be told of."),
+    ],
+)
+DeliveredFact = TypeAliasType(
+    "DeliveredFact",
+    Annotated[
+        Literal[
+            "booking.confirmed",
+            "booking.cancelled",
+            "ticket.admitted",
+            "payment.refunded",
+            "event.published",
+            "event.changed",
+            "event.cancelled",
+            "webhook.test",
+        ],
+        Field(description="What a delivery tells; `webhook.test` was asked for by hand."),
+    ],
+)
+WebhookEndpointStatus = TypeAliasType(
+    "WebhookEndpointStatus",
+    Annotated[
+        Literal["ENABLED", "DISABLED", "FAILING", "GONE"],
+        Field(
+            description="Only what is ENABLED is sent to. DISABLED by its owner; FAILING for three "
+            "days; GONE by its own word, 410."
+        ),
+    ],
+)
+WebhookDeliveryStatus = TypeAliasType(
+    "WebhookDeliveryStatus",
+    Annotated[
+        Literal["WAITING", "DELIVERED", "GIVEN_UP"],
+        Field(description="WAITING for its next try; DELIVERED; GIVEN_UP after a day."),
     ],
 )
 

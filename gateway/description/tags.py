@@ -18,6 +18,7 @@ TAGS: Mapping[str, str] = {
     "Sales": "What organizers and admins see of what was sold.",
     "Messages": "What organizers write to those who go, and mails that people want no more.",
     "Notifications": "What people are told in the app, and what they want to be told.",
+    "Webhooks": "Having an organizer's systems told: Standard Webhooks, signed, at least once.",
     "Check-in": "Letting people in.",
     "Administration": "Accounts as admins keep them, and what was done to them.",
     "Operations": "Whether the gateway, and what it needs, answers.",

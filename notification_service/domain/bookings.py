@@ -23,6 +23,8 @@ class EndedBooking:
     reason_text: str  # the words of whoever cancelled it
     amount: int  # minor units
     currency: str
+    event_id: str = ""
+    organizer_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +41,7 @@ class ReturnedMoney:
     captured: int
     reason: str  # ours, or the words of whoever asked for it
     paid_late: bool
+    payment_id: str = ""
+    event_id: str = ""
+    organizer_id: UUID | None = None
+    at: datetime | None = None  # when the provider said so

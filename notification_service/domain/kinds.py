@@ -61,6 +61,7 @@ _ALL = (
         is_essential=False,
     ),
     Kind("organizer_approved", "OrganizerApproved", "somebody may sell now", Lane.USUAL),
+    Kind("webhook_disabled", "-", "nothing is sent to a webhook endpoint any more", Lane.USUAL),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
 

@@ -19,14 +19,17 @@ from notification_service.domain import (
     remind_at,
     reminder,
 )
+from notification_service.domain.webhooks import calling_off, listing
 from notification_service.handlers import news
-from notification_service.storage import announcements, events, mails, people
+from notification_service.storage import announcements, events, mails, people, webhooks
 from notification_service.storage.announcements import Leased
 
 
 async def remember(session: Session, event: Event) -> None:
-    """Remembers an event on sale, unless something newer is known."""
-    events.save(session, event, remind_at(event.starts_at, event.timezone))
+    """Remembers an event on sale, unless something newer is known; its organizer's systems hear."""
+    is_new = await events.save(session, event, remind_at(event.starts_at, event.timezone))
+    if is_new is not None:
+        await webhooks.add(session, [listing(event, is_new=is_new)])
 
 
 async def tell_move(session: Session, moved: MovedEvent) -> None:
@@ -34,10 +37,16 @@ async def tell_move(session: Session, moved: MovedEvent) -> None:
     announcements.add(session, move(moved))
 
 
-async def tell_cancellation(session: Session, event_id: UUID, reason: str) -> None:
+async def tell_cancellation(
+    session: Session, event_id: UUID, reason: str, organizer_id: UUID | None
+) -> None:
     """Has all who were to go told that the event is called off, and nobody reminded of it."""
     events.call_off(session, event_id)
     announcements.add(session, cancellation(event_id, reason))
+    # A version before did not say whose it is.
+    organizer_id = organizer_id or await events.organizer_of(session, event_id)
+    if organizer_id is not None:
+        await webhooks.add(session, [calling_off(event_id, organizer_id, reason)])
 
 
 async def remind(session: Session, limit: int) -> int:

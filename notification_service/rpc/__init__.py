@@ -8,6 +8,7 @@ from notification_service.rpc.messages import Messages
 from notification_service.rpc.notices import Notices
 from notification_service.rpc.servicer import SERVICE
 from notification_service.rpc.unsubscribing import Unsubscribing
+from notification_service.rpc.webhooks import Webhooks
 
 __all__ = [
     "SERVICE",
@@ -19,5 +20,5 @@ __all__ = [
 ]
 
 
-class NotificationServicer(Mailbox, Messages, Notices, Unsubscribing):
+class NotificationServicer(Mailbox, Messages, Notices, Unsubscribing, Webhooks):
     """All of its RPCs."""

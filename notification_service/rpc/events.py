@@ -21,6 +21,13 @@ class Events(Protocol):
     async def show(self, event_id: str) -> catalog_pb2.Event | None:
         """An event; None: it can't be had now, and a ticket says less of it."""
 
+    async def find(self, event_id: str) -> catalog_pb2.Event | None:
+        """An event as anybody sees it; None: there is none.
+
+        Raises:
+            RemoteError: catalog_service does not answer.
+        """
+
 
 class RemoteEvents:
     """catalog_service, asked."""
@@ -30,10 +37,18 @@ class RemoteEvents:
         self._stub = catalog_pb2_grpc.CatalogServiceStub(client.channel)
 
     async def show(self, event_id: str) -> catalog_pb2.Event | None:
+        try:
+            return await self.find(event_id)
+        except RemoteError as error:
+            log.warning("a ticket says less of its event", error=str(error))
+            return None
+
+    async def find(self, event_id: str) -> catalog_pb2.Event | None:
         request = catalog_pb2.GetEventRequest(event_id=event_id)
         try:
             reply = await self._client.call(self._stub.GetEvent, request, seconds=_SECONDS)
         except RemoteError as error:
-            log.warning("a ticket says less of its event", error=str(error))
-            return None
+            if error.reason == "EVENT_NOT_FOUND":
+                return None
+            raise
         return reply.event

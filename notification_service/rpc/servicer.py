@@ -8,6 +8,7 @@ import grpc
 from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
 
 from chassis.database import Database
+from chassis.sealing import Seal
 from notification_service.letters import Composer
 from notification_service.rpc.bookings import Bookings
 from notification_service.rpc.catcher import Catcher
@@ -29,11 +30,18 @@ class Servicer(notification_pb2_grpc.NotificationServiceServicer):
         key: bytes,
         messages_per_day: int,
         catcher: Catcher | None,
+        seal: Seal,
+        allows_loopback: bool,
     ) -> None:
-        """`key`: seals the links that switch mails off; `catcher`: in the local profile only."""
+        """`key`: seals the links that switch mails off; `catcher`: in the local profile only.
+
+        `seal`: of webhooks' secrets; `allows_loopback`: they may go to this machine itself.
+        """
         self._database = database
         self._bookings = bookings
         self._composer = composer
         self._key = key
         self._messages_per_day = messages_per_day
         self._catcher = catcher
+        self._seal = seal
+        self._allows_loopback = allows_loopback

@@ -19,7 +19,9 @@ VALUES (:id, :organizer_id, :title, :place, :starts_at, :timezone, :version, :re
        starts_at = excluded.starts_at, timezone = excluded.timezone, version = excluded.version,
        remind_at = excluded.remind_at
  WHERE event.version < excluded.version
+RETURNING xmax = 0 AS is_new  -- nobody had it before: the row was not updated
 """
+_ORGANIZER_OF = "SELECT organizer_id FROM event WHERE event_id = :event_id"
 _CALL_OFF = "UPDATE event SET remind_at = NULL WHERE event_id = :event_id"
 # What is due is taken by emptying the time: of two loops one reminds. Later than the start is late.
 _TAKE_DUE = """
@@ -31,9 +33,16 @@ RETURNING event_id AS id, organizer_id, title, place, starts_at, timezone, versi
 """
 
 
-def save(session: Session, event: Event, remind_at: datetime) -> None:
-    """Remembers an event, unless something newer is known."""
-    session.defer(_SAVE, **asdict(event), remind_at=remind_at)
+async def save(session: Session, event: Event, remind_at: datetime) -> bool | None:
+    """Remembers an event; True: it was not known, None: something as new or newer is known."""
+    is_new: bool | None = await session.scalar(_SAVE, **asdict(event), remind_at=remind_at)
+    return is_new
+
+
+async def organizer_of(session: Session, event_id: UUID) -> UUID | None:
+    """Whose event it is; None: it is not known."""
+    organizer_id: UUID | None = await session.scalar(_ORGANIZER_OF, event_id=event_id)
+    return organizer_id
 
 
 def call_off(session: Session, event_id: UUID) -> None:

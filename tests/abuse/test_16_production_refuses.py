@@ -25,11 +25,13 @@ CASES = {
             "amqp_url": f"amqp://user:{WORD}@127.0.0.1:1/",
             "booking_address": "127.0.0.1:1",
             "catalog_address": "127.0.0.1:1",
+            "webhook_key": "canary",
         },
         [
             "NOTIFICATION_DATABASE_URL",
             "NOTIFICATION_SMTP_URL",
             "NOTIFICATION_UNSUBSCRIBE_LINK",
+            "NOTIFICATION_WEBHOOK_KEY",
             "NOTIFICATION_TLS_CERTIFICATE",
             "NOTIFICATION_SERVICE_PEERS",
         ],

@@ -46,6 +46,8 @@ _MADE: Mapping[str, Callable[[], Message]] = {
             samples.mail,
             samples.device,
             samples.api_key,
+            samples.webhook_endpoint,
+            samples.webhook_delivery,
         )
     )
 }
@@ -121,6 +123,12 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
         notification_pb2.CountUnreadNoticesResponse(unread=1),
         notification_pb2.GetPreferencesResponse(preferences=samples.preferences()),
         notification_pb2.SetPreferencesResponse(preferences=samples.preferences()),
+        notification_pb2.CreateWebhookEndpointResponse(
+            endpoint=samples.webhook_endpoint(), secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw…"
+        ),
+        notification_pb2.RotateWebhookSecretResponse(
+            endpoint=samples.webhook_endpoint(), secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw…"
+        ),
         notification_pb2.UnsubscribeResponse(
             kind="event_tomorrow", tells="an event is on the next day"
         ),

@@ -21,6 +21,8 @@ PAYMENT = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f07"
 TICKET = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f08"
 PERSON = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f09"
 SESSION = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6f0a"
+ENDPOINT = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6fe1"
+DELIVERY = "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6fe2"
 IMAGE = "5f0c9c1e-7a5b-4d7e-9a55-0f1f3a0f6f0b"
 REFERENCE = "PT-7K2M9QXA"
 
@@ -351,6 +353,33 @@ def preferences() -> list[notification_pb2.Preference]:
             kind="event_tomorrow", tells="an event is on the next day", channel="MAIL"
         ),
     ]
+
+
+def webhook_endpoint() -> notification_pb2.WebhookEndpoint:
+    return notification_pb2.WebhookEndpoint(
+        id=ENDPOINT,
+        url="https://hooks.example.org/parterre",
+        description="Our accounts",
+        facts=["booking.confirmed", "booking.cancelled"],
+        status="ENABLED",
+        created_at=at(),
+    )
+
+
+def webhook_delivery() -> notification_pb2.WebhookDelivery:
+    return notification_pb2.WebhookDelivery(
+        id=DELIVERY,
+        endpoint_id=ENDPOINT,
+        fact="booking.confirmed",
+        status="WAITING",
+        attempts=1,
+        created_at=at(),
+        next_try_at=at("2026-11-20T10:00:06Z"),
+        tried_at=at("2026-11-20T10:00:01Z"),
+        answer_status=500,
+        answer="Internal Server Error",
+        duration_ms=87,
+    )
 
 
 def device() -> auth_pb2.Device:

@@ -31,6 +31,8 @@ LOCAL = Settings(
 )
 ROUTES = [route for routes in routes_of(LOCAL) for route in routes.declared]
 IDS = {
+    "delivery_id": samples.DELIVERY,
+    "endpoint_id": samples.ENDPOINT,
     "event_id": samples.EVENT,
     "venue_id": samples.VENUE,
     "section_id": samples.SECTION,
@@ -140,6 +142,14 @@ CUSTOMER GET /api/v1/users/me/notification-preferences
 CUSTOMER PUT /api/v1/users/me/notification-preferences
 OPEN GET /api/v1/unsubscribe/{token}
 OPEN POST /api/v1/unsubscribe/{token}
+ORGANIZER POST /api/v1/webhook-endpoints
+ORGANIZER GET /api/v1/webhook-endpoints
+ORGANIZER PATCH /api/v1/webhook-endpoints/{endpoint_id}
+ORGANIZER DELETE /api/v1/webhook-endpoints/{endpoint_id}
+ORGANIZER POST /api/v1/webhook-endpoints/{endpoint_id}/rotate-secret
+ORGANIZER POST /api/v1/webhook-endpoints/{endpoint_id}/test
+ORGANIZER GET /api/v1/webhook-endpoints/{endpoint_id}/deliveries
+ORGANIZER POST /api/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/resend
 ORGANIZER GET /api/v1/organizer/events/{event_id}/bookings
 ORGANIZER GET /api/v1/organizer/events/{event_id}/bookings.csv
 ORGANIZER GET /api/v1/organizer/events/{event_id}/sales

@@ -51,6 +51,7 @@ BODIES: dict[str, Any] = {
     "/events/{event_id}/reviews": {"rating": 5},
     "/events/{event_id}/blocks": {"seat_ids": ["1"]},
     "/events/{event_id}/blocks/release": {"seat_ids": ["1"]},
+    "/webhook-endpoints": {"url": "https://hooks.example.org/", "facts": ["event.changed"]},
     "/events/{event_id}/messages": {"subject": "Doors", "text": "At six."},
     "/events/{event_id}/coupons": {"code": "EARLY", "kind": "PERCENT", "value": 5},
     "/events/{event_id}/check-ins": {"token": "a-token"},

@@ -89,6 +89,12 @@ PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
 )
+HOOK = "https://hooks.example.org/"
+# Of nobody: what another person's is like to a stranger is tried beside notification_service.
+NO_HOOK = {
+    "endpoint_id": "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6fe1",
+    "delivery_id": "0193c2a7-5a52-7b5c-9a55-0f1f3a0f6fe2",
+}
 PICTURE = {"role": "GALLERY", "file": PIXEL}
 
 ROUTES: Sequence[tuple[str, Row]] = (
@@ -247,6 +253,23 @@ ROUTES: Sequence[tuple[str, Row]] = (
     (
         "POST /api/v1/events/{event_id}/messages",
         Row("1 3 3 4 + +", {"subject": "Doors", "text": "At six.", "preview": True}),
+    ),
+    # Webhooks: whoever may have endpoints makes one of their own.
+    (
+        "POST /api/v1/webhook-endpoints",
+        Row("1 3 3 + + +", {"url": HOOK, "facts": ["event.changed"]}),
+    ),
+    ("GET /api/v1/webhook-endpoints", Row("1 3 3 + + +")),
+    *(
+        (f"{method} /api/v1/webhook-endpoints/{{endpoint_id}}{rest}", Row(marks, body, NO_HOOK))
+        for method, rest, marks, body in (
+            ("PATCH", "", "1 3 3 4 4 4", {"enabled": False}),
+            ("POST", "/rotate-secret", "1 3 3 4 4 4", None),
+            ("POST", "/test", "1 3 3 4 4 4", None),
+            ("GET", "/deliveries", "1 3 3 4 4 4", None),
+            ("POST", "/deliveries/{delivery_id}/resend", "1 3 3 4 4 4", None),
+            ("DELETE", "", "1 3 3 4 4 4", None),
+        )
     ),
     ("GET /api/v1/unsubscribe/{token}", Row("? ? ? ? ? ?", None, {"token": "x"})),
     ("POST /api/v1/unsubscribe/{token}", Row("? ? ? ? ? ?", None, {"token": "x"})),
@@ -510,6 +533,25 @@ RPCS: Sequence[tuple[str, Row]] = (
             "1 3 3 3 3 3 3",
             {"event_id": "{event_id}", "audience": "AUDIENCE_GOING", "limit": 1},
         ),
+    ),
+    (
+        "notification.CreateWebhookEndpoint",
+        Row("1 3 3 + + + 3", {"url": HOOK, "facts": ["event.changed"]}),
+    ),
+    ("notification.ListWebhookEndpoints", Row("1 3 3 + + + 3", {"limit": 1})),
+    *(
+        (
+            f"notification.{rpc}",
+            Row("1 3 3 4 4 4 3", {"endpoint_id": NO_HOOK["endpoint_id"], **more}),
+        )
+        for rpc, more in (
+            ("UpdateWebhookEndpoint", {"is_enabled": False}),
+            ("RotateWebhookSecret", {}),
+            ("TestWebhookEndpoint", {}),
+            ("ListWebhookDeliveries", {"limit": 1}),
+            ("ResendWebhookDelivery", {"delivery_id": NO_HOOK["delivery_id"]}),
+            ("DeleteWebhookEndpoint", {}),
+        )
     ),
     ("notification.ListMailbox", Row("1 3 3 3 3 3 +", {"limit": 1})),
     (

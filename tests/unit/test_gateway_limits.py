@@ -14,7 +14,7 @@ from gateway import preferences
 from gateway.bodies import limits
 from inventory_service.domain import events as blocks
 from inventory_service.domain import holds
-from notification_service.domain import announcements
+from notification_service.domain import announcements, webhooks
 from notification_service.domain import preferences as preferences_of_people
 from payment_service.domain import payments, steps
 
@@ -57,6 +57,9 @@ THE_SERVICES_OWN: dict[str, tuple[Any, ...]] = {
     "REVIEW": (reviews.MAX_TEXT,),
     "MESSAGE_SUBJECT": (announcements.MAX_SUBJECT,),
     "MESSAGE_TEXT": (announcements.MAX_TEXT,),
+    "WEBHOOK_URL": (webhooks.MAX_URL,),
+    "WEBHOOK_DESCRIPTION": (webhooks.MAX_DESCRIPTION,),
+    "WEBHOOK_FACTS": (len(webhooks.FACTS),),
     "HOLD_LINES": (holds.MAX_LINES,),
     "BLOCKED_SEATS": (blocks.MAX_BLOCKED,),
     "BLOCK_NOTE": (blocks.MAX_NOTE,),

@@ -14,6 +14,7 @@ from catalog_service import images
 from catalog_service.domain import events, listing, venues
 from gateway.scopes import Scope
 from inventory_service.domain import states
+from notification_service.domain import webhooks
 from notification_service.domain.kinds import CHANNELS, KINDS
 from payment_service.domain import charges, payments
 from presentation import vocabulary
@@ -45,6 +46,10 @@ THE_SERVICES_OWN: dict[str, set[str]] = {
     "ImageRole": set(images.ROLES),
     "MailKind": set(KINDS),
     "Channel": set(CHANNELS),
+    "WebhookFact": set(webhooks.FACTS),
+    "DeliveredFact": {*webhooks.FACTS, webhooks.TEST},
+    "WebhookEndpointStatus": set(webhooks.ENDPOINT_STATUSES),
+    "WebhookDeliveryStatus": set(webhooks.DELIVERY_STATUSES),
     "SectionKind": set(venues.KINDS),
     "Numbering": set(venues.NUMBERINGS),
     "HoldStatus": {

@@ -22,6 +22,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.booking.v1 import booking_pb2
+from parterre.catalog.v1 import catalog_pb2
 from parterre.messages.v1 import messages_pb2
 from parterre.types.v1 import types_pb2
 
@@ -30,6 +31,7 @@ from chassis.database import Database
 from chassis.errors import RemoteError
 from chassis.ids import uuid7
 from chassis.lifecycle import background
+from chassis.sealing import Seal
 from chassis.timestamps import timestamp
 from deploy.processes import free_port
 from notification_service import messaging
@@ -43,6 +45,7 @@ from tests.component.conftest import MakeDatabase
 
 STARTS_AT = datetime(2027, 1, 2, 13, 15, tzinfo=UTC)
 KEY = b"k" * 32
+SEAL = Seal(KEY)
 COMPOSER = Composer("Parterre")
 
 
@@ -209,11 +212,17 @@ class FakeBookings:
         self.shown[booking_id] = booking_pb2.ShowBookingResponse(booking=booking, tickets=tickets)
 
 
+@dataclass
 class FakeEvents:
-    """The catalog, away."""
+    """The catalog; away, unless it has events."""
 
-    async def show(self, _event_id: str) -> None:
-        return None
+    events: dict[str, catalog_pb2.Event] = field(default_factory=dict)
+
+    async def show(self, event_id: str) -> catalog_pb2.Event | None:
+        return self.events.get(event_id)
+
+    async def find(self, event_id: str) -> catalog_pb2.Event | None:
+        return self.events.get(event_id)
 
 
 @dataclass(frozen=True)

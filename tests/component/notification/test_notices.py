@@ -15,13 +15,14 @@ from chassis.database import Database
 from chassis.errors import RemoteError
 from chassis.ids import uuid7
 from chassis.timestamps import timestamp
-from notification_service.domain import APP, KINDS, MAIL, Event, Guest
+from notification_service.domain import APP, KINDS, MAIL, Draft, Event, Guest
+from notification_service.handlers import news
 from notification_service.loops import announce_slice
 from notification_service.rpc import SERVICE, NotificationServicer
 from notification_service.storage import notices
 from tests.component.conftest import Caller, MakeDatabase, Serve
 
-from .conftest import COMPOSER, KEY, STARTS_AT, FakeBookings, ended, handle, scalar, user
+from .conftest import COMPOSER, KEY, SEAL, STARTS_AT, FakeBookings, ended, handle, scalar, user
 from .test_facts import returned
 
 
@@ -59,7 +60,14 @@ async def box(make_database: MakeDatabase, serve: Serve) -> Box:
     database, asha = await make_database("notification"), str(uuid7())
     bookings = FakeBookings()
     servicer = NotificationServicer(
-        database, bookings, COMPOSER, key=KEY, messages_per_day=2, catcher=None
+        database,
+        bookings,
+        COMPOSER,
+        key=KEY,
+        messages_per_day=2,
+        catcher=None,
+        seal=SEAL,
+        allows_loopback=True,
     )
     caller = await serve(
         "notification", SERVICE, servicer, notification_pb2_grpc.NotificationServiceStub
@@ -167,6 +175,8 @@ async def test_every_kind_that_the_app_shows_has_words_in_each_language(box: Box
             "  '{\"subject\": \"Doors\", \"text\": \"Come early.\"}')",
             one=uuid7(), two=uuid7(), event=event_id,
         )  # fmt: skip
+        disabled = {"url": "https://hooks.example.org/", "is_gone": True}
+        news.tell(session, [Draft("hook", "webhook_disabled", disabled, person_id=box.asha_id)])
     while await announce_slice(box.database, box.bookings):
         pass
     listed = await box.listed(limit=100)

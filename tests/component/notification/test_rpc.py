@@ -29,6 +29,7 @@ from tests.component.conftest import Caller, MakeDatabase, Serve, Until
 from .conftest import (
     COMPOSER,
     KEY,
+    SEAL,
     STARTS_AT,
     FakeBookings,
     code_message,
@@ -66,7 +67,14 @@ async def box(make_database: MakeDatabase, serve: Serve) -> Box:
         guests=[Guest(uuid7(), "PT-A", uuid7(), []) for _ in range(3)],
     )
     servicer = NotificationServicer(
-        database, bookings, COMPOSER, key=KEY, messages_per_day=2, catcher=None
+        database,
+        bookings,
+        COMPOSER,
+        key=KEY,
+        messages_per_day=2,
+        catcher=None,
+        seal=SEAL,
+        allows_loopback=True,
     )
     caller = await serve(
         "notification", SERVICE, servicer, notification_pb2_grpc.NotificationServiceStub
@@ -122,7 +130,14 @@ async def test_a_code_reaches_the_local_mailbox(
     database = await make_database("notification")
     async with catching() as (port, url), mailing(database, port):
         servicer = NotificationServicer(
-            database, FakeBookings(), COMPOSER, key=KEY, messages_per_day=2, catcher=Catcher(url)
+            database,
+            FakeBookings(),
+            COMPOSER,
+            key=KEY,
+            messages_per_day=2,
+            catcher=Catcher(url),
+            seal=SEAL,
+            allows_loopback=True,
         )
         caller = await serve(
             "notification", SERVICE, servicer, notification_pb2_grpc.NotificationServiceStub
@@ -157,6 +172,8 @@ async def test_without_the_catcher_the_mailbox_says_so(
         key=KEY,
         messages_per_day=2,
         catcher=Catcher(f"http://127.0.0.1:{free_port()}"),
+        seal=SEAL,
+        allows_loopback=True,
     )
     caller = await serve(
         "notification", SERVICE, servicer, notification_pb2_grpc.NotificationServiceStub

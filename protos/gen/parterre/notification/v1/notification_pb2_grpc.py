@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NotificationServiceStub:
-    """News.
+    """News, and organizers' webhooks.
     """
 
     def __init__(self, channel):
@@ -80,10 +80,50 @@ class NotificationServiceStub:
                 request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesRequest.SerializeToString,
                 response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesResponse.FromString,
                 _registered_method=True)
+        self.CreateWebhookEndpoint = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/CreateWebhookEndpoint',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.CreateWebhookEndpointRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.CreateWebhookEndpointResponse.FromString,
+                _registered_method=True)
+        self.ListWebhookEndpoints = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/ListWebhookEndpoints',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookEndpointsRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookEndpointsResponse.FromString,
+                _registered_method=True)
+        self.UpdateWebhookEndpoint = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/UpdateWebhookEndpoint',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UpdateWebhookEndpointRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UpdateWebhookEndpointResponse.FromString,
+                _registered_method=True)
+        self.DeleteWebhookEndpoint = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/DeleteWebhookEndpoint',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.DeleteWebhookEndpointRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.DeleteWebhookEndpointResponse.FromString,
+                _registered_method=True)
+        self.RotateWebhookSecret = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/RotateWebhookSecret',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.RotateWebhookSecretRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.RotateWebhookSecretResponse.FromString,
+                _registered_method=True)
+        self.TestWebhookEndpoint = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/TestWebhookEndpoint',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.TestWebhookEndpointRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.TestWebhookEndpointResponse.FromString,
+                _registered_method=True)
+        self.ListWebhookDeliveries = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/ListWebhookDeliveries',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.ResendWebhookDelivery = channel.unary_unary(
+                '/parterre.notification.v1.NotificationService/ResendWebhookDelivery',
+                request_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ResendWebhookDeliveryRequest.SerializeToString,
+                response_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ResendWebhookDeliveryResponse.FromString,
+                _registered_method=True)
 
 
 class NotificationServiceServicer:
-    """News.
+    """News, and organizers' webhooks.
     """
 
     def ListMailbox(self, request, context):
@@ -157,6 +197,74 @@ class NotificationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWebhookEndpoint(self, request, context):
+        """Makes an endpoint for an organizer's facts, and the secret that they are signed with.
+        Reasons: INVALID_WEBHOOK_ENDPOINT, TOO_MANY_WEBHOOK_ENDPOINTS, WEBHOOK_SECRET_NOT_SHOWN,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookEndpoints(self, request, context):
+        """Pages through the caller's endpoints.
+        Reasons: INVALID_CURSOR, INVALID_FILTER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWebhookEndpoint(self, request, context):
+        """Changes one of the caller's endpoints.
+        Reasons: WEBHOOK_ENDPOINT_NOT_FOUND, INVALID_WEBHOOK_ENDPOINT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhookEndpoint(self, request, context):
+        """Ends one of the caller's endpoints; what waits is not sent any more.
+        Reasons: WEBHOOK_ENDPOINT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateWebhookSecret(self, request, context):
+        """Gives an endpoint another secret; for a day both sign.
+        Reasons: WEBHOOK_ENDPOINT_NOT_FOUND, WEBHOOK_SECRET_NOT_SHOWN, IDEMPOTENCY_KEY_REUSED,
+        IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestWebhookEndpoint(self, request, context):
+        """Sends an endpoint a fact that says no more than that it is a test.
+        Reasons: WEBHOOK_ENDPOINT_NOT_FOUND, WEBHOOK_ENDPOINT_DISABLED, TOO_MANY_WEBHOOK_TESTS,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookDeliveries(self, request, context):
+        """Pages through what was, is, and will be sent to an endpoint.
+        Reasons: WEBHOOK_ENDPOINT_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResendWebhookDelivery(self, request, context):
+        """Has a delivery tried at once, and as often as a new one.
+        Reasons: WEBHOOK_ENDPOINT_NOT_FOUND, WEBHOOK_DELIVERY_NOT_FOUND, WEBHOOK_ENDPOINT_DISABLED,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NotificationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -205,6 +313,46 @@ def add_NotificationServiceServicer_to_server(servicer, server):
                     request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesRequest.FromString,
                     response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesResponse.SerializeToString,
             ),
+            'CreateWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhookEndpoint,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.CreateWebhookEndpointRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.CreateWebhookEndpointResponse.SerializeToString,
+            ),
+            'ListWebhookEndpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookEndpoints,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookEndpointsRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookEndpointsResponse.SerializeToString,
+            ),
+            'UpdateWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWebhookEndpoint,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UpdateWebhookEndpointRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.UpdateWebhookEndpointResponse.SerializeToString,
+            ),
+            'DeleteWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhookEndpoint,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.DeleteWebhookEndpointRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.DeleteWebhookEndpointResponse.SerializeToString,
+            ),
+            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateWebhookSecret,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.RotateWebhookSecretRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.RotateWebhookSecretResponse.SerializeToString,
+            ),
+            'TestWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestWebhookEndpoint,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.TestWebhookEndpointRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.TestWebhookEndpointResponse.SerializeToString,
+            ),
+            'ListWebhookDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookDeliveries,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookDeliveriesRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookDeliveriesResponse.SerializeToString,
+            ),
+            'ResendWebhookDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendWebhookDelivery,
+                    request_deserializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ResendWebhookDeliveryRequest.FromString,
+                    response_serializer=parterre_dot_notification_dot_v1_dot_notification__pb2.ResendWebhookDeliveryResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'parterre.notification.v1.NotificationService', rpc_method_handlers)
@@ -214,7 +362,7 @@ def add_NotificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotificationService:
-    """News.
+    """News, and organizers' webhooks.
     """
 
     @staticmethod
@@ -450,6 +598,222 @@ class NotificationService:
             '/parterre.notification.v1.NotificationService/SetPreferences',
             parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesRequest.SerializeToString,
             parterre_dot_notification_dot_v1_dot_notification__pb2.SetPreferencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/CreateWebhookEndpoint',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.CreateWebhookEndpointRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.CreateWebhookEndpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookEndpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/ListWebhookEndpoints',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookEndpointsRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookEndpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/UpdateWebhookEndpoint',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.UpdateWebhookEndpointRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.UpdateWebhookEndpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/DeleteWebhookEndpoint',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.DeleteWebhookEndpointRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.DeleteWebhookEndpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/RotateWebhookSecret',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.RotateWebhookSecretRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.RotateWebhookSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/TestWebhookEndpoint',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.TestWebhookEndpointRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.TestWebhookEndpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/ListWebhookDeliveries',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ListWebhookDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendWebhookDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.notification.v1.NotificationService/ResendWebhookDelivery',
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ResendWebhookDeliveryRequest.SerializeToString,
+            parterre_dot_notification_dot_v1_dot_notification__pb2.ResendWebhookDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,
