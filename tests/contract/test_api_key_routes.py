@@ -312,7 +312,9 @@ async def test_who_asked_first_may_go_and_the_others_are_answered(edge: Edge) ->
 
 
 @pytest.mark.parametrize(
-    "key", [KEY[:-1] + "X", "ptk_", "ptk_made_up", new_key() + "0", "ptk_" + "a" * 38]
+    "key",
+    [KEY[:-1] + "X", "ptk_", "ptk_made_up", KEY + "0", "ptk_" + "a" * 38],
+    ids=["another checksum", "nothing", "too short", "too long", "made up"],
 )
 async def test_what_cannot_be_a_key_is_asked_about_of_nobody(edge: Edge, key: str) -> None:
     answer = await check_in(edge, key)

@@ -98,7 +98,11 @@ async def test_a_page_is_trusted_for_less_than_a_second_and_then_compared(
     assert catalog.asked == [[("e", "")], [("e", "v1")], [("e", "v2")]]
 
 
-@pytest.mark.parametrize(("who", "role"), [(ASHA, Role.ORGANIZER), (ROOT, Role.ADMIN)])
+@pytest.mark.parametrize(
+    ("who", "role"),
+    [(ASHA, Role.ORGANIZER), (ROOT, Role.ADMIN)],
+    ids=["its organizer", "an admin"],
+)
 async def test_who_may_have_changed_an_event_sees_it_as_it_is_at_once(
     catalog: Catalog, events: Events, who: str, role: Role
 ) -> None:
