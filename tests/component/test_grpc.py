@@ -50,8 +50,8 @@ class HandlerCallDetails(NamedTuple):
     invocation_metadata: tuple[Any, ...] = ()
 
 
-class Servicer:
-    """Does whatever the test says."""
+class Servicer(notification_pb2_grpc.NotificationServiceServicer):
+    """Does whatever the test says where the mailbox is asked for."""
 
     def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
         self._work = work
