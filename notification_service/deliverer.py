@@ -143,7 +143,7 @@ class Deliverer:
             return Answer(error=webhooks.NOT_WRITTEN)
         if body is None:
             return None
-        at = int(time.time())  # the receiver compares it with a clock of its own
+        at = int(parcel.now.timestamp())  # of this try; receivers allow it five minutes
         return await self._caller.post(
             parcel.url,
             body,
