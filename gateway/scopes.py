@@ -16,3 +16,4 @@ class Scope(StrEnum):
     COUPONS_WRITE = "coupons:write"
     CHECK_INS_WRITE = "check-ins:write"
     SALES_READ = "sales:read"
+    WEBHOOKS_WRITE = "webhooks:write"

@@ -99,6 +99,7 @@ ApiKeyScope = TypeAliasType(
             "coupons:write",
             "check-ins:write",
             "sales:read",
+            "webhooks:write",
         ],
         Field(description="What an API key is good for: each route that one opens names its own."),
     ],

@@ -18,6 +18,7 @@ from gateway.bodies.webhooks import (
     WebhookEndpointId,
 )
 from gateway.routing import ORGANIZER, Behind, IdempotencyKey, Routes, replay_header
+from gateway.scopes import Scope
 from presentation.views import base
 from presentation.views import webhooks as views
 
@@ -35,6 +36,7 @@ WEBHOOK_ENDPOINTS = Routes("Webhooks")
         "TOO_MANY_WEBHOOK_ENDPOINTS",
         "WEBHOOK_SECRET_NOT_SHOWN",
     ],
+    scope=Scope.WEBHOOKS_WRITE,
 )
 async def create_webhook_endpoint(
     body: NewWebhookEndpoint, behind: Behind, key: IdempotencyKey = ""
@@ -60,6 +62,7 @@ async def create_webhook_endpoint(
     ORGANIZER,
     answers=base.Page[views.WebhookEndpoint],
     refuses=["INVALID_CURSOR"],
+    scope=Scope.WEBHOOKS_WRITE,
 )
 async def list_webhook_endpoints(query: Annotated[PageQuery, Query()], behind: Behind) -> Response:
     """One's own endpoints, newest first."""
@@ -76,6 +79,7 @@ async def list_webhook_endpoints(query: Annotated[PageQuery, Query()], behind: B
     ORGANIZER,
     answers=views.WebhookEndpoint,
     refuses=["WEBHOOK_ENDPOINT_NOT_FOUND", "INVALID_WEBHOOK_ENDPOINT"],
+    scope=Scope.WEBHOOKS_WRITE,
 )
 async def change_webhook_endpoint(
     endpoint_id: WebhookEndpointId, body: WebhookEndpointChange, behind: Behind
@@ -98,6 +102,7 @@ async def change_webhook_endpoint(
     ORGANIZER,
     status=204,
     refuses=["WEBHOOK_ENDPOINT_NOT_FOUND"],
+    scope=Scope.WEBHOOKS_WRITE,
 )
 async def delete_webhook_endpoint(
     endpoint_id: WebhookEndpointId, behind: Behind, _body: Nothing | None = None
@@ -116,6 +121,7 @@ async def delete_webhook_endpoint(
     ORGANIZER,
     answers=views.SecretOfWebhookEndpoint,
     refuses=["WEBHOOK_ENDPOINT_NOT_FOUND", "WEBHOOK_SECRET_NOT_SHOWN"],
+    scope=Scope.WEBHOOKS_WRITE,
 )
 async def rotate_webhook_secret(
     endpoint_id: WebhookEndpointId,
@@ -142,6 +148,7 @@ async def rotate_webhook_secret(
         "WEBHOOK_ENDPOINT_DISABLED",
         "TOO_MANY_WEBHOOK_TESTS",
     ],
+    scope=Scope.WEBHOOKS_WRITE,
 )
 async def try_webhook_endpoint(
     endpoint_id: WebhookEndpointId,
@@ -163,6 +170,7 @@ async def try_webhook_endpoint(
     ORGANIZER,
     answers=base.Page[views.WebhookDelivery],
     refuses=["WEBHOOK_ENDPOINT_NOT_FOUND", "INVALID_CURSOR"],
+    scope=Scope.WEBHOOKS_WRITE,
 )
 async def list_webhook_deliveries(
     endpoint_id: WebhookEndpointId, query: Annotated[DeliveriesQuery, Query()], behind: Behind
@@ -191,6 +199,7 @@ async def list_webhook_deliveries(
         "WEBHOOK_DELIVERY_NOT_FOUND",
         "WEBHOOK_ENDPOINT_DISABLED",
     ],
+    scope=Scope.WEBHOOKS_WRITE,
 )
 async def resend_webhook_delivery(
     endpoint_id: WebhookEndpointId,

@@ -64,6 +64,14 @@ coupons:write PATCH /api/v1/events/{event_id}/coupons/{code}
 check-ins:write POST /api/v1/events/{event_id}/check-ins
 sales:read GET /api/v1/organizer/events/{event_id}/sales
 sales:read GET /api/v1/organizer/dashboard
+webhooks:write POST /api/v1/webhook-endpoints
+webhooks:write GET /api/v1/webhook-endpoints
+webhooks:write PATCH /api/v1/webhook-endpoints/{endpoint_id}
+webhooks:write DELETE /api/v1/webhook-endpoints/{endpoint_id}
+webhooks:write POST /api/v1/webhook-endpoints/{endpoint_id}/rotate-secret
+webhooks:write POST /api/v1/webhook-endpoints/{endpoint_id}/test
+webhooks:write GET /api/v1/webhook-endpoints/{endpoint_id}/deliveries
+webhooks:write POST /api/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/resend
 """
 
 
@@ -173,7 +181,7 @@ async def test_a_key_for_an_event_that_is_not_there_is_not_made(
     [
         ({"scopes": []}, "scopes"),
         ({"scopes": ["everything"]}, "scopes.0"),
-        ({"scopes": ["sales:read"] * 9}, "scopes"),
+        ({"scopes": ["sales:read"] * 10}, "scopes"),
         ({"name": ""}, "name"),
         ({"name": "x" * 101}, "name"),
         ({"event_id": "x"}, "event_id"),

@@ -93,6 +93,8 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     """Admits tickets at the gate."""
     SCOPE_SALES_READ: _Scope.ValueType  # 8
     """Sees what one's events have sold."""
+    SCOPE_WEBHOOKS_WRITE: _Scope.ValueType  # 9
+    """Makes, sees and changes webhook endpoints, which outlive the key."""
 
 class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
     """What an API key may be made good for. A token that was made for a key may call an RPC only where
@@ -118,6 +120,8 @@ SCOPE_CHECK_INS_WRITE: Scope.ValueType  # 7
 """Admits tickets at the gate."""
 SCOPE_SALES_READ: Scope.ValueType  # 8
 """Sees what one's events have sold."""
+SCOPE_WEBHOOKS_WRITE: Scope.ValueType  # 9
+"""Makes, sees and changes webhook endpoints, which outlive the key."""
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
 
 @_typing.final
