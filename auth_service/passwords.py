@@ -24,7 +24,9 @@ from chassis.errors import overloaded
 
 T = TypeVar("T")
 
-HASHING_CPU_SECONDS = Counter("password_hashing_cpu_seconds", "CPU used to hash passwords, seconds")
+HASHING_CPU_SECONDS = Counter(
+    "parterre_password_hashing_cpu_seconds", "CPU used to hash passwords, seconds"
+)
 
 # Case-folded passwords of eight characters and more; shorter ones are refused for their length.
 COMMON = frozenset(

@@ -10,13 +10,15 @@ from catalog_service.domain import RELEASED_FOR
 from catalog_service.handlers import events
 from chassis.database import Database
 from chassis.logs import get_logger
-from chassis.telemetry import ALERTS
+from chassis.telemetry import alert
 
 _POLL_SECONDS = 5.0
 # Between two batches of events that are indexed anew, so that nobody waits for that; and between
 # two looks whether there are any, which only an upgrade makes.
 _REWORD_SECONDS = 0.1
 _REWORD_IDLE_SECONDS = 60.0
+
+_NOT_OPENED = alert("event_not_opened")
 
 log = get_logger(__name__)
 
@@ -48,5 +50,5 @@ async def ask_again(database: Database) -> None:
     One event a transaction, as one may have 100,000 seats.
     """
     while event_id := await database.run(events.ask_again):
-        ALERTS.labels("event_not_opened").inc()
+        _NOT_OPENED.inc()
         log.warning("event still not open, asked again", event_id=event_id)

@@ -35,7 +35,7 @@ ResultT = TypeVar("ResultT")
 _TRIES = 6
 
 TOGETHER = Histogram(
-    "batch_items",
+    "parterre_batch_items",
     "Items that travelled in one batch",
     ["batcher"],
     buckets=(1, 2, 4, 8, 16, 32, 64),

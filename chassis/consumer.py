@@ -26,7 +26,7 @@ from google.protobuf.message import Message
 from prometheus_client import Counter
 
 from chassis.broker import Broker
-from chassis.context import accept_request_id, requests
+from chassis.context import accept_request_id, request, requests
 from chassis.database import (
     Database,
     DatabaseError,
@@ -42,7 +42,7 @@ from chassis.ids import parse_uuid
 from chassis.logs import get_logger
 from chassis.payloads import UnreadablePayloadError, read_payload
 from chassis.retrying import persistently
-from chassis.telemetry import ALERTS, MESSAGES_CONSUMED
+from chassis.telemetry import MESSAGES_CONSUMED, alert
 from chassis.topology import DEAD, is_fenced
 from chassis.wire import Delivery, Parcel, Wire
 
@@ -64,6 +64,10 @@ SELECT :consumer, id FROM unnest(CAST(:ids AS uuid[])) AS id
     ON CONFLICT DO NOTHING
 RETURNING message_id
 """
+
+_OUTCOMES = "applied", "duplicate", "failed", "dead"
+_UNKNOWN = "unknown"
+_DEAD_LETTER = alert("dead_letter")
 
 log = get_logger(__name__)
 
@@ -116,8 +120,12 @@ def read(delivery: Delivery, types: Mapping[str, type[Message]]) -> Received:
         content = read_payload(delivery.body, delivery.content_type, content_type)
     except UnreadablePayloadError as error:
         raise UnreadableMessageError(str(error)) from error
-    origin = accept_request_id(str(delivery.headers.get("request_id", "")))
-    return Received(id, str(delivery.type), origin, content, delivery)
+    return Received(id, str(delivery.type), _origin(delivery), content, delivery)
+
+
+def _origin(delivery: Delivery) -> str:
+    """The id of the request that led to the message."""
+    return accept_request_id(str(delivery.headers.get("request_id", "")))
 
 
 class Consumer:
@@ -129,6 +137,10 @@ class Consumer:
         self._broker = broker
         self._types = {kind.DESCRIPTOR.full_name: kind for kind in handlers}
         self._handlers = {kind.DESCRIPTOR.full_name: handle for kind, handle in handlers.items()}
+        # Shown from 0 on; a stranger's types are counted together.
+        for type in (*self._types, _UNKNOWN):
+            for outcome in _OUTCOMES:
+                _consumed(queue, type, outcome)
         self._fenced = {kind.DESCRIPTOR.full_name for kind in handlers if is_fenced(kind)}
 
     async def run(self) -> None:
@@ -161,7 +173,8 @@ class Consumer:
             try:
                 readable.append(read(delivery, self._types))
             except UnreadableMessageError as error:
-                self._bury(wire, delivery, str(error))
+                with request(id=_origin(delivery)):
+                    self._bury(wire, delivery, str(error))
         if len(readable) > 1:
             try:
                 await self._apply_in_time(readable)
@@ -171,7 +184,8 @@ class Consumer:
                 wire.ack([received.delivery for received in readable])
                 return
         for received in readable:
-            await self._take_alone(wire, received)
+            with request(id=received.request_id):
+                await self._take_alone(wire, received)
 
     async def _take_alone(self, wire: Wire, received: Received) -> None:
         # The database is away or busy: no fault of the message. It waits in hand; the broker keeps
@@ -285,8 +299,9 @@ class Consumer:
     def _bury(
         self, wire: Wire, delivery: Delivery, why: str, error: Exception | None = None
     ) -> None:
-        ALERTS.labels("dead_letter").inc()
-        _consumed(self._queue, delivery.type or "?", "dead").inc()
+        _DEAD_LETTER.inc()
+        known = delivery.type if delivery.type in self._types else _UNKNOWN
+        _consumed(self._queue, known, "dead").inc()
         log.error(
             "message given up",
             queue=self._queue,

@@ -38,7 +38,7 @@ from chassis.errors import (
 from chassis.identity import Identity, Role, TokenVerifier, forbidden, unauthenticated
 from chassis.logs import get_logger
 from chassis.scopes import confining_field, require_object, require_scope, scopes_of
-from chassis.telemetry import RPC_SECONDS
+from chassis.telemetry import RPC_ANSWERS, RPC_SECONDS
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 # Of all the parts of a stream that a caller sends.
@@ -55,6 +55,16 @@ _PROCESSES: Mapping[int, str] = {
     options_pb2.ACCESS_BOOKING: "booking",
     options_pb2.ACCESS_NOTIFICATION: "notification",
 }
+
+# Shown for every method from the start.
+_USUAL_CODES = frozenset(
+    {
+        *CODES.values(),
+        grpc.StatusCode.OK,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+    }
+)
 
 log = get_logger(__name__)
 
@@ -119,7 +129,10 @@ def _guard(
     method: MethodDescriptor, handle: Handler, verifier: TokenVerifier
 ) -> Callable[[Message, Call], Awaitable[Message | None]]:
     access, scopes, confining = access_of(method), scopes_of(method), confining_field(method)
-    seconds_ok = RPC_SECONDS.labels(method.full_name, "OK")
+    observe = RPC_SECONDS.labels(method.full_name).observe
+    answers = {code: RPC_ANSWERS.labels(method.full_name, code.name) for code in _USUAL_CODES}
+
+    answered_well = answers[grpc.StatusCode.OK]
 
     async def guarded(request: Message, call: Call) -> Message | None:
         began = time.perf_counter()
@@ -127,24 +140,30 @@ def _guard(
         remaining: float | None = call.time_remaining()  # None where the caller set no deadline
         seconds = min(_DEFAULT_SECONDS if remaining is None else remaining, _SLOWEST_SECONDS)
         id = request_context.accept_request_id(_text(metadata.get("x-request-id")))
+        # gRPC serves each call in a task of its own.
+        request_context.begin(id=id)
         try:
             if seconds <= 0:
                 raise TimeoutError  # before any work is done
             identity = await permitted(verifier, _bearer(metadata), access, scopes)
             if identity.confined_to and not (confining and method.client_streaming):
                 require_object(identity, getattr(request, confining) if confining else "")
-            # gRPC serves each call in a task of its own.
             request_context.begin(id=id, identity=identity, seconds=seconds)
             async with asyncio.timeout(seconds):
                 reply = await handle(request, call)
         except Exception as error:  # the one place where errors become statuses
             code, reason, detail, facts = status_of(error, method.full_name, id)
-            RPC_SECONDS.labels(method.full_name, code.name).observe(time.perf_counter() - began)
+            observe(time.perf_counter() - began)
+            counted = answers.get(code) or RPC_ANSWERS.labels(method.full_name, code.name)
+            counted.inc()
+            log.debug("rpc", method=method.full_name, status=code.name, reason=reason)
             # What the handler marked the call with (a replayed refusal, say) would else be lost.
             marks = tuple(call.trailing_metadata() or ())
             await call.abort(code, detail, (*marks, *to_trailers(code, reason, detail, facts)))
             raise AssertionError("abort returned") from error
-        seconds_ok.observe(time.perf_counter() - began)
+        observe(time.perf_counter() - began)
+        answered_well.inc()
+        log.debug("rpc", method=method.full_name, status="OK")
         return reply
 
     return guarded

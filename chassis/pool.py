@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from prometheus_client import Gauge
+
 from chassis.postgres import Connection
+
+POOL_SIZE = Gauge("parterre_database_pool_size", "Connections to the database that there may be")
+POOL_IN_USE = Gauge("parterre_database_pool_in_use", "Connections to the database that are in use")
+POOL_WAITING = Gauge(
+    "parterre_database_pool_waiting", "Transactions that wait for a connection to come free"
+)
 
 _OLD_SECONDS = 1800.0
 
@@ -26,6 +34,7 @@ class Pool:
         self._idle: list[Connection] = []
         self._recovering: set[asyncio.Task[None]] = set()
         self._closed = False
+        POOL_SIZE.set(size)
 
     async def acquire(self) -> Connection:
         """A connection that is free; give it back with `release` or `recover`.
@@ -37,13 +46,17 @@ class Pool:
         if self._closed:
             raise RuntimeError("the pool is closed")
         if self._room.locked():
+            POOL_WAITING.inc()
             try:
                 async with asyncio.timeout(self._acquire_seconds):
                     await self._room.acquire()
             except TimeoutError:
                 raise PoolTimeoutError("no database connection came free in time") from None
+            finally:
+                POOL_WAITING.dec()
         else:
             await self._room.acquire()
+        POOL_IN_USE.inc()
         while self._idle:
             connection = self._idle.pop()
             if self._is_good(connection):
@@ -52,6 +65,7 @@ class Pool:
         try:
             return await self._connect()
         except BaseException:
+            POOL_IN_USE.dec()
             self._room.release()
             raise
 
@@ -65,6 +79,7 @@ class Pool:
             connection.close()
         else:
             self._idle.append(connection)
+        POOL_IN_USE.dec()
         self._room.release()
 
     def recover(self, connection: Connection) -> None:

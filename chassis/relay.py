@@ -24,7 +24,7 @@ from chassis.failpoints import AFTER_PUBLISH
 from chassis.lifecycle import background
 from chassis.logs import get_logger
 from chassis.outbox import Entry
-from chassis.telemetry import ALERTS, MESSAGES_PUBLISHED, OUTBOX_WAITING
+from chassis.telemetry import MESSAGES_PUBLISHED, alert
 from chassis.wire import Parcel, Wire
 
 BATCH = 200
@@ -59,6 +59,8 @@ _DELETE_SQL = "DELETE FROM outbox WHERE id = ANY(:ids)"
 # no reason to wait for the disk.
 _LAZY_SQL = "SET LOCAL synchronous_commit = off"
 
+_REFUSED = alert("message_refused_by_broker")
+
 log = get_logger(__name__)
 
 
@@ -75,6 +77,8 @@ class Relay:
         self._refused: list[UUID] = []
         self._to_settle = asyncio.Event()
         self._pause = _FIRST_POLL_SECONDS
+        for type in broker.topology.types:
+            _published(type)
         database.relay = self
 
     def has_room(self, count: int) -> bool:
@@ -174,7 +178,6 @@ class Relay:
         """
         async with self._database.transaction() as session:
             rows = await session.all(_CLAIM_SQL, limit=BATCH, leased_too=leased_too)
-            OUTBOX_WAITING.set(len(rows))
             if rows:
                 entries = [Entry(*row) for row in rows]
                 async with asyncio.timeout(_CONFIRM_SECONDS):
@@ -215,7 +218,7 @@ class Relay:
                 confirmed.append(entry.id)
                 _published(entry.type).inc()
         if refused:
-            ALERTS.labels("message_refused_by_broker").inc(len(refused))
+            _REFUSED.inc(len(refused))
             why = next(iter(refusals.values()))
             log.error("messages refused", count=len(refused), first=refused[0], why=why)
         return confirmed, refused

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from chassis.broker import Broker
 from chassis.consumer import Consumer, Handlers
 from chassis.database import Database
+from chassis.figures import Figures, read_outbox, read_queue
 from chassis.grpc_client import GrpcClient
 from chassis.grpc_server import serve_grpc
 from chassis.housekeeping import forget
@@ -30,6 +32,7 @@ class Chassis:
     def __init__(self, name: str, settings: ServiceSettings, stack: AsyncExitStack) -> None:
         self.name = name
         self.health = Health()
+        self.figures = Figures()
         self._settings = settings
         self._stack = stack
         self._tokens = ServiceTokens(name, settings.service_key.get_secret_value())
@@ -67,6 +70,7 @@ class Chassis:
     async def relay(self, database: Database, messages: FileDescriptor) -> None:
         """Publishes what the database's outbox holds, and forgets what the schema needs no more."""
         relay = Relay(database, self.broker(messages))
+        self.figures.add_from(database, "outbox", read_outbox)
         await self.run("relay", relay.run)
         await self.run("housekeeping", lambda: forget(database))
 
@@ -82,6 +86,7 @@ class Chassis:
         if queue not in broker.topology.queues:
             raise ValueError(f"no message is routed to {queue}")
         consumer = Consumer(queue, handlers, database, broker)
+        self.figures.add(queue, partial(read_queue, broker, queue))
         await self.run(f"consumer-{queue}", consumer.run)
         return consumer
 
@@ -131,7 +136,7 @@ class Chassis:
                 )
             )
             routes = {}
-        app = internal_app(self.health, routes or {})
+        app = internal_app(self.health, routes or {}, self.figures.refresh)
         await self._stack.enter_async_context(
             serve_http(app, settings.internal_host, settings.internal_port, drain_seconds=1)
         )

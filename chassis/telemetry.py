@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import platform
 import socket
 import ssl
 import time
@@ -14,36 +15,67 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from chassis.http_protocol import BoundedProtocol, Bounds
+from chassis.version import VERSION
 
 Check = Callable[[], Awaitable[None]]
 Answer = Callable[[], Awaitable[Response]]
 
+# When each series began is never asked for, and was a fifth of every page.
+disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
+
 RPC_SECONDS = Histogram(
-    "rpc_server_seconds",
+    "parterre_rpc_server_seconds",
     "Time to answer a gRPC call, seconds",
-    ["method", "code"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    ["method"],
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
-MESSAGES_CONSUMED = Counter("messages_consumed", "Messages taken", ["queue", "type", "outcome"])
-MESSAGES_PUBLISHED = Counter("messages_published", "Messages confirmed by the broker", ["type"])
-OUTBOX_WAITING = Gauge("outbox_waiting", "Outbox rows seen by the last poll, not yet published")
+RPC_ANSWERS = Counter("parterre_rpc_answers", "gRPC calls answered, by code", ["method", "code"])
+MESSAGES_CONSUMED = Counter(
+    "parterre_messages_consumed",
+    "Messages taken: applied, duplicate, failed (will be tried again), dead",
+    ["queue", "type", "outcome"],
+)
+MESSAGES_PUBLISHED = Counter(
+    "parterre_messages_published", "Messages confirmed by the broker", ["type"]
+)
 DATABASE_ANSWERS_OVERDUE = Counter(
-    "database_answers_overdue",
+    "parterre_database_answers_overdue",
     "Answers of the database that the watchdog had to look for or give up; 0 in good health",
 )
-ALERTS = Counter("alerts", "Conditions that want an operator", ["kind"])
+LOOP_LAG_SECONDS = Histogram(
+    "parterre_event_loop_lag_seconds",
+    "How late the event loop came back to what was due, looked at once a second, seconds",
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 1, 5),
+)
+BUILD = Gauge(
+    "parterre_build_info", "Always 1: which Parterre and Python it is", ["version", "python"]
+)
+BUILD.labels(VERSION, platform.python_version()).set(1)
+ALERTS = Counter("parterre_alerts", "Conditions that want an operator: any rise is one", ["kind"])
 
 _CHECK_SECONDS = 2.0
 # So long an answer is good for everybody who asks: anybody may, and it costs a call to each.
 _KNOWN_SECONDS = 1.0
 _TICK_SECONDS = 1.0
+
+
+def alert(kind: str) -> Counter:
+    """The alerts of that kind; whoever raises them asks once, so that they are shown from 0 on."""
+    return ALERTS.labels(kind)
 
 
 class Health:
@@ -107,10 +139,13 @@ class QuietServer(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Ticks until `end` is called, once a second."""
+        loop = asyncio.get_running_loop()
         while not await self.on_tick(0):
+            due_at = loop.time() + _TICK_SECONDS
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_SECONDS):
                     await self._ends.wait()
+            LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due_at))
 
     def end(self) -> None:
         """Stops accepting, and drains what there is."""
@@ -168,8 +203,15 @@ async def serve_http(
         listener.close()
 
 
-def internal_app(health: Health, routes: Mapping[str, Answer]) -> Starlette:
-    """The app of the internal port: health, metrics, and a process's own `routes`."""
+def internal_app(
+    health: Health,
+    routes: Mapping[str, Answer],
+    refresh: Callable[[], Awaitable[None]] | None = None,
+) -> Starlette:
+    """The app of the internal port: health, metrics, and a process's own `routes`.
+
+    `refresh` brings figures up to date before they are shown.
+    """
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -181,6 +223,8 @@ def internal_app(health: Health, routes: Mapping[str, Answer]) -> Starlette:
         )
 
     async def metrics(_request: Request) -> Response:
+        if refresh is not None:
+            await refresh()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     table: list[BaseRoute] = [

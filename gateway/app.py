@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -143,7 +144,7 @@ def application(
         body_bytes_per_second=settings.body_bytes_per_second,
     )
     app = Guarded(app, verifier, ApiKeys(services.auth, verifier, guards.addresses), guards)
-    app = Observed(app, hsts=not settings.is_local)
+    app = Observed(app, _measured(routes), hsts=not settings.is_local)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
@@ -180,6 +181,14 @@ def _refusal(reason: str, *, hsts: bool) -> Refusal:
         [(name, value) for name, value in headers if name != b"content-length"],
         bytes(answer.body),
     )
+
+
+def _measured(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """The method and the path's template of every route."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            for method in route.methods or ():
+                yield method, route.path
 
 
 def api(settings: Settings) -> FastAPI:

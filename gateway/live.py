@@ -62,10 +62,14 @@ _EXPECTED_SECONDS = 0.25
 # An event that is called off is asked about each time, until inventory must have heard of it too.
 _DOUBT_SECONDS = 10.0
 
-LISTENERS = Gauge("seat_stream_listeners", "Streams of seats that are open")
-DELTAS = Counter("seat_stream_deltas", "Deltas of seats, each made once for all its listeners")
-SNAPSHOTS = Counter("seat_stream_snapshots", "Snapshots of seats sent to listeners")
-MENDED = Counter("seat_states_mended", "Comparisons that found seats changed without a word")
+LISTENERS = Gauge("parterre_seat_stream_listeners", "Streams of seats that are open")
+DELTAS = Counter(
+    "parterre_seat_stream_deltas", "Deltas of seats, each made once for all its listeners"
+)
+SNAPSHOTS = Counter("parterre_seat_stream_snapshots", "Snapshots of seats sent to listeners")
+MENDED = Counter(
+    "parterre_seat_states_mended", "Comparisons that found seats changed without a word"
+)
 
 _GONE = frozenset({"EVENT_NOT_FOUND", "EVENT_NOT_ON_SALE"})
 

@@ -23,7 +23,7 @@ from chassis.broker import Broker
 from chassis.database import Database
 from chassis.logs import get_logger
 from chassis.payloads import PROTOBUF
-from chassis.telemetry import ALERTS, MESSAGES_PUBLISHED
+from chassis.telemetry import MESSAGES_PUBLISHED, alert
 from chassis.topology import EVENTS
 from inventory_service.changes import PlacesChange, PoolChange, SeatChange
 from inventory_service.handlers import announcing
@@ -43,6 +43,8 @@ _COUNTS_PAUSE_SECONDS = 2.0
 _COUNTS_AT_ONCE = 50
 _LOOK_PAUSE = timedelta(seconds=60)
 _LOOKS_AT_ONCE = 10
+
+_DROPPED = alert("seat_changes_dropped")
 
 log = get_logger(__name__)
 
@@ -104,7 +106,7 @@ class Announcer:
             self._earlier.set()
         if self._kept > _MAX_KEPT:
             log.warning("changes of seats dropped", changes=self._kept)
-            ALERTS.labels("seat_changes_dropped").inc()
+            _DROPPED.inc()
             self._gathered.clear()
             self._kept = 0
 

@@ -16,7 +16,7 @@ from chassis.database import Database, Row, Session
 from chassis.lifecycle import background
 from chassis.logs import get_logger
 from chassis.retrying import persistently
-from chassis.telemetry import ALERTS
+from chassis.telemetry import alert
 from notification_service.domain import KINDS, Lane, MailsWritten, Outgoing
 from notification_service.smtp import NotTakenError, RefusedError, Smtp
 from notification_service.storage import mails as stored
@@ -38,6 +38,9 @@ _LEASE_SECONDS = 30.0
 _RENEW_SECONDS = 10.0
 _TRIED_HOURS = 24
 _NOTE_TRIES = 100  # of what became of a mail; over about four minutes
+
+_GIVEN_UP = alert("mail_given_up")
+_FAILED = alert("mail_failed")
 
 log = get_logger(__name__)
 
@@ -158,7 +161,7 @@ class Mailer:
         except MootError as error:
             return partial(stored.give_up, id=row.id, why=f"MOOT {error}")
         except RefusedError as error:
-            ALERTS.labels("mail_given_up").inc()
+            _GIVEN_UP.inc()
             log.warning("mail refused for good", id=row.id, kind=row.kind, why=str(error))
             return partial(stored.give_up, id=row.id, why=f"REFUSED {error}")
         except NotTakenError as error:
@@ -173,10 +176,10 @@ class Mailer:
     async def _put_off(self, row: Row, why: str, session: Session) -> None:
         jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads what is tried again
         if await stored.put_off(session, row.id, why, hours=_TRIED_HOURS, jitter=jitter):
-            ALERTS.labels("mail_given_up").inc()
+            _GIVEN_UP.inc()
             log.error("mail given up", id=row.id, kind=row.kind, why=why)
         else:
-            ALERTS.labels("mail_failed").inc()
+            _FAILED.inc()
             log.warning("mail not sent, will be tried again", id=row.id, kind=row.kind, why=why)
 
 

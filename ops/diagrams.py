@@ -16,6 +16,7 @@ from booking_service.saga import (
     State,
 )
 from notification_service.domain import KINDS, Lane
+from ops.metrics import metrics_page
 
 _DOCS = Path(__file__).parents[1] / "docs"
 # What stands between these on a page is made from the code.
@@ -121,7 +122,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="ops.diagrams", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether they are current")
     check = parser.parse_args().check
-    pages = {"saga.md": saga_page(), "notifications.md": notifications_page()}
+    pages = {
+        "saga.md": saga_page(),
+        "notifications.md": notifications_page(),
+        "metrics.md": metrics_page(),
+    }
     for name, page in pages.items():
         file = _DOCS / name
         if not check:

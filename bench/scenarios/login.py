@@ -25,7 +25,7 @@ _WARM_UP_SECONDS = 2.0
 _SECONDS = 10.0
 _IDLE_SECONDS = 5.0
 _REST_MS = 2.0
-_HASHING = "password_hashing_cpu_seconds_total "
+_HASHING = "parterre_password_hashing_cpu_seconds_total "
 
 
 def run(system: System, report: Report) -> None:

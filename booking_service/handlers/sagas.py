@@ -27,7 +27,7 @@ from booking_service.domain import (
     ticket_sales,
     tickets_to_mint,
 )
-from booking_service.saga import Entry, Facts, Happening, Saga, State, Step
+from booking_service.saga import ALERT_KINDS, Entry, Facts, Happening, Saga, State, Step
 from booking_service.storage import (
     bookings,
     coupons,
@@ -44,7 +44,7 @@ from booking_service.wakeups import Rest, Wakeups
 from chassis.database import Session
 from chassis.ids import uuid7
 from chassis.logs import get_logger
-from chassis.telemetry import ALERTS
+from chassis.telemetry import alert
 
 # What usually ends a booking, so that its lines are read along with its lock.
 _ENDING = frozenset(
@@ -56,6 +56,8 @@ _ENDING = frozenset(
         Happening.RESERVE_REFUSED,
     }
 )
+
+_ALERTS = {kind: alert(kind) for kind in ALERT_KINDS}
 
 log = get_logger(__name__)
 
@@ -229,7 +231,7 @@ def _report(booking: Booking, step: Step) -> None:
         "detail": step.entry.detail,
     }
     if step.alert:
-        ALERTS.labels(step.alert).inc()
+        _ALERTS[step.alert].inc()
         log.error("saga wants an operator", alert=step.alert, **facts)
     elif step.ignored:
         log.info("happening ignored", **facts)

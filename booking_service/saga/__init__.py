@@ -26,6 +26,7 @@ from booking_service.saga.machine import (
 )
 from booking_service.saga.table import (
     ALERT_AFTER_RESENDS,
+    ALERT_KINDS,
     ENDINGS,
     FINAL,
     MAX_ATTEMPTS,
@@ -44,6 +45,7 @@ from booking_service.saga.table import (
 
 __all__ = [
     "ALERT_AFTER_RESENDS",
+    "ALERT_KINDS",
     "ENDINGS",
     "FINAL",
     "MAX_ATTEMPTS",

@@ -15,9 +15,11 @@ from booking_service.saga.table import (
     ENDINGS,
     FINAL,
     MAX_ATTEMPTS,
+    PAID_LATE_IGNORED,
     PAY_WITHIN,
     RESEND_AFTER,
     RESEND_AT_MOST_AFTER,
+    STUCK,
     TABLE,
     UNASKED,
     Deadline,
@@ -200,8 +202,7 @@ def _rule(saga: Saga, happening: Happening, facts: Facts) -> Rule | None:
 
 def _ignored(saga: Saga, happening: Happening, facts: Facts) -> Step:
     entry = replace(_entry(saga, happening, facts), outcome="IGNORED")
-    # Money that nobody waits for any more.
-    alert = "paid_late_ignored" if happening is Happening.PAID_LATE else ""
+    alert = PAID_LATE_IGNORED if happening is Happening.PAID_LATE else ""
     return Step(saga, replace(saga, version=saga.version + 1), None, entry, alert=alert)
 
 
@@ -211,7 +212,7 @@ def _sent_again(before: Saga, saga: Saga, now: datetime, jitter: float, entry: E
     entry = replace(entry, outcome="RESENT")
     alert = ""
     if saga.resends >= ALERT_AFTER_RESENDS:
-        alert = "saga_stuck"
+        alert = STUCK
         entry = replace(entry, detail=f"{saga.resends} times unanswered; an operator was called")
     return Step(before, saga, TABLE[saga.state].asks, entry, alert=alert)
 

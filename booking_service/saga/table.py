@@ -184,6 +184,8 @@ MAX_ATTEMPTS = 3
 RESEND_AFTER = timedelta(seconds=2)  # doubling
 RESEND_AT_MOST_AFTER = timedelta(seconds=60)
 ALERT_AFTER_RESENDS = 8
+# What an operator is called for: a step that nobody answers, money that nobody waits for any more.
+STUCK, PAID_LATE_IGNORED = ALERT_KINDS = "saga_stuck", "paid_late_ignored"
 
 _STAY = Rule()
 _SEND_AGAIN = Rule(send_again=True)

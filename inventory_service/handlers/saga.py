@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from chassis.database import Row as Record
 from chassis.database import Session
 from chassis.logs import get_logger
-from chassis.telemetry import ALERTS
+from chassis.telemetry import alert
 from inventory_service.changes import noted
 from inventory_service.domain import (
     SEATS_OF,
@@ -24,6 +24,8 @@ from inventory_service.handlers.expiring import expire_holds
 from inventory_service.handlers.moving import free_and_uncount, note_pools
 from inventory_service.storage import holds, limits, pools, saga, seats
 from inventory_service.storage.saga import Found
+
+_UNRESERVED = alert("sell_without_reservation")
 
 log = get_logger(__name__)
 
@@ -92,7 +94,7 @@ def _planned(order: SeatsOrder, hold: Found) -> Step | None:
     elif planned.outcome is None:
         # Somebody has a ticket, and nobody keeps their seats.
         log.error("nothing is reserved to be sold", **_told(order, hold.state))
-        ALERTS.labels("sell_without_reservation").inc()
+        _UNRESERVED.inc()
     return planned
 
 

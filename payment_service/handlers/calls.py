@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chassis.database import Session
 from chassis.logs import get_logger
-from chassis.telemetry import ALERTS
+from chassis.telemetry import alert
 from payment_service import domain
 from payment_service.domain import (
     Charge,
@@ -29,6 +29,8 @@ from payment_service.storage.calls import Fence, PutOff
 # An operator is told once a call has been made so often without moving its charge.
 _ALERT_TRIES = 8
 _REFUND_PAUSES = 0.5, 60.0
+
+_STUCK = alert("provider_call_stuck")
 
 log = get_logger(__name__)
 
@@ -156,7 +158,7 @@ async def look_again(session: Session, charges: Sequence[tuple[UUID, int]]) -> i
 
 def _alert_if_stuck(payment: Payment, call: Call, result: Result) -> None:
     if call.claimed.tries % _ALERT_TRIES == 0:
-        ALERTS.labels("provider_call_stuck").inc()
+        _STUCK.inc()
         log.error(
             "a provider's answer is long in coming",
             payment=payment.id,

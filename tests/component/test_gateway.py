@@ -161,7 +161,9 @@ async def test_a_gateway_whose_services_answer_is_ready_and_measured() -> None:
         async with httpx.AsyncClient(base_url=edge.internal_url) as internal:
             assert (await internal.get("/readyz")).json() == {"ready": True, "waiting_for": []}
             metrics = (await internal.get("/metrics")).text
-            assert 'http_server_seconds_count{method="GET",route="/readyz",status="200"}' in metrics
+            labels = 'method="GET",route="/readyz"'
+            assert f"parterre_http_server_seconds_count{{{labels}}}" in metrics
+            assert f'parterre_http_answers_total{{{labels},status="2xx"}}' in metrics
 
 
 async def test_without_its_services_the_gateway_is_alive_unready_and_says_so() -> None:

@@ -479,7 +479,7 @@ def overdue(system: Breakable) -> dict[str, float]:
     found = {}
     for name, url in system.run["internal"].items():
         for line in httpx.get(f"{url}/metrics").text.splitlines():
-            if line.startswith("database_answers_overdue_total"):
+            if line.startswith("parterre_database_answers_overdue_total"):
                 found[name] = float(line.split()[-1])
     return found
 

@@ -389,7 +389,10 @@ def test_health_metrics_and_openapi_answer(system: System) -> None:
     assert httpx.get(f"{system.gateway}/readyz").status_code == 200
     assert httpx.get(f"{system.gateway}/metrics").status_code == 404
     for url in system.run["internal"].values():
-        assert "process_cpu_seconds_total" in httpx.get(f"{url}/metrics").text
+        page = httpx.get(f"{url}/metrics").text
+        assert "process_cpu_seconds_total" in page
+        assert "parterre_build_info" in page
+        assert len(page) < 200_000  # Prometheus reads it every 15 seconds, of every process
     assert httpx.get(f"{system.gateway}/api/openapi.json").json()["openapi"].startswith("3.1")
     assert httpx.get(f"{system.gateway}/api/docs").status_code == 200
 

@@ -66,7 +66,7 @@ async def test_a_release_gives_everything_back_and_an_old_sell_comes_too_late(bo
 
 
 def alerts() -> float:
-    value = REGISTRY.get_sample_value("alerts_total", {"kind": "sell_without_reservation"})
+    value = REGISTRY.get_sample_value("parterre_alerts_total", {"kind": "sell_without_reservation"})
     return value or 0.0
 
 
