@@ -8,7 +8,8 @@ import re
 import secrets
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from ops.seed import Account, demo_accounts, fill
 from ops.seed import seed as make_demo_data
 from ops.terminal import as_text, iso, show_any
 from ops.verdicts import untold
+from payment_service.domain import Listed
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -221,20 +223,28 @@ def ledger(  # noqa: PLR0917 - a command's options
 
 
 @app.command()
-def reconcile(
+def reconcile(  # noqa: PLR0917 - a command's options
     since: Annotated[
         str, typer.Option(help="What moved in this time: 30m, 24h, 7d.", metavar="TIME")
     ] = "24h",
     fix: Annotated[
         bool, typer.Option("--fix", help="Have what differs looked up at the provider.")
     ] = False,
+    give_back: Annotated[
+        bool,
+        typer.Option(
+            "--give-back", help="Give the money of charges unknown here back; asks first."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts.")] = False,
     run_file: RunFile = _RUN_FILE,
     as_json: AsJson = False,
 ) -> None:
     """Compare the provider's books with ours; exit 1 if not alike.
 
-    Changes nothing without --fix. READER_DATABASE_URL, PAYMENT_SANDBOX_URL and
-    PAYMENT_SANDBOX_API_KEY say where, and PAYMENT_DATABASE_URL for --fix.
+    Changes nothing without --fix or --give-back; the latter is for after a restore.
+    READER_DATABASE_URL, PAYMENT_SANDBOX_URL and PAYMENT_SANDBOX_API_KEY say where, and
+    PAYMENT_DATABASE_URL for --fix.
     """
     spoken = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", since)
     if spoken is None:
@@ -248,8 +258,20 @@ def reconcile(
             payment_url=_address("PAYMENT_DATABASE_URL", run_file, "database", "payment")
             if fix
             else None,
+            agree=(lambda unknown: yes or _agreed(unknown)) if give_back else None,
             as_json=as_json,
         )
+    )
+
+
+def _agreed(unknown: Sequence[Listed]) -> bool:
+    held: Counter[str] = Counter()
+    for charge in unknown:
+        held[charge.currency] += charge.captured - charge.refunded
+    sums = ", ".join(terminal.money(amount, currency) for currency, amount in sorted(held.items()))
+    return typer.confirm(
+        f"Give back what {len(unknown)} charges hold that this database does not know ({sums})?",
+        err=True,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from uuid import UUID
@@ -19,7 +19,20 @@ from psycopg.rows import dict_row
 from chassis.database import Database, DatabaseError
 from ops.terminal import as_text, console, money, show
 from ops.verdicts import WELL, WRONG, untold
-from payment_service.domain import Listed, ProviderUnavailableError, refund_key
+from payment_service.domain import (
+    FINAL,
+    Charge,
+    ChargeState,
+    Listed,
+    ProviderUnavailableError,
+    Refunded,
+    Refused,
+    Result,
+    Unknown,
+    Unreachable,
+    parse_provider_key,
+    refund_key,
+)
 from payment_service.handlers import calls
 from payment_service.providers import Provider
 from payment_service.providers.sandbox import SandboxProvider
@@ -57,6 +70,14 @@ _RECENT = _SELECT + (  # noqa: S608 - constants
     " OR (payment_id, number) IN (SELECT payment_id, attempt FROM payment.refund"
     " WHERE created_at >= to_timestamp(%(since)s)))"
 )
+# Whether anything here could still come to ask for the charge.
+_AWAITED = """
+SELECT EXISTS (SELECT FROM payment.attempt WHERE provider_key = %(key)s)
+    OR EXISTS (SELECT FROM payment.payment WHERE id = %(payment_id)s)
+    OR EXISTS (SELECT FROM booking.booking JOIN booking.saga USING (booking_id)
+                WHERE payment_id = %(payment_id)s
+                  AND state NOT IN ('FAILED', 'EXPIRED', 'CANCELLED'))
+"""
 _NAMED = _SELECT + " AND provider_key = ANY(%(keys)s)"
 
 
@@ -97,12 +118,24 @@ class Findings:
     charges: int
     differences: Sequence[Difference]
     payments: Mapping[str, tuple[UUID, int]]  # key -> payment and attempt, of those that differ
+    unknown: Sequence[Listed] = ()  # those that hold money and that we know nothing of
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What became of an unknown charge."""
+
+    key: str
+    amount: str  # major units
+    outcome: str  # RETURNED, LET_GO, or why not
 
 
 def differences(theirs: Listed | None, ours: Ours | None) -> Sequence[Difference]:
     """What differs about one charge; amounts are told in major units."""
     if ours is None:
         assert theirs is not None  # noqa: S101 - one of the two names the charge
+        if theirs.state in FINAL and theirs.captured == theirs.refunded:
+            return []  # it holds nobody's money: declined, let go, or given back
         captured, refunded = (
             money(each, theirs.currency) for each in (theirs.captured, theirs.refunded)
         )
@@ -175,6 +208,7 @@ async def compare(
             await asyncio.sleep(settle_seconds)
         found: list[Difference] = []
         payments: dict[str, tuple[UUID, int]] = {}
+        unknown: list[Listed] = []
         keys = [*differing, *sorted(left)]
         for start in range(0, len(keys), _BATCH):
             batch = keys[start : start + _BATCH]
@@ -182,13 +216,16 @@ async def compare(
             listed = {key: await provider.find_listed(key) for key in batch}
             known = await _named(connection, provider.name, batch)
             for key in batch:
-                if listed[key] is None and key not in known:
+                theirs_now = listed[key]
+                if theirs_now is None and key not in known:
                     continue
-                told = differences(listed[key], known.get(key))
+                told = differences(theirs_now, known.get(key))
                 found += told
+                if told and theirs_now is not None and key not in known:
+                    unknown.append(theirs_now)
                 if told and key in known:
                     payments[key] = known[key].payment_id, known[key].number
-        return Findings(charges, found, payments)
+        return Findings(charges, found, payments, unknown)
 
 
 async def _named(
@@ -229,6 +266,54 @@ async def look_again(payment_url: str, charges: Iterable[tuple[UUID, int]]) -> i
         await database.close()
 
 
+async def give_back(
+    reader_url: str, provider: Provider, charges: Sequence[Listed]
+) -> Sequence[GivenBack]:
+    """Gives back what charges hold that nothing here knows of, as after a restore.
+
+    Each is looked at once more before: one that a booking under way may still ask for is left, and
+    so is one whose key is not of our making. Again it has no second effect.
+
+    Raises:
+        psycopg.Error: our side can't be read.
+    """
+    done: list[GivenBack] = []
+    async with await psycopg.AsyncConnection.connect(reader_url, autocommit=True) as connection:
+        for charge in charges:
+            outcome = await _give_back(connection, provider, charge)
+            left = charge.captured - charge.refunded or charge.amount
+            done.append(GivenBack(charge.key, money(left, charge.currency), outcome))
+    return done
+
+
+async def _give_back(
+    connection: psycopg.AsyncConnection[tuple[bool]], provider: Provider, charge: Listed
+) -> str:
+    parsed = parse_provider_key(charge.key)
+    if parsed is None:
+        return "left: its key is not of Parterre's making"
+    asked = await connection.execute(_AWAITED, {"key": charge.key, "payment_id": parsed[0]})
+    if await asked.fetchone() != (False,):
+        return "left: a booking here may still ask for it; try again when that has ended"
+    if charge.state is ChargeState.CAPTURED:
+        left = charge.captured - charge.refunded
+        result = await provider.refund(f"give-back:{charge.key}", charge.id, left)
+        return "RETURNED" if isinstance(result, Refunded) else _refusal(result)
+    result = await provider.void(charge.key, charge.id)
+    is_void = isinstance(result, Charge) and result.state is ChargeState.VOIDED
+    return "LET_GO" if is_void else _refusal(result)
+
+
+def _refusal(result: Result) -> str:
+    match result:
+        case Unknown(why) | Unreachable(why):
+            return f"not yet: {why}; try again"
+        case Refused(reason):
+            return f"the provider refuses: {reason}; try again when it has been decided there"
+        case _:
+            return "not yet: the provider has not decided; try again"
+
+
 def report(
     reader_url: str,
     *,
@@ -236,20 +321,37 @@ def report(
     api_key: str,
     hours: float,
     payment_url: str | None,
+    agree: Callable[[Sequence[Listed]], bool] | None = None,
     as_json: bool,
 ) -> int:
     """Prints what differs. 0: nothing; 1: something; 2: it can't be told.
 
-    `payment_url`: where look-ups are asked for; None: nothing is changed.
+    `payment_url`: where look-ups are asked for; None: none are. `agree` is shown what is unknown
+    here before that is given back; None: nothing is.
     """
+
+    def provider() -> SandboxProvider:
+        return SandboxProvider(
+            url=sandbox_url,
+            api_key=api_key,
+            webhook_secrets=[],
+            return_url=None,
+            deadline_seconds=_DEADLINE_SECONDS,
+            connections=4,
+        )
+
     try:
-        found, asked = asyncio.run(_run(reader_url, sandbox_url, api_key, hours, payment_url))
+        found, asked = asyncio.run(_run(reader_url, provider, hours, payment_url))
+        back: Sequence[GivenBack] = ()
+        if agree is not None and found.unknown and agree(found.unknown):
+            back = asyncio.run(_give_all_back(reader_url, provider, found.unknown))
     except (psycopg.Error, DatabaseError, ProviderUnavailableError) as error:
         return untold(error)
     code = WRONG if found.differences else WELL
     if as_json:
         rows = [asdict(each) for each in found.differences]
-        print(as_text({"charges": found.charges, "differences": rows, "looked_up": asked}))
+        told = {"charges": found.charges, "differences": rows, "looked_up": asked}
+        print(as_text({**told, "given_back": [asdict(each) for each in back]}))
         return code
     out = console()
     if found.differences:
@@ -263,22 +365,23 @@ def report(
         out.print(f"{found.charges} charges, the same on both sides.", style="green")
     if payment_url is not None:
         out.print(f"{asked} will be looked up.")
+    if back:
+        show(out, ("Key", "Amount", "Outcome"), [(e.key, e.amount, e.outcome) for e in back])
     return code
 
 
 async def _run(
-    reader_url: str, sandbox_url: str, api_key: str, hours: float, payment_url: str | None
+    reader_url: str, make: Callable[[], Provider], hours: float, payment_url: str | None
 ) -> tuple[Findings, int]:
-    provider = SandboxProvider(
-        url=sandbox_url,
-        api_key=api_key,
-        webhook_secrets=[],
-        return_url=None,
-        deadline_seconds=_DEADLINE_SECONDS,
-        connections=4,
-    )
-    async with aclosing(provider):
+    async with aclosing(make()) as provider:
         found = await compare(reader_url, provider, since=time.time() - hours * 3600)
     if payment_url is None or not found.payments:
         return found, 0
     return found, await look_again(payment_url, found.payments.values())
+
+
+async def _give_all_back(
+    reader_url: str, make: Callable[[], Provider], charges: Sequence[Listed]
+) -> Sequence[GivenBack]:
+    async with aclosing(make()) as provider:
+        return await give_back(reader_url, provider, charges)

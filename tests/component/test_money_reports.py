@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from chassis.ids import uuid7
 from deploy.postgres import Postgres
 from ops import ledger, reconcile
 from ops.reconcile import Difference
-from payment_service.domain import ProviderUnavailableError
+from payment_service.domain import Listed, ProviderUnavailableError
 
 from .test_payment import (  # the desk's fixtures come with it
     AMOUNT,
@@ -29,7 +30,7 @@ from .test_payment import (  # the desk's fixtures come with it
     sandbox,
     waiting_wallet,
 )
-from .test_sandbox_provider import Sandbox, running
+from .test_sandbox_provider import API_KEY, Sandbox, running
 
 __all__ = ["open_desk", "sandbox"]
 
@@ -166,6 +167,68 @@ async def test_what_differs_is_looked_up_when_asked_for(open_desk: OpenDesk, own
         assert await compared(again) == []
         # Final by now: nothing is left to look up.
         assert await reconcile.look_again(again.database.url, [(UUID(payment.id), 1)]) == 0
+
+
+async def test_what_unknown_charges_hold_goes_back_once_and_nothing_else_does(
+    desk: Desk, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a restore: the provider has charges of bookings that are gone."""
+    kept, under_way = await captured(desk, 1000), f"charge:{uuid7()}:1"
+    taken, partly, set_aside = (f"charge:{uuid7()}:1" for _ in range(3))
+    ids = {}
+    for key in (taken, partly, set_aside, under_way, "of-somebody-else"):
+        ids[key] = (await desk.sandbox.charge("tok_ok", key=key, amount=700)).json()["id"]
+        if key != set_aside:
+            await desk.sandbox.post(f"/v1/charges/{ids[key]}/capture")
+    await desk.sandbox.refund(ids[partly], 300, "before")
+    with as_admin(postgres, desk) as connection:
+        connection.execute(
+            # This service's tests have no bookings but what is needed here.
+            "CREATE SCHEMA IF NOT EXISTS booking;"
+            "CREATE TABLE booking.booking (booking_id int, payment_id uuid);"
+            "CREATE TABLE booking.saga (booking_id int, state text);"
+            f"INSERT INTO booking.booking VALUES (1, '{under_way.split(':')[1]}'),"
+            f" (2, '{taken.split(':')[1]}');"
+            "INSERT INTO booking.saga VALUES (1, 'CHARGING'), (2, 'EXPIRED');"
+            "GRANT USAGE ON SCHEMA booking TO PUBLIC;"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA booking TO PUBLIC;"
+        )
+    provider = provider_at(str(desk.sandbox.http.base_url))
+    for _ in range(2):  # again has no second effect
+        found = await reconcile.compare(desk.database.url, provider, since=0, settle_seconds=0.0)
+        done = await reconcile.give_back(desk.database.url, provider, found.unknown)
+    listed = {charge.key: charge async for charge in provider.list_charges(0)}
+    await provider.aclose()
+    asked: list[Listed] = []
+    code = await asyncio.to_thread(
+        reconcile.report,
+        desk.database.url,
+        sandbox_url=str(desk.sandbox.http.base_url),
+        api_key=API_KEY,
+        hours=1.0,
+        payment_url=None,
+        agree=lambda unknown: bool(asked.extend(unknown)),
+        as_json=True,
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert (code, told["given_back"]) == (1, [])  # nobody agreed
+    assert {charge.key for charge in asked} == {under_way, "of-somebody-else"}
+
+    assert {key: listed[key].refunded for key in ids} == {
+        taken: 700,
+        partly: 700,
+        set_aside: 0,
+        under_way: 0,
+        "of-somebody-else": 0,
+    }
+    assert listed[set_aside].state == "VOIDED"
+    assert listed[f"charge:{kept.id}:1"].refunded == 0
+    # What is left is told, and why.
+    assert {each.key: each.outcome.split(":")[0] for each in done} == {
+        under_way: "left",
+        "of-somebody-else": "left",
+    }
+    assert {each.key for each in await compared(desk)} == {under_way, "of-somebody-else"}
 
 
 async def test_a_provider_that_is_away_is_no_agreement(desk: Desk) -> None:
