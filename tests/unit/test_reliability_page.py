@@ -11,7 +11,7 @@ from ops.fsck import CHECKS
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs/reliability.md").read_text()
-FAULTS = range(1, 48)
+FAULTS = range(1, 49)
 INVARIANTS = {f"I{number}" for number in range(1, 11)}
 NAMED = re.compile(r"`([a-z_/]+\.py)::([a-z_0-9]+)`")
 # What one machine and one release can't show whole.
