@@ -143,6 +143,31 @@ def test_pictures_and_secrets_are_written_over_only_when_told(
         assert connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'auth'").rowcount == 0
 
 
+def test_a_home_folder_is_restored_with_its_secrets_and_an_empty_broker(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("MIGRATE_DATABASE_URL", "DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    home = tmp_path / "home"
+    (home / "rabbitmq").mkdir(parents=True)
+    monkeypatch.setenv("PARTERRE_HOME", str(home))
+    put_back = CliRunner().invoke(app, ["restore", str(backup)])
+    assert put_back.exit_code == 0, put_back.output
+    assert json.loads((home / "secrets.json").read_text())["booking.ticket_key"] == "of the tests"
+    assert (home / "media/ab/picture").read_bytes() == b"a picture"
+    assert not (home / "rabbitmq").exists()
+    assert not (home / "secrets.json.restored").exists()
+    # It does not run, and is backed up all the same.
+    again = CliRunner().invoke(app, ["backup", str(tmp_path / "again")])
+    assert again.exit_code == 0, again.output
+    first, second = (
+        Manifest.model_validate_json((folder / "manifest.json").read_text())
+        for folder in (backup, tmp_path / "again")
+    )
+    assert second.revisions == first.revisions
+    assert second.parts.keys() == first.parts.keys()
+
+
 def test_a_backup_is_its_owners_alone_and_names_every_part(backup: Path) -> None:
     assert stat.S_IMODE(backup.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in backup.iterdir()} == {0o600}
