@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
+from prometheus_client import Counter
 
 from chassis.context import caller
 from chassis.database import Database, Result, Row, Session, Statement
@@ -29,6 +30,10 @@ from chassis.errors import DomainError, ServiceError
 ReplyT = TypeVar("ReplyT", bound=Message)
 
 REPLAYED = ("idempotency-replayed", "true")
+REPLAYS = Counter(
+    "parterre_idempotency_replays",
+    "Requests that came again with their idempotency key, and got the answer of before",
+)
 # What refusals are called that were stored by the version before.
 _KINDS_OF_BEFORE = {"CONFLICT": "STATE", "PRECONDITION": "STALE"}
 _STORED_KINDS = frozenset({"INVALID", "NOT_FOUND", "STATE", "STALE"})
@@ -311,6 +316,7 @@ def _recalled(stored: Row, fingerprint: bytes) -> bytes | StoredRefusalError:
         raise ServiceError(
             "INVALID", "IDEMPOTENCY_KEY_REUSED", "This key was used with another request before."
         )
+    REPLAYS.inc()
     if stored.reply is not None:
         return bytes(stored.reply)
     refusal = stored.refusal

@@ -16,12 +16,15 @@ import orjson
 from google.protobuf.message import Message
 from parterre.messages.v1 import messages_pb2
 from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
+from prometheus_client import Gauge
 
 from chassis.broker import Broker
 from chassis.errors import RemoteError
 from chassis.lifecycle import background
 from chassis.listener import listen
 from gateway.services import Remote
+
+LISTENERS = Gauge("parterre_notice_stream_listeners", "Streams of notices that are open")
 
 
 class NoticeListener:
@@ -66,9 +69,11 @@ class Notices:
         """Counts one stream of a person for as long as the block runs."""
         listener = NoticeListener()
         self._listeners.setdefault(person, set()).add(listener)
+        LISTENERS.inc()
         try:
             yield listener
         finally:
+            LISTENERS.dec()
             of_person = self._listeners[person]
             of_person.remove(listener)
             if not of_person:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from chassis.service import Chassis
 from inventory_service.announcer import Announcer
 from inventory_service.domain import HoldTerms
+from inventory_service.figures import read_holds
 from inventory_service.loops import sweep
 from inventory_service.messaging import MESSAGES, QUEUES, encode
 from inventory_service.rpc import SERVICE, InventoryServicer
@@ -21,6 +22,7 @@ async def inventory_service(settings: Settings) -> AsyncIterator[None]:
     async with Chassis.open("inventory", settings) as chassis:
         database = chassis.database("inventory", encode=encode)
         await chassis.relay(database, MESSAGES)
+        chassis.figures.add_from(database, "holds", read_holds)
         for queue, handlers in QUEUES.items():
             await chassis.consume(queue, handlers, database, MESSAGES)
         await chassis.run("sweeper", lambda: sweep(database, settings.sweep_seconds))

@@ -12,6 +12,8 @@ from pathlib import Path
 from traceback import extract_tb
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from chassis.database import Database, Row, Session
 from chassis.lifecycle import background
 from chassis.logs import get_logger
@@ -39,6 +41,14 @@ _RENEW_SECONDS = 10.0
 _TRIED_HOURS = 24
 _NOTE_TRIES = 100  # of what became of a mail; over about four minutes
 
+MAILS = Counter(
+    "parterre_mails",
+    "Tries to send a mail: sent, refused (for good), not_taken, not_written, moot, unwanted",
+    ["outcome"],
+)
+_SENT, _REFUSED, _NOT_TAKEN, _NOT_WRITTEN, _MOOT, _UNWANTED = map(
+    MAILS.labels, ("sent", "refused", "not_taken", "not_written", "moot", "unwanted")
+)
 _GIVEN_UP = alert("mail_given_up")
 _FAILED = alert("mail_failed")
 
@@ -154,23 +164,29 @@ class Mailer:
         try:
             mail = _outgoing(row)
             if row.is_unwanted and not mail.kind.is_essential:
+                _UNWANTED.inc()
                 return partial(stored.give_up, id=row.id, why="UNWANTED")
             async with asyncio.timeout(_DIALOGUE_SECONDS):
                 message = await self._writer.write(mail, row.subject)
                 await self._smtp.deliver(message, mail.to)
         except MootError as error:
+            _MOOT.inc()
             return partial(stored.give_up, id=row.id, why=f"MOOT {error}")
         except RefusedError as error:
             _GIVEN_UP.inc()
+            _REFUSED.inc()
             log.warning("mail refused for good", id=row.id, kind=row.kind, why=str(error))
             return partial(stored.give_up, id=row.id, why=f"REFUSED {error}")
         except NotTakenError as error:
+            _NOT_TAKEN.inc()
             return partial(self._put_off, row, f"NOT_TAKEN {error}")
         except Exception as error:  # noqa: BLE001 - one that can't be written stops no other
             # Where, and no more: whole traces of many that fail would keep the others waiting.
             last = extract_tb(error.__traceback__)[-1]
             why = f"NOT_WRITTEN {error!r} at {Path(last.filename).name}:{last.lineno}"
+            _NOT_WRITTEN.inc()
             return partial(self._put_off, row, why)
+        _SENT.inc()
         return partial(stored.mark_sent, id=row.id)
 
     async def _put_off(self, row: Row, why: str, session: Session) -> None:

@@ -19,9 +19,12 @@ provider.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram
 
 from chassis.database import Database
 from chassis.failpoints import AFTER_PROVIDER_ANSWER
@@ -55,6 +58,23 @@ _MOST_UNRECORDED = 500
 # The key of no charge.
 _PROBE_KEY = "probe"
 
+PROVIDER_SECONDS = Histogram(
+    "parterre_provider_seconds",
+    "Time that a payment provider took for a call, seconds",
+    ["provider", "kind"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+PROVIDER_CALLS = Counter(
+    "parterre_provider_calls",
+    "Calls to a payment provider: answered, a refusal too, or unanswered (no outcome is known)",
+    ["provider", "kind", "outcome"],
+)
+BREAKER_OPEN = Gauge(
+    "parterre_provider_breaker_open",
+    "1 while a payment provider is left alone because it did not answer",
+    ["provider"],
+)
+
 log = get_logger(__name__)
 
 
@@ -81,6 +101,11 @@ class Worker:
         self._max_tries = max_tries
         self._lease_seconds = lease_seconds
         self._breaker = Breaker()
+        name = provider.name
+        self._open = BREAKER_OPEN.labels(name)
+        self._seconds = {kind: PROVIDER_SECONDS.labels(name, kind) for kind in Kind}
+        self._answered = {kind: PROVIDER_CALLS.labels(name, kind, "answered") for kind in Kind}
+        self._unanswered = {kind: PROVIDER_CALLS.labels(name, kind, "unanswered") for kind in Kind}
         self._is_open = False  # while it runs
         self._awake = asyncio.Event()
         self._look_at = 0.0  # when the work list is to be asked, by the loop's clock
@@ -258,20 +283,26 @@ class Worker:
             log.exception("a result could not be recorded", kind=result[0].kind)
 
     async def _ask(self, kind: Kind, answer: Awaitable[Result]) -> Result:
+        began = time.perf_counter()
         try:
             result = await answer
         except Exception as error:  # an adapter's fault is an unknown outcome, and no other's worry
             log.exception("the provider's adapter failed", kind=kind)
             result = Unknown(type(error).__name__)
+        self._seconds[kind].observe(time.perf_counter() - began)
         self._note(kind, result)
         return result
 
     def _note(self, kind: Kind, result: Result) -> None:
         self._breaker.note(result, _now())
+        self._open.set(self._breaker.is_open)
         if self._breaker.news(_now()) is not None:
             self._awake.set()  # it is told by the loop
         if isinstance(result, Unknown | Unreachable):
+            self._unanswered[kind].inc()
             log.warning("no answer from the provider", kind=kind, why=result.why)
+        else:
+            self._answered[kind].inc()
 
 
 class Workers:

@@ -6,6 +6,8 @@ import asyncio
 import secrets
 from datetime import datetime, timedelta
 
+from prometheus_client import Counter
+
 from auth_service import storage
 from auth_service.domain import (
     AccountDisabledError,
@@ -36,6 +38,13 @@ from chassis.ids import uuid7
 
 _MAX_USER_AGENT = 300
 _MAX_TOLD_USER_AGENT = 200
+
+LOG_INS_REFUSED = Counter(
+    "parterre_log_ins_refused",
+    "Log-ins by password that were refused: wrong, throttled, or the account is closed",
+    ["why"],
+)
+_WRONG, _THROTTLED, _CLOSED = map(LOG_INS_REFUSED.labels, ("wrong", "throttled", "closed"))
 
 
 async def log_in(
@@ -78,6 +87,7 @@ async def _log_in(
 
     begun = await auth.database.run(begin)
     if not (begun.address_may and begun.account_may):
+        _THROTTLED.inc()
         raise await _log_in_refusal(auth, email, visitor, begun)
     known = begun.known
     good = await hashing.verify(known.password_hash if known else None, password)
@@ -86,6 +96,7 @@ async def _log_in(
         async with auth.database.transaction() as session:
             await storage.replace_hash(session, known, password_hash)
     if known is None or not good:
+        _WRONG.inc()
         await _note_failure(auth, email, begun, client)
         raise InvalidCredentialsError
     session_id, refresh_token = uuid7(), secrets.token_urlsafe(32)
@@ -117,6 +128,7 @@ async def _log_in(
 
     opened_at = await auth.database.run(open_session)
     if opened_at is None:
+        _CLOSED.inc()
         await _note(auth, "LOG_IN_REFUSED", known, **client)
         raise AccountDisabledError if known.account.disabled else InvalidCredentialsError
     tokens = tokens_of(

@@ -122,3 +122,21 @@ async def words_of(session: Session, ids: Collection[UUID]) -> Mapping[UUID, str
 def saga_of(row: Row) -> Saga:
     """The saga a row has among its columns."""
     return records.read(Saga, row, percent=row.refund_percent)
+
+
+# By the index of those that wait alone. A booking's id is a UUIDv7: it begins with the milliseconds
+# of its making.
+_WAITING = """
+SELECT state, count(*) AS sagas, max(resends) AS resends,
+       greatest(0, extract(epoch FROM clock_timestamp())
+           - ('x' || substr(replace(min(CAST(booking_id AS text)), '-', ''), 1, 12)
+             )::bit(48)::bigint / 1000.0) AS oldest_seconds
+  FROM (SELECT state, resends, booking_id FROM saga
+         WHERE deadline_at IS NOT NULL LIMIT :most) AS waiting
+ GROUP BY state
+"""
+
+
+async def waiting(session: Session, most: int) -> Sequence[Row]:
+    """How many sagas wait in each state, `most` in all, with the oldest's age and the resends."""
+    return await session.all(_WAITING, most=most)

@@ -244,3 +244,18 @@ async def due_in_the_way(
         limit=DUE_LIMIT,
     )
     return [row.hold_id for row in rows]
+
+
+# By the index of active holds alone.
+_COUNTED = """
+SELECT (SELECT count(*) FROM (SELECT 1 FROM hold WHERE status = 'ACTIVE'
+            AND expires_at > clock_timestamp() LIMIT :most) AS few) AS live,
+       (SELECT count(*) FROM (SELECT 1 FROM hold WHERE status = 'ACTIVE'
+            AND expires_at <= clock_timestamp() LIMIT :most) AS few) AS over
+"""
+
+
+async def counted(session: Session, most: int) -> Record:
+    """How many active holds are live, and how many over, `most` of each."""
+    (row,) = await session.all(_COUNTED, most=most)
+    return row

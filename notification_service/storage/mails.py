@@ -178,3 +178,15 @@ async def waiting(session: Session, lane: Lane, most: int) -> int:
 async def resend(session: Session, ids: Collection[UUID]) -> Sequence[UUID]:
     """Has mails that were given up tried anew; gives those that were."""
     return [row.id for row in await session.all(_RESEND, ids=list(ids))]
+
+
+# By the index of those that wait alone.
+_COUNT_WAITING = """
+SELECT count(*) FROM (SELECT 1 FROM mail WHERE sent_at IS NULL AND given_up_at IS NULL
+                       LIMIT :most) AS few
+"""
+
+
+async def count_waiting(session: Session, most: int) -> int:
+    """How many mails are to be sent, `most` at most."""
+    return int(await session.scalar(_COUNT_WAITING, most=most))

@@ -1,0 +1,42 @@
+"""What is shown of the sagas that wait."""
+
+from __future__ import annotations
+
+from prometheus_client import Gauge
+
+from booking_service.saga import ENDINGS, State
+from booking_service.storage import sagas
+from chassis.database import Session
+from chassis.figures import MOST_COUNTED
+
+WAITING = Gauge(
+    "parterre_sagas_waiting",
+    f"Sagas that wait for an answer or a deadline, by state; {MOST_COUNTED} at most in all",
+    ["state"],
+)
+OLDEST_SECONDS = Gauge(
+    "parterre_saga_oldest_seconds",
+    "Age of the oldest booking whose saga waits in a state, seconds; 0: none waits there",
+    ["state"],
+)
+MOST_RESENDS = Gauge(
+    "parterre_saga_most_resends",
+    "How often the step was sent again that has waited longest for an answer, by state",
+    ["state"],
+)
+
+_STATES = [state for state in State if state not in ENDINGS or state is State.CONFIRMED]
+_GAUGES = {
+    state: (WAITING.labels(state), OLDEST_SECONDS.labels(state), MOST_RESENDS.labels(state))
+    for state in _STATES
+}
+
+
+async def read_sagas(session: Session) -> None:
+    """How many sagas wait, since when, and how often their steps were sent again."""
+    rows = {row.state: row for row in await sagas.waiting(session, MOST_COUNTED)}
+    for state, (waiting, oldest, resends) in _GAUGES.items():
+        row = rows.get(state)
+        waiting.set(row.sagas if row else 0)
+        oldest.set(row.oldest_seconds if row else 0)
+        resends.set(row.resends if row else 0)
