@@ -27,7 +27,8 @@ _INTRODUCTION = """\
 Made from the code by `make docs`; `make check` fails when it is stale.
 
 Each process shows them as Prometheus text at `/metrics` of its internal port (the sandbox provider
-at its only one), beside those of Python and of the process itself. What has labels is shown from 0
+at its only one, to whoever holds its API key), beside those of Python and of the process itself.
+What has labels is shown from 0
 on wherever they are known before anything happens: methods, routes, message types, queues, kinds of
 alert. Labels are bounded: no id, no path, nothing that a client chose. What has to be read from the
 database or the broker is read for whoever asks, at most every 15 seconds; where that fails, the

@@ -14,6 +14,13 @@ from functools import partial
 from typing import Annotated, Any, Self, TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -42,6 +49,22 @@ _MAX_AMOUNT = 10**12  # far above any price; millions of them still add up in 64
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 log = logging.getLogger("sandbox")
+
+METRICS = CollectorRegistry()
+SECONDS = Histogram(
+    "parterre_sandbox_seconds",
+    "Time until the provider has an answer, injected latency included, seconds",
+    ["method", "route"],
+    buckets=(0.01, 0.05, 0.25, 1, 5),
+    registry=METRICS,
+)
+ANSWERS = Counter(
+    "parterre_sandbox_answers",
+    "Requests to the provider, by class of status; none: a fault withheld the answer",
+    ["method", "route", "status"],
+    registry=METRICS,
+)
+_STATUSES = "none", "2xx", "3xx", "4xx", "5xx"
 
 _Handler: TypeAlias = Callable[["Provider", Request], Awaitable[Response]]
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -128,23 +151,40 @@ class Provider:
             settle()
 
 
+def _route(method: str, path: str, endpoint: _Endpoint) -> Route:
+    """A route that is measured."""
+    seconds = SECONDS.labels(method, path)
+    answers = {status: ANSWERS.labels(method, path, status) for status in _STATUSES}
+
+    async def measured(request: Request) -> Response:
+        began = time.perf_counter()
+        response = await endpoint(request)
+        seconds.observe(time.perf_counter() - began)
+        is_answer = not isinstance(response, NoAnswer)
+        answers[f"{response.status_code // 100}xx" if is_answer else "none"].inc()
+        return response
+
+    return Route(path, measured, methods=[method])
+
+
 def create_app(settings: Settings) -> Starlette:
     """The whole provider: the lifespan opens its file and sends its webhooks."""
     routes = [
-        Route("/v1/charges", _on_charges(_create_charge), methods=["POST"]),
-        Route("/v1/charges", _on_charges(_list_charges), methods=["GET"]),
-        Route("/v1/charges/{id}", _on_charges(_get_charge), methods=["GET"]),
-        Route("/v1/charges/{id}/capture", _on_charges(_capture), methods=["POST"]),
-        Route("/v1/charges/{id}/void", _on_charges(_void), methods=["POST"]),
-        Route("/v1/charges/{id}/refunds", _on_charges(_refund), methods=["POST"]),
-        Route("/v1/refunds", _on_charges(_list_refunds), methods=["GET"]),
-        Route("/v1/balance", _for_merchant(_balance), methods=["GET"]),
-        Route("/v1/faults", _for_merchant(_get_fault), methods=["GET"]),
-        Route("/v1/faults", _for_merchant(_put_fault), methods=["PUT"]),
-        Route("/pay/{id}", _show_page, methods=["GET"]),
-        Route("/pay/{id}", _decide_on_page, methods=["POST"]),
-        Route("/assets/page.css", _stylesheet, methods=["GET"]),
-        Route("/healthz", _alive, methods=["GET"]),
+        _route("POST", "/v1/charges", _on_charges(_create_charge)),
+        _route("GET", "/v1/charges", _on_charges(_list_charges)),
+        _route("GET", "/v1/charges/{id}", _on_charges(_get_charge)),
+        _route("POST", "/v1/charges/{id}/capture", _on_charges(_capture)),
+        _route("POST", "/v1/charges/{id}/void", _on_charges(_void)),
+        _route("POST", "/v1/charges/{id}/refunds", _on_charges(_refund)),
+        _route("GET", "/v1/refunds", _on_charges(_list_refunds)),
+        _route("GET", "/v1/balance", _for_merchant(_balance)),
+        _route("GET", "/v1/faults", _for_merchant(_get_fault)),
+        _route("PUT", "/v1/faults", _for_merchant(_put_fault)),
+        _route("GET", "/pay/{id}", _show_page),
+        _route("POST", "/pay/{id}", _decide_on_page),
+        _route("GET", "/assets/page.css", _stylesheet),
+        _route("GET", "/healthz", _alive),
+        Route("/metrics", _for_merchant(_metrics), methods=["GET"]),
     ]
 
     @asynccontextmanager
@@ -200,6 +240,10 @@ def _stop_on_failure(task: asyncio.Task[None]) -> None:
 
 
 # --- the door --------------------------------------------------------------------------------
+
+
+async def _metrics(_provider: "Provider", _request: Request) -> Response:
+    return Response(generate_latest(METRICS), media_type=CONTENT_TYPE_LATEST)
 
 
 def _for_merchant(handler: _Handler) -> _Endpoint:

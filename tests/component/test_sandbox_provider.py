@@ -224,6 +224,19 @@ def code(response: httpx.Response) -> tuple[int, str]:
 # --- card tokens -----------------------------------------------------------------------------
 
 
+async def test_it_is_measured_from_the_start_for_whoever_has_the_key(sandbox: Sandbox) -> None:
+    labels = 'method="GET",route="/v1/balance",status="2xx"'
+    before = (await sandbox.http.get("/metrics")).text
+    await sandbox.http.get("/v1/balance")
+    after = (await sandbox.http.get("/metrics")).text
+
+    assert f"parterre_sandbox_answers_total{{{labels}}} 0.0" in before
+    assert f"parterre_sandbox_answers_total{{{labels}}} 1.0" in after
+    assert len(after) < 50_000
+    nobodys = await sandbox.http.get("/metrics", headers={"Authorization": "Bearer wrong"})
+    assert nobodys.status_code == 401
+
+
 async def test_a_good_card_is_authorized_then_captured_once(sandbox: Sandbox) -> None:
     made = await sandbox.charge(reference="PT-1", key="good-card")
     assert made.status_code == 201
