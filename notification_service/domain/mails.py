@@ -67,12 +67,14 @@ class MailsWritten:
     """Noted when there are mails to be sent."""
 
 
-def code_mail(code: Code) -> Draft:
-    """The mail that brings a one-time code."""
-    until = code.expires_at.isoformat()
+def code_mail(code: Code, id: UUID) -> Draft:
+    """The mail that brings a one-time code, under an id of its own.
+
+    Nothing of the code could name it: this is kept longer than the code is good, and two may be
+    asked for at once.
+    """
     return Draft(
-        # Not the code itself: this is kept longer than it is good.
-        f"code:{code.purpose}:{until}",
+        f"code:{code.purpose}:{id}",
         "code",
         {"purpose": code.purpose},
         address=code.email,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from chassis.database import Session
+from chassis.ids import uuid7
 from notification_service.domain import (
     ApprovedOrganizer,
     Code,
@@ -21,11 +22,13 @@ from notification_service.storage import people as stored
 
 
 async def deliver_codes(session: Session, codes: Sequence[Code]) -> None:
-    """Writes the mails that bring one-time codes, where somebody is to have one."""
+    """Writes the mails that bring one-time codes, where somebody is to have one.
+
+    That each message is taken once is the inbox's doing.
+    """
     now = await session.now()
-    mails.add(
-        session, [code_mail(code) for code in codes if code.is_wanted and code.expires_at > now]
-    )
+    wanted = [code for code in codes if code.is_wanted and code.expires_at > now]
+    mails.add(session, [code_mail(code, uuid7()) for code in wanted])
 
 
 async def remember(session: Session, people: Sequence[Person]) -> None:
