@@ -222,7 +222,7 @@ async def test_what_a_dead_process_had_in_memory_is_published_by_the_next_one_at
         def take(self, entries: Sequence[Entry]) -> None:
             pass
 
-    Dead(database, cast("Broker", None))
+    Dead(database, Broker(broker_url, TOPOLOGY, process="dead"))
     await send(database, code("000001"))
     async with relaying(database, broker_url), consuming(database, broker_url):
 

@@ -27,15 +27,13 @@ def test_the_story_comes_true(stage: Stage, story: Callable[[Stage], None]) -> N
     story(stage)
 
 
-def test_the_demo_fails_when_a_story_does_not_come_true(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_fails_when_a_story_does_not_come_true(system: System) -> None:
     def untrue(_stage: Stage) -> None:
         """A story that isn't so."""
         demo.check("the moon is cheese", False)
 
-    monkeypatch.setattr(demo, "STORIES", (untrue,))
-    assert demo.play(system.home / "run.json", Console(file=io.StringIO())) == 1
+    console = Console(file=io.StringIO())
+    assert demo.play(system.home / "run.json", console, (untrue,)) == 1
 
 
 def ids_in(answer: object) -> Iterator[str]:
