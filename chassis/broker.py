@@ -41,6 +41,9 @@ class Broker:
         """
         async with self._lock:
             if not self._is_open():
+                # One that was lost is closed all the same: else it would close itself when it is
+                # collected, whether or not a loop runs then.
+                await self.close()
                 connection = await aio_pika.connect(
                     self._url,
                     timeout=_CONNECT_SECONDS,
@@ -89,4 +92,5 @@ class Broker:
     async def close(self) -> None:
         """Closes the connection."""
         if self._connection is not None:
-            await self._connection.close()
+            closing, self._connection = self._connection, None
+            await closing.close()
