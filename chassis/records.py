@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from chassis.postgres import Row
 
 T = TypeVar("T")
+
+
+class Versioned(Protocol):
+    """Something of which a newer version may be told."""
+
+    @property
+    def version(self) -> int: ...
+
+
+VersionedT = TypeVar("VersionedT", bound=Versioned)
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+def newest(told: Iterable[VersionedT], of: Callable[[VersionedT], KeyT]) -> dict[KeyT, VersionedT]:
+    """Of what is told of each thing the newest version, by what `of` says it is of."""
+    kept: dict[KeyT, VersionedT] = {}
+    for each in told:
+        if kept.setdefault(of(each), each).version < each.version:
+            kept[of(each)] = each
+    return kept
 
 
 def read(kind: type[T], row: Row, **given: Any) -> T:

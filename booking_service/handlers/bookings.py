@@ -59,6 +59,7 @@ from chassis.database import Session
 from chassis.errors import RemoteError, ServiceError
 from chassis.idempotency import Claims, StoredRefusalError
 from chassis.ids import uuid7
+from chassis.records import newest
 
 _REFERENCE_TRIES = 5
 
@@ -480,12 +481,7 @@ async def remember_event(session: Session, event: Event) -> None:
 
 async def remember_people(session: Session, told: Sequence[Person]) -> None:
     """Remembers how people call themselves; of what is told of one, the newest."""
-    newest: dict[UUID, Person] = {}
-    for person in told:
-        known = newest.setdefault(person.id, person)
-        if known.version < person.version:
-            newest[person.id] = person
-    people.save(session, list(newest.values()))
+    people.save(session, list(newest(told, lambda person: person.id).values()))
 
 
 async def call_off(session: Session, event_id: UUID, reason: str) -> None:

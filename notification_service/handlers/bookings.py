@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from chassis.database import Session
+from chassis.records import newest
 from notification_service.domain import EndedBooking, ReturnedMoney, ending_mail, money_mail
 from notification_service.domain.webhooks import Fact, ending, refund
 from notification_service.handlers import news
@@ -18,13 +18,9 @@ async def tell_endings(session: Session, bookings: Sequence[EndedBooking]) -> No
 
     Whose address has not arrived yet is written to when it has.
     """
-    newest: dict[UUID, EndedBooking] = {}
-    for booking in bookings:
-        known = newest.setdefault(booking.booking_id, booking)
-        if known.version < booking.version:
-            newest[booking.booking_id] = booking
-    untold = await stored.take_endings(session, list(newest.values()))
-    drafts = [ending_mail(newest[id]) for id in untold]
+    endings = newest(bookings, lambda booking: booking.booking_id)
+    untold = await stored.take_endings(session, list(endings.values()))
+    drafts = [ending_mail(endings[id]) for id in untold]
     news.tell(session, [draft for draft in drafts if draft is not None])
     # Each of them, for organizers' systems keep accounts of their own.
     facts = map(ending, bookings)

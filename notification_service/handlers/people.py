@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from chassis.database import Session
 from chassis.ids import uuid7
+from chassis.records import newest
 from notification_service.domain import (
     ApprovedOrganizer,
     Code,
@@ -33,12 +33,7 @@ async def deliver_codes(session: Session, codes: Sequence[Code]) -> None:
 
 async def remember(session: Session, people: Sequence[Person]) -> None:
     """Remembers where to write to people; of what is told of one, the newest."""
-    newest: dict[UUID, Person] = {}
-    for person in people:
-        known = newest.setdefault(person.id, person)
-        if known.version < person.version:
-            newest[person.id] = person
-    stored.save(session, list(newest.values()))
+    stored.save(session, list(newest(people, lambda person: person.id).values()))
 
 
 async def tell_approvals(session: Session, approved: Sequence[ApprovedOrganizer]) -> None:
