@@ -133,7 +133,13 @@ protos: .venv/.dev ## Generate the stubs from protos/
 .PHONY: protos-check
 protos-check: .venv/.dev ## Lint the protos and check that the committed stubs are current
 	@cd protos && ../$(BIN)/buf lint
+	@cd protos && ../$(BIN)/buf breaking --against ../tests/upgrade/released/contract.binpb || \
+	  { echo "Processes of the last release could not read that: see docs/operations.md, Upgrading" >&2; exit 1; }
 	@$(BIN)/python protos/generate.py --check
+
+.PHONY: released
+released: .venv/.dev ## Take down that this revision is released, for the next ones to be held to
+	@$(BIN)/python -m deploy.released
 
 .PHONY: manifests
 manifests: .venv/.dev ## Generate the Kubernetes files of processes and networks from deploy/plan.py

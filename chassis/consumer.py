@@ -11,6 +11,9 @@ waits in the retry queue, and after `TRIES` goes to the dead letters; one that i
 after `SLOW_TRIES`. One that kills its process comes again marked as redelivered: those are taken
 one at a time, with nothing else in hand, until they are through, so that the broker counts the next
 death against that message alone.
+
+A message of a type, or with a value, that this version does not know is parked until one knows it
+(`chassis.parking`).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -40,6 +43,7 @@ from chassis.database import (
 from chassis.failpoints import AFTER_CONSUME, BEFORE_ACK
 from chassis.ids import parse_uuid
 from chassis.logs import get_logger
+from chassis.parking import Parking, Stranger, can_be_parked, unknown_value
 from chassis.payloads import UnreadablePayloadError, read_payload
 from chassis.retrying import persistently
 from chassis.telemetry import MESSAGES_CONSUMED, alert
@@ -65,12 +69,13 @@ SELECT :consumer, id FROM unnest(CAST(:ids AS uuid[])) AS id
 RETURNING message_id
 """
 
-_OUTCOMES = "applied", "duplicate", "failed", "dead"
+_OUTCOMES = "applied", "duplicate", "failed", "dead", "parked"
 _UNKNOWN = "unknown"
 _DEAD_LETTER = alert("dead_letter")
 
 log = get_logger(__name__)
 
+T = TypeVar("T")
 Handle = Callable[[Session, Any], Awaitable[None]]
 
 
@@ -90,7 +95,15 @@ Handlers = Mapping[type[Message], Handle | Together]
 
 
 class UnreadableMessageError(Exception):
-    """No id, an unknown type, or a body that is none of that type: trying again won't help."""
+    """No id, or a body that is none of its type: trying again won't help."""
+
+
+class UnknownMessageError(Exception):
+    """Its type, or a value in it, is not known here."""
+
+    def __init__(self, stranger: Stranger) -> None:
+        super().__init__(stranger.awaits)
+        self.stranger = stranger
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +122,23 @@ def read(delivery: Delivery, types: Mapping[str, type[Message]]) -> Received:
 
     Raises:
         UnreadableMessageError: it is none of ours.
+        UnknownMessageError: it may be one of another version.
     """
     id = parse_uuid(delivery.message_id or "")
     if id is None:
         raise UnreadableMessageError("no message id")
     content_type = types.get(delivery.type or "")
     if content_type is None:
+        if can_be_parked(delivery):
+            raise UnknownMessageError(Stranger(id, str(delivery.type), delivery))
         raise UnreadableMessageError(f"unknown type {delivery.type}")
     try:
         content = read_payload(delivery.body, delivery.content_type, content_type)
     except UnreadablePayloadError as error:
         raise UnreadableMessageError(str(error)) from error
+    awaited = unknown_value(content)
+    if awaited is not None:
+        raise UnknownMessageError(Stranger(id, awaited, delivery))
     return Received(id, str(delivery.type), _origin(delivery), content, delivery)
 
 
@@ -137,6 +156,7 @@ class Consumer:
         self._broker = broker
         self._types = {kind.DESCRIPTOR.full_name: kind for kind in handlers}
         self._handlers = {kind.DESCRIPTOR.full_name: handle for kind, handle in handlers.items()}
+        self.parking = Parking(queue, self._types, database, broker)
         # Shown from 0 on; a stranger's types are counted together.
         for type in (*self._types, _UNKNOWN):
             for outcome in _OUTCOMES:
@@ -169,12 +189,17 @@ class Consumer:
 
     async def _take(self, wire: Wire, deliveries: Iterable[Delivery]) -> None:
         readable: list[Received] = []
+        strangers: list[Stranger] = []
         for delivery in deliveries:
             try:
                 readable.append(read(delivery, self._types))
+            except UnknownMessageError as unknown:
+                strangers.append(unknown.stranger)
             except UnreadableMessageError as error:
                 with request(id=_origin(delivery)):
                     self._bury(wire, delivery, str(error))
+        if strangers:
+            await self._park(wire, strangers)
         if len(readable) > 1:
             try:
                 await self._apply_in_time(readable)
@@ -187,20 +212,33 @@ class Consumer:
             with request(id=received.request_id):
                 await self._take_alone(wire, received)
 
-    async def _take_alone(self, wire: Wire, received: Received) -> None:
-        # The database is away or busy: no fault of the message. It waits in hand; the broker keeps
-        # the rest.
-        def tell(error: BaseException, pause: float) -> None:
-            log.warning("database unavailable, waiting", error=repr(error), pause=pause)
-
+    async def _park(self, wire: Wire, strangers: Sequence[Stranger]) -> None:
+        kept: set[UUID] = set()
+        why = "no more messages can be parked"
+        cause: Exception | None = None
         try:
-            await persistently(
-                partial(self._apply_in_time, [received]),
-                _is_the_databases,
-                first_seconds=0.1,
-                most_seconds=5.0,
-                before_pause=tell,
-            )
+            kept = await _once_the_database_answers(partial(self.parking.park, strangers))
+        except Exception as error:  # noqa: BLE001 - what can't be parked stops only itself
+            why, cause = repr(error), error
+        for stranger in strangers:
+            delivery = stranger.delivery
+            with request(id=_origin(delivery)):
+                if stranger.id not in kept:
+                    self._bury(wire, delivery, why, cause)
+                    continue
+                _consumed(self._queue, self._name(delivery), "parked").inc()
+                log.warning(
+                    "message of another version parked",
+                    queue=self._queue,
+                    type=delivery.type,
+                    id=stranger.id,
+                    awaits=stranger.awaits,
+                )
+                wire.ack([delivery])
+
+    async def _take_alone(self, wire: Wire, received: Received) -> None:
+        try:
+            await _once_the_database_answers(partial(self._apply_in_time, [received]))
         except Exception as error:  # noqa: BLE001 - a poison message stops only itself
             await self._try_later(wire, received, error)
         else:
@@ -300,8 +338,7 @@ class Consumer:
         self, wire: Wire, delivery: Delivery, why: str, error: Exception | None = None
     ) -> None:
         _DEAD_LETTER.inc()
-        known = delivery.type if delivery.type in self._types else _UNKNOWN
-        _consumed(self._queue, known, "dead").inc()
+        _consumed(self._queue, self._name(delivery), "dead").inc()
         log.error(
             "message given up",
             queue=self._queue,
@@ -313,6 +350,10 @@ class Consumer:
         )
         wire.bury(delivery)
 
+    def _name(self, delivery: Delivery) -> str:
+        """The type as it is counted."""
+        return str(delivery.type) if delivery.type in self._types else _UNKNOWN
+
 
 class TooSlowError(Exception):
     """A message took longer than it may, and the database is well."""
@@ -321,6 +362,20 @@ class TooSlowError(Exception):
 @cache
 def _consumed(queue: str, type: str, outcome: str) -> Counter:
     return MESSAGES_CONSUMED.labels(queue, type, outcome)
+
+
+async def _once_the_database_answers(work: Callable[[], Awaitable[T]]) -> T:
+    """Does the work, again while the database is away or busy: no fault of the message.
+
+    It waits in hand; the broker keeps the rest.
+    """
+
+    def tell(error: BaseException, pause: float) -> None:
+        log.warning("database unavailable, waiting", error=repr(error), pause=pause)
+
+    return await persistently(
+        work, _is_the_databases, first_seconds=0.1, most_seconds=5.0, before_pause=tell
+    )
 
 
 def _is_the_databases(error: BaseException) -> bool:

@@ -87,7 +87,9 @@ class Chassis:
             raise ValueError(f"no message is routed to {queue}")
         consumer = Consumer(queue, handlers, database, broker)
         self.figures.add(queue, partial(read_queue, broker, queue))
+        self.figures.add_from(database, f"{queue} parked", consumer.parking.figures)
         await self.run(f"consumer-{queue}", consumer.run)
+        await self.run(f"parking-{queue}", consumer.parking.run)
         return consumer
 
     def broker(self, messages: FileDescriptor) -> Broker:

@@ -1,7 +1,7 @@
 """The tables that outbox, inbox and idempotency keys need in each service's schema.
 
-A service's first migration executes `MESSAGING_V1`, a later one `MESSAGING_V2`, and so on; each is
-frozen once released, like a migration.
+A service's first migration executes `MESSAGING_V1`, a later one `MESSAGING_V2`, then `PARKED`; each
+is frozen once released, like a migration.
 """
 
 MESSAGING_V1 = (
@@ -50,4 +50,24 @@ MESSAGING_V2 = (
     """,
     "-- squawk-ignore constraint-missing-not-valid\n"
     "ALTER TABLE outbox VALIDATE CONSTRAINT outbox_has_one_body",
+)
+
+# Messages that wait for a version which knows them (chassis.parking).
+PARKED = (
+    """
+    CREATE TABLE parked (
+        queue text NOT NULL,
+        message_id uuid NOT NULL,
+        awaits text NOT NULL,  -- a type's full name, or an enumeration's with `=` and the value
+        type text NOT NULL,
+        content_type text NOT NULL,
+        headers text NOT NULL,  -- JSON
+        payload bytea NOT NULL,
+        sendings integer NOT NULL DEFAULT 0,  -- a row that came back meanwhile has another number
+        parked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        PRIMARY KEY (queue, message_id)
+    )
+    """,
+    "CREATE INDEX parked_awaits ON parked (queue, awaits)",
 )

@@ -46,7 +46,7 @@ RPC_SECONDS = Histogram(
 RPC_ANSWERS = Counter("parterre_rpc_answers", "gRPC calls answered, by code", ["method", "code"])
 MESSAGES_CONSUMED = Counter(
     "parterre_messages_consumed",
-    "Messages taken: applied, duplicate, failed (will be tried again), dead",
+    "Messages taken: applied, duplicate, failed (will be tried again), dead, parked",
     ["queue", "type", "outcome"],
 )
 MESSAGES_PUBLISHED = Counter(

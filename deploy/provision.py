@@ -36,6 +36,7 @@ _SECRETIVE = "auth"
 _OPEN_OF_SECRETIVE = ("auth.inbox", "auth.audit")
 # Of messages under way the reader sees that they wait: codes and cards' tokens travel in them.
 _SEEN_OF_OUTBOX = "id, type, attempts, due_at"
+_SEEN_OF_PARKED = "queue, message_id, awaits, type, sendings, parked_at, due_at"
 # Of these tables the reader sees all but a column: a card's token, the mail that brings a code.
 _SECRET_COLUMNS: Mapping[str, str] = {
     "booking.saga": "token",
@@ -168,6 +169,7 @@ def _let_the_reader_read(migrator_url: str) -> None:
             if schema != _SECRETIVE:
                 connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}")
             _show_columns(connection, f"{schema}.outbox", _SEEN_OF_OUTBOX)
+            _show_columns(connection, f"{schema}.parked", _SEEN_OF_PARKED)
         for table in _OPEN_OF_SECRETIVE:
             connection.execute(f"GRANT SELECT ON {table} TO {READER}")
         for table, secret in _SECRET_COLUMNS.items():

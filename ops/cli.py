@@ -34,6 +34,7 @@ from ops import reconcile as reconciling
 from ops.audience import NAMES
 from ops.client import ProblemError
 from ops.messages import readable
+from ops.parked import list_parked
 from ops.rewinding import Rewinding
 from ops.seed import Account, demo_accounts, fill
 from ops.seed import seed as make_demo_data
@@ -316,6 +317,16 @@ def replay_dead_letters(
 ) -> None:
     """Send them to their queue again. One that took effect after all has none the second time."""
     raise typer.Exit(reports.replay_dead_letters(_broker(run_file), queue, message_id))
+
+
+@app.command()
+def parked(run_file: RunFile = _RUN_FILE, as_json: AsJson = False) -> None:
+    """List messages that wait for a newer version.
+
+    A process of that version takes them by itself. READER_DATABASE_URL names a role that may
+    read all schemas.
+    """
+    raise typer.Exit(list_parked(_reader(run_file), as_json=as_json))
 
 
 @keys.command("list")

@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from parterre.messages.v1 import messages_pb2
 from psycopg.rows import dict_row
+
+from chassis.topology import Topology
 
 # How many violations of one check are shown; all are counted.
 SHOWN = 5
 _STATEMENT_SECONDS = 300
 GUARDS_TITLE = "the constraints that forbid the rest are in force"
 SCHEMAS = ("auth", "catalog", "inventory", "booking", "payment", "notification")
+_TOPOLOGY = Topology.of(messages_pb2.DESCRIPTOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,18 @@ _GUARDS = (
     ("payment", "attempt", "check", "refunding <= captured"),
     *((schema, "inbox", "index", "(consumer, message_id)") for schema in SCHEMAS),
     *((schema, "idempotency", "index", "(subject, key)") for schema in SCHEMAS),
+)
+
+_TAKEN = ", ".join(
+    f"('{queue}', '{type}')"
+    for queue, addresses in _TOPOLOGY.queues.items()
+    for type, address in _TOPOLOGY.addresses.items()
+    if address in addresses
+)
+_PARKED = " UNION ALL ".join(
+    f"SELECT queue, awaits, message_id, due_at FROM {schema}.parked"  # noqa: S608 - constants
+    f" WHERE (queue, awaits) IN ({_TAKEN}) AND due_at < (SELECT grace FROM moment)"
+    for schema in SCHEMAS
 )
 
 CHECKS: Sequence[Check] = (
@@ -326,6 +342,7 @@ CHECKS: Sequence[Check] = (
         )
         for schema in SCHEMAS
     ),
+    Check("I6", "no message is parked that this version knows", _PARKED),
     Check(
         "I8",
         "tickets are good if and only if their booking is confirmed",

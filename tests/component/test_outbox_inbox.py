@@ -553,13 +553,14 @@ async def test_what_follows_from_a_message_carries_its_request_id_in_a_batch_too
 @pytest.mark.parametrize(
     ("message_id", "type", "body", "content_type"),
     [
-        (str(uuid7()), "parterre.messages.v1.NoSuchMessage", b"", PROTOBUF),
+        (str(uuid7()), "no name of a message", b"", PROTOBUF),
+        (str(uuid7()), "parterre.messages.v1.NoSuchMessage", bytes((1 << 20) + 1), PROTOBUF),
         (str(uuid7()), "parterre.messages.v1.DeliverCode", b"not json", JSON),
         (str(uuid7()), "parterre.messages.v1.DeliverCode", b"\xff", PROTOBUF),
         (str(uuid7()), "parterre.messages.v1.DeliverCode", b"{}", "text/plain"),
         ("", "parterre.messages.v1.DeliverCode", b"", PROTOBUF),
     ],
-    ids=["unknown type", "no JSON", "no protobuf", "unknown content", "no id"],
+    ids=["no type", "unknown and too long", "no JSON", "no protobuf", "unknown content", "no id"],
 )
 async def test_what_can_not_be_read_is_a_dead_letter_at_once(
     database: Database,

@@ -187,6 +187,12 @@ PLANTED = {
         VALUES (gen_random_uuid(), 'x', '{{}}', '{{}}', clock_timestamp() - interval '1 hour')"""
         for schema in ("auth", "catalog", "inventory", "booking", "payment", "notification")
     },
+    "no message is parked that this version knows": """
+        INSERT INTO payment.parked (queue, message_id, awaits, type, content_type, headers, payload,
+                                    due_at)
+        VALUES ('payment.commands', gen_random_uuid(), 'parterre.messages.v1.ChargePayment',
+                'parterre.messages.v1.ChargePayment', '', '{}', '',
+                clock_timestamp() - interval '1 hour')""",
     "tickets are good if and only if their booking is confirmed": f"""
         UPDATE booking.ticket SET status = 'REVOKED' WHERE booking_id = {_ONE_CONFIRMED}""",
     "a seat's journal is a legal history": f"""

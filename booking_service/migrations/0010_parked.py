@@ -1,0 +1,13 @@
+"""A place for messages that only another version knows."""
+
+from alembic import op
+
+from chassis.tables import PARKED
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    for statement in PARKED:
+        op.execute(statement)
