@@ -1,0 +1,91 @@
+/**
+ * The API, as the page calls it: typed by the API's own description, so that `make web-check`
+ * finds a call that does not fit.
+ *
+ *     const event = await take(api.GET("/api/v1/events/{event_id}", { params: { path: { event_id } } }));
+ */
+import createClient from "../vendor/openapi-fetch.js";
+import { Problem } from "./problems.js";
+import { accessToken, ended } from "./session.js";
+
+const TRIES = 3;
+const MOST_WAIT_SECONDS = 5;
+const JITTER_SECONDS = 0.3;
+
+/** @param {number} seconds */
+const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
+
+/** A new key for a request that must not happen twice. */
+export const newKey = () => crypto.randomUUID();
+
+/** What may be sent again when no answer came, or "later". @param {Request} request */
+const isRepeatable = (request) => request.method === "GET" || request.headers.has("Idempotency-Key");
+
+/** @param {Request} request */
+async function send(request) {
+  for (let tried = 1; ; tried += 1) {
+    const last = tried === TRIES || !isRepeatable(request);
+    try {
+      const response = await fetch(last ? request : request.clone());
+      const wait = Number(response.headers.get("retry-after"));
+      if (last || response.status !== 503 || !(wait <= MOST_WAIT_SECONDS)) return response;
+      await pause(wait + Math.random() * JITTER_SECONDS);
+    } catch (error) {
+      if (request.signal.aborted || last) throw error;
+      await pause(tried * 0.5 + Math.random() * JITTER_SECONDS);
+    }
+  }
+}
+
+/** @type {import("openapi-fetch").Client<import("api").paths>} */
+export const api = /** @type {any} */ (createClient)({ baseUrl: "", fetch: send });
+
+api.use({
+  async onRequest({ request, schemaPath }) {
+    if (schemaPath.startsWith("/api/v1/auth/") && schemaPath !== "/api/v1/auth/me" && !schemaPath.includes("sessions")) return;
+    const token = await accessToken();
+    if (token) request.headers.set("Authorization", `Bearer ${token}`);
+  },
+  async onResponse({ request, response }) {
+    if (response.ok || response.status === 304) return;
+    if (response.status === 401 && request.headers.has("Authorization")) ended();
+    throw await Problem.from(response);
+  },
+  onError({ error }) {
+    if (error instanceof DOMException && error.name === "AbortError") return;
+    return error instanceof Problem ? error : Problem.offline();
+  },
+});
+
+/**
+ * The body of an answer.
+ *
+ * @template T
+ * @param {Promise<{data?: T}>} answer
+ * @returns {Promise<T>}
+ * @throws {Problem}
+ */
+export async function take(answer) {
+  return /** @type {T} */ ((await answer).data);
+}
+
+/** A file of the API that needs the user's token, for showing or saving. @param {string} path */
+export async function file(path) {
+  const token = await accessToken();
+  let response;
+  try {
+    response = await send(new Request(path, { headers: token ? { Authorization: `Bearer ${token}` } : {} }));
+  } catch {
+    throw Problem.offline();
+  }
+  if (!response.ok) throw await Problem.from(response);
+  return response.blob();
+}
+
+/** Saves a file of the API. @param {string} path @param {string} name */
+export async function save(path, name) {
+  const address = URL.createObjectURL(await file(path));
+  const link = Object.assign(document.createElement("a"), { href: address, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}

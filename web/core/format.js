@@ -1,0 +1,104 @@
+/** Dates, money and numbers in words, by `Intl`, in the language of the page. */
+import { locale, t } from "./i18n.js";
+
+/** @typedef {import("api").components["schemas"]["Money"]} Amount */
+
+/** @type {Map<string, any>} */
+const made = new Map();
+
+/**
+ * @template T
+ * @param {new (locale: string, options: any) => T} Kind
+ * @param {object} options
+ * @returns {T}
+ */
+function formatter(Kind, options) {
+  const key = `${Kind.name} ${locale.value} ${JSON.stringify(options)}`;
+  let one = made.get(key);
+  if (!one) {
+    one = new Kind(locale.value, options);
+    made.set(key, one);
+  }
+  return one;
+}
+
+/**
+ * How many digits of a currency's minor unit there are: 2 for NPR, 0 for JPY.
+ *
+ * @param {string} currency
+ */
+export function digits(currency) {
+  const options = { style: "currency", currency };
+  return formatter(Intl.NumberFormat, options).resolvedOptions().maximumFractionDigits ?? 2;
+}
+
+/**
+ * An amount of money; whole amounts are told without ".00".
+ *
+ * @param {Amount} amount in minor units
+ */
+export function money({ amount, currency }) {
+  const places = digits(currency);
+  const whole = amount % 10 ** places === 0;
+  const options = { style: "currency", currency, minimumFractionDigits: whole ? 0 : places };
+  return formatter(Intl.NumberFormat, options).format(amount / 10 ** places);
+}
+
+/** @param {number} value @param {Intl.NumberFormatOptions} [options] */
+export function number(value, options = {}) {
+  return formatter(Intl.NumberFormat, options).format(value);
+}
+
+/**
+ * A time in words.
+ *
+ * @param {string | number | Date} time
+ * @param {string | undefined} zone IANA's; undefined: the reader's own
+ * @param {Intl.DateTimeFormatOptions} [options]
+ */
+export function time(time, zone, options = { dateStyle: "medium", timeStyle: "short" }) {
+  return formatter(Intl.DateTimeFormat, { ...options, timeZone: zone }).format(new Date(time));
+}
+
+/** A day, with its weekday. @param {string} time @param {string} [zone] */
+export function day(time_, zone) {
+  return time(time_, zone, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
+}
+
+/** @param {string} time_ @param {string} [zone] */
+export function clock(time_, zone) {
+  return time(time_, zone, { hour: "numeric", minute: "2-digit" });
+}
+
+/** From one time to another; the day is told once if it is the same. @param {string} from @param {string} to @param {string} zone */
+export function span(from, to, zone) {
+  const options = { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit", timeZone: zone };
+  return formatter(Intl.DateTimeFormat, options).formatRange(new Date(from), new Date(to));
+}
+
+/** A zone's short name, e.g. "GMT+5:45", where the reader's clock shows another time. @param {string} time_ @param {string} zone */
+export function foreignZone(time_, zone) {
+  const at = new Date(time_);
+  const options = /** @type {Intl.DateTimeFormatOptions} */ ({ timeZoneName: "short" });
+  const there = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone, hour: "numeric", minute: "numeric" });
+  const here = new Intl.DateTimeFormat("en-GB", { hour: "numeric", minute: "numeric" });
+  const nameOf = there.formatToParts(at).find((part) => part.type === "timeZoneName")?.value ?? zone;
+  const clockOf = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "numeric", minute: "numeric" });
+  return clockOf.format(at) === here.format(at) ? "" : nameOf;
+}
+
+/** How long ago, or until. @param {string} time_ @param {number} now milliseconds */
+export function relative(time_, now) {
+  const seconds = (new Date(time_).getTime() - now) / 1000;
+  const format = formatter(Intl.RelativeTimeFormat, { numeric: "auto" });
+  for (const [unit, length] of /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60]])) {
+    if (Math.abs(seconds) >= length) return format.format(Math.trunc(seconds / length), unit);
+  }
+  return t("just now");
+}
+
+/** A duration as minutes and seconds, e.g. "9:05". @param {number} seconds */
+export function countdown(seconds) {
+  const left = Math.max(0, Math.ceil(seconds));
+  return `${number(Math.floor(left / 60))}:${number(left % 60, { minimumIntegerDigits: 2 })}`;
+}

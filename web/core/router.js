@@ -1,0 +1,132 @@
+/** From an address to the page that shows it, without loading the document again. */
+import { signal } from "../vendor/signals.js";
+import { load as loadTexts } from "./i18n.js";
+import { style } from "./styles.js";
+import { PAGES } from "../pages.js";
+
+/**
+ * @typedef {object} Page
+ * @property {string} path with `:names` for what changes
+ * @property {string} area whose texts and style sheet it needs
+ * @property {() => Promise<{default: import("preact").ComponentType<any>}>} load
+ * @property {"CUSTOMER" | "ORGANIZER" | "ADMIN"} [role] who may see it; nobody must be, to see the others
+ *
+ * @typedef {object} Shown
+ * @property {Page | null} page null: there is no such page
+ * @property {Record<string, string>} params
+ * @property {URLSearchParams} query
+ * @property {import("preact").ComponentType<any> | null} component null: it could not be loaded
+ * @property {unknown} [error] why not
+ */
+
+/** @type {import("@preact/signals").Signal<Shown | null>} */
+export const shown = signal(null);
+/** Whether another page is on its way. */
+export const loading = signal(false);
+
+/** @param {string} path @returns {{page: Page, params: Record<string, string>} | null} */
+export function match(path) {
+  const parts = path.replace(/\/+$/, "").split("/");
+  for (const page of PAGES) {
+    const wanted = page.path.replace(/\/+$/, "").split("/");
+    if (wanted.length !== parts.length) continue;
+    /** @type {Record<string, string>} */
+    const params = {};
+    const fits = wanted.every((part, at) => {
+      const given = parts[at] ?? "";
+      if (!part.startsWith(":")) return part === given;
+      try {
+        params[part.slice(1)] = decodeURIComponent(given);
+      } catch {
+        return false;
+      }
+      return given !== "";
+    });
+    if (fits) return { page, params };
+  }
+  return null;
+}
+
+let turn = 0;
+
+async function show() {
+  turn += 1;
+  const mine = turn;
+  const found = match(location.pathname);
+  const query = new URLSearchParams(location.search);
+  if (!found) {
+    shown.value = { page: null, params: {}, query, component: null };
+    return;
+  }
+  const { page, params } = found;
+  const before = shown.value;
+  if (before?.page === page && before.component) {
+    shown.value = { ...before, params, query };
+    return;
+  }
+  loading.value = true;
+  try {
+    const [module] = await Promise.all([page.load(), loadTexts(page.area), style(`${page.area}.css`)]);
+    if (mine === turn) shown.value = { page, params, query, component: module.default };
+  } catch (error) {
+    if (mine === turn) shown.value = { page, params, query, component: null, error };
+  } finally {
+    if (mine === turn) loading.value = false;
+  }
+}
+
+/**
+ * Goes to another address of this site.
+ *
+ * @param {string} address
+ * @param {{replace?: boolean, keep?: boolean}} [how] replace: "back" does not come here again;
+ *   keep: the view stays where it is scrolled to
+ */
+export async function navigate(address, { replace = false, keep = false } = {}) {
+  const path = location.pathname;
+  history[replace ? "replaceState" : "pushState"](null, "", address);
+  await show();
+  if (keep || path === location.pathname) return;
+  scrollTo(0, 0);
+  focusHeading();
+}
+
+/** So that who listens hears where they are. */
+function focusHeading() {
+  requestAnimationFrame(() => {
+    const heading = document.querySelector("main h1");
+    if (heading instanceof HTMLElement) {
+      heading.tabIndex = -1;
+      heading.focus({ preventScroll: true });
+    }
+  });
+}
+
+/** Changes the query of this address; empty values are left out. @param {Record<string, string | null | undefined>} values @param {{replace?: boolean}} [how] */
+export function query(values, { replace = true } = {}) {
+  const parameters = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(values)) {
+    if (value) parameters.set(name, value);
+    else parameters.delete(name);
+  }
+  const text = parameters.toString();
+  return navigate(location.pathname + (text && `?${text}`), { replace, keep: true });
+}
+
+/** @param {MouseEvent} click */
+function onClick(click) {
+  if (click.defaultPrevented || click.button !== 0 || click.metaKey || click.ctrlKey || click.shiftKey || click.altKey) return;
+  const link = /** @type {Element | null} */ (click.target)?.closest?.("a");
+  if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+  if (link.getAttribute("href")?.startsWith("#")) return;
+  if (!match(link.pathname)) return; // e.g. /api/docs: the gateway's own
+  click.preventDefault();
+  void navigate(link.href);
+}
+
+/** Shows the address of the document, and follows links from then on. */
+export function start() {
+  document.addEventListener("click", onClick);
+  addEventListener("popstate", () => void show());
+  return show();
+}
