@@ -1,0 +1,100 @@
+/** Discover: what is on, by words, category, city, days and price. */
+import { useMemo } from "../../vendor/hooks.js";
+import { api, take } from "../../core/api.js";
+import * as format from "../../core/format.js";
+import { html } from "../../core/html.js";
+import { t } from "../../core/i18n.js";
+import { usePages } from "../../core/load.js";
+import { query as setQuery } from "../../core/router.js";
+import { CATEGORY_LIST, Picture, SaleBadge, categoryName, placeOf, pricesOf } from "../../parts/event.js";
+import { Button, Field, Heading, Pages, valuesOf } from "../../parts/ui.js";
+
+const PAGE = 24;
+/** The currency in which people say a price here; the filter is in minor units of each event's own. */
+const CURRENCY = "NPR";
+
+const SORTS = /** @type {const} */ (["starts_at", "price", "-price", "popularity"]);
+const SORT_NAMES = {
+  starts_at: () => t("Soonest first"),
+  price: () => t("Cheapest first"),
+  "-price": () => t("Dearest first"),
+  popularity: () => t("Most wanted first"),
+};
+
+/**
+ * What the API is asked for, from what the address says. Days are the reader's own.
+ *
+ * @param {URLSearchParams} query
+ */
+export function filtersOf(query) {
+  const text = (/** @type {string} */ name) => query.get(name)?.trim() || undefined;
+  const minor = (/** @type {string} */ name) => {
+    const value = Number(text(name));
+    return text(name) !== undefined && Number.isFinite(value) && value >= 0 ? Math.round(value * 10 ** format.digits(CURRENCY)) : undefined;
+  };
+  const day = (/** @type {string} */ name, /** @type {number} */ days) => {
+    const value = text(name);
+    const at = value && /^\d{4}-\d\d-\d\d$/.test(value) ? new Date(`${value}T00:00:00`) : null;
+    if (!at || Number.isNaN(at.getTime())) return undefined;
+    at.setDate(at.getDate() + days);
+    return at.toISOString();
+  };
+  return {
+    q: text("q"),
+    category: CATEGORY_LIST.find((one) => one === text("category")),
+    city: text("city"),
+    from: day("from", 0),
+    to: day("to", 1),
+    min_price: minor("least"),
+    max_price: minor("most"),
+    sort: SORTS.find((one) => one === text("sort")),
+  };
+}
+
+/** @param {{query: URLSearchParams}} props */
+export default function Discover({ query }) {
+  const asked = query.toString();
+  const filters = useMemo(() => filtersOf(query), [asked]);
+  const events = usePages(
+    (cursor, signal) => take(api.GET("/api/v1/events", { params: { query: { ...filters, cursor, limit: PAGE } }, signal })),
+    [asked],
+  );
+  const search = (/** @type {Event} */ event) => setQuery({ ...valuesOf(event) }, { replace: false });
+  const change = (/** @type {Event} */ event) => /** @type {HTMLElement} */ (event.target).closest("form")?.requestSubmit();
+  const value = (/** @type {string} */ name) => query.get(name) ?? "";
+  return html`
+    <${Heading} title=${t("What is on")} />
+    <form key=${asked} class="search" role="search" onSubmit=${search}>
+      <${Field} class="search-words" label=${t("Search")} name="q" type="search" value=${value("q")} optional=${true} maxlength="200" placeholder=${t("Title, artist, place …")} />
+      <${Field} label=${t("Category")} name="category" as="select" value=${value("category")} optional=${true} onChange=${change}>
+        <option value="">${t("All")}</option>
+        ${CATEGORY_LIST.map((category) => html`<option value=${category} selected=${category === value("category")}>${categoryName(category)}</option>`)}
+      <//>
+      <${Field} label=${t("City")} name="city" value=${value("city")} optional=${true} maxlength="100" />
+      <${Field} label=${t("From")} name="from" type="date" value=${value("from")} optional=${true} onChange=${change} />
+      <${Field} label=${t("Until")} name="to" type="date" value=${value("to")} optional=${true} onChange=${change} />
+      <${Field} label=${t("Costs at least")} name="least" type="number" min="0" inputmode="decimal" value=${value("least")} optional=${true} />
+      <${Field} label=${t("Costs at most")} name="most" type="number" min="0" inputmode="decimal" value=${value("most")} optional=${true} />
+      <${Field} label=${t("Order")} name="sort" as="select" optional=${true} onChange=${change}>
+        ${SORTS.map((sort) => html`<option value=${sort} selected=${sort === (filters.sort ?? "starts_at")}>${SORT_NAMES[sort]()}</option>`)}
+      <//>
+      <div class="actions">
+        <${Button} kind="primary" type="submit">${t("Find tickets")}<//>
+        ${asked && html`<a href="/" class="button button-quiet">${t("Show all")}</a>`}
+      </div>
+    </form>
+    <${Pages} of=${events} class="grid cards" empty=${t("Nothing fits. Try other words, another day or another city.")}>
+      ${(/** @type {import("../../parts/event.js").Event} */ event) => html`<li key=${event.id}>
+        <article class="event-card">
+          <${Picture} of=${event} sizes="(max-width: 40rem) 100vw, 18rem" />
+          <div class="event-card-text">
+            <p class="small muted">${categoryName(event.category)} · <time datetime=${event.starts_at}>${format.day(event.starts_at, event.timezone)}, ${format.clock(event.starts_at, event.timezone)}</time></p>
+            <h2><a href=${`/events/${event.id}`}>${event.title}</a></h2>
+            <p>${placeOf(event)}</p>
+            <p class="event-card-foot"><b>${pricesOf(event)}</b> <${SaleBadge} of=${event} /></p>
+          </div>
+        </article>
+      </li>`}
+    <//>
+  `;
+}

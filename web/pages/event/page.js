@@ -1,0 +1,190 @@
+/** An event: what, where, when, prices, terms, reviews, and what is left. */
+import { useEffect } from "../../vendor/hooks.js";
+import { api, newKey, take } from "../../core/api.js";
+import { boot } from "../../core/boot.js";
+import * as format from "../../core/format.js";
+import { html } from "../../core/html.js";
+import { n, t } from "../../core/i18n.js";
+import { useAction, useLoad, usePages } from "../../core/load.js";
+import { Problem } from "../../core/problems.js";
+import { user } from "../../core/session.js";
+import { Picture, SaleBadge, categoryName, pricesOf, saleOf } from "../../parts/event.js";
+import { NotFound } from "../../parts/layout.js";
+import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Note, Pages, Trouble, When, valuesOf } from "../../parts/ui.js";
+
+/** @typedef {import("../../parts/event.js").Event} Event */
+
+const REFRESH_SECONDS = 20;
+
+/** @param {{params: {event_id: string}}} props */
+export default function EventPage({ params }) {
+  const id = params.event_id;
+  const first = boot.event?.id === id ? boot.event : undefined;
+  const event = useLoad((signal) => take(api.GET("/api/v1/events/{event_id}", { params: { path: { event_id: id } }, signal })), [id], first);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || event.reload(), REFRESH_SECONDS * 1000);
+    return () => clearInterval(timer);
+  }, [id]);
+  if (event.data === undefined && event.error instanceof Problem && event.error.status === 404) return html`<${NotFound} />`;
+  return html`<${Loaded} of=${event}>${(/** @type {Event} */ data) => html`<${Shown} event=${data} />`}<//>`;
+}
+
+/** @param {{event: Event}} props */
+function Shown({ event }) {
+  return html`
+    <article>
+      <${Heading} title=${event.title} />
+      <${State} event=${event} />
+      <div class="columns">
+        <div>
+          <div class="banner"><${Picture} of=${event} sizes="(max-width: 60rem) 100vw, 45rem" eager=${true} /></div>
+          ${event.description && html`<div class="prose">${paragraphs(event.description)}</div>`}
+          <${Gallery} event=${event} />
+          <${Terms} event=${event} />
+          <${Reviews} event=${event} />
+        </div>
+        <aside aria-label=${t("Tickets, time and place")}>
+          <${Buy} event=${event} />
+          <${Time} event=${event} />
+          <${Place} event=${event} />
+        </aside>
+      </div>
+    </article>
+  `;
+}
+
+/** Text of an organizer: empty lines part paragraphs. @param {string} text */
+function paragraphs(text) {
+  return text.split(/\n\s*\n/).map((part) => html`<p class="lines">${part}</p>`);
+}
+
+/** @param {{event: Event}} props */
+function State({ event }) {
+  if (event.status === "CANCELLED") {
+    return html`<${Note} kind="bad"><p><b>${t("This event was called off.")}</b> ${event.cancel_reason}</p><p>${t("Whoever had paid gets everything back.")}</p><//>`;
+  }
+  if (event.status === "DRAFT") return html`<${Note}>${t("This is a draft: only you see it.")}<//>`;
+  if (!event.moved) return null;
+  return html`<${Note} kind="warn">
+    ${t("Time or place changed on {day}. Whoever had bought before may cancel in full until {until}.", {
+      day: format.day(event.moved.at, event.timezone),
+      until: format.time(event.moved.cancel_until, event.timezone),
+    })}
+  <//>`;
+}
+
+/** @param {{event: Event}} props */
+function Buy({ event }) {
+  const sale = saleOf(event, Date.now());
+  return html`<${Card} title=${t("Tickets")}>
+    <p aria-live="polite"><${SaleBadge} of=${event} /></p>
+    <table class="prices">
+      <caption class="visually-hidden">${t("Prices")}</caption>
+      <tbody>
+        ${event.tiers.map((tier) => html`<tr key=${tier.id}><th scope="row">${tier.name}</th><td class="number">${tier.price.amount ? html`<${Money} of=${tier.price} />` : t("Free")}</td></tr>`)}
+      </tbody>
+    </table>
+    ${event.tax_percent > 0 && html`<p class="small muted">${t("Plus {percent} % tax; the whole price is shown before you pay.", { percent: format.number(event.tax_percent) })}</p>`}
+    ${sale.buy
+      ? html`<p><${LinkButton} kind="primary" class="wide" href=${`/events/${event.id}/seats`}>${t("Choose places")}<//></p>`
+      : html`<p class="muted">${sale.text}</p>`}
+    <p class="small muted">${n(event.max_per_customer, "At most {n} place a person.", "At most {n} places a person.")} ${refundWords(event)}</p>
+  <//>`;
+}
+
+/** @param {Event} event */
+function refundWords(event) {
+  const { percent, until_hours_before: hours } = event.refund_policy;
+  if (!percent) return t("Tickets are not taken back.");
+  return n(hours, "Until {n} hour before the start you may cancel and get {percent} % back.", "Until {n} hours before the start you may cancel and get {percent} % back.", { percent: format.number(percent) });
+}
+
+/** @param {{event: Event}} props */
+function Time({ event }) {
+  const zone = format.foreignZone(event.starts_at, event.timezone);
+  return html`<${Card} title=${t("When")}>
+    <p><time datetime=${event.starts_at}>${format.span(event.starts_at, event.ends_at, event.timezone)}</time></p>
+    ${zone && html`<p class="small muted">${t("In the event's own time, {zone}. Your clock says {time}.", { zone, time: format.time(event.starts_at, undefined) })}</p>`}
+    ${event.doors_at && html`<p>${t("Doors open at {time}", { time: format.clock(event.doors_at, event.timezone) })}</p>`}
+    <p><a href=${`/api/v1/events/${event.id}/calendar.ics`} download>${t("Add to calendar")}</a></p>
+  <//>`;
+}
+
+/** @param {{event: Event}} props */
+function Place({ event }) {
+  const { venue } = event;
+  if (!venue) return html`<${Card} title=${t("Where")}><p>${event.location}</p><//>`;
+  const words = `${venue.name}, ${venue.address}, ${venue.city}`;
+  return html`<${Card} title=${t("Where")}>
+    <address><b>${venue.name}</b><br />${venue.address}<br />${venue.city}</address>
+    <p><a href=${`https://www.openstreetmap.org/search?query=${encodeURIComponent(words)}`} target="_blank" rel="noopener noreferrer">${t("Show on a map")}<span class="visually-hidden"> ${t("(opens in a new window)")}</span></a></p>
+    ${venue.amenities.length > 0 && html`<p class="small muted">${venue.amenities.join(" · ")}</p>`}
+  <//>`;
+}
+
+/** @param {{event: Event}} props */
+function Gallery({ event }) {
+  const images = event.images.slice(1);
+  if (!images.length) return null;
+  return html`<section aria-label=${t("Pictures")} class="grid gallery">
+    ${images.map((image) => html`<img key=${image.id} src=${`${image.url}?w=${image.widths[0]}`} width=${image.width} height=${image.height} loading="lazy" alt="" />`)}
+  </section>`;
+}
+
+/** @param {{event: Event}} props */
+function Terms({ event }) {
+  if (!event.terms) return null;
+  return html`<details class="card"><summary>${t("Terms of the organizer")}</summary>${paragraphs(event.terms)}</details>`;
+}
+
+/** @param {{event: Event}} props */
+function Reviews({ event }) {
+  const reviews = usePages(
+    (cursor, signal) => take(api.GET("/api/v1/events/{event_id}/reviews", { params: { path: { event_id: event.id }, query: { cursor, limit: 10 } }, signal })),
+    [event.id, event.rating?.count ?? 0],
+  );
+  const begun = new Date(event.starts_at).getTime() < Date.now();
+  if (!event.rating && !begun) return null;
+  return html`<${Card} title=${t("What visitors say")}>
+    ${event.rating && html`<p><${Stars} rating=${event.rating.average} /> ${n(event.rating.count, "{n} review", "{n} reviews")}</p>`}
+    ${begun && html`<${Write} event=${event} onWritten=${reviews.reload} />`}
+    <${Pages} of=${reviews} empty=${t("Nobody has written a review yet.")}>
+      ${(/** @type {import("api").components["schemas"]["Review"]} */ review) => html`<li key=${review.id}>
+        <p><${Stars} rating=${review.rating} /> <b>${review.author}</b> <span class="muted small"><${When} at=${review.updated_at} options=${{ dateStyle: "medium" }} /></span></p>
+        ${review.text && paragraphs(review.text)}
+      </li>`}
+    <//>
+  <//>`;
+}
+
+/** @param {{rating: number}} props */
+function Stars({ rating }) {
+  const whole = Math.round(rating);
+  const words = t("{rating} of 5 stars", { rating: format.number(rating) });
+  return html`<span class="stars" role="img" aria-label=${words}>${"★".repeat(whole)}${"☆".repeat(5 - whole)}</span>`;
+}
+
+/** @param {{event: Event, onWritten: () => unknown}} props */
+function Write({ event, onWritten }) {
+  const write = useAction(async (/** @type {Record<string, string>} */ values) => {
+    await take(
+      api.POST("/api/v1/events/{event_id}/reviews", {
+        params: { path: { event_id: event.id }, header: { "Idempotency-Key": newKey() } },
+        body: { rating: Number(values.rating), ...(values.text?.trim() && { text: values.text }) },
+      }),
+    );
+    await onWritten();
+  });
+  if (!user.value) return null;
+  return html`<details>
+    <summary>${t("Write a review")}</summary>
+    <form onSubmit=${(/** @type {globalThis.Event} */ submitted) => write.run(valuesOf(submitted))}>
+      <${Field} label=${t("Stars")} name="rating" as="select" error=${write.error}>
+        ${[5, 4, 3, 2, 1].map((stars) => html`<option value=${stars}>${n(stars, "{n} star", "{n} stars")}</option>`)}
+      <//>
+      <${Field} label=${t("In words")} name="text" as="textarea" maxlength="2000" optional=${true} error=${write.error} />
+      <${Trouble} error=${write.error} />
+      <${Button} kind="primary" type="submit" busy=${write.busy}>${t("Publish")}<//>
+    </form>
+  </details>`;
+}
