@@ -52,22 +52,22 @@ export function number(value, options = {}) {
 /**
  * A time in words.
  *
- * @param {string | number | Date} time
+ * @param {string | number | Date} at
  * @param {string | undefined} zone IANA's; undefined: the reader's own
  * @param {Intl.DateTimeFormatOptions} [options]
  */
-export function time(time, zone, options = { dateStyle: "medium", timeStyle: "short" }) {
-  return formatter(Intl.DateTimeFormat, { ...options, timeZone: zone }).format(new Date(time));
+export function time(at, zone, options = { dateStyle: "medium", timeStyle: "short" }) {
+  return formatter(Intl.DateTimeFormat, { ...options, timeZone: zone }).format(new Date(at));
 }
 
-/** A day, with its weekday. @param {string} time @param {string} [zone] */
-export function day(time_, zone) {
-  return time(time_, zone, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
+/** A day, with its weekday. @param {string} at @param {string} [zone] */
+export function day(at, zone) {
+  return time(at, zone, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
 }
 
-/** @param {string} time_ @param {string} [zone] */
-export function clock(time_, zone) {
-  return time(time_, zone, { hour: "numeric", minute: "2-digit" });
+/** @param {string} at @param {string} [zone] */
+export function clock(at, zone) {
+  return time(at, zone, { hour: "numeric", minute: "2-digit" });
 }
 
 /** From one time to another; the day is told once if it is the same. @param {string} from @param {string} to @param {string} zone */
@@ -76,9 +76,9 @@ export function span(from, to, zone) {
   return formatter(Intl.DateTimeFormat, options).formatRange(new Date(from), new Date(to));
 }
 
-/** A zone's short name, e.g. "GMT+5:45", where the reader's clock shows another time. @param {string} time_ @param {string} zone */
-export function foreignZone(time_, zone) {
-  const at = new Date(time_);
+/** A zone's short name, e.g. "GMT+5:45", where the reader's clock shows another time. @param {string} at_ @param {string} zone */
+export function foreignZone(at_, zone) {
+  const at = new Date(at_);
   const options = /** @type {Intl.DateTimeFormatOptions} */ ({ timeZoneName: "short" });
   const there = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone, hour: "numeric", minute: "numeric" });
   const here = new Intl.DateTimeFormat("en-GB", { hour: "numeric", minute: "numeric" });
@@ -87,9 +87,9 @@ export function foreignZone(time_, zone) {
   return clockOf.format(at) === here.format(at) ? "" : nameOf;
 }
 
-/** How long ago, or until. @param {string} time_ @param {number} now milliseconds */
-export function relative(time_, now) {
-  const seconds = (new Date(time_).getTime() - now) / 1000;
+/** How long ago, or until. @param {string} at @param {number} now milliseconds */
+export function relative(at, now) {
+  const seconds = (new Date(at).getTime() - now) / 1000;
   const format = formatter(Intl.RelativeTimeFormat, { numeric: "auto" });
   for (const [unit, length] of /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60]])) {
     if (Math.abs(seconds) >= length) return format.format(Math.trunc(seconds / length), unit);

@@ -12,7 +12,7 @@ import { navigate } from "../core/router.js";
 /**
  * Joins class names; what is false is left out.
  *
- * @param {...(string | false | null | undefined)} names
+ * @param {...unknown} names
  */
 export const classes = (...names) => names.filter(Boolean).join(" ");
 

@@ -21,7 +21,7 @@ export function LocalMail({ email }) {
     },
     [email],
   );
-  const code = mails.data?.[0]?.text?.match(/\b\d{6}\b/)?.[0];
+  const code = mails.data?.[0]?.body.match(/\b\d{6}\b/)?.[0];
   if (!boot.local) return null;
   return html`<${Note}>
     <p>${t("This is a developer's machine: the mail stays here.")}

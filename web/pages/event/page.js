@@ -37,7 +37,7 @@ function Shown({ event }) {
       <${State} event=${event} />
       <div class="columns">
         <div>
-          <div class="banner"><${Picture} of=${event} sizes="(max-width: 60rem) 100vw, 45rem" eager=${true} /></div>
+          ${event.images.length > 0 && html`<div class="banner"><${Picture} of=${event} sizes="(max-width: 60rem) 100vw, 45rem" eager=${true} /></div>`}
           ${event.description && html`<div class="prose">${paragraphs(event.description)}</div>`}
           <${Gallery} event=${event} />
           <${Terms} event=${event} />
