@@ -51,7 +51,7 @@ class Customer:
         self.client.log_in(account.email, account.password)
         self._event_id, self._tier_id = event_id, tier_id
         self._seen = seen
-        self._booked = 0
+        self._references: list[str] = []
 
     def buy(self, ends: threading.Event) -> None:
         """Until it is told to end."""
@@ -62,15 +62,28 @@ class Customer:
             hold = self._ask("POST", "/holds", {"event_id": self._event_id, "general": [line]})
             if hold is None:
                 continue
-            if self._booked == BOOKINGS:
+            if len(self._references) == BOOKINGS:
                 self._ask("DELETE", f"/holds/{hold['id']}")
                 continue
             card = {"payment_method": "CARD", "payment_token": "tok_ok"}
             booking = self._ask("POST", "/bookings", {"hold_id": hold["id"], **card})
             if booking is not None:
-                self._booked += 1
+                self._references.append(booking["reference"])
                 self._seen.bookings.append((self.client, booking["reference"]))
                 self._ask("GET", f"/bookings/{booking['reference']}")
+
+    def see_the_end(self) -> None:
+        """Waits until each of the bookings has ended.
+
+        Raises:
+            TimeoutError: one has not.
+        """
+        deadline = time.monotonic() + _GIVES_UP_SECONDS
+        for reference in self._references:
+            while self._ask("GET", f"/bookings/{reference}")["status"] == "PENDING":
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{reference} did not end")
+                time.sleep(0.2)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """The body of an answer that is none of "come again"; None where it is a refusal."""
@@ -84,14 +97,18 @@ class Customer:
                 return None
             again = answer.headers.get("Retry-After")
             self._seen.answers.append((f"{method} {path}", answer.status_code, again))
-            if answer.status_code != 503 or time.monotonic() > ends_at:
+            if answer.status_code not in {429, 503} or time.monotonic() > ends_at:
                 return answer.json() if answer.is_success and answer.content else None
             time.sleep(min(float(again or 1), 2.0))
 
 
 @contextmanager
-def crowd(gateway: str, number: int) -> Iterator[Seen]:
-    """So many customers buy while the block lasts; all that they began has ended after it."""
+def crowd(gateway: str, number: int, *, keep_alive: bool = True) -> Iterator[Seen]:
+    """So many customers buy while the block lasts; all that they began has ended after it.
+
+    Without `keep_alive` each request has a connection of its own: where no proxy is that tries
+    again what was sent into one that is just being closed.
+    """
     with Client(gateway) as visitor:
         events = visitor.get("/events", limit=50)["items"]
         # One of plain counted tickets has no hall.
@@ -99,6 +116,9 @@ def crowd(gateway: str, number: int) -> Iterator[Seen]:
         tier = visitor.get(f"/events/{event_id}")["tiers"][0]["id"]
     seen, ends = Seen(), threading.Event()
     customers: Sequence[Customer] = [Customer(gateway, event_id, tier, seen) for _ in range(number)]
+    if not keep_alive:
+        for customer in customers:
+            customer.client._http.headers["Connection"] = "close"
     with ThreadPoolExecutor(number) as pool:
         working = [pool.submit(customer.buy, ends) for customer in customers]
         try:
@@ -107,11 +127,6 @@ def crowd(gateway: str, number: int) -> Iterator[Seen]:
             ends.set()
             for work in working:
                 work.result(timeout=2 * _GIVES_UP_SECONDS)
-    for client, reference in seen.bookings:
-        client.wait_for(
-            f"/bookings/{reference}",
-            lambda booking: booking["status"] != "PENDING",
-            seconds=_GIVES_UP_SECONDS,
-        )
     for customer in customers:
+        customer.see_the_end()
         customer.client.__exit__()
