@@ -6,7 +6,7 @@ import argparse
 
 from auth_service.service import auth_service
 from auth_service.settings import Settings
-from chassis import lifecycle, logs
+from chassis import lifecycle, logs, tracing
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="auth_service", description=__doc__).parse_args()
     settings = Settings()
     logs.configure("auth", settings.log_level)
+    tracing.configure("auth", settings.traces)
     lifecycle.run(auth_service(settings))
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from booking_service.service import booking_service
 from booking_service.settings import Settings
-from chassis import lifecycle, logs
+from chassis import lifecycle, logs, tracing
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="booking_service", description=__doc__).parse_args()
     settings = Settings()
     logs.configure("booking", settings.log_level)
+    tracing.configure("booking", settings.traces)
     lifecycle.run(booking_service(settings))
 
 

@@ -35,7 +35,7 @@ from booking_service.saga.messages import (
 )
 from booking_service.wakeups import Wakeups
 from chassis.consumer import Handlers, Together
-from chassis.context import request_ids
+from chassis.context import Origin, origins
 from chassis.database import Session
 from chassis.logs import get_logger
 from chassis.outbox import Outgoing, encoded
@@ -73,13 +73,13 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
     """What each queue's messages do."""
 
     async def on_replies(session: Session, messages: Sequence[Message]) -> None:
-        origins = request_ids(len(messages))
+        parts_of = origins(len(messages))
         asked = [each for each in messages if isinstance(each, messages_pb2.AskReservation)]
         if asked:
             await sagas.tell_reservations(session, list(map(_reservation, asked)))
         answers = [
             answer
-            for message, origin in zip(messages, origins, strict=True)
+            for message, origin in zip(messages, parts_of, strict=True)
             if (answer := _answer(message, origin)) is not None
         ]
         if answers:
@@ -107,7 +107,7 @@ def _reservation(message: messages_pb2.AskReservation) -> Reservation:
     return Reservation(UUID(message.booking_id), UUID(message.event_id), UUID(message.hold_id))
 
 
-def _answer(message: Message, origin: str) -> Answer | None:
+def _answer(message: Message, origin: Origin) -> Answer | None:
     happening: Happening | None = None
     match message:
         case messages_pb2.SeatsReply():
@@ -232,6 +232,7 @@ def _seats(kind: type[Any]) -> Callable[[Any], Message]:
                 event_id=str(booking.event.id),
                 hold_id=str(booking.hold_id),
                 step=command.step,
+                booking_reference=booking.reference,
             )
         )
         return message
@@ -262,6 +263,7 @@ def _give_back(message: GiveBackPayment) -> Message:
         payment_id=str(message.booking.payment_id),
         booking_id=str(message.booking.id),
         step=message.step,
+        booking_reference=message.booking.reference,
     )
 
 
@@ -273,6 +275,7 @@ def _refund(message: RefundPayment) -> Message:
         percent=message.percent,
         reason=message.reason,
         step=message.step,
+        booking_reference=message.booking.reference,
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from catalog_service.service import catalog_service
 from catalog_service.settings import Settings
-from chassis import lifecycle, logs
+from chassis import lifecycle, logs, tracing
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="catalog_service", description=__doc__).parse_args()
     settings = Settings()
     logs.configure("catalog", settings.log_level)
+    tracing.configure("catalog", settings.traces)
     lifecycle.run(catalog_service(settings))
 
 

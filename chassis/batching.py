@@ -21,6 +21,7 @@ from uuid import UUID
 
 from prometheus_client import Histogram
 
+from chassis import context, tracing
 from chassis.database import DatabaseError, PoolTimeoutError, is_lost, is_transient
 from chassis.errors import overloaded, unavailable
 from chassis.logs import get_logger
@@ -231,13 +232,15 @@ class Batcher(Generic[KeyT, ItemT, ResultT]):
         elif lane.ahead < self._limits.ahead and lane.under_way < self._limits.beside:
             lane.ahead += 1
             lane.under_way += 1
-            # In no request's own context: it works for all of them. It starts when the loop comes
-            # round: who comes until then goes along.
+            # In the context of a request of its own: it works for all of them. It starts when the
+            # loop comes round: who comes until then goes along.
             task = asyncio.get_running_loop().create_task(self._go(key, lane), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _go(self, key: KeyT, lane: _Lane[ItemT, ResultT]) -> None:
+        own = tracing.aside()
+        context.begin(id=own.request_id, traceparent=own.traceparent)
         is_ahead = is_under_way = True
         has_room = False
 

@@ -19,8 +19,9 @@ A message of a type, or with a value, that this version does not know is parked 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,8 +29,9 @@ from uuid import UUID
 from google.protobuf.message import Message
 from prometheus_client import Counter
 
+from chassis import tracing
 from chassis.broker import Broker
-from chassis.context import accept_request_id, request, requests
+from chassis.context import Origin, part_of, requests
 from chassis.database import (
     Database,
     DatabaseError,
@@ -46,8 +48,10 @@ from chassis.logs import get_logger
 from chassis.parking import Parking, Stranger, can_be_parked, unknown_value
 from chassis.payloads import UnreadablePayloadError, read_payload
 from chassis.retrying import persistently
+from chassis.subjects import subject_of
 from chassis.telemetry import MESSAGES_CONSUMED, alert
 from chassis.topology import DEAD, is_fenced
+from chassis.tracing import Span, SpanKind
 from chassis.wire import Delivery, Parcel, Wire
 
 BATCH = 100
@@ -69,6 +73,7 @@ SELECT :consumer, id FROM unnest(CAST(:ids AS uuid[])) AS id
 RETURNING message_id
 """
 
+_CONSUMER = SpanKind.CONSUMER
 _OUTCOMES = "applied", "duplicate", "failed", "dead", "parked"
 _UNKNOWN = "unknown"
 _DEAD_LETTER = alert("dead_letter")
@@ -112,7 +117,7 @@ class Received:
 
     id: UUID
     type: str
-    request_id: str
+    origin: Origin  # that led to it
     content: Message
     delivery: Delivery
 
@@ -142,9 +147,12 @@ def read(delivery: Delivery, types: Mapping[str, type[Message]]) -> Received:
     return Received(id, str(delivery.type), _origin(delivery), content, delivery)
 
 
-def _origin(delivery: Delivery) -> str:
-    """The id of the request that led to the message."""
-    return accept_request_id(str(delivery.headers.get("request_id", "")))
+def _origin(delivery: Delivery) -> Origin:
+    """The request that led to the message."""
+    headers = delivery.headers
+    return tracing.origin_of(
+        str(headers.get("request_id", "")), str(headers.get("traceparent", ""))
+    )
 
 
 class Consumer:
@@ -196,7 +204,7 @@ class Consumer:
             except UnknownMessageError as unknown:
                 strangers.append(unknown.stranger)
             except UnreadableMessageError as error:
-                with request(id=_origin(delivery)):
+                with part_of(_origin(delivery)):
                     self._bury(wire, delivery, str(error))
         if strangers:
             await self._park(wire, strangers)
@@ -209,7 +217,7 @@ class Consumer:
                 wire.ack([received.delivery for received in readable])
                 return
         for received in readable:
-            with request(id=received.request_id):
+            with part_of(received.origin):
                 await self._take_alone(wire, received)
 
     async def _park(self, wire: Wire, strangers: Sequence[Stranger]) -> None:
@@ -222,7 +230,7 @@ class Consumer:
             why, cause = repr(error), error
         for stranger in strangers:
             delivery = stranger.delivery
-            with request(id=_origin(delivery)):
+            with part_of(_origin(delivery)):
                 if stranger.id not in kept:
                     self._bury(wire, delivery, why, cause)
                     continue
@@ -262,7 +270,20 @@ class Consumer:
 
     async def apply(self, batch: Sequence[Received]) -> None:
         """Takes messages in one transaction; duplicates, here or from before, have no effect."""
+        began = time.perf_counter()
+        spans = [tracing.start(each.type, each.origin.traceparent, _CONSUMER) for each in batch]
+        try:
+            outcomes = await self._apply(list(map(_within, batch, spans)))
+        except BaseException as error:
+            for span in spans:
+                tracing.end(span, failed=type(error).__name__)
+            raise
+        self._tell(batch, spans, outcomes, time.perf_counter() - began)
+
+    async def _apply(self, batch: Sequence[Received]) -> Sequence[str]:
+        """Takes them; what became of each."""
         fenced = self._fenced
+        outcomes: list[str] = []
         async with self._database.transaction() as session:
             once = [received.id for received in batch if received.type not in fenced]
             fresh: set[UUID] = set()
@@ -285,14 +306,47 @@ class Consumer:
                 else:
                     outcome = "duplicate"
                 _consumed(self._queue, received.type, outcome).inc()
+                outcomes.append(outcome)
             if gathered:
                 await self._handle(session, gathered)
             self._database.failpoint(AFTER_CONSUME)
         self._database.failpoint(BEFORE_ACK)
+        return outcomes
+
+    def _tell(
+        self,
+        batch: Sequence[Received],
+        spans: Sequence[Span | None],
+        outcomes: Sequence[str],
+        seconds: float,
+    ) -> None:
+        """A line in the log for each message, and the end of its span."""
+        now = time.time() * 1000
+        for received, span, outcome in zip(batch, spans, outcomes, strict=True):
+            id, traceparent = received.origin
+            told = {
+                "queue": self._queue,
+                "id": received.id,
+                "outcome": outcome,
+                # An id is a UUIDv7: it begins with the milliseconds of its making.
+                "waited_milliseconds": round(now - (received.id.int >> 80) - seconds * 1000, 1),
+                **subject_of(received.content),
+            }
+            log.info(
+                "message",
+                type=received.type,
+                request_id=id,
+                trace_id=tracing.trace_id_of(traceparent),
+                milliseconds=round(seconds * 1000, 1),
+                together=len(batch),
+                **told,
+            )
+            if span is not None:
+                tracing.end(span, {"request_id": id, "together": len(batch), **told})
 
     async def _handle(self, session: Session, batch: Sequence[Received]) -> None:
         handler = self._handlers[batch[0].type]
-        with requests([received.request_id for received in batch]):
+        with requests([received.origin for received in batch]):
             if isinstance(handler, Together):
                 await handler.handle(session, [received.content for received in batch])
             else:
@@ -357,6 +411,14 @@ class Consumer:
 
 class TooSlowError(Exception):
     """A message took longer than it may, and the database is well."""
+
+
+def _within(received: Received, span: Span | None) -> Received:
+    """The message as it is seen from within its span."""
+    if span is None:
+        return received
+    id, traceparent = received.origin
+    return replace(received, origin=Origin(id, tracing.within(span, traceparent)))
 
 
 @cache

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from chassis.callers import Identity
@@ -15,19 +15,45 @@ from chassis.ids import uuid7
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# What stands where there is no request.
+NO_REQUEST = "-"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
-request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+class Origin(NamedTuple):
+    """The request that something is part of, as it travels with calls and messages."""
+
+    request_id: str = NO_REQUEST
+    # W3C's header, with the span that it is part of; empty: nobody knows a trace.
+    traceparent: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is part of a request at all."""
+        return self.request_id != NO_REQUEST
+
+
+NO_ORIGIN = Origin()
+
+request_id: ContextVar[str] = ContextVar("request_id", default=NO_REQUEST)
+# A traceparent, as of `Origin`.
+trace: ContextVar[str] = ContextVar("trace", default="")
 _identity: ContextVar[Identity | None] = ContextVar("identity", default=None)
-_request_ids: ContextVar[Sequence[str]] = ContextVar("request_ids", default=())
+_origins: ContextVar[Sequence[Origin]] = ContextVar("origins", default=())
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_notes: ContextVar[dict[str, object] | None] = ContextVar("notes", default=None)
 
 
 def accept_request_id(offered: str | None) -> str:
     """The offered request id if it is a harmless one, else a new one."""
-    if offered and _REQUEST_ID.fullmatch(offered):
+    if offered and offered != NO_REQUEST and _REQUEST_ID.fullmatch(offered):
         return offered
     return str(uuid7())
+
+
+def origin() -> Origin:
+    """The current request, with the span that is under way in it."""
+    return Origin(request_id.get(), trace.get())
 
 
 def current_identity() -> Identity | None:
@@ -57,21 +83,49 @@ def caller_id() -> UUID:
     return UUID(caller().subject)
 
 
-def request_ids(count: int) -> Sequence[str]:
-    """The request ids of the `count` messages that are being handled together, in their order."""
-    known = _request_ids.get()
-    return known if len(known) == count else [request_id.get()] * count
+def origins(count: int | None = None) -> Sequence[Origin]:
+    """The requests of the messages that are being handled together, in their order.
+
+    Of `count` messages; None: of as many as there are.
+    """
+    known = _origins.get()
+    return known if count is None or len(known) == count else [origin()] * count
 
 
 @contextmanager
-def requests(ids: Sequence[str]) -> Iterator[None]:
-    """Runs the block as part of the requests that led to several messages, one id for each."""
-    token = _request_ids.set(ids)
+def requests(origins: Sequence[Origin]) -> Iterator[None]:
+    """Runs the block as part of the requests that led to several messages, one for each."""
+    token = _origins.set(origins)
+    first = origins[0]
+    is_one = all(each.request_id == first.request_id for each in origins)
+    one = first if is_one else NO_ORIGIN
     try:
-        with request(id=ids[0] if len(set(ids)) == 1 else "-"):
+        with part_of(one):
             yield
     finally:
-        _request_ids.reset(token)
+        _origins.reset(token)
+
+
+def take_notes() -> dict[str, object]:
+    """What the rest of the current task, and what it calls, will tell of itself by `note`.
+
+    It is for the task's line in the log, and its span.
+    """
+    facts: dict[str, object] = {}
+    _notes.set(facts)
+    return facts
+
+
+def note(**facts: object) -> None:
+    """Tells of what goes on now: ids, references, a refusal's reason; nothing secret."""
+    told = _notes.get()
+    if told is not None:
+        told.update(facts)
+
+
+def part_of(origin: Origin) -> AbstractContextManager[None]:
+    """Runs the block as part of the request that something came with."""
+    return request(id=origin.request_id, traceparent=origin.traceparent)
 
 
 def seconds_left() -> float | None:
@@ -80,20 +134,40 @@ def seconds_left() -> float | None:
     return None if deadline is None else deadline - time.monotonic()
 
 
-def begin(*, id: str, identity: Identity | None = None, seconds: float | None = None) -> None:
-    """Makes the rest of the current task part of the request `id`, which it alone serves."""
-    request_id.set(id)
+def begin(
+    *,
+    id: str | None = None,
+    traceparent: str | None = None,
+    identity: Identity | None = None,
+    seconds: float | None = None,
+) -> None:
+    """Makes the rest of the current task part of a request, which it alone serves.
+
+    None: it is the same one as before.
+    """
+    if id is not None:
+        request_id.set(id)
+    if traceparent is not None:
+        trace.set(traceparent)
     _identity.set(identity)
     _deadline.set(None if seconds is None else time.monotonic() + seconds)
 
 
 @contextmanager
 def request(
-    *, id: str, identity: Identity | None = None, seconds: float | None = None
+    *,
+    id: str | None = None,
+    traceparent: str | None = None,
+    identity: Identity | None = None,
+    seconds: float | None = None,
 ) -> Iterator[None]:
-    """Runs the block as part of the request `id`, which must end within `seconds`."""
+    """Runs the block as part of a request, within `seconds` and in the name of `identity`.
+
+    Without an id and a trace they stay what they are.
+    """
     tokens = (
-        request_id.set(id),
+        request_id.set(request_id.get() if id is None else id),
+        trace.set(trace.get() if traceparent is None else traceparent),
         _identity.set(identity),
         _deadline.set(None if seconds is None else time.monotonic() + seconds),
     )
@@ -101,5 +175,6 @@ def request(
         yield
     finally:
         request_id.reset(tokens[0])
-        _identity.reset(tokens[1])
-        _deadline.reset(tokens[2])
+        trace.reset(tokens[1])
+        _identity.reset(tokens[2])
+        _deadline.reset(tokens[3])

@@ -20,7 +20,8 @@ from typing import Any, Self, TypeVar
 
 import psycopg
 
-from chassis import context
+from chassis import context, tracing
+from chassis.context import Origin
 from chassis.failpoints import AFTER_COMMIT, BEFORE_COMMIT, armed
 from chassis.outbox import Encode, Entry, Publisher, outbox_statement
 from chassis.pool import Pool, PoolTimeoutError
@@ -150,7 +151,7 @@ class Session:
     def __init__(
         self,
         connection: Connection,
-        write: Callable[[Sequence[tuple[object, str]]], Outbox],
+        write: Callable[[Sequence[tuple[object, Origin]]], Outbox],
         failpoint: Callable[[str], None],
     ) -> None:
         self._connection = connection
@@ -160,7 +161,8 @@ class Session:
         self._ended = False
         self._deferred: list[Bound] = []
         self._savepoints = 0
-        self.outgoing: list[tuple[object, str]] = []  # each with its request's id
+        self.outgoing: list[tuple[object, Origin]] = []
+        self._own_origin: Origin | None = None  # of a transaction that is part of no request
         self.outbox: Outbox | None = None  # what was made of them with the commit
         self.noted: list[object] = []
         self.after_commit: list[Callable[[], None]] = []
@@ -260,12 +262,16 @@ class Session:
         """Calls `callback` once the transaction has committed; for wake-ups within the process."""
         self.after_commit.append(callback)
 
-    def send(self, message: object, *, request_id: str = "") -> None:
+    def send(self, message: object, *, origin: tuple[str, str] | None = None) -> None:
         """Sends a message of the domain when, and only if, the transaction commits.
 
-        It carries the id of the request it is part of; without one, of the current request.
+        It carries the origin that it is part of (`context.Origin`); without one, the current one.
+        What a process does by itself is an origin of its own.
         """
-        self.outgoing.append((message, request_id or context.request_id.get()))
+        known = Origin(*origin) if origin else context.origin()
+        if not known.is_known:
+            known = self._own_origin = self._own_origin or tracing.begun()
+        self.outgoing.append((message, known))
 
     def note(self, fact: object) -> None:
         """Tells `Database.when_noted` of something, within the process, once it has committed."""
@@ -390,10 +396,10 @@ class Database:
         for callback in session.after_commit:
             callback()
 
-    def _written(self, outgoing: Sequence[tuple[object, str]]) -> Outbox:
+    def _written(self, outgoing: Sequence[tuple[object, Origin]]) -> Outbox:
         if self._encode is None:
             raise TypeError("this database was given nothing to encode messages with")
-        entries = [Entry.of(self._encode(message), id) for message, id in outgoing]
+        entries = [Entry.of(self._encode(message), origin) for message, origin in outgoing]
         has_room = self.relay is not None and self.relay.has_room(len(entries))
         return Outbox(entries, self.relay if has_room else None)
 

@@ -1,4 +1,4 @@
-"""Calls to another service: identity, request id and what is left of the deadline go along."""
+"""Calls to another service: identity, request, trace and what is left of the deadline go along."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Protocol, TypeVar, cast
 import grpc
 from google.protobuf.message import Message
 
-from chassis.context import current_identity, request_id, seconds_left
+from chassis import tracing
+from chassis.context import current_identity, origin, seconds_left
 from chassis.errors import RemoteError, from_call
 from chassis.grpc_server import MAX_MESSAGE_BYTES
 from chassis.identity import ServiceTokens
+from chassis.tracing import SpanKind
 
 RequestT = TypeVar("RequestT")
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
@@ -85,11 +87,12 @@ class GrpcClient:
             RemoteError: the callee refused, failed, or did not answer within `seconds` or what is
                 left of the current request's deadline.
         """
-        timeout, metadata = self._going_along(seconds)
-        try:
-            return await method(request, timeout=timeout, metadata=metadata)
-        except grpc.aio.AioRpcError as error:
-            raise from_call(error) from error
+        with tracing.part(_name(method), SpanKind.CLIENT):
+            timeout, metadata = self._going_along(seconds)
+            try:
+                return await method(request, timeout=timeout, metadata=metadata)
+            except grpc.aio.AioRpcError as error:
+                raise from_call(error) from error
 
     async def call_with_trailers(
         self,
@@ -99,15 +102,16 @@ class GrpcClient:
         seconds: float = _DEFAULT_SECONDS,
     ) -> tuple[ReplyT, dict[str, str | bytes]]:
         """As `call`, with the trailing metadata of the reply."""
-        timeout, metadata = self._going_along(seconds)
-        call = method(request, timeout=timeout, metadata=metadata)
-        try:
-            reply = await call
-            # Of whatever kind the call is: a Method says only that it can be waited for.
-            trailers = dict(await cast("grpc.aio.Call", call).trailing_metadata() or ())
-        except grpc.aio.AioRpcError as error:
-            raise from_call(error) from error
-        return reply, trailers
+        with tracing.part(_name(method), SpanKind.CLIENT):
+            timeout, metadata = self._going_along(seconds)
+            call = method(request, timeout=timeout, metadata=metadata)
+            try:
+                reply = await call
+                # Of whatever kind the call is: a Method says only that it can be waited for.
+                trailers = dict(await cast("grpc.aio.Call", call).trailing_metadata() or ())
+            except grpc.aio.AioRpcError as error:
+                raise from_call(error) from error
+            return reply, trailers
 
     async def parts(
         self,
@@ -143,8 +147,23 @@ class GrpcClient:
             raise RemoteError(grpc.StatusCode.DEADLINE_EXCEEDED, "", "no time left", {})
         identity = current_identity()
         token = identity.token if identity else self._tokens.token(self.callee)
-        return timeout, (("authorization", f"Bearer {token}"), ("x-request-id", request_id.get()))
+        current = origin()
+        id, traceparent = current if current.is_known else tracing.aside()
+        return timeout, (
+            ("authorization", f"Bearer {token}"),
+            ("x-request-id", id),
+            ("traceparent", traceparent),
+        )
 
     async def close(self) -> None:
         """Closes the channel."""
         await self.channel.close()
+
+
+def _name(method: object) -> str:
+    """The method's name as a span has it: service and method (OpenTelemetry's rule for RPC).
+
+    It is private to gRPC: only its interceptors are told, and to be one costs too much.
+    """
+    path: bytes | str = getattr(method, "_method", b"a call")
+    return (path.decode() if isinstance(path, bytes) else path).lstrip("/")

@@ -25,6 +25,7 @@ from grpc_health.v1 import health, health_pb2
 from parterre.options.v1 import options_pb2
 
 from chassis import context as request_context
+from chassis import tracing
 from chassis.database import DatabaseError, PoolTimeoutError, is_lost, is_overload, is_transient
 from chassis.errors import (
     CODES,
@@ -38,7 +39,9 @@ from chassis.errors import (
 from chassis.identity import Identity, Role, TokenVerifier, forbidden, unauthenticated
 from chassis.logs import get_logger
 from chassis.scopes import confining_field, require_object, require_scope, scopes_of
+from chassis.subjects import as_attributes, subject_of
 from chassis.telemetry import RPC_ANSWERS, RPC_SECONDS
+from chassis.tracing import Span, SpanKind
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 # Of all the parts of a stream that a caller sends.
@@ -133,6 +136,7 @@ def _guard(
     answers = {code: RPC_ANSWERS.labels(method.full_name, code.name) for code in _USUAL_CODES}
 
     answered_well = answers[grpc.StatusCode.OK]
+    name = f"{method.containing_service.full_name}/{method.name}"
 
     async def guarded(request: Message, call: Call) -> Message | None:
         began = time.perf_counter()
@@ -140,33 +144,50 @@ def _guard(
         remaining: float | None = call.time_remaining()  # None where the caller set no deadline
         seconds = min(_DEFAULT_SECONDS if remaining is None else remaining, _SLOWEST_SECONDS)
         id = request_context.accept_request_id(_text(metadata.get("x-request-id")))
+        trace = tracing.accept_traceparent(_text(metadata.get("traceparent")))
+        span = tracing.start(name, trace, SpanKind.SERVER)
         # gRPC serves each call in a task of its own.
-        request_context.begin(id=id)
+        request_context.begin(id=id, traceparent=tracing.within(span, trace))
+        told = request_context.take_notes()
+        if not method.client_streaming:
+            told |= subject_of(request)
         try:
             if seconds <= 0:
                 raise TimeoutError  # before any work is done
             identity = await permitted(verifier, _bearer(metadata), access, scopes)
             if identity.confined_to and not (confining and method.client_streaming):
                 require_object(identity, getattr(request, confining) if confining else "")
-            request_context.begin(id=id, identity=identity, seconds=seconds)
+            told["who"] = identity.subject
+            request_context.begin(identity=identity, seconds=seconds)
             async with asyncio.timeout(seconds):
                 reply = await handle(request, call)
         except Exception as error:  # the one place where errors become statuses
             code, reason, detail, facts = status_of(error, method.full_name, id)
-            observe(time.perf_counter() - began)
+            took = time.perf_counter() - began
+            observe(took)
             counted = answers.get(code) or RPC_ANSWERS.labels(method.full_name, code.name)
             counted.inc()
-            log.debug("rpc", method=method.full_name, status=code.name, reason=reason)
+            _tell(span, name, took, {"status": code.name, "reason": reason, **told})
             # What the handler marked the call with (a replayed refusal, say) would else be lost.
             marks = tuple(call.trailing_metadata() or ())
             await call.abort(code, detail, (*marks, *to_trailers(code, reason, detail, facts)))
             raise AssertionError("abort returned") from error
-        observe(time.perf_counter() - began)
+        took = time.perf_counter() - began
+        observe(took)
         answered_well.inc()
-        log.debug("rpc", method=method.full_name, status="OK")
+        _tell(span, name, took, {"status": "OK", **told})
         return reply
 
     return guarded
+
+
+def _tell(span: Span | None, name: str, seconds: float, told: Mapping[str, object]) -> None:
+    """The call's line in the log, and the end of its span."""
+    log.info("rpc", method=name, milliseconds=round(seconds * 1000, 1), **told)
+    if span is not None:
+        id = request_context.request_id.get()
+        failed = str(told.get("reason", ""))
+        tracing.end(span, {"request_id": id, **as_attributes(told)}, failed=failed)
 
 
 def _bounded(method: MethodDescriptor, handle: Handler) -> Handler:

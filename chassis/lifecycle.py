@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 import uvloop
 
+from chassis import tracing
 from chassis.logs import get_logger
 
 # So many more objects are there before the youngest are looked through for garbage; by default 700.
@@ -25,7 +26,10 @@ log = get_logger(__name__)
 
 def run(service: AbstractAsyncContextManager[object]) -> None:
     """Opens `service`, keeps it open until a signal asks for a stop, closes it."""
-    uvloop.run(_until_stopped(service))
+    try:
+        uvloop.run(_until_stopped(service))
+    finally:
+        tracing.close()
 
 
 async def _until_stopped(service: AbstractAsyncContextManager[object]) -> None:

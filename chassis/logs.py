@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, UTC, with the request id, secrets taken out.
+"""Structured logs: one JSON object a line, UTC, with request and trace, secrets taken out.
 
 A name that promises a secret loses its value; text that looks like a token, a code's mail address
 or a card token is masked wherever it stands.
@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import structlog
 
-from chassis.context import request_id
+from chassis.context import NO_REQUEST, origins, request_id, trace
 
 Logger = structlog.typing.FilteringBoundLogger
 
@@ -40,13 +40,14 @@ _MASK = "[redacted]"
 
 
 @lru_cache(maxsize=4096)
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Whether what has this name is never shown."""
     return bool(_SECRET_NAME.search(name))
 
 
 def redact(value: Any, *, name: str = "") -> Any:
     """`value` without secrets; recursive over dicts and lists."""
-    if name and value is not None and _is_secret(name):
+    if name and value is not None and is_secret(name):
         return _MASK
     if isinstance(value, str):
         if any(mark in value for mark in _SECRET_MARKS):
@@ -67,10 +68,19 @@ def _redact_event(
     return event
 
 
-def _add_request_id(
+def _add_origin(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    event.setdefault("request_id", request_id.get())
+    """Which request and trace a line is of; of a process's own doings there is none."""
+    if "request_id" in event:
+        return event
+    id = request_id.get()
+    if id != NO_REQUEST:
+        event["request_id"] = id
+        if traceparent := trace.get():
+            event.setdefault("trace_id", traceparent[3:35])
+    elif several := origins():
+        event["request_ids"] = [each.request_id for each in several]
     return event
 
 
@@ -88,7 +98,7 @@ def configure(process: str, level: str = "INFO") -> None:
         return event
 
     shared: list[structlog.types.Processor] = [
-        _add_request_id,
+        _add_origin,
         structlog.processors.format_exc_info,
         _redact_event,
         # What these add holds no secret.

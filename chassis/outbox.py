@@ -14,6 +14,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from chassis.context import Origin
 from chassis.ids import uuid7
 from chassis.payloads import PROTOBUF
 
@@ -21,10 +22,12 @@ from chassis.payloads import PROTOBUF
 LEASE_SECONDS = 15.0
 _STORE_SQL = """
 INSERT INTO outbox (id, type, payload, headers, due_at)
-SELECT id, type, payload, jsonb_build_object('request_id', request_id),
+SELECT id, type, payload,
+       jsonb_build_object('request_id', request_id, 'traceparent', traceparent),
        clock_timestamp() + make_interval(secs => :lease_seconds)
   FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:payloads AS bytea[]),
-              CAST(:request_ids AS text[])) AS each (id, type, payload, request_id)
+              CAST(:request_ids AS text[]), CAST(:traceparents AS text[]))
+       AS each (id, type, payload, request_id, traceparent)
 """
 
 
@@ -43,13 +46,21 @@ class Entry:
     id: UUID
     type: str
     body: bytes
-    request_id: str
+    origin: Origin  # what it is part of
     content_type: str = PROTOBUF
 
     @classmethod
-    def of(cls, message: Outgoing, request_id: str) -> Entry:
+    def of(cls, message: Outgoing, origin: Origin) -> Entry:
         """The message under an id of its own."""
-        return cls(uuid7(), message.type, message.body, request_id)
+        return cls(uuid7(), message.type, message.body, origin)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What travels with it through the broker."""
+        headers = {"request_id": self.origin.request_id}
+        if self.origin.traceparent:
+            headers["traceparent"] = self.origin.traceparent
+        return headers
 
 
 Encode = Callable[[object], Outgoing]
@@ -76,6 +87,7 @@ def outbox_statement(entries: Sequence[Entry], *, leased: bool) -> tuple[str, Ma
         "ids": [entry.id for entry in entries],
         "types": [entry.type for entry in entries],
         "payloads": [entry.body for entry in entries],
-        "request_ids": [entry.request_id for entry in entries],
+        "request_ids": [entry.origin.request_id for entry in entries],
+        "traceparents": [entry.origin.traceparent for entry in entries],
         "lease_seconds": LEASE_SECONDS if leased else 0.0,
     }

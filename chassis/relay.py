@@ -19,6 +19,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from chassis.broker import Broker
+from chassis.context import Origin
 from chassis.database import Database, Session
 from chassis.failpoints import AFTER_PUBLISH
 from chassis.lifecycle import background
@@ -49,8 +50,10 @@ UPDATE outbox SET attempts = attempts + 1,
 # not known here was written by a newer version beside this one, and is left to that.
 _CLAIM_SQL = """
 SELECT id, type, coalesce(payload, convert_to(body, 'UTF8')) AS body,
-       headers->>'request_id' AS request_id,
+       coalesce(headers->>'request_id', '') AS request_id,
+       coalesce(headers->>'traceparent', '') AS traceparent,
        CASE WHEN payload IS NULL THEN 'application/json' ELSE 'application/x-protobuf' END
+           AS content_type
   FROM outbox
  WHERE type = ANY(:types)
    AND (due_at <= clock_timestamp() OR (CAST(:leased_too AS boolean) AND attempts = 0))
@@ -184,7 +187,16 @@ class Relay:
                 _CLAIM_SQL, types=self._types, limit=BATCH, leased_too=leased_too
             )
             if rows:
-                entries = [Entry(*row) for row in rows]
+                entries = [
+                    Entry(
+                        row.id,
+                        row.type,
+                        row.body,
+                        Origin(row.request_id, row.traceparent),
+                        row.content_type,
+                    )
+                    for row in rows
+                ]
                 async with asyncio.timeout(_CONFIRM_SECONDS):
                     answer = await self._publish(wire, entries)
                 _settle(session, *self._sorted(entries, answer))
@@ -202,7 +214,7 @@ class Relay:
                     str(entry.id),
                     entry.type,
                     entry.content_type,
-                    {"request_id": entry.request_id},
+                    entry.headers,
                     entry.body,
                 )
                 for entry in entries

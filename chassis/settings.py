@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from chassis.identity import decode_key
+from chassis.tracing import Traces
 
 # A local development secret is recognised by this prefix, and refused in production.
 INSECURE_PREFIX = "insecure-"
@@ -112,6 +113,15 @@ class ProcessSettings(FromFiles):
     # Says that the network itself encrypts what goes between processes (a service mesh, WireGuard),
     # so that production may start without the three files.
     network_is_encrypted: bool = False
+    # Traces. Of the requests that begin in this process such a share is traced, so many a second at
+    # most; what is part of another's trace goes by that. Without a place for spans there are none.
+    trace_ratio: float = Field(default=0.01, ge=0, le=1)
+    trace_per_second: float = Field(default=20, gt=0)
+    # A collector: OTLP over gRPC, http://host:4317 in plain text, or https://.
+    trace_otlp_url: str = Field(default="", pattern=r"^(https?://.+)?$")
+    # A folder, for a file of this process's; the newest spans in so many bytes.
+    trace_folder: Path | None = None
+    trace_folder_bytes: int = Field(default=8 * 1024 * 1024, ge=1024 * 1024)
     # How long a stopping process lets requests and messages in flight finish.
     drain_seconds: float = 10.0
 
@@ -141,6 +151,17 @@ class ProcessSettings(FromFiles):
                 f"{self.variable('jwks_url')} is not https: with TLS between processes the keys "
                 "come over it too, from auth_service's AUTH_KEYS_PORT"
             )
+
+    @property
+    def traces(self) -> Traces:
+        """Where spans go, and of what there are any."""
+        return Traces(
+            self.trace_ratio,
+            self.trace_per_second,
+            self.trace_otlp_url,
+            self.trace_folder,
+            self.trace_folder_bytes,
+        )
 
     def variable(self, name: str) -> str:
         """The environment variable of a setting."""

@@ -30,6 +30,7 @@ from deploy.plan import (
     HOST,
     MODULES,
     PROCESSES,
+    TRACES,
     Ports,
     Secrets,
     database_passwords,
@@ -307,6 +308,7 @@ class LocalSystem:
                 "migrator": migrator_url(self._secrets, admin_url),
             },
             "amqp": amqp_url,
+            "traces": str((self.home / TRACES).absolute()),
             "provider": {"api_key": self._environments["payment"]["PAYMENT_SANDBOX_API_KEY"]},
             "rpc": {name: f"{HOST}:{port}" for name, port in ports.rpc.items()},
         }

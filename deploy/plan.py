@@ -18,6 +18,8 @@ from deploy.provision import MIGRATOR, READER, SCHEMAS, role_of, url_for
 
 DATABASE = "parterre"
 HOST = "127.0.0.1"
+# The folder of traces, in the system's own.
+TRACES = "traces"
 # Who calls whom: a process knows the public keys of its callers only.
 CALLERS: Mapping[str, tuple[str, ...]] = {
     "auth": ("gateway",),
@@ -215,7 +217,13 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
         "SANDBOX_WEBHOOK_SECRET": secret.get("sandbox.webhook_secret"),
         "SANDBOX_PUBLIC_URL": sandbox_url,
     }
-    usual = {**_USUAL, "CATALOG_MEDIA_URL": (home / "media").absolute().as_uri(), **given}
+    usual = {**_USUAL, "CATALOG_MEDIA_URL": (home / "media").absolute().as_uri()}
+    for name in (*SERVICES, "gateway"):
+        # Whoever tries something here sees all of it; under load the few a second cost nothing.
+        usual[f"{name.upper()}_TRACE_FOLDER"] = str((home / TRACES).absolute())
+        usual[f"{name.upper()}_TRACE_RATIO"] = "1"
+        usual[f"{name.upper()}_TRACE_PER_SECOND"] = "20"
+    usual |= given
     return {
         name: {
             **{key: value for key, value in usual.items() if key.startswith(f"{name.upper()}_")},

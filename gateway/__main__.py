@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from chassis import lifecycle, logs
+from chassis import lifecycle, logs, tracing
 from gateway.service import gateway
 from gateway.settings import Settings
 
@@ -14,6 +14,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="gateway", description=__doc__).parse_args()
     settings = Settings()
     logs.configure("gateway", settings.log_level)
+    tracing.configure("gateway", settings.traces)
     lifecycle.run(gateway(settings))
 
 

@@ -144,7 +144,12 @@ def application(
         body_bytes_per_second=settings.body_bytes_per_second,
     )
     app = Guarded(app, verifier, ApiKeys(services.auth, verifier, guards.addresses), guards)
-    app = Observed(app, _measured(routes), hsts=not settings.is_local)
+    app = Observed(
+        app,
+        _measured(routes),
+        hsts=not settings.is_local,
+        trusts_traceparent=settings.trusts_traceparent,
+    )
     if settings.cors_origins:
         app = CORSMiddleware(
             app,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from parterre.booking.v1 import booking_pb2, booking_pb2_grpc
 
-from chassis import context
+from chassis import context, tracing
 from chassis.batching import Batch, Batcher, Limits
+from chassis.context import Origin
 from chassis.errors import RemoteError, unavailable
 from chassis.identity import Identity
 from chassis.refusals import read_refusal
@@ -41,7 +42,7 @@ class _Asked:
     order: booking_pb2.CreateBookingRequest
     wait_seconds: int
     person: Identity
-    request_id: str
+    origin: Origin
 
 
 class Bookings:
@@ -65,17 +66,21 @@ class Bookings:
             ServiceError: OVERLOADED, too many are waiting; SERVICE_UNAVAILABLE, the call broke off.
             TimeoutError: it waited too long for its turn, and nothing was done.
         """
-        asked = _Asked(order, wait_seconds, context.caller(), context.request_id.get())
-        return await self._batcher.put("", asked, seconds=_SECONDS)
+        with tracing.part("booking"):
+            asked = _Asked(order, wait_seconds, context.caller(), context.origin())
+            booking, replayed = await self._batcher.put("", asked, seconds=_SECONDS)
+        context.note(booking_reference=booking.reference)
+        return booking, replayed
 
     async def _call(self, _lane: str, batch: Batch[_Asked, Answer]) -> None:
         request = booking_pb2.CreateBookingsRequest(
             items=[
                 booking_pb2.CreateBookingsRequest.Item(
                     token=asked.person.token,
-                    request_id=asked.request_id,
+                    request_id=asked.origin.request_id,
                     order=asked.order,
                     wait_seconds=asked.wait_seconds,
+                    traceparent=asked.origin.traceparent,
                 )
                 for asked in batch.items
             ]

@@ -11,16 +11,19 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis import context
+from chassis import context, tracing
 from chassis.api_keys import PREFIX as API_KEY_PREFIX
+from chassis.context import Origin
 from chassis.errors import ServiceError
 from chassis.http_protocol import network_of
 from chassis.identity import Identity, TokenVerifier
-from chassis.logs import get_logger
+from chassis.logs import get_logger, is_secret
+from chassis.tracing import Span, SpanKind
 from gateway.api_keys import ApiKeys
 from gateway.problems import ProblemError, from_service_error
 from gateway.rates import RateLimiter, UnderWay
@@ -145,9 +148,17 @@ class _Measured:
 class Observed:
     """Gives each request an id, its answer the safe headers, and both a line in the log."""
 
-    def __init__(self, app: ASGIApp, routes: Iterable[tuple[str, str]], *, hsts: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        routes: Iterable[tuple[str, str]],
+        *,
+        hsts: bool,
+        trusts_traceparent: bool,
+    ) -> None:
         """`routes` are the method and the path's template of each that is measured."""
         self._app = app
+        self._trusts_traceparent = trusts_traceparent
         self._measured = {each: _Measured(*each) for each in routes}
         # What no route answers: strangers choose both the method and the path.
         self._stray = _Measured("-", "-")
@@ -155,8 +166,9 @@ class Observed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        offered = header(scope, b"x-request-id")
-        id = context.accept_request_id(offered.decode("latin-1") if offered else None)
+        origin = self._origin(scope)
+        id = origin.request_id
+        span = tracing.start("request", origin.traceparent, SpanKind.SERVER)
         status = 0
 
         async def answer(message: Message) -> None:
@@ -173,7 +185,10 @@ class Observed:
         if method == "HEAD":
             # A copy: the server reads its own, and leaves the body of the answer out.
             scope = {**scope, "method": "GET", BODILESS: True}
-        context.begin(id=id, seconds=_REQUEST_SECONDS)  # the server gives each request a task
+        # The server gives each request a task.
+        traceparent = tracing.within(span, origin.traceparent)
+        context.begin(id=id, traceparent=traceparent, seconds=_REQUEST_SECONDS)
+        told = context.take_notes()
         try:
             await self._app(scope, receive, answer)
         except ProblemError as problem:
@@ -185,13 +200,40 @@ class Observed:
         seconds = time.perf_counter() - began
         route = scope["method"], getattr(scope.get("route"), "path", "-")
         self._measured.get(route, self._stray).note(status, seconds)
-        log.info(
-            "request",
-            method=method,
-            path=scope["path"][:_LOGGED_CHARACTERS],
-            status=status,
-            milliseconds=round(seconds * 1000, 1),
-        )
+        told |= {"method": method, "status": status, "milliseconds": round(seconds * 1000, 1)}
+        _tell(scope, told, span)
+
+    def _origin(self, scope: Scope) -> Origin:
+        """The request's id and trace: the client's, as far as they are harmless, or new ones."""
+        if scope["path"] in HEALTH_PATHS:
+            return tracing.aside()  # nobody's, and asked for all the time
+        id = traceparent = None
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                id = id or value.decode("latin-1")
+            elif name == b"traceparent":
+                traceparent = traceparent or value.decode("latin-1")
+        offered = tracing.accept_traceparent(traceparent) if traceparent else ""
+        return tracing.begun(id, offered, trusted=self._trusts_traceparent)
+
+
+def _tell(scope: Scope, told: dict[str, Any], span: Span | None) -> None:
+    """A request's line in the log, and the end of its span."""
+    route = getattr(scope.get("route"), "path", "")
+    if route:
+        told |= {"route": route, **scope.get("path_params", {})}
+    else:
+        told["path"] = scope["path"][:_LOGGED_CHARACTERS]
+    identity = context.current_identity()
+    if identity is not None:
+        told["who"] = identity.subject
+    log.info("request", **told)
+    if span is not None:
+        status = told["status"]
+        span.update_name(f"{told['method']} {route or '-'}")
+        failed = str(status) if not status or status >= 500 else ""
+        known = {name: value for name, value in told.items() if not is_secret(name)}
+        tracing.end(span, {"request_id": context.request_id.get(), **known}, failed=failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +314,7 @@ class Guarded:
             return  # the client has gone
         is_to_come = WHOLE_BODY not in scope and body is not receive
         seconds = _REQUEST_SECONDS + guards.body_seconds * is_to_come
-        context.begin(id=context.request_id.get(), identity=identity, seconds=seconds)
+        context.begin(identity=identity, seconds=seconds)
         self._require_room(scope)
         all_under_way.begin(who)
         is_purchase = _buys(scope)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
-from chassis import context
+from chassis import context, tracing
 from chassis.batching import Batch, Batcher, Limits
+from chassis.context import Origin
 from chassis.errors import RemoteError
 from chassis.identity import Identity
 from chassis.refusals import read_refusal
@@ -31,7 +32,7 @@ Answer = tuple[inventory_pb2.Hold, bool]
 class _Asked:
     order: inventory_pb2.CreateHoldRequest
     person: Identity
-    request_id: str
+    origin: Origin
 
 
 class Holds:
@@ -52,8 +53,11 @@ class Holds:
             RemoteError: inventory_service refused, failed, or did not answer in time.
             ServiceError: OVERLOADED, too many are waiting, or for too long.
         """
-        asked = _Asked(order, context.caller(), context.request_id.get())
-        return await self._batcher.put(order.event_id, asked, seconds=_SECONDS)
+        with tracing.part("hold"):
+            asked = _Asked(order, context.caller(), context.origin())
+            hold, replayed = await self._batcher.put(order.event_id, asked, seconds=_SECONDS)
+        context.note(hold_id=hold.id)
+        return hold, replayed
 
     async def _call(self, _event_id: str, batch: Batch[_Asked, Answer]) -> None:
         if len(batch.items) == 1:
@@ -62,7 +66,10 @@ class Holds:
         request = inventory_pb2.CreateHoldsRequest(
             items=[
                 inventory_pb2.CreateHoldsRequest.Item(
-                    token=asked.person.token, request_id=asked.request_id, order=asked.order
+                    token=asked.person.token,
+                    request_id=asked.origin.request_id,
+                    order=asked.order,
+                    traceparent=asked.origin.traceparent,
                 )
                 for asked in batch.items
             ]
@@ -71,7 +78,8 @@ class Holds:
         batch.answer_all([_answer(result) for result in reply.results])
 
     async def _alone(self, asked: _Asked) -> Answer:
-        with context.request(id=asked.request_id, identity=asked.person):
+        id, traceparent = asked.origin
+        with context.request(id=id, traceparent=traceparent, identity=asked.person):
             reply, replayed = await self._inventory.replayable(
                 self._inventory.rpc.CreateHold, asked.order
             )

@@ -12,7 +12,7 @@ import grpc
 import orjson
 from starlette.responses import Response
 
-from chassis.context import current_identity, request_id
+from chassis.context import current_identity, note, request_id
 from chassis.errors import CODES, RemoteError, ServiceError
 from chassis.idempotency import REPLAYED
 
@@ -245,6 +245,7 @@ class ProblemError(Exception):
 
     def response(self, path: str) -> Response:
         """The answer to a request for `path`."""
+        note(reason=self.reason)
         body = {
             "type": type_of(self.reason),
             "title": self.title,

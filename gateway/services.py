@@ -70,7 +70,7 @@ class Remote(Generic[StubT]):
         Raises:
             RemoteError: the service refused, failed, or did not answer in time.
         """
-        with context.request(id=context.request_id.get(), seconds=seconds):
+        with context.request(seconds=seconds):
             return await self._client.call(method, request, seconds=seconds)
 
     async def parts_as_gateway(
@@ -84,7 +84,7 @@ class Remote(Generic[StubT]):
         Raises:
             RemoteError: the service refused, failed, or was not done in time.
         """
-        with context.request(id=context.request_id.get(), seconds=seconds):
+        with context.request(seconds=seconds):
             parts = self._client.parts(method, request, seconds=seconds)
             async with aclosing(parts):
                 async for part in parts:
@@ -109,7 +109,7 @@ class Remote(Generic[StubT]):
         Raises:
             RemoteError: the service refused, failed, or did not answer in time.
         """
-        with context.request(id=context.request_id.get(), seconds=_SECONDS):
+        with context.request(seconds=_SECONDS):
             return await self.replayable(method, request)
 
     async def check(self) -> None:

@@ -92,6 +92,10 @@ class Settings(ProcessSettings):
     coupon_guesses: int = Field(default=10, ge=1)
     coupon_guess_seconds: float = Field(default=60, gt=0)
 
+    # Whether a client may have its request traced, by its traceparent; the trace that it names is
+    # gone on with anyway.
+    trusts_traceparent: bool = False
+
     # Streams of seats that are open: in all, of one person, of one address without a token.
     max_streams: int = Field(default=5000, ge=0)
     person_streams: int = Field(default=3, ge=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from chassis import lifecycle, logs
+from chassis import lifecycle, logs, tracing
 from inventory_service.service import inventory_service
 from inventory_service.settings import Settings
 
@@ -14,6 +14,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="inventory_service", description=__doc__).parse_args()
     settings = Settings()
     logs.configure("inventory", settings.log_level)
+    tracing.configure("inventory", settings.traces)
     lifecycle.run(inventory_service(settings))
 
 

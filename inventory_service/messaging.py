@@ -10,7 +10,7 @@ from uuid import UUID
 from parterre.messages.v1 import messages_pb2
 
 from chassis.consumer import Handlers, Together
-from chassis.context import request_ids
+from chassis.context import Origin, origins
 from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
 from inventory_service.changes import PlacesChange
@@ -108,10 +108,10 @@ async def on_event_cancelled(session: Session, message: messages_pb2.EventCancel
 
 async def on_commands(session: Session, messages: Sequence[_SeatsMessage]) -> None:
     """Bookings' sagas ask for something."""
-    await carry_out(session, list(map(_order, messages, request_ids(len(messages)))))
+    await carry_out(session, list(map(_order, messages, origins(len(messages)))))
 
 
-def _order(message: _SeatsMessage, origin: str) -> SeatsOrder:
+def _order(message: _SeatsMessage, origin: Origin) -> SeatsOrder:
     seats = message.seats
     ids = UUID(seats.booking_id), UUID(seats.event_id), UUID(seats.hold_id)
     if isinstance(message, messages_pb2.ReserveSeats):
@@ -120,9 +120,9 @@ def _order(message: _SeatsMessage, origin: str) -> SeatsOrder:
             *ids,
             seats.step,
             message.hold_version,
-            request_id=origin,
+            origin=origin,
         )
-    return SeatsOrder(_COMMANDS[type(message)], *ids, seats.step, request_id=origin)
+    return SeatsOrder(_COMMANDS[type(message)], *ids, seats.step, origin=origin)
 
 
 async def on_reservations(session: Session, messages: Sequence[messages_pb2.Reservation]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from chassis import lifecycle, logs
+from chassis import lifecycle, logs, tracing
 from notification_service.service import notification_service
 from notification_service.settings import Settings
 
@@ -14,6 +14,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="notification_service", description=__doc__).parse_args()
     settings = Settings()
     logs.configure("notification", settings.log_level)
+    tracing.configure("notification", settings.traces)
     lifecycle.run(notification_service(settings))
 
 

@@ -31,6 +31,7 @@ from ops import demo as stories
 from ops import ledger as trial_balance
 from ops import mails, reports, terminal
 from ops import reconcile as reconciling
+from ops import traces as tracing
 from ops.audience import NAMES
 from ops.client import ProblemError
 from ops.messages import readable
@@ -197,6 +198,30 @@ def timeline(
     raise typer.Exit(
         reports.timeline(reader, reference_of(reference) or reference, as_json=as_json)
     )
+
+
+@app.command()
+def trace(
+    wanted: Annotated[
+        str, typer.Argument(help="PT-..., or any id: a request's, a trace's, a hold's.")
+    ],
+    folder: Annotated[
+        Path | None, typer.Option(help="Of files of spans; of the local system without it.")
+    ] = None,
+    reads_too: Annotated[
+        bool, typer.Option("--all", help="Show those too who only looked (GET).")
+    ] = False,
+    run_file: RunFile = _RUN_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a booking led to, process by process, with times.
+
+    Each trace is a tree: when each part began, and how long it took, in milliseconds. Exit 1 where
+    none was kept.
+    """
+    folder = folder or Path(_address("PARTERRE_TRACES", run_file, "traces"))
+    wanted = reference_of(wanted) or wanted
+    raise typer.Exit(tracing.report(folder, wanted, reads_too=reads_too, as_json=as_json))
 
 
 @app.command()

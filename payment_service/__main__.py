@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from chassis import lifecycle, logs
+from chassis import lifecycle, logs, tracing
 from payment_service.service import payment_service
 from payment_service.settings import Settings
 
@@ -14,6 +14,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="payment_service", description=__doc__).parse_args()
     settings = Settings()
     logs.configure("payment", settings.log_level)
+    tracing.configure("payment", settings.traces)
     lifecycle.run(payment_service(settings))
 
 

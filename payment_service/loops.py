@@ -22,13 +22,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from chassis import context, tracing
 from chassis.database import Database
 from chassis.failpoints import AFTER_PROVIDER_ANSWER
 from chassis.logs import get_logger
+from chassis.tracing import SpanKind
 from payment_service.domain import (
     FINAL,
     Charge,
@@ -268,7 +271,27 @@ class Worker:
         self._use_room()
 
     async def _make(self, call: Call) -> None:
-        result = await self.make(call)
+        payment = call.claimed.payment
+        told: dict[str, object] = {
+            "provider": self.provider.name,
+            "kind": call.kind.value,
+            "payment_id": str(payment.id),
+            "booking_reference": payment.booking_reference,
+            "attempt": call.claimed.attempt.number,
+            "tries": call.claimed.tries,
+        }
+        began = time.perf_counter()
+        name = f"{self.provider.name} {call.kind}"
+        with (
+            context.part_of(call.origin or tracing.begun()),
+            tracing.part(name, SpanKind.CLIENT, told),
+        ):
+            result = await self.make(call)
+            told["result"] = type(result).__name__
+            told["reason"] = getattr(result, "reason", "") or getattr(result, "why", "")
+            milliseconds = round((time.perf_counter() - began) * 1000, 1)
+            log.info("provider call", milliseconds=milliseconds, **told)
+            call = replace(call, origin=context.origin())  # the answer is a part of the call
         self._database.failpoint(AFTER_PROVIDER_ANSWER)
         self._results.put_nowait((call, result))
 

@@ -55,6 +55,7 @@ from booking_service.storage.bookings import BookingView, Fresh
 from booking_service.storage.events import Found
 from booking_service.storage.underway import Underway
 from booking_service.wakeups import Wakeups
+from chassis.context import Origin
 from chassis.database import Session
 from chassis.errors import RemoteError, ServiceError
 from chassis.idempotency import Claims, StoredRefusalError
@@ -153,7 +154,7 @@ class Order:
     token: str
     attendees: Sequence[Attendee]
     coupon_code: str
-    request_id: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +324,7 @@ class _Batch:
         view = BookingView(
             booking, reserved.saga, instrument.method or "", hold.lines, order.attendees, now, now
         )
-        return Begun(view, instrument, first, reserved, order.request_id)
+        return Begun(view, instrument, first, reserved, order.origin)
 
     async def _insert(self, begun: Mapping[int, Begun], *, refuse: bool = True) -> None:
         """Inserts bookings; of those whose reference is taken, under another.

@@ -41,10 +41,13 @@ from booking_service.storage import (
 from booking_service.storage.bookings import BookingView, Parts
 from booking_service.storage.underway import Underway
 from booking_service.wakeups import Rest, Wakeups
+from chassis import context
+from chassis.context import Origin
 from chassis.database import Session
 from chassis.ids import uuid7
 from chassis.logs import get_logger
 from chassis.telemetry import alert
+from chassis.tracing import trace_id_of
 
 # What usually ends a booking, so that its lines are read along with its lock.
 _ENDING = frozenset(
@@ -70,7 +73,7 @@ class Move:
     happening: Happening
     facts: Facts | None = None
     instrument: Instrument | None = None
-    request_id: str = ""  # without one: the current request's
+    origin: Origin | None = None  # without one: the current one
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Answer:
     booking_id: UUID
     happening: Happening
     facts: Facts
-    request_id: str = ""
+    origin: Origin | None = None
 
 
 @dataclass(slots=True)
@@ -92,7 +95,7 @@ class _Course:
     steps: list[Step] = field(default_factory=list)
     entries: list[tuple[int, Entry]] = field(default_factory=list)
     instrument: Instrument | None = None
-    request_id: str = ""  # of what moved it last
+    origin: Origin | None = None  # of what moved it last
 
     @property
     def booking(self) -> Booking:
@@ -121,7 +124,7 @@ async def advance(
         if step.asks is not None:
             instrument = course.instrument or course.underway.instrument
             message = step.asks.of(booking, step.saga, instrument)
-            session.send(message, request_id=move.request_id)
+            session.send(message, origin=move.origin)
     if not courses:
         return
     cancelled = [id for id, it in courses.items() if any(map(_cancelled, it.steps))]
@@ -147,7 +150,7 @@ class Begun:
     instrument: Instrument
     first: Step  # it was begun
     step: Step  # its seats were reserved
-    request_id: str
+    origin: Origin
 
 
 def begin(session: Session, begun: Sequence[Begun]) -> None:
@@ -157,10 +160,12 @@ def begin(session: Session, begun: Sequence[Begun]) -> None:
         view, step = each.view, each.step
         now = view.booking.created_at
         new = Underway(view.booking, view.saga, each.instrument, now, False, False)  # noqa: FBT003
-        courses.append(_Course(new, view.saga, [step], request_id=each.request_id))
+        courses.append(_Course(new, view.saga, [step], origin=each.origin))
+        _report(session, view.booking, each.first, each.origin)
+        _report(session, view.booking, step, each.origin)
         if step.asks is not None:
             message = step.asks.of(view.booking, view.saga, each.instrument)
-            session.send(message, request_id=each.request_id)
+            session.send(message, origin=each.origin)
     parts = {each.view.booking.id: (each.view.lines, each.view.attendees) for each in begun}
     _follow(session, courses, parts, {})
 
@@ -177,7 +182,7 @@ def _follow(
             if step.ended:
                 id = course.booking.id
                 ended = _ended(course.booking, step, parts[id][0], words.get(id, ""))
-                session.send(ended, request_id=course.request_id)
+                session.send(ended, origin=course.origin)
 
 
 async def _take(session: Session, course: _Course, move: Move) -> None:
@@ -189,12 +194,12 @@ async def _take(session: Session, course: _Course, move: Move) -> None:
     step = machine.step(saga, move.happening, move.underway.now, facts, jitter)
     if step.refusal:
         raise REFUSALS[step.refusal]
-    _report(course.booking, step)
+    _report(session, course.booking, step, move.origin or context.origin())
     course.saga = step.saga
     course.steps.append(step)
     course.entries.append((step.saga.version, step.entry))
     course.instrument = move.instrument or course.instrument
-    course.request_id = move.request_id
+    course.origin = move.origin
 
 
 async def _hindrance(session: Session, course: _Course, move: Move) -> str:
@@ -223,18 +228,27 @@ async def _parts(session: Session, courses: Mapping[UUID, _Course], known: Parts
     return {**known, **bookings.parts_of(read)}
 
 
-def _report(booking: Booking, step: Step) -> None:
+def _report(session: Session, booking: Booking, step: Step, origin: Origin) -> None:
+    """A line in the log for each step, once it is true."""
     facts = {
-        "booking": booking.reference,
+        "booking_reference": booking.reference,
+        "booking_id": booking.id,
+        "who": booking.customer_id,
         "state": step.saga.state.value,
+        "before": step.before.state.value if step.before else "",
         "step": step.entry.step,
+        "attempt": step.entry.attempt,
+        "reason": step.saga.reason,
         "detail": step.entry.detail,
     }
+    if origin.is_known:
+        facts |= {"request_id": origin.request_id, "trace_id": trace_id_of(origin.traceparent)}
     if step.alert:
         _ALERTS[step.alert].inc()
-        log.error("saga wants an operator", alert=step.alert, **facts)
-    elif step.ignored:
-        log.info("happening ignored", **facts)
+        tell = partial(log.error, "saga wants an operator", alert=step.alert, **facts)
+    else:
+        tell = partial(log.info, "happening ignored" if step.ignored else "saga step", **facts)
+    session.when_committed(tell)
 
 
 def _cancelled(step: Step) -> bool:
@@ -336,8 +350,7 @@ async def hear(session: Session, wakeups: Wakeups, answers: Sequence[Answer]) ->
         if answer.booking_id not in locked:
             raise UnknownBookingError(str(answer.booking_id))
     moves = (
-        Move(locked[it.booking_id], it.happening, it.facts, request_id=it.request_id)
-        for it in answers
+        Move(locked[it.booking_id], it.happening, it.facts, origin=it.origin) for it in answers
     )
     await advance(session, wakeups, moves, parts)
 

@@ -12,6 +12,7 @@ from parterre.types.v1 import types_pb2
 
 from booking_service.domain import BookingError, Hold, HoldNotFoundError, Line, Reservation
 from chassis import context
+from chassis.context import Origin
 from chassis.errors import RemoteError
 from chassis.grpc_client import GrpcClient
 from chassis.refusals import read_refusal
@@ -22,7 +23,7 @@ class Wish:
     """A hold that is to be reserved for a booking."""
 
     token: str  # the person's own
-    request_id: str
+    origin: Origin
     hold_id: UUID
     booking_id: UUID  # that will be made of it, if no other asked first
 
@@ -109,11 +110,12 @@ class Inventory:
         for wish in wishes:
             request.items.add(
                 token=wish.token,
-                request_id=wish.request_id,
+                request_id=wish.origin.request_id,
                 hold_id=str(wish.hold_id),
                 booking_id=str(wish.booking_id),
+                traceparent=wish.origin.traceparent,
             )
-        with context.request(id=context.request_id.get(), seconds=context.seconds_left()):
+        with context.request(seconds=context.seconds_left()):
             try:
                 reply = await self._client.call(self._stub.ReserveHolds, request)
             except RemoteError as error:
@@ -124,7 +126,7 @@ class Inventory:
         request = inventory_pb2.CancelReservationsRequest()
         for each in reservations:
             request.items.add(hold_id=str(each.hold_id), booking_id=str(each.booking_id))
-        with context.request(id=context.request_id.get(), seconds=context.seconds_left()):
+        with context.request(seconds=context.seconds_left()):
             await self._client.call(self._stub.CancelReservations, request)
 
 

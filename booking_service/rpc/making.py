@@ -25,8 +25,8 @@ from booking_service.rpc.holds import Wish
 from booking_service.rpc.servicer import MARGIN_SECONDS, Call, Servicer
 from booking_service.saga import moves_by_itself
 from booking_service.storage.bookings import BookingView
-from chassis import context
-from chassis.context import seconds_left
+from chassis import tracing
+from chassis.context import Origin, seconds_left
 from chassis.database import DatabaseError, IntegrityError, PoolTimeoutError, Session, is_lost
 from chassis.errors import RemoteError
 from chassis.grpc_server import customer_of
@@ -37,6 +37,7 @@ from chassis.refusals import write_refusal
 from chassis.text import line
 
 _METHOD = "CreateBookings"
+_NAME = f"parterre.booking.v1.BookingService/{_METHOD}"
 _MOST_ITEMS = 64
 _CANCEL_SECONDS = 1.0
 _Item = booking_pb2.CreateBookingsRequest.Item
@@ -55,7 +56,9 @@ class Making(Servicer):
         items = request.items
         if not 1 <= len(items) <= _MOST_ITEMS:
             raise InvalidBatchError("Too many at once.", items=f"must be 1-{_MOST_ITEMS}")
-        answers, customers = await self._make_all(items)
+        came = [tracing.origin_of(item.request_id, item.traceparent) for item in items]
+        with tracing.parts(_NAME, came) as parts_of:
+            answers, customers = await self._make_all(items, parts_of)
         waiting: dict[int, BookingView] = {}
         part = booking_pb2.CreateBookingsResponse()
         for place, (item, answer) in enumerate(zip(items, answers, strict=True)):
@@ -126,7 +129,7 @@ class Making(Servicer):
                 task.cancel()
 
     async def _make_all(
-        self, items: Sequence[_Item]
+        self, items: Sequence[_Item], parts_of: Sequence[Origin]
     ) -> tuple[Sequence[Answer], Mapping[int, UUID]]:
         """Makes what can be made; each item's answer in its place, and whose it is."""
         answers: dict[int, Answer] = {}
@@ -137,7 +140,7 @@ class Making(Servicer):
                 customers[place] = await customer_of(self._verifier, item.token)
                 hold_id = parse_uuid(item.order.hold_id)
                 if hold_id is not None:
-                    wishes[place] = Wish(item.token, item.request_id, hold_id, uuid7())
+                    wishes[place] = Wish(item.token, parts_of[place], hold_id, uuid7())
             except Exception as error:  # noqa: BLE001 - it is this one's
                 answers[place] = error
         reserved = await self._holds.reserve(list(wishes.values())) if wishes else ()
@@ -145,7 +148,7 @@ class Making(Servicer):
         orders: dict[int, tuple[Order, Claim | None]] = {}
         for place, customer_id in customers.items():
             missing = HoldNotFoundError("There is no such hold.")
-            order = _order(items[place], holds.get(place, missing), customer_id)
+            order = _order(items[place], parts_of[place], holds.get(place, missing), customer_id)
             asked = items[place].order
             kept = claim(asked, str(customer_id)) if asked.idempotency_key else None
             orders[place] = order, kept
@@ -211,7 +214,9 @@ def _did_nothing(error: Exception) -> bool:
     return not isinstance(error, TimeoutError | PoolTimeoutError)
 
 
-def _order(item: _Item, hold: Hold | BookingError | RemoteError, customer_id: UUID) -> Order:
+def _order(
+    item: _Item, origin: Origin, hold: Hold | BookingError | RemoteError, customer_id: UUID
+) -> Order:
     asked = item.order
     return Order(
         hold,
@@ -223,7 +228,7 @@ def _order(item: _Item, hold: Hold | BookingError | RemoteError, customer_id: UU
             for attendee in asked.attendees
         ],
         asked.coupon_code,
-        context.accept_request_id(item.request_id),
+        origin,
     )
 
 

@@ -10,7 +10,7 @@ from parterre.booking.v1 import booking_pb2
 from parterre.payment.v1 import payment_pb2
 from starlette.responses import Response
 
-from chassis.context import request_id
+from chassis.context import request_id, trace
 from chassis.errors import RemoteError
 from gateway.answers import Json
 from gateway.backend import Backend
@@ -183,6 +183,7 @@ async def receive_webhook(provider: Provider, behind: Behind, request: Request) 
         body=await request.body(),
         headers={name: value for name, value in request.headers.items() if name not in _WITHHELD},
         request_id=request_id.get(),
+        traceparent=trace.get(),
     )
     await behind.webhooks.receive(webhook)
     return Json({"received": True})

@@ -84,7 +84,7 @@ class SeatsOrder:
     hold_id: UUID
     saga_step: int
     hold_version: int = 0  # RESERVE only
-    request_id: str = ""  # which the answer carries on
+    origin: tuple[str, str] | None = None  # request and trace: the answer carries them on
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def _told(order: SeatsOrder, hold: HoldState) -> Mapping[str, object]:
 
 def _answer(session: Session, order: SeatsOrder, outcome: Outcome, reason: str) -> None:
     answer = SeatsAnswer(order.booking_id, order.saga_step, outcome, reason)
-    session.send(answer, request_id=order.request_id)
+    session.send(answer, origin=order.origin)
 
 
 async def _move(session: Session, carried: Sequence[tuple[SeatsOrder, Found, HoldStatus]]) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
+from chassis import tracing
 from chassis.context import caller_id, seconds_left
 from chassis.database import Database, Session
 from chassis.grpc_server import customer_of
@@ -34,6 +35,7 @@ from inventory_service.rpc.shapes import (
 from inventory_service.storage import holds
 from inventory_service.storage.events import Layouts
 
+_NAME = "parterre.inventory.v1.InventoryService/CreateHolds"
 # How long a hold waits for its turn, where the caller does not say.
 _SECONDS = 5.0
 # What a hold is extended by where the caller does not say.
@@ -72,9 +74,11 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
             except Exception as error:  # noqa: BLE001 - it is this one's
                 answers.append(error)
         waiting = [answer for answer in answers if isinstance(answer, asyncio.Future)]
+        came = [tracing.origin_of(item.request_id, item.traceparent) for item in request.items]
         try:
             if waiting:
-                await asyncio.wait(waiting)
+                with tracing.parts(_NAME, came):
+                    await asyncio.wait(waiting)
         except asyncio.CancelledError:
             for future in waiting:
                 future.cancel()

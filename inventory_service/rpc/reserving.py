@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
+from chassis import tracing
 from chassis.database import Database
 from chassis.grpc_server import customer_of
 from chassis.identity import TokenVerifier
@@ -19,6 +20,8 @@ from inventory_service.domain import (
 from inventory_service.handlers import reserving
 from inventory_service.rpc.shapes import Call, check_items, write_hold
 from inventory_service.storage.events import Layouts
+
+_NAME = "parterre.inventory.v1.InventoryService/ReserveHolds"
 
 
 class ReservingServicer(inventory_pb2_grpc.InventoryServiceServicer):
@@ -40,9 +43,11 @@ class ReservingServicer(inventory_pb2_grpc.InventoryServiceServicer):
                 wanted.append(await self._wanted(item))
             except Exception as error:  # noqa: BLE001 - it is this one's
                 wanted.append(error)
-        found = await reserving.reserve(
-            self._database, self._layouts, [each for each in wanted if isinstance(each, Wanted)]
-        )
+        came = [tracing.origin_of(item.request_id, item.traceparent) for item in request.items]
+        with tracing.parts(_NAME, came):
+            found = await reserving.reserve(
+                self._database, self._layouts, [each for each in wanted if isinstance(each, Wanted)]
+            )
         reply = inventory_pb2.ReserveHoldsResponse()
         for item, each in zip(request.items, wanted, strict=True):
             answer = found[each.hold_id, each.customer_id] if isinstance(each, Wanted) else each

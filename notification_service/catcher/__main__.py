@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import logging
 import signal
+import sys
+from datetime import UTC, datetime
 from functools import partial
 
 from aiohttp import web
@@ -16,6 +20,27 @@ from notification_service.catcher.store import Store
 _MOST_SHOWN = 100
 _MOST_BYTES = 32 * 1024 * 1024  # of one mail
 _COMMAND_SECONDS = 60.0
+
+
+log = logging.getLogger("catcher")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, by the names of Parterre's own lines; nothing of a mail is in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A line."""
+        at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+        line = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": f"{at.isoformat(timespec='microseconds')}Z",
+            "process": "catcher",
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 class Handler:
@@ -31,6 +56,7 @@ class Handler:
         content = envelope.content
         raw = content.encode() if isinstance(content, str) else content or b""
         self._store.add(envelope.rcpt_tos, raw)
+        log.info("mail caught", extra={"fields": {"bytes": len(raw)}})
         return "250 Caught"
 
 
@@ -90,6 +116,11 @@ async def run(settings: Settings) -> None:
 def main() -> None:
     """Runs the catcher with settings from the environment (CATCHER_...)."""
     argparse.ArgumentParser(prog="notification_service.catcher", description=__doc__).parse_args()
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for library in ("mail.log", "aiohttp", "asyncio"):  # aiosmtpd tells every line it hears
+        logging.getLogger(library).setLevel(logging.WARNING)
     asyncio.run(run(Settings()))
 
 

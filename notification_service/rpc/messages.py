@@ -56,9 +56,7 @@ class Messages(Servicer):
         if parsed is None:
             raise EventNotFoundError("There is no such event.")
         # In this process's own name: organizers may not ask for it.
-        with request_context.request(
-            id=request_context.request_id.get(), seconds=request_context.seconds_left()
-        ):
+        with request_context.request(seconds=request_context.seconds_left()):
             audience = await self._bookings.audience(parsed, called_off=False, after=None, limit=1)
         if caller().role is not Role.ADMIN and audience.event.organizer_id != caller_id():
             raise EventNotFoundError("There is no such event.")

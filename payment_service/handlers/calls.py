@@ -69,7 +69,7 @@ async def record(
     back = any(isinstance(result, Refunded) for _call, result in results)
     now = await session.now() if back else None
     for call, result in results:
-        claimed, work.request_id = call.claimed, call.request_id
+        claimed, work.origin = call.claimed, call.origin
         payment = work.find(claimed.payment.id)
         fence = locked.fences.get((claimed.id, claimed.claim))
         if fence is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from chassis.context import request_ids
+from chassis.context import origins
 from chassis.database import Session
 from chassis.logs import get_logger
 from payment_service import domain
@@ -45,7 +45,7 @@ async def take(
     """
     read, taken_back, known_refunds = await _read(session, commands)
     work = Work(read)
-    for command, work.request_id in zip(commands, request_ids(len(commands)), strict=True):
+    for command, work.origin in zip(commands, origins(len(commands)), strict=True):
         payment = domain.commanded(work.find(command.payment_id), command.saga_step)
         if payment is None:
             log.info(

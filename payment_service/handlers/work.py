@@ -8,6 +8,7 @@ from datetime import datetime
 from math import inf
 from uuid import UUID
 
+from chassis.context import Origin
 from chassis.database import Session
 from chassis.ids import uuid7
 from payment_service import domain, ledger
@@ -23,7 +24,8 @@ class Call:
 
     kind: Kind
     claimed: Claimed
-    request_id: str = ""  # that led to it; not known of one that came by the work list
+    # Of what led to it; not known of one that came by the work list.
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,13 @@ class Work:
     finished: list[UUID] = field(default_factory=list)
     dropped: list[UUID] = field(default_factory=list)
     later: list[PutOff] = field(default_factory=list)
-    request_id: str = ""  # that leads to what is applied now; without one, the current one
-    _messages: list[tuple[object, str]] = field(default_factory=list)
+    # Of what leads to what is applied now; without one, the current one.
+    origin: Origin | None = None
+    _messages: list[tuple[object, Origin | None]] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     # Charges that the provider may have to be called about, in the order in which that came up, and
-    # the requests' ids.
-    _due: dict[tuple[UUID, int], str] = field(default_factory=dict)
+    # what led to it.
+    _due: dict[tuple[UUID, int], Origin | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.now = dict(self.read)
@@ -105,9 +108,9 @@ class Work:
             if attempt.number != but and (known != attempt or before.void != after.void):
                 self.call_for(after.id, attempt.number)
         self.refunds |= {refund.id: (after, refund) for refund in step.refunds}
-        self._messages += [(reply, self.request_id) for reply in step.replies]
+        self._messages += [(reply, self.origin) for reply in step.replies]
         if step.paid_back is not None:
-            self._messages.append((step.paid_back, self.request_id))
+            self._messages.append((step.paid_back, self.origin))
         self.now[after.id] = after
 
     def give_back(self, payment: Payment, refund: Refund, at: datetime) -> None:
@@ -130,11 +133,11 @@ class Work:
         )
         self.apply(domain.refunded(payment, refund))
         told = MoneyReturned(self.now[payment.id], refund, at)
-        self._messages.append((told, self.request_id))
+        self._messages.append((told, self.origin))
 
     def call_for(self, payment_id: UUID, attempt: int) -> None:
         """Has the provider called about a charge, if there is something to call for in the end."""
-        self._due[payment_id, attempt] = self.request_id
+        self._due[payment_id, attempt] = self.origin
 
     def write(self, session: Session, leases: Leases = no_leases) -> Todo:
         """Writes it all down."""
@@ -147,8 +150,8 @@ class Work:
         calls.put_off(session, self.later)
         calls.schedule(session, due)
         calls.schedule_refunds(session, list(self.refunds.values()))
-        for message, request_id in self._messages:
-            session.send(message, request_id=request_id)
+        for message, origin in self._messages:
+            session.send(message, origin=origin)
         due_in: dict[str, float] = {}
         for each in self.later:
             due_in[each.provider] = min(each.pause_seconds, due_in.get(each.provider, inf))

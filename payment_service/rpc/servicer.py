@@ -10,6 +10,7 @@ from uuid import UUID
 import grpc
 from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
 
+from chassis import tracing
 from chassis.context import caller, caller_id
 from chassis.database import Database, Session
 from chassis.idempotency import claim, once, recalled
@@ -107,7 +108,10 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
                 if told is not None:
                     events.append((place, told))
         if events:
-            received = await self._store([told for _place, told in events])
+            sent = [request.webhooks[place] for place, _told in events]
+            came = [tracing.origin_of(each.request_id, each.traceparent) for each in sent]
+            with tracing.parts("parterre.payment.v1.PaymentService/ReceiveWebhooks", came):
+                received = await self._store([told for _place, told in events])
             for (place, _told), what in zip(events, received, strict=True):
                 if what.stale:
                     stale = StaleWebhookError("The signature is too old, or of the future.")

@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -19,20 +20,27 @@ from payment_service.sandbox.settings import Settings
 class JsonLines(logging.Formatter):
     """One JSON object a line; what a call gives as `extra={"fields": …}` stands beside the message.
 
+    The names are those of Parterre's own lines, so that one search finds both.
+
     Callers name the fields, so that tokens, keys and page addresses never get here.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "at": round(record.created, 3),
-            "level": record.levelname.lower(),
             "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": _iso(record.created),
             "process": "sandbox",
         }
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line).decode()
+
+
+def _iso(seconds: float) -> str:
+    at = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return f"{at.isoformat(timespec='microseconds')}Z"
 
 
 class CuttableProtocol(HttpToolsProtocol):
@@ -60,6 +68,7 @@ def main() -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
     settings = Settings.given()
     server = uvicorn.Server(

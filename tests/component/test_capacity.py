@@ -22,6 +22,7 @@ from catalog_service.rpc import SERVICE, CatalogServicer
 from catalog_service.rpc.inventory import Inventory
 from catalog_service.uploads import Uploads
 from chassis.consumer import Consumer, Received
+from chassis.context import Origin
 from chassis.database import Database
 from chassis.errors import RemoteError
 from chassis.identity import Role
@@ -86,7 +87,9 @@ class House:
                     self.delivered.add(row.id)
                     moved = True
                     content = kinds[row.type].FromString(row.payload)
-                    received = Received(row.id, row.type, "test", content, cast("Any", None))
+                    received = Received(
+                        row.id, row.type, Origin("test"), content, cast("Any", None)
+                    )
                     await consumer.apply([received])
 
     async def published(self, *capacities: int) -> catalog_pb2.Event:

@@ -209,7 +209,7 @@ def lines_by_id(log: Path) -> dict[str, list[dict[str, Any]]]:
     found = defaultdict(list)
     for line in log.read_text().splitlines():
         fields = json.loads(line)
-        found[fields["request_id"]].append(fields)
+        found[fields.get("request_id", "-")].append(fields)
     return found
 
 

@@ -18,7 +18,7 @@ from parterre.messages.v1 import messages_pb2
 
 from chassis.broker import Broker
 from chassis.consumer import SLOW_TRIES, TRIES, Consumer, Handlers, Received, Together
-from chassis.context import request_ids
+from chassis.context import Origin, origins
 from chassis.database import Database, IntegrityError, Session
 from chassis.ids import uuid7
 from chassis.lifecycle import background
@@ -391,7 +391,9 @@ async def test_a_fenced_message_costs_no_inbox_row_and_keeps_its_place_among_oth
     consumer = Consumer(QUEUE, handlers, database, cast("Broker", None))
 
     def received(message: Message) -> Received:
-        return Received(uuid7(), message.DESCRIPTOR.full_name, "test", message, cast("Any", None))
+        return Received(
+            uuid7(), message.DESCRIPTOR.full_name, Origin("test"), message, cast("Any", None)
+        )
 
     replies = [received(messages_pb2.SeatsReply(step=step)) for step in (1, 2, 3)]
     first = received(code("first"))
@@ -508,7 +510,9 @@ async def test_messages_are_handled_together_in_their_order_and_each_once(
     )
 
     def received(message: Message) -> Received:
-        return Received(uuid7(), message.DESCRIPTOR.full_name, "test", message, cast("Any", None))
+        return Received(
+            uuid7(), message.DESCRIPTOR.full_name, Origin("test"), message, cast("Any", None)
+        )
 
     first, user = received(code("1")), received(messages_pb2.UserChanged(user_id="u"))
     fact = received(messages_pb2.SessionsRevoked(session_ids=["s"]))
@@ -524,8 +528,8 @@ async def test_what_follows_from_a_message_carries_its_request_id_in_a_batch_too
         session.send(message)
 
     async def handle_many(session: Session, messages: Sequence[messages_pb2.UserChanged]) -> None:
-        for message, origin in zip(messages, request_ids(len(messages)), strict=True):
-            session.send(message, request_id=origin)
+        for message, origin in zip(messages, origins(len(messages)), strict=True):
+            session.send(message, origin=origin)
 
     consumer = Consumer(
         QUEUE,
@@ -535,7 +539,9 @@ async def test_what_follows_from_a_message_carries_its_request_id_in_a_batch_too
     )
 
     def received(origin: str, message: Message) -> Received:
-        return Received(uuid7(), message.DESCRIPTOR.full_name, origin, message, cast("Any", None))
+        return Received(
+            uuid7(), message.DESCRIPTOR.full_name, Origin(origin), message, cast("Any", None)
+        )
 
     await consumer.apply([received("alone", code("1"))])
     await consumer.apply(

@@ -26,7 +26,7 @@ from pydantic import SecretStr
 
 from chassis.broker import Broker
 from chassis.consumer import Together
-from chassis.context import requests
+from chassis.context import Origin, requests
 from chassis.database import Database, DatabaseError, IntegrityError, Session
 from chassis.errors import RemoteError
 from chassis.identity import Role, encode_key
@@ -641,7 +641,7 @@ async def test_replies_carry_the_request_id_of_their_command_by_way_of_the_provi
     async with open_desk() as desk:
 
         async def work(session: Session) -> None:
-            with requests(list(origins)):
+            with requests([Origin(each) for each in origins]):
                 commands = [payment.charge("tok_ok") for payment in origins.values()]
                 await desk.handlers[messages_pb2.ChargePayment].handle(session, commands)
 

@@ -26,6 +26,7 @@ TIME_OF_DAY = {
     ("date", "today"),
 }
 READERS = {
+    "chassis/consumer.py": "a line in the log says how long a message waited",
     "chassis/identity.py": "tokens expire by every process's clock, with a leeway (RFC 7519)",
 }
 

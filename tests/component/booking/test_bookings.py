@@ -21,7 +21,7 @@ from booking_service.saga import Happening
 from booking_service.storage import events, tickets, underway
 from chassis.broker import Broker
 from chassis.consumer import Consumer, Received
-from chassis.context import caller
+from chassis.context import Origin, caller
 from chassis.database import DatabaseError, IntegrityError
 from chassis.identity import Role
 from chassis.ids import uuid7
@@ -514,7 +514,9 @@ def charged(booking: Any, step: int = 2) -> Any:
 
 def received(message: Any, origin: str = "test") -> Received:
     """The message as a consumer has it."""
-    return Received(uuid7(), message.DESCRIPTOR.full_name, origin, message, cast("Any", None))
+    return Received(
+        uuid7(), message.DESCRIPTOR.full_name, Origin(origin), message, cast("Any", None)
+    )
 
 
 async def test_answers_that_come_together_move_each_booking_as_if_they_came_alone(

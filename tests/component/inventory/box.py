@@ -20,6 +20,7 @@ from parterre.inventory.v1 import inventory_pb2
 from parterre.messages.v1 import messages_pb2
 
 from chassis.consumer import Consumer, Received
+from chassis.context import Origin
 from chassis.database import Database, DatabaseError, Session, is_transient
 from chassis.errors import RemoteError
 from chassis.identity import Role
@@ -176,7 +177,9 @@ class Box:
         """Delivers messages to one consumer, in one transaction."""
         self._turn += 1
         received = [
-            Received(uuid7(), message.DESCRIPTOR.full_name, "test", message, cast("Any", None))
+            Received(
+                uuid7(), message.DESCRIPTOR.full_name, Origin("test"), message, cast("Any", None)
+            )
             for message in messages
         ]
         consumer = self.consumers[self._turn % len(self.consumers)]

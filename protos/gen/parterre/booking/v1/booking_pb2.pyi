@@ -661,12 +661,15 @@ class CreateBookingsRequest(_message.Message):
         REQUEST_ID_FIELD_NUMBER: _builtins.int
         ORDER_FIELD_NUMBER: _builtins.int
         WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+        TRACEPARENT_FIELD_NUMBER: _builtins.int
         token: _builtins.str
         """The person's own access token, as it came; verified like a caller's."""
         request_id: _builtins.str
         """Of the person's request."""
         wait_seconds: _builtins.int
         """Answer only when the booking has come to rest, or after so many seconds, at most 20; 0: at once."""
+        traceparent: _builtins.str
+        """Of the person's request: W3C's header, empty where there is none."""
         @_builtins.property
         def order(self) -> Global___CreateBookingRequest:
             """What they ask for."""
@@ -678,10 +681,11 @@ class CreateBookingsRequest(_message.Message):
             request_id: _builtins.str = ...,
             order: Global___CreateBookingRequest | None = ...,
             wait_seconds: _builtins.int = ...,
+            traceparent: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "request_id", b"request_id", "token", b"token", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "request_id", b"request_id", "token", b"token", "traceparent", b"traceparent", "wait_seconds", b"wait_seconds"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -439,10 +439,13 @@ class CreateHoldsRequest(_message.Message):
         TOKEN_FIELD_NUMBER: _builtins.int
         REQUEST_ID_FIELD_NUMBER: _builtins.int
         ORDER_FIELD_NUMBER: _builtins.int
+        TRACEPARENT_FIELD_NUMBER: _builtins.int
         token: _builtins.str
         """The person's own access token, as it came; verified like a caller's."""
         request_id: _builtins.str
         """Of the person's request."""
+        traceparent: _builtins.str
+        """Of the person's request: W3C's header, empty where there is none."""
         @_builtins.property
         def order(self) -> Global___CreateHoldRequest:
             """What they ask for."""
@@ -453,10 +456,11 @@ class CreateHoldsRequest(_message.Message):
             token: _builtins.str = ...,
             request_id: _builtins.str = ...,
             order: Global___CreateHoldRequest | None = ...,
+            traceparent: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "request_id", b"request_id", "token", b"token", "traceparent", b"traceparent"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -552,6 +556,7 @@ class ReserveHoldsRequest(_message.Message):
         REQUEST_ID_FIELD_NUMBER: _builtins.int
         HOLD_ID_FIELD_NUMBER: _builtins.int
         BOOKING_ID_FIELD_NUMBER: _builtins.int
+        TRACEPARENT_FIELD_NUMBER: _builtins.int
         token: _builtins.str
         """The person's own access token, as it came; verified like a caller's."""
         request_id: _builtins.str
@@ -560,6 +565,8 @@ class ReserveHoldsRequest(_message.Message):
         """The hold (UUID); the person's own."""
         booking_id: _builtins.str
         """The booking (UUID) that will be made of it."""
+        traceparent: _builtins.str
+        """Of the person's request: W3C's header, empty where there is none."""
         def __init__(
             self,
             *,
@@ -567,10 +574,11 @@ class ReserveHoldsRequest(_message.Message):
             request_id: _builtins.str = ...,
             hold_id: _builtins.str = ...,
             booking_id: _builtins.str = ...,
+            traceparent: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "hold_id", b"hold_id", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "hold_id", b"hold_id", "request_id", b"request_id", "token", b"token", "traceparent", b"traceparent"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

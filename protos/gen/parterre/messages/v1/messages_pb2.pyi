@@ -698,6 +698,7 @@ class SeatsCommand(_message.Message):
     EVENT_ID_FIELD_NUMBER: _builtins.int
     HOLD_ID_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
+    BOOKING_REFERENCE_FIELD_NUMBER: _builtins.int
     booking_id: _builtins.str
     """The booking (UUID)."""
     event_id: _builtins.str
@@ -708,6 +709,8 @@ class SeatsCommand(_message.Message):
     """The saga's step that asks (from 1, never absent): a participant ignores a step older than the
     newest it has seen, and echoes it.
     """
+    booking_reference: _builtins.str
+    """PT-..., for the log and the trace; empty: of a version before."""
     def __init__(
         self,
         *,
@@ -715,10 +718,11 @@ class SeatsCommand(_message.Message):
         event_id: _builtins.str = ...,
         hold_id: _builtins.str = ...,
         step: _builtins.int = ...,
+        booking_reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "event_id", b"event_id", "hold_id", b"hold_id", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "booking_reference", b"booking_reference", "event_id", b"event_id", "hold_id", b"hold_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1118,22 +1122,26 @@ class GiveBackPayment(_message.Message):
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     BOOKING_ID_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
+    BOOKING_REFERENCE_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment (UUID)."""
     booking_id: _builtins.str
     """The booking (UUID)."""
     step: _builtins.int
     """The saga's step that asks, as in SeatsCommand."""
+    booking_reference: _builtins.str
+    """PT-..., for the log and the trace; empty: of a version before."""
     def __init__(
         self,
         *,
         payment_id: _builtins.str = ...,
         booking_id: _builtins.str = ...,
         step: _builtins.int = ...,
+        booking_reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "payment_id", b"payment_id", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking_id", b"booking_id", "booking_reference", b"booking_reference", "payment_id", b"payment_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1152,6 +1160,7 @@ class RefundPayment(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
+    BOOKING_REFERENCE_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment (UUID)."""
     booking_id: _builtins.str
@@ -1166,6 +1175,8 @@ class RefundPayment(_message.Message):
     """The saga's step that asks, as in SeatsCommand."""
     percent: _builtins.int
     """1-100, of what is left once all refunds that were asked for are done; rounded half up."""
+    booking_reference: _builtins.str
+    """PT-..., for the log and the trace; empty: of a version before."""
     def __init__(
         self,
         *,
@@ -1176,10 +1187,11 @@ class RefundPayment(_message.Message):
         reason: _builtins.str = ...,
         step: _builtins.int = ...,
         percent: _builtins.int = ...,
+        booking_reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "payment_id", b"payment_id", "percent", b"percent", "reason", b"reason", "refund_id", b"refund_id", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking_id", b"booking_id", "booking_reference", b"booking_reference", "payment_id", b"payment_id", "percent", b"percent", "reason", b"reason", "refund_id", b"refund_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

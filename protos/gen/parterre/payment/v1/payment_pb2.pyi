@@ -300,12 +300,15 @@ class ReceiveWebhooksRequest(_message.Message):
         BODY_FIELD_NUMBER: _builtins.int
         HEADERS_FIELD_NUMBER: _builtins.int
         REQUEST_ID_FIELD_NUMBER: _builtins.int
+        TRACEPARENT_FIELD_NUMBER: _builtins.int
         provider: _builtins.str
         """"sandbox"."""
         body: _builtins.bytes
         """The raw body, as received."""
         request_id: _builtins.str
         """Of the provider's request."""
+        traceparent: _builtins.str
+        """Of the provider's request: W3C's header, empty where there is none."""
         @_builtins.property
         def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """The request's headers, names in lower case."""
@@ -317,10 +320,11 @@ class ReceiveWebhooksRequest(_message.Message):
             body: _builtins.bytes = ...,
             headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             request_id: _builtins.str = ...,
+            traceparent: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers", "provider", b"provider", "request_id", b"request_id"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers", "provider", b"provider", "request_id", b"request_id", "traceparent", b"traceparent"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
