@@ -227,7 +227,7 @@ def _tell(scope: Scope, told: dict[str, Any], span: Span | None) -> None:
     identity = context.current_identity()
     if identity is not None:
         told["who"] = identity.subject
-    log.info("request", **told)
+    (log.debug if scope["path"] in HEALTH_PATHS else log.info)("request", **told)
     if span is not None:
         status = told["status"]
         span.update_name(f"{told['method']} {route or '-'}")
