@@ -8,6 +8,7 @@ import { navigate } from "../core/router.js";
 
 /** @typedef {import("preact").ComponentChildren} Children */
 /** @typedef {import("../core/format.js").Amount} Amount */
+/** @typedef {"good" | "warn" | "bad" | "info"} BadgeKind */
 
 /**
  * Joins class names; what is false is left out.

@@ -1,0 +1,69 @@
+/** What several pages say of a booking and its tickets. */
+import { useEffect, useState } from "../vendor/hooks.js";
+import { file } from "../core/api.js";
+import { html } from "../core/html.js";
+import { n, t } from "../core/i18n.js";
+import { Badge, Spinner } from "./ui.js";
+
+/** @typedef {import("api").components["schemas"]["Booking"]} Booking */
+/** @typedef {import("api").components["schemas"]["BookingTicket"]} Ticket */
+/** @typedef {import("api").components["schemas"]["Line"]} Line */
+
+const STATUSES = /** @type {Record<Booking["status"], [import("./ui.js").BadgeKind, () => string]>} */ ({
+  PENDING: ["warn", () => t("Not paid yet")],
+  CONFIRMED: ["good", () => t("Booked")],
+  FAILED: ["bad", () => t("Not booked")],
+  EXPIRED: ["bad", () => t("Time ran out")],
+  CANCELLING: ["warn", () => t("Being cancelled")],
+  CANCELLED: ["info", () => t("Cancelled")],
+});
+
+/** @param {{of: Pick<Booking, "status">}} props */
+export function BookingBadge({ of }) {
+  const [kind, words] = STATUSES[of.status];
+  return html`<${Badge} kind=${kind}>${words()}<//>`;
+}
+
+/** A place in words. @param {Pick<Line, "section" | "row" | "number" | "tier">} of */
+export function placeName(of) {
+  if (!of.number) return of.section && of.section !== of.tier ? `${of.section}, ${of.tier}` : of.tier;
+  return t("{section}, row {row}, seat {number}", { section: of.section, row: of.row ?? "", number: of.number });
+}
+
+/** How many places lines are. @param {{quantity: number}[]} lines */
+export function countOf(lines) {
+  return n(lines.reduce((sum, line) => sum + line.quantity, 0), "{n} place", "{n} places");
+}
+
+/**
+ * A ticket's code. It is drawn on white in both themes, since scanners need it so.
+ *
+ * @param {{ticket: Ticket}} props
+ */
+export function Code({ ticket }) {
+  const [image, setImage] = useState("");
+  const [failed, setFailed] = useState(false);
+  const path = ticket.qr_url?.replace(/\.png$/, ".svg");
+  useEffect(() => {
+    let address = "";
+    let gone = false;
+    setFailed(false);
+    if (path) {
+      file(path).then(
+        (blob) => {
+          if (gone) return;
+          address = URL.createObjectURL(blob);
+          setImage(address);
+        },
+        () => gone || setFailed(true),
+      );
+    }
+    return () => {
+      gone = true;
+      if (address) URL.revokeObjectURL(address);
+    };
+  }, [path]);
+  if (failed) return html`<p class="code-missing">${t("The code can't be loaded now. It is in the PDF and in your mail, too.")}</p>`;
+  if (!image) return html`<${Spinner} />`;
+  return html`<img class="code" src=${image} width="240" height="240" alt=${t("Code of the ticket for {place}", { place: placeName(ticket) })} />`;
+}
