@@ -150,13 +150,13 @@ function State({ booking, refresh }) {
   const words = stateWords(booking);
   if (booking.status === "PENDING") return html`<${Pending} booking=${booking} refresh=${refresh} />`;
   if (booking.status === "CONFIRMED") {
-    return html`<${Note} kind="good">${words}
+    return html`<${Note} kind="good" live=${false}>${words}
       ${booking.cancellation?.because === "EVENT_MOVED" && html` ${t("Time or place changed: until {until} you may cancel and get everything back.", { until: format.time(booking.cancellation.until, booking.event.timezone) })}`}
     <//>`;
   }
-  if (booking.status === "CANCELLING") return html`<${Note} kind="warn">${words}<//>`;
+  if (booking.status === "CANCELLING") return html`<${Note} kind="warn" live=${false}>${words}<//>`;
   if (booking.status === "CANCELLED") return html`<${Note}>${words} ${reasonWords(booking.reason)}<//>`;
-  return html`<${Note} kind="bad">
+  return html`<${Note} kind="bad" live=${false}>
     <p>${words} ${reasonWords(booking.reason)}</p>
     <p>${booking.refunded.amount ? t("{amount} went back to you.", { amount: format.money(booking.refunded) }) : t("Nothing was charged, or it goes back by itself.")}</p>
     <p><${LinkButton} kind="primary" href=${`/events/${booking.event.id}/seats`}>${t("Choose again")}<//></p>
@@ -191,7 +191,7 @@ function Pending({ booking, refresh }) {
   const deadline = booking.expires_at && html`<p>${t("The places are yours for")} <b role="timer">${format.countdown(seconds)}</b></p>`;
   if (payment?.status === "FAILED") return html`<${Another} booking=${booking} refresh=${refresh} deadline=${deadline} />`;
   if (payment?.status === "REQUIRES_ACTION" && payment.action) {
-    return html`<${Note} kind="warn">
+    return html`<${Note} kind="warn" live=${false}>
       <p>${t("Go on at the provider to pay. Then you come back here.")}</p>
       ${deadline}
       <div class="actions">
@@ -200,7 +200,7 @@ function Pending({ booking, refresh }) {
       </div>
     <//>`;
   }
-  return html`<${Note} kind="info" live=${true}>
+  return html`<${Note} live=${false}>
     <${Spinner} label=${t("Your payment is being made.")} />
     <p class="centred">${t("Your payment is being made. You may close this page; it goes on without it.")}</p>
   <//>`;
@@ -222,7 +222,7 @@ function Another({ booking, refresh, deadline }) {
     else refresh();
   });
   return html`
-    <${Note} kind="bad"><p>${refusalWords(booking.payment?.refused_because)}</p>${deadline}<p>${t("Nothing was charged, and you keep the places: try another card, or another way.")}</p><//>
+    <${Note} kind="bad" live=${false}><p>${refusalWords(booking.payment?.refused_because)}</p>${deadline}<p>${t("Nothing was charged, and you keep the places: try another card, or another way.")}</p><//>
     <${Card} title=${t("Try again")}>
       <${PaymentChoice} value=${payment} onChange=${setPayment} />
       <${Trouble} error=${pay.error} />
@@ -304,6 +304,6 @@ function PriceCard({ booking }) {
         ${row(t("Gone back to you"), booking.refunded)}
       </tbody>
     </table>
-    ${booking.payment && html`<p class="small muted">${t("Paid with {name}", { name: methodName(booking.payment.method) })}</p>`}
+    ${booking.payment && booking.status !== "PENDING" && html`<p class="small muted">${t("Paid with {name}", { name: methodName(booking.payment.method) })}</p>`}
   <//>`;
 }

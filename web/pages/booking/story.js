@@ -9,7 +9,7 @@ import { Card, Loaded, When } from "../../parts/ui.js";
 /** @typedef {import("api").components["schemas"]["TimelineEntry"]} Entry */
 
 const STEPS = /** @type {Record<string, () => string>} */ ({
-  RESERVE: () => t("You asked for the places."),
+  CREATED: () => t("You asked for the places."),
   RESERVED: () => t("The places were kept for you."),
   RESERVE_REFUSED: () => t("The places could not be kept."),
   CHARGED: () => t("The payment was made."),
