@@ -165,6 +165,14 @@ docs-check: .venv/.dev ## Check that the generated pages are current
 api-check: .venv/.dev ## Validate and lint the API's description, and generate clients from it
 	@$(BIN)/python -m clients check
 
+.PHONY: web-check
+web-check: .venv/.dev ## Check the web page's modules: types, lint, texts, vendored libraries
+	@$(BIN)/python -m clients check-web
+
+.PHONY: web-vendor
+web-vendor: .venv/.dev ## Copy the web page's libraries anew from the packages that are pinned
+	@$(BIN)/python -m clients vendor
+
 .PHONY: lock-check
 lock-check: ## Check that no file of ours names a package index or its host
 	@bash deploy/lock-check.sh
@@ -178,4 +186,4 @@ deploy-check: .venv/.dev ## Check the deployment files without an engine
 	@bash deploy/check.sh
 
 .PHONY: check
-check: lint types imports protos-check docs-check api-check lock-check deploy-check test ## What CI runs
+check: lint types imports protos-check docs-check api-check web-check lock-check deploy-check test ## What CI runs

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from clients import check as checking
-from clients import collection, explanations, node
+from clients import collection, explanations, node, vendor, web
 from clients.document import description
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -64,6 +64,26 @@ def write(
         elif not file.exists() or file.read_text() != text:
             typer.echo(f"{file.relative_to(node.ROOT)} is stale: run make docs", err=True)
             raise typer.Exit(1)
+
+
+@app.command("check-web")
+def check_web() -> None:
+    """Check the web page's modules: types, lint, texts, vendored libraries; exit 1 at a fault."""
+    for what, step in web.steps():
+        try:
+            step()
+        except node.ToolError as error:
+            raise _fail(what, error, "docs/web.md says how pages are written.") from error
+        typer.echo(f"web-check: {what}: good")
+
+
+@app.command("vendor")
+def vendor_libraries() -> None:
+    """Make web/vendor anew from the pinned packages."""
+    try:
+        vendor.write()
+    except node.ToolError as error:
+        raise _fail("the libraries can be copied", error) from error
 
 
 @app.command()

@@ -4,7 +4,7 @@ import { announce } from "../../core/announce.js";
 import { api, newKey, save, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
-import { n, t } from "../../core/i18n.js";
+import { t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { query as setQuery } from "../../core/router.js";

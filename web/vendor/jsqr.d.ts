@@ -1,0 +1,2 @@
+export * from "jsqr";
+export { default } from "jsqr";
