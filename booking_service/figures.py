@@ -11,12 +11,13 @@ from chassis.figures import MOST_COUNTED
 
 WAITING = Gauge(
     "parterre_sagas_waiting",
-    f"Sagas that wait for an answer or a deadline, by state; {MOST_COUNTED} at most in all",
+    "Sagas that wait for an answer or a deadline, by state (CONFIRMED: its hold is reserved, not"
+    f" sold yet); {MOST_COUNTED} at most in all",
     ["state"],
 )
 OLDEST_SECONDS = Gauge(
     "parterre_saga_oldest_seconds",
-    "Age of the oldest booking whose saga waits in a state, seconds; 0: none waits there",
+    "How long the saga has been in its state that waits there longest, seconds; 0: none does",
     ["state"],
 )
 MOST_RESENDS = Gauge(

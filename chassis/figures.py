@@ -39,6 +39,11 @@ QUEUE_MESSAGES = Gauge(
     "Messages that wait in a queue of this service's; .retry: for another try, .dead: given up",
     ["queue"],
 )
+QUEUE_CONSUMERS = Gauge(
+    "parterre_queue_consumers",
+    "Processes that take a queue's messages, as the broker counts them; .retry and .dead have none",
+    ["queue"],
+)
 
 # A row's id is a UUIDv7: it begins with the milliseconds of its making.
 _OUTBOX_SQL = """
@@ -118,4 +123,7 @@ async def read_queue(broker: Broker, name: str) -> None:
     async with broker.channel(confirms=False) as channel:
         for queue in (name, f"{name}.retry", f"{name}.dead"):
             declared = await channel.declare_queue(queue, passive=True)
-            QUEUE_MESSAGES.labels(queue).set(declared.declaration_result.message_count or 0)
+            told = declared.declaration_result
+            QUEUE_MESSAGES.labels(queue).set(told.message_count or 0)
+            if queue == name:
+                QUEUE_CONSUMERS.labels(queue).set(told.consumer_count or 0)

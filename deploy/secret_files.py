@@ -96,6 +96,8 @@ def secret_files(secret: Secrets, servers: Servers) -> Files:
         "definitions.json": _definitions(secret),
         "erlang_cookie": secret.get("broker.erlang_cookie"),
     }
+    # The sandbox provider shows its metrics to whoever holds its key.
+    made["prometheus"] = {"sandbox_api_key": secret.get("sandbox.api_key")}
     made["grafana"] = {"grafana_password": secret.password("grafana")}
     edge = secret.keep("edge.pem", _edge_certificate)
     made["edge"] = {"edge.pem": edge}

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import grpc
 import orjson
+from prometheus_client import Counter
 from starlette.responses import Response
 
 from chassis.context import current_identity, note, request_id
@@ -163,6 +164,9 @@ REASONS: Mapping[str, tuple[int, str]] = {
     "INVALID_WEBHOOK_ENDPOINT": (422, "Nothing can be sent there"),
     "TOO_MANY_WEBHOOK_TESTS": (429, "The endpoint was tested often enough"),
 }
+PROBLEMS = Counter("parterre_problems", "Refusals that left as a problem, by reason", ["reason"])
+_OTHER = "OTHER"  # counted as that: a reason that is not in the table
+_COUNTED = {reason: PROBLEMS.labels(reason) for reason in (*REASONS, _OTHER)}
 # For a reason that is not in the table yet: a service may be newer than this gateway.
 _STATUSES: Mapping[grpc.StatusCode, int] = {
     CODES["INVALID"]: 422,
@@ -244,8 +248,9 @@ class ProblemError(Exception):
             self.headers.setdefault("Retry-After", _DEFAULT_RETRY_SECONDS)
 
     def response(self, path: str) -> Response:
-        """The answer to a request for `path`."""
+        """The answer to a request for `path`; it is counted."""
         note(reason=self.reason)
+        _COUNTED.get(self.reason, _COUNTED[_OTHER]).inc()
         body = {
             "type": type_of(self.reason),
             "title": self.title,

@@ -10,10 +10,11 @@ from inventory_service.storage import holds
 
 HOLDS = Gauge(
     "parterre_holds",
-    f"Holds that are not reserved: live, or over and not swept yet; {MOST_COUNTED} at most of each",
+    "Holds: live, over and not swept yet, or asked (reserved, and the booking has not said yet that"
+    f" it exists); {MOST_COUNTED} at most of each",
     ["state"],
 )
-_LIVE, _OVER = HOLDS.labels("live"), HOLDS.labels("over")
+_LIVE, _OVER, _ASKED = map(HOLDS.labels, ("live", "over", "asked"))
 
 
 async def read_holds(session: Session) -> None:
@@ -21,3 +22,4 @@ async def read_holds(session: Session) -> None:
     row = await holds.counted(session, MOST_COUNTED)
     _LIVE.set(row.live)
     _OVER.set(row.over)
+    _ASKED.set(row.asked)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from chassis.database import Database
 from chassis.errors import RemoteError
 from chassis.logs import get_logger
@@ -33,6 +35,19 @@ _MOST_SLOW = 240
 # Writing a body asks two services (5 s at most each), and the call takes ten.
 _LEASE_SECONDS = 60.0
 _NOTE_TRIES = 100  # of what came of a try; over about four minutes
+
+DELIVERIES = Counter(
+    "parterre_webhooks",
+    "Tries to deliver a webhook: delivered, failed (the endpoint), not_written (on our side)",
+    ["outcome"],
+)
+_DELIVERED, _FAILED, _NOT_WRITTEN = map(DELIVERIES.labels, ("delivered", "failed", "not_written"))
+SWITCHED_OFF = Counter(
+    "parterre_webhook_endpoints_switched_off",
+    "Endpoints of organizers that were switched off: failing (for days), gone (they said so)",
+    ["why"],
+)
+_SWITCHED_OFF = {why: SWITCHED_OFF.labels(why.lower()) for why in (webhooks.FAILING, webhooks.GONE)}
 
 log = get_logger(__name__)
 
@@ -122,7 +137,10 @@ class Deliverer:
         disabled = await persistently(
             noted, lambda _error: True, first_seconds=0.5, most_seconds=5.0, tries=_NOTE_TRIES
         )
+        outcome = _DELIVERED if answer.is_success else _NOT_WRITTEN if answer.is_ours else _FAILED
+        outcome.inc()
         if disabled:
+            _SWITCHED_OFF[disabled].inc()
             log.warning("webhook endpoint disabled", id=parcel.endpoint_id, why=disabled)
 
     async def _try(self, parcel: Parcel) -> Answer | None:

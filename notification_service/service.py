@@ -12,7 +12,7 @@ from chassis.service import Chassis
 from notification_service import loops
 from notification_service.calling import Caller
 from notification_service.deliverer import Deliverer
-from notification_service.figures import read_mails
+from notification_service.figures import read_mails, read_webhooks
 from notification_service.letters import Composer, Links
 from notification_service.mailer import Mailer
 from notification_service.messaging import MESSAGES, QUEUES, encode
@@ -40,6 +40,7 @@ async def notification_service(settings: Settings) -> AsyncIterator[None]:
         database = chassis.database("notification", encode)
         await chassis.relay(database, MESSAGES)
         chassis.figures.add_from(database, "mails", read_mails)
+        chassis.figures.add_from(database, "webhooks", read_webhooks)
         bookings = RemoteBookings(chassis.client("booking", settings.booking_address))
         events = RemoteEvents(chassis.client("catalog", settings.catalog_address))
         for queue, handlers in QUEUES.items():

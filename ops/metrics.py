@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
 from prometheus_client.metrics import MetricWrapperBase
@@ -41,13 +41,25 @@ def metrics_page() -> str:
     return "\n".join([_INTRODUCTION, *_tables()])
 
 
-def _tables() -> Iterator[str]:
+def catalogue() -> Mapping[str, Mapping[str, MetricWrapperBase]]:
+    """Every metric by its shown name, of each owner: a package; `chassis` is everybody's."""
     found: dict[str, dict[str, MetricWrapperBase]] = {owner: {} for owner in _OWNERS}
     for owner in _OWNERS:
         for module in _modules(owner):
             for each in vars(importlib.import_module(module)).values():
                 if _is_metric(each) and not _known(found, each):
                     found[_owner(module)][_shown_name(each)] = each
+    return found
+
+
+def labels_of(metric: MetricWrapperBase) -> Sequence[str]:
+    """The names of a metric's labels."""
+    names: Sequence[str] = metric._labelnames  # noqa: SLF001 - it has no other way
+    return names
+
+
+def _tables() -> Iterator[str]:
+    found = catalogue()
     for owner, title in _OWNERS.items():
         if found[owner]:
             yield f"## {title}\n"
@@ -55,7 +67,7 @@ def _tables() -> Iterator[str]:
             yield "|---|---|---|"
             for name, each in sorted(found[owner].items()):
                 (told,) = each.describe()
-                labels = ", ".join(each._labelnames)  # noqa: SLF001 - it has no other way
+                labels = ", ".join(labels_of(each))
                 shown = f"{name}{{{labels}}}" if labels else name
                 yield f"| `{shown}` | {told.type} | {told.documentation} |"
             yield ""

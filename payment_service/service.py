@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from chassis.service import Chassis
+from payment_service.figures import MoneyFigures
 from payment_service.loops import Workers, forget_webhooks
 from payment_service.messaging import MESSAGES, QUEUE, commands, encode
 from payment_service.providers import registry
@@ -36,6 +37,7 @@ async def payment_service(settings: Settings) -> AsyncIterator[None]:
             await chassis.run(name, loop)
         await chassis.run("webhook-housekeeping", lambda: forget_webhooks(database))
         await chassis.relay(database, MESSAGES)
+        chassis.figures.add_from(database, "money", MoneyFigures(known).read)
         await chassis.consume(QUEUE, commands(workers), database, MESSAGES)
         await chassis.serve(SERVICE, PaymentServicer(database, workers))
         yield

@@ -82,10 +82,10 @@ WITH fresh AS MATERIALIZED (
     INSERT INTO saga (booking_id, event_id, state, amount, pay_by, deadline_at, version, step,
                       attempt, resends, ending, reason, event_off, paid_late, refund, action_url,
                       payment_status, refused_because, refunds, refunded, method, token,
-                      updated_at)
+                      updated_at, entered_at)
     SELECT made.booking_id, event_id, state, amount, pay_by, deadline_at, version, step,
            attempt, 0, ending, reason, false, false, 0, '', payment_status, '', 0, 0, method, '',
-           created_at
+           created_at, created_at
       FROM made JOIN fresh USING (booking_id)
 )
 SELECT booking_id FROM made

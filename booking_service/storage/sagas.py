@@ -37,6 +37,7 @@ UPDATE saga
        action_url = new.action_url, payment_status = new.payment_status,
        refused_because = new.refused_because, method = coalesce(new.method, saga.method),
        updated_at = new.updated_at,
+       entered_at = CASE WHEN saga.state = new.state THEN saga.entered_at ELSE new.updated_at END,
        token = CASE WHEN new.state = 'SECURING' THEN saga.token ELSE '' END
   FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS new (
            booking_id uuid, state text, deadline_at timestamptz, version integer,
@@ -124,19 +125,16 @@ def saga_of(row: Row) -> Saga:
     return records.read(Saga, row, percent=row.refund_percent)
 
 
-# By the index of those that wait alone. A booking's id is a UUIDv7: it begins with the milliseconds
-# of its making.
+# By the index of those that wait alone.
 _WAITING = """
 SELECT state, count(*) AS sagas, max(resends) AS resends,
-       greatest(0, extract(epoch FROM clock_timestamp())
-           - ('x' || substr(replace(min(CAST(booking_id AS text)), '-', ''), 1, 12)
-             )::bit(48)::bigint / 1000.0) AS oldest_seconds
-  FROM (SELECT state, resends, booking_id FROM saga
+       greatest(0, extract(epoch FROM clock_timestamp() - min(entered_at))) AS oldest_seconds
+  FROM (SELECT state, resends, entered_at FROM saga
          WHERE deadline_at IS NOT NULL LIMIT :most) AS waiting
  GROUP BY state
 """
 
 
 async def waiting(session: Session, most: int) -> Sequence[Row]:
-    """How many sagas wait in each state, `most` in all, with the oldest's age and the resends."""
+    """How many sagas wait in each state, `most` in all, for how long and after how many resends."""
     return await session.all(_WAITING, most=most)

@@ -10,12 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from uuid import UUID
 
 import orjson
+from prometheus_client import Counter
 
 from booking_service.domain import Sale
 from chassis.database import Row, Session
+
+ENDED = Counter(
+    "parterre_bookings_ended",
+    "Bookings that came to rest, by the state they rest in; one may do so again, when it is paid"
+    " late or cancelled",
+    ["state"],
+)
+TICKETS = Counter(
+    "parterre_tickets", "Tickets: sold, revoked (the booking was cancelled), admitted", ["what"]
+)
+# What of a sale is counted; of those of a state only who comes to it, not who leaves.
+_ENDED = {
+    state: ENDED.labels(state.upper()) for state in ("confirmed", "failed", "expired", "cancelled")
+}
+_SOLD, _REVOKED, _ADMITTED = map(TICKETS.labels, ("sold", "revoked", "admitted"))
 
 _KEY = ("event_id", "day", "tier_id", "tier")
 _FIGURES = [field.name for field in fields(Sale) if field.name not in _KEY]
@@ -66,9 +83,19 @@ SELECT saga.state, count(*) AS sagas FROM saga JOIN event USING (event_id)
 
 
 def add(session: Session, sales: Sequence[Sale]) -> None:
-    """Adds entries, with the next statement."""
+    """Adds entries, with the next statement; they are counted for operators once it is done."""
     if sales:
         session.defer(_ADD, rows=orjson.dumps(sales).decode())
+        session.after_commit.append(partial(_count, sales))
+
+
+def _count(sales: Sequence[Sale]) -> None:
+    for sale in sales:
+        for state, counter in _ENDED.items():
+            counter.inc(max(0, getattr(sale, state)))
+        _SOLD.inc(sale.sold)
+        _REVOKED.inc(max(0, -sale.tickets))
+        _ADMITTED.inc(sale.admitted)
 
 
 async def fold(session: Session, limit: int) -> int:

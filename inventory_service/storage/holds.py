@@ -246,16 +246,18 @@ async def due_in_the_way(
     return [row.hold_id for row in rows]
 
 
-# By the index of active holds alone.
+# By the indexes of active holds, and of those that are asked after, alone.
 _COUNTED = """
 SELECT (SELECT count(*) FROM (SELECT 1 FROM hold WHERE status = 'ACTIVE'
             AND expires_at > clock_timestamp() LIMIT :most) AS few) AS live,
        (SELECT count(*) FROM (SELECT 1 FROM hold WHERE status = 'ACTIVE'
-            AND expires_at <= clock_timestamp() LIMIT :most) AS few) AS over
+            AND expires_at <= clock_timestamp() LIMIT :most) AS few) AS over,
+       (SELECT count(*) FROM (SELECT 1 FROM hold WHERE ask_at IS NOT NULL LIMIT :most) AS few)
+           AS asked
 """
 
 
 async def counted(session: Session, most: int) -> Record:
-    """How many active holds are live, and how many over, `most` of each."""
+    """How many holds are `live`, `over` or `asked` after, `most` of each."""
     (row,) = await session.all(_COUNTED, most=most)
     return row

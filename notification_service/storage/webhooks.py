@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from chassis.database import Session
+from chassis.database import Row, Session
 from chassis.ids import uuid7
 from notification_service.domain import webhooks
 from notification_service.domain.webhooks import (
@@ -405,3 +405,20 @@ async def forget_deleted(session: Session, batch: int) -> int:
     gone = (await session.execute(_FORGET_OF_DELETED, batch=batch)).rowcount
     session.defer(_FORGET_DELETED)
     return gone
+
+
+# By the index of those that wait alone.
+_COUNT_WAITING = """
+SELECT count(*) AS waiting,
+       coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(due_at) FILTER (
+           WHERE coalesce(rests_until <= clock_timestamp(), true)))), 0) AS overdue_seconds
+  FROM (SELECT endpoint_id, due_at FROM webhook_delivery WHERE status = 'WAITING' LIMIT :most)
+       AS delivery
+  JOIN webhook_endpoint AS endpoint ON endpoint.id = endpoint_id
+ WHERE endpoint.status = 'ENABLED' AND deleted_at IS NULL
+"""
+
+
+async def count_waiting(session: Session, most: int) -> Row:
+    """How many deliveries are `waiting`, `most` at most, and `overdue_seconds` the oldest is."""
+    return await session.one(_COUNT_WAITING, most=most)

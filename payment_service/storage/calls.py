@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from chassis.database import Result, Session, Statement
+from chassis.database import Result, Row, Session, Statement
 from chassis.ids import uuid7
 from payment_service.domain import FINAL, Attempt, Kind, Payment, Refund
 from payment_service.storage import payments, refunds
@@ -107,6 +107,19 @@ UPDATE provider_call
   FROM jsonb_to_recordset(CAST(:later AS jsonb))
        AS later (id uuid, tries integer, asked integer, look_up boolean, pause_seconds float8)
  WHERE provider_call.id = later.id
+"""
+# The work list is short, and longer than `most` only while a provider is away.
+_UNKNOWN = """
+SELECT provider_call.provider, count(*) AS calls,
+       greatest(0, extract(epoch FROM clock_timestamp()
+           - min(coalesce(refund.created_at, attempt.created_at)))) AS oldest_seconds
+  FROM (SELECT payment_id, attempt, provider, refund_id FROM provider_call LIMIT :most)
+       AS provider_call
+  JOIN attempt ON attempt.payment_id = provider_call.payment_id
+              AND attempt.number = provider_call.attempt
+  LEFT JOIN refund ON refund.id = provider_call.refund_id
+ WHERE refund.id IS NOT NULL OR attempt.charge IN ('UNKNOWN', 'AUTHORIZED')
+ GROUP BY provider_call.provider
 """
 
 
@@ -298,3 +311,12 @@ def put_off(session: Session, later: Sequence[PutOff]) -> None:
     """Ends leases; the next calls are due after their pauses."""
     if later:
         session.defer(_PUT_OFF, later=orjson.dumps(later).decode())
+
+
+async def unknown(session: Session, most: int) -> Sequence[Row]:
+    """By provider, how many `calls` may have moved money or not, and for how long the oldest.
+
+    Those are charges without an answer or only set aside, and refunds that are not done; `most` of
+    the work list are looked at. What waits for the customer is none of them.
+    """
+    return await session.all(_UNKNOWN, most=most)

@@ -41,6 +41,7 @@ from deploy.processes import free_port
 from deploy.provision import MIGRATOR, provision, role_of, url_for
 from payment_service import loops, messaging
 from payment_service.domain import METHODS, GiveBackPayment, Kind, NothingCapturedError, Result
+from payment_service.figures import UNBALANCED, UNKNOWN, UNKNOWN_OLDEST_SECONDS, MoneyFigures
 from payment_service.handlers.work import Lease, Todo
 from payment_service.loops import Worker, Workers
 from payment_service.providers import breaker
@@ -49,6 +50,8 @@ from payment_service.rpc import SERVICE, PaymentServicer
 from payment_service.service import payment_service
 from payment_service.settings import Settings
 from payment_service.storage import payments as stored
+from payment_service.storage import postings
+from payment_service.storage.postings import CAPTURED, REFUNDED
 
 from .conftest import PASSWORDS, Caller, MakeDatabase, Serve, one_answer
 from .test_sandbox_provider import API_KEY, WEBHOOK_SECRET, Receiver, Sandbox, running
@@ -1236,6 +1239,56 @@ async def test_the_ledger_refuses_what_does_not_balance_and_what_rewrites_it(des
     with pytest.raises(IntegrityError, match="check constraint"):
         async with desk.database.transaction() as session:
             await session.execute("UPDATE attempt SET refunding = captured + 1")
+
+
+# --- what /metrics shows -----------------------------------------------------------------------
+
+
+async def test_money_is_counted_as_it_moves_and_what_is_open_is_shown(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        before = CAPTURED.labels("NPR")._value.get(), REFUNDED.labels("NPR")._value.get()
+        payment = await captured(desk, amount=1000, fees=100)
+        await desk.send(payment.refund(30))
+        await desk.until(payment, "REFUNDED")
+        await waiting_wallet(desk)  # the customer's turn: nothing about it is unknown
+        figures = MoneyFigures(["sandbox"])
+        async with desk.database.transaction() as session:
+            await figures.read(session)
+        after = CAPTURED.labels("NPR")._value.get(), REFUNDED.labels("NPR")._value.get()
+        assert (after[0] - before[0], after[1] - before[1]) == (1000, 300)
+        assert (UNKNOWN.labels("sandbox")._value.get(), UNBALANCED._value.get()) == (0, 0)
+    async with open_desk(working=False, like=desk) as idle:
+        await idle.send(Purchase().charge("tok_ok"))
+        async with idle.database.transaction() as session:
+            await session.execute(
+                "UPDATE attempt SET created_at = created_at - interval '1 hour'"
+                " WHERE charge = 'UNKNOWN'"
+            )
+            await figures.read(session)
+    assert UNKNOWN.labels("sandbox")._value.get() == 1
+    assert UNKNOWN_OLDEST_SECONDS.labels("sandbox")._value.get() >= 3600
+
+
+async def test_a_transaction_of_the_ledger_that_is_not_whole_is_shown(desk: Desk) -> None:
+    payment = await captured(desk)
+    async with desk.database.transaction() as session:
+        await session.execute(
+            "INSERT INTO ledger_transaction (id, kind, payment_id, attempt)"
+            " VALUES (:id, 'CAPTURE', :payment, 2)",
+            id=uuid7(),
+            payment=payment.id,
+        )
+        await MoneyFigures(["sandbox"]).read(session)
+        await session.execute("SET LOCAL enable_seqscan = off")
+        unbalanced = await session.all(f"EXPLAIN {postings._UNBALANCED}", newest=10)
+        currencies = await session.all(f"EXPLAIN {postings._CURRENCIES}", accounts=["one"])
+        found = await postings.currencies(session, ["provider_receivable:sandbox", "house_fees"])
+    assert UNBALANCED._value.get() == 1
+    assert found == ["NPR"]
+    for plan, index in ((unbalanced, "posting_pkey"), (currencies, "ledger_posting_account")):
+        text = "\n".join(row[0] for row in plan)
+        assert index in text
+        assert "Seq Scan on ledger" not in text
 
 
 # --- refunds that organizers and admins ask for --------------------------------------------------

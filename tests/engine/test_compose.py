@@ -120,8 +120,10 @@ def test_prometheus_finds_every_process(containers: Containers) -> None:
     watched = Containers({**containers.environment, "COMPOSE_FILE": files}, containers.secrets)
     # Grafana is left out: no package carries it, so that there is no stand-in.
     watched.compose("up", "--detach", "--no-recreate", "prometheus", "alertmanager")
+    watched.compose("up", "--detach", "--no-deps", "sandbox")  # on their network as well
     url = f"http://localhost:{containers.environment['PARTERRE_PROMETHEUS_PORT']}/api/v1/query"
     expected = {name: 2 if name == "gateway" else 1 for name in (*SERVICES, "gateway")}
+    expected["sandbox"] = 1
     found: dict[str, int] = {}
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and found != expected:
@@ -130,6 +132,7 @@ def test_prometheus_finds_every_process(containers: Containers) -> None:
             told = httpx.get(url, params={"query": 'up{job="parterre"} == 1'}, timeout=5).json()
             found = Counter(each["metric"]["process"] for each in told["data"]["result"])
     watched.compose("rm", "--stop", "--force", "prometheus", "alertmanager")
+    containers.compose("up", "--detach", "--no-deps", "sandbox")
     assert found == expected
 
 

@@ -10,12 +10,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from ops import demo
 from ops.client import Client, ProblemError
 from ops.demo import STORIES, Stage
 from ops.fsck import check_all
+from ops.metrics import catalogue
 
 from .conftest import System
 
@@ -386,13 +388,73 @@ def test_health_metrics_and_openapi_answer(system: System) -> None:
     assert httpx.get(f"{system.gateway}/healthz").status_code == 200
     assert httpx.get(f"{system.gateway}/readyz").status_code == 200
     assert httpx.get(f"{system.gateway}/metrics").status_code == 404
-    for url in system.run["internal"].values():
-        page = httpx.get(f"{url}/metrics").text
-        assert "process_cpu_seconds_total" in page
-        assert "parterre_build_info" in page
-        assert len(page) < 200_000  # Prometheus reads it every 15 seconds, of every process
     assert httpx.get(f"{system.gateway}/api/openapi.json").json()["openapi"].startswith("3.1")
     assert httpx.get(f"{system.gateway}/api/docs").status_code == 200
+
+
+# Not shown from the start: currencies, until one was paid in.
+NOT_YET = frozenset({"parterre_money_captured_total", "parterre_money_refunded_total"})
+_QUEUES = frozenset(
+    {
+        "parterre_messages_consumed_total",
+        "parterre_messages_parked",
+        "parterre_messages_parked_oldest_seconds",
+        "parterre_queue_consumers",
+        "parterre_queue_messages",
+    }
+)
+_BATCHES = frozenset({"parterre_batch_items"})
+# Shown by those processes alone that have such things.
+NOT_EVERYWHERE = {
+    "auth": _QUEUES | _BATCHES,
+    **dict.fromkeys(("catalog", "inventory", "booking", "payment", "notification"), _BATCHES),
+    "gateway": _QUEUES
+    | {
+        "parterre_alerts_total",
+        "parterre_figures_unread_total",
+        "parterre_messages_published_total",
+        "parterre_outbox_oldest_seconds",
+        "parterre_outbox_waiting",
+        "parterre_rpc_answers_total",
+        "parterre_rpc_server_seconds",
+    },
+}
+# What no label of a metric has: whoever can make a new one, makes the page grow without end.
+UNBOUNDED = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-|PT-[0-9A-Z]{8}|@|[0-9]{1,3}(\.[0-9]{1,3}){3}|/[0-9]+(/|$)"
+)
+
+
+def test_every_processes_page_of_metrics_is_whole_and_bounded(system: System) -> None:
+    run = system.run
+    key = {"Authorization": f"Bearer {run['provider']['api_key']}"}
+    owners = {name: ("chassis", f"{name}_service") for name in run["internal"]}
+    owners["gateway"] = ("chassis", "gateway")
+    pages = {
+        name: httpx.get(f"{url}/metrics", timeout=20).text for name, url in run["internal"].items()
+    }
+    pages["sandbox"] = httpx.get(f"{run['sandbox']}/metrics", headers=key).text
+    owners["sandbox"] = ("payment_service.sandbox",)
+    known = catalogue()
+    missing = {}
+    for name, page in pages.items():
+        assert len(page) < 200_000, name  # Prometheus reads it every 15 seconds
+        samples = [
+            sample
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if family.name.startswith("parterre_")
+        ]
+        assert len(samples) < 3000, name
+        for sample in samples:
+            for label, value in sample.labels.items():
+                if (sample.name, label) != ("parterre_build_info", "python"):
+                    assert not UNBOUNDED.search(value), (name, sample)
+        shown = {sample.name.removesuffix("_count") for sample in samples}
+        wanted = {metric for owner in owners[name] for metric in known[owner]}
+        missing[name] = wanted - shown
+    for name, absent in missing.items():
+        assert absent <= NOT_YET | NOT_EVERYWHERE.get(name, frozenset()), name
 
 
 def test_a_visitor_sees_events_but_may_not_hold(system: System) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import pytest
 
 from chassis.context import request
 from chassis.errors import RemoteError
-from gateway.problems import REASONS, ProblemError, from_remote_error
+from gateway.problems import PROBLEMS, REASONS, ProblemError, from_remote_error
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
@@ -91,6 +92,16 @@ def test_every_reason_in_the_code_is_in_the_table() -> None:
 def test_every_reason_the_protos_promise_is_in_the_table() -> None:
     assert len(promised()) > 40
     assert promised() <= set(REASONS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"), [("SEATS_UNAVAILABLE", "SEATS_UNAVAILABLE"), ("OF_TOMORROW", "OTHER")]
+)
+def test_problems_are_counted_by_the_reasons_that_are_known(reason: str, shown: str) -> None:
+    before = PROBLEMS.labels(shown)._value.get()
+    ProblemError(reason, status=409).response("/holds")
+    assert PROBLEMS.labels(shown)._value.get() == before + 1
+    assert (reason,) not in PROBLEMS._metrics or reason == shown
 
 
 def test_a_problem_says_all_that_rfc_9457_asks_for() -> None:

@@ -16,3 +16,4 @@ async def test_live_holds_are_shown(box: Box) -> None:
 
     assert HOLDS.labels("live")._value.get() == 1
     assert HOLDS.labels("over")._value.get() == 0
+    assert HOLDS.labels("asked")._value.get() == 0

@@ -24,8 +24,13 @@ from chassis.lifecycle import background
 from chassis.sealing import Seal
 from chassis.timestamps import timestamp
 from notification_service.calling import Caller as Outside
-from notification_service.deliverer import Deliverer
+from notification_service.deliverer import DELIVERIES, SWITCHED_OFF, Deliverer
 from notification_service.domain import webhooks
+from notification_service.figures import (
+    WEBHOOKS_OVERDUE_SECONDS,
+    WEBHOOKS_WAITING,
+    read_webhooks,
+)
 from notification_service.payloads import Payloads
 from notification_service.rpc import SERVICE, NotificationServicer
 from tests.component.conftest import Caller, MakeDatabase, Serve
@@ -382,6 +387,43 @@ async def test_an_endpoint_that_says_it_is_gone_is_disabled_at_once(box: Box) ->
     )
     assert "410 Gone" in letter.text
     assert "https://a.example" in letter.text
+
+
+async def test_what_waits_is_shown_and_what_was_delivered_counted(box: Box) -> None:
+    before = counted()
+    await box.endpoint("ok")
+    failing, _secret = await box.endpoint("broken")
+    gone, _secret = await box.endpoint("gone")
+    await handle(box.database, confirmed())
+    await box.run("UPDATE webhook_delivery SET due_at = due_at - interval '1 hour'")
+    async with box.database.transaction() as session:
+        await read_webhooks(session)
+    assert WEBHOOKS_WAITING._value.get() == 3
+    assert WEBHOOKS_OVERDUE_SECONDS._value.get() >= 3600
+
+    async with box.sending():
+        await box.tried(failing)
+        await box.tried(gone)
+        async with asyncio.timeout(20):
+            while sum(counted().values()) - sum(before.values()) < 4:
+                await asyncio.sleep(0.02)
+    assert {name: now - before[name] for name, now in counted().items()} == {
+        "delivered": 1,
+        "failed": 2,
+        "not_written": 0,
+        "failing": 0,
+        "gone": 1,
+    }
+    async with box.database.transaction() as session:
+        await read_webhooks(session)
+    assert WEBHOOKS_WAITING._value.get() == 1  # the one for who is gone is not waited for
+    assert WEBHOOKS_OVERDUE_SECONDS._value.get() < 60
+
+
+def counted() -> dict[str, float]:
+    outcomes = {name: DELIVERIES.labels(name) for name in ("delivered", "failed", "not_written")}
+    whys = {why: SWITCHED_OFF.labels(why) for why in ("failing", "gone")}
+    return {name: counter._value.get() for name, counter in (outcomes | whys).items()}
 
 
 async def test_while_a_secret_is_changed_both_sign(box: Box) -> None:
