@@ -26,7 +26,9 @@ Resources = list[dict[str, Any]]
 def cluster() -> Resources:
     """What production is told, but for kustomize's own work: names, namespaces and patches."""
     files = [*(DEPLOY / "k8s/base").rglob("*.yaml"), PRODUCTION / "scaling.yaml"]
-    files += [PRODUCTION / "monitors.yaml"]
+    files += [
+        file for file in (DEPLOY / "k8s/monitoring").glob("*.yaml") if file.stem != "kustomization"
+    ]
     files += [PRODUCTION / "data" / f"{server}.yaml" for server in ("postgres", "rabbitmq")]
     return [
         resource
