@@ -142,6 +142,7 @@ def _up_detached(home: Path) -> None:
 def _screen(run: dict[str, Any], home: Path) -> None:
     """One tidy screen: addresses, accounts, events, where the logs are."""
     addresses = Table(show_header=False, box=None, padding=(0, 2))
+    addresses.add_row("Box office", f"{run['gateway']}/")
     addresses.add_row("API", f"{run['gateway']}/api/v1")
     addresses.add_row("API docs", f"{run['gateway']}/api/docs")
     addresses.add_row("Mailbox", f"{run['gateway']}/api/v1/dev/mailbox")

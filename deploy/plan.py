@@ -196,7 +196,7 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
         "NOTIFICATION_SMTP_URL": f"smtp://{HOST}:{ports.smtp}",
         "NOTIFICATION_MAILBOX_URL": f"http://{HOST}:{ports.caught}",
         "NOTIFICATION_WEBHOOK_KEY": secret.get("notification.webhook_key"),
-        "NOTIFICATION_BOOKING_LINK": f"{gateway_url}/api/v1/bookings/{{reference}}",
+        "NOTIFICATION_BOOKING_LINK": f"{gateway_url}/bookings/{{reference}}",
         "NOTIFICATION_UNSUBSCRIBE_LINK": f"{gateway_url}/api/v1/unsubscribe/{{token}}",
     }
     made["catcher"] = {
@@ -208,6 +208,7 @@ def environments(  # noqa: PLR0917 - everything the processes' environments are 
         "PAYMENT_SANDBOX_URL": sandbox_url,
         "PAYMENT_SANDBOX_API_KEY": secret.get("sandbox.api_key"),
         "PAYMENT_SANDBOX_WEBHOOK_SECRET": secret.get("sandbox.webhook_secret"),
+        "PAYMENT_RETURN_URL": f"{gateway_url}/bookings",
     }
     made["sandbox"] = {
         "SANDBOX_PORT": str(ports.sandbox),

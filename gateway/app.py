@@ -40,6 +40,7 @@ from gateway.routes.media import MEDIA
 from gateway.routes.messages import MESSAGES
 from gateway.routes.notices import NOTICES
 from gateway.routes.operations import DOCS, HEALTH, MAILBOX
+from gateway.routes.pages import lost, pages_of
 from gateway.routes.payments import PAYMENTS
 from gateway.routes.problem_pages import PROBLEM_PAGES
 from gateway.routes.reviews import REVIEWS
@@ -130,7 +131,7 @@ def application(
     backend = Backend.of(settings, services, jwks, health, streams)
     routes = api(settings)
     routes.state.backend = backend
-    app: ASGIApp = Dispatch(routes, backend)
+    app: ASGIApp = Dispatch(routes, backend, partial(lost, backend))
     factor = settings.address_factor
     guards = Guards(
         hosts=settings.known_hosts,
@@ -214,6 +215,7 @@ def api(settings: Settings) -> FastAPI:
     subjects = routes_of(settings)
     for routes in subjects:
         routes.add_to(app)
+    pages_of(settings).add_to(app)
     declared = [route for routes in subjects for route in routes.declared]
     app.state.description = Description(
         lambda: describe(app, declared, refresh_cookie=cookie_name(settings))

@@ -23,6 +23,8 @@ from gateway.press import Press, code_press, page_press
 from gateway.rates import UnderWay
 from gateway.services import Remote, Services
 from gateway.settings import Settings
+from gateway.site.assets import Assets
+from gateway.site.sitemap import Sitemap
 from gateway.streams import Streams
 from gateway.webhooks import Webhooks
 
@@ -56,6 +58,9 @@ class Backend:
     jwks: Jwks
     health: Health
     settings: Settings
+    # The web page.
+    assets: Assets
+    sitemap: Sitemap
 
     @classmethod
     def of(
@@ -83,4 +88,6 @@ class Backend:
             jwks=jwks,
             health=health,
             settings=settings,
+            assets=Assets(watches=settings.is_local),
+            sitemap=Sitemap(services.catalog),
         )

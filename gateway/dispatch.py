@@ -95,11 +95,19 @@ class _Entry:
 class Dispatch:
     """An ASGI app in front of the FastAPI app whose routes it answers.
 
+    `lost` may answer a request whose path no route has; without an answer it is a problem.
+
     Raises (when it is made):
         UndispatchableError: a route can't go this way.
     """
 
-    def __init__(self, app: FastAPI, backend: Backend) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        backend: Backend,
+        lost: Callable[[Scope], Response | None] = lambda _scope: None,
+    ) -> None:
+        self._lost = lost
         self._state = app
         self._backend = backend
         self._static: dict[str, dict[str, _Entry]] = {}  # by path, then by method
@@ -155,7 +163,7 @@ class Dispatch:
         path = scope["path"]
         methods = self._methods_at(path)
         if not methods:
-            return ProblemError("NOT_FOUND").response(path)
+            return self._lost(scope) or ProblemError("NOT_FOUND").response(path)
         if "GET" in methods:
             methods.add("HEAD")
         allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS"}))}

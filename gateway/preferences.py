@@ -74,6 +74,16 @@ def prefers_json(accept: Sequence[str]) -> bool:
     return _liking("application/json", ranges) > _liking("text/html", ranges)
 
 
+def prefers_html(accept: Sequence[str]) -> bool:
+    """Whether a page for people is asked for by name, and liked better than JSON.
+
+    `accept` are the header's lines: browsers name it, programs do not.
+    """
+    ranges = [_weighted(given) for given in ",".join(accept)[:_MOST_CHARACTERS].split(",")]
+    named = any(name == "text/html" and weight for name, weight in ranges)
+    return named and _liking("text/html", ranges) > _liking("application/json", ranges)
+
+
 def language_of(accept_language: Sequence[str]) -> str:
     """The language of ours that is liked best (RFC 9110, 12.5.4); English where none is named.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Annotated, Any
 
 import brotli
@@ -49,12 +49,15 @@ async def public(
     if_none_match: Sequence[str],
     accept_encoding: Sequence[str],
     made: MutableMapping[str, bytes] | None = None,
+    *,
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """JSON that anybody may read, in the coding the client likes best.
+    """What anybody may read, in the coding the client likes best.
 
-    `made` keeps what was compressed, for whoever asks next.
+    `made` keeps what was compressed, for whoever asks next; `headers` come on top.
     """
-    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})}
     if has := held(if_none_match, tag):
         return Response(status_code=304, headers={**headers, **etag(has)})
     coding = best_encoding(", ".join(accept_encoding)) if len(body) >= _LEAST_BYTES else PLAIN
@@ -66,7 +69,7 @@ async def public(
         body = kept or await _compressed(body, coding)
         if made is not None:
             made[coding] = body
-    return Response(body, headers=headers, media_type="application/json")
+    return Response(body, headers=headers, media_type=media_type)
 
 
 async def _compressed(body: bytes, coding: str) -> bytes:

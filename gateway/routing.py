@@ -150,6 +150,7 @@ class Routes:
     tag: str
     prefix: str = PREFIX
     declared: list[Route] = field(default_factory=list)
+    described: bool = True  # part of the API, and so of its description
 
     def route(
         self,
@@ -234,6 +235,7 @@ class Routes:
                     *([Depends(route.deprecated)] if route.deprecated else ()),
                 ],
                 responses=_described_elsewhere(route),
+                include_in_schema=self.described,
                 openapi_extra={
                     "security": security,
                     "x-access": route.access.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chassis.settings import ProcessSettings
@@ -51,6 +51,8 @@ class Settings(ProcessSettings):
 
     # The API's description and its page; always shown in the local profile.
     docs: bool = False
+    # Where people find the web page, for links that others keep; without it, as it was called.
+    public_url: HttpUrl | None = None
     # Origins whose pages may call the API from a browser, comma-separated; the exact list.
     cors_origins: Names = ()
     # Addresses whose X-Forwarded-For and -Proto are believed, comma-separated.

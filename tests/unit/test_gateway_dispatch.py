@@ -18,6 +18,7 @@ from gateway.deprecation import Deprecation
 from gateway.description.document import describe
 from gateway.dispatch import Dispatch, UndispatchableError
 from gateway.problems import ProblemError
+from gateway.routes.pages import pages_of
 from gateway.routing import OPEN, Endpoint, Routes
 from gateway.settings import Settings
 
@@ -35,7 +36,8 @@ def test_every_route_goes_the_short_way() -> None:
     backend = cast("Any", SimpleNamespace(settings=LOCAL))
     app = api(LOCAL)
     dispatch = Dispatch(app, backend)
-    declared = [route for routes in routes_of(LOCAL) for route in routes.declared]
+    subjects = [*routes_of(LOCAL), pages_of(LOCAL)]
+    declared = [route for routes in subjects for route in routes.declared]
     assert len(declared) > 70
     for route in declared:
         path = re.sub(r"\{\w+\}", "x", route.path)

@@ -1,0 +1,167 @@
+"""The files of `web/`: one version for all of them, so that relative imports find their files.
+
+A file's address has the version in it, and is kept for good. A gateway that runs another version,
+as during a rolling upgrade, answers with its own file, and nobody keeps that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+
+import brotli
+
+from gateway.snapshots import BROTLI, GZIP, PLAIN
+
+ROOT = Path(__file__).parents[2] / "web"
+MEDIA_TYPES: Mapping[str, str] = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+_UNSERVED = re.compile(r"\.d\.ts$|/\.|__pycache__")
+_VERSION_CHARACTERS = 12
+# Best for what is text and sent often; above that size it would take a second.
+_BROTLI_QUALITY, _BROTLI_QUALITY_OF_LARGE, _LARGE_BYTES = 11, 9, 64 * 1024
+_GZIP_LEVEL = 9
+_GZIP_WINDOW = zlib.MAX_WBITS | 16  # with gzip's own header (zlib's manual, deflateInit2)
+# `import … from "./x.js"` and `export … from`, also where a minified file has several on a line;
+# `import("./x.js")`, which is for later, and types in comments have a parenthesis.
+_IMPORT = re.compile(
+    rb"""(?:^|;)(?:import|export)\b[^;"'()]*["'](\.{1,2}/[^"']+)["']""", re.MULTILINE
+)
+_CHANGES_SEEN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file, in each coding that was asked for."""
+
+    content: bytes
+    media_type: str
+    tag: str
+    compressed: dict[str, bytes] = field(default_factory=dict)
+
+    async def coded(self, coding: str) -> bytes:
+        """The file in that coding; the first to ask has it made, beside the event loop."""
+        if coding == PLAIN:
+            return self.content
+        made = self.compressed.get(coding)
+        if made is None:
+            made = await asyncio.to_thread(_compress, self.content, coding)
+            self.compressed[coding] = made
+        return made
+
+
+def _compress(content: bytes, coding: str) -> bytes:
+    if coding == BROTLI:
+        large = len(content) > _LARGE_BYTES
+        quality = _BROTLI_QUALITY_OF_LARGE if large else _BROTLI_QUALITY
+        return bytes(brotli.compress(content, mode=brotli.MODE_TEXT, quality=quality))
+    assert coding == GZIP  # noqa: S101 - there is no other
+    deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    return deflate.compress(content) + deflate.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """All files, by their paths below `web/`, and the version of them all."""
+
+    files: Mapping[str, Asset]
+    version: str
+    imports: Mapping[str, Sequence[str]]  # of modules, by static imports
+
+    @classmethod
+    def read(cls, root: Path) -> Tree:
+        """What is on disk."""
+        files = {
+            path: Asset(
+                content, MEDIA_TYPES[Path(path).suffix], hashlib.sha256(content).hexdigest()[:16]
+            )
+            for path, content in _contents(root)
+        }
+        whole = hashlib.sha256()
+        for path, asset in sorted(files.items()):
+            whole.update(f"{path}\0{asset.tag}\0".encode())
+        imports = {
+            path: [found for found in _imports(path, asset.content) if found in files]
+            for path, asset in files.items()
+            if path.endswith(".js")
+        }
+        return cls(files, whole.hexdigest()[:_VERSION_CHARACTERS], imports)
+
+    def address(self, path: str) -> str:
+        """Where a file of this version is."""
+        return f"/assets/{self.version}/{path}"
+
+    def needed(self, *modules: str) -> list[str]:
+        """The modules that these need to run, themselves included, each once."""
+        found: dict[str, None] = {}
+        waiting = list(modules)
+        while waiting:
+            module = waiting.pop(0)
+            if module not in found and module in self.imports:
+                found[module] = None
+                waiting += self.imports[module]
+        return list(found)
+
+
+class Assets:
+    """The files, read once; on a developer's machine read again when one has changed."""
+
+    def __init__(
+        self,
+        root: Path = ROOT,
+        *,
+        watches: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._root = root
+        self._watches = watches
+        self._clock = clock
+        self._stamp = _stamp(root) if watches else 0
+        self._looked_at = clock()
+        self._tree = Tree.read(root)
+
+    @property
+    def tree(self) -> Tree:
+        """The files as they are now."""
+        if self._watches and self._clock() - self._looked_at >= _CHANGES_SEEN_SECONDS:
+            self._looked_at = self._clock()
+            stamp = _stamp(self._root)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._tree = Tree.read(self._root)
+        return self._tree
+
+
+def _paths(root: Path) -> Iterator[tuple[str, Path]]:
+    for file in sorted(root.rglob("*")):
+        path = file.relative_to(root).as_posix()
+        if file.suffix in MEDIA_TYPES and not _UNSERVED.search(f"/{path}") and file.is_file():
+            yield path, file
+
+
+def _contents(root: Path) -> Iterator[tuple[str, bytes]]:
+    for path, file in _paths(root):
+        yield path, file.read_bytes()
+
+
+def _stamp(root: Path) -> int:
+    """Changes when a file does."""
+    return hash(tuple((path, file.stat().st_mtime_ns) for path, file in _paths(root)))
+
+
+def _imports(path: str, source: bytes) -> Iterator[str]:
+    folder = PurePosixPath(path).parent
+    for target in dict.fromkeys(_IMPORT.findall(source)):
+        yield normpath((folder / target.decode()).as_posix())

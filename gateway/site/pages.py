@@ -1,0 +1,63 @@
+"""Every page: its address, what it is called, and the modules and style sheets it begins with.
+
+`web/pages.js` has the same addresses; a test holds the two to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, before anything is known of what it shows."""
+
+    path: str
+    area: str
+    module: str  # below web/pages
+    title: str
+    is_public: bool = False  # the same for everybody, and worth finding
+    is_local: bool = False  # on a developer's machine only
+
+    @property
+    def modules(self) -> Sequence[str]:
+        """What the browser is to fetch at once."""
+        return ("main.js", f"pages/{self.module}.js")
+
+    @property
+    def styles(self) -> Sequence[str]:
+        """Its style sheets, in their order."""
+        return (*_STYLES, f"styles/{self.area}.css")
+
+
+_STYLES = ("styles/tokens.css", "styles/base.css", "styles/parts.css")
+
+_PAGES = (
+    Page("/", "discover", "discover/page", "What is on", is_public=True),
+    Page("/events/{event_id}", "event", "event/page", "Event", is_public=True),
+    Page("/events/{event_id}/seats", "picker", "picker/page", "Choose places", is_public=True),
+    Page("/checkout/{hold_id}", "checkout", "checkout/page", "Pay"),
+    Page("/bookings/{reference}", "booking", "booking/page", "Booking"),
+    Page("/tickets", "booking", "booking/tickets", "My tickets"),
+    Page("/login", "account", "account/login", "Log in", is_public=True),
+    Page("/register", "account", "account/register", "Register", is_public=True),
+    Page("/password-reset", "account", "account/password_reset", "A new password", is_public=True),
+    Page("/account", "account", "account/page", "Account"),
+    Page("/notifications", "account", "account/notifications", "Notices"),
+    Page("/organizer", "organizer", "organizer/dashboard", "Organize"),
+    Page("/organizer/events/new", "organizer", "organizer/new_event", "New event"),
+    Page("/organizer/events/{event_id}", "organizer", "organizer/event", "Your event"),
+    Page("/organizer/venues", "venue", "venue/list", "Venues"),
+    Page("/organizer/venues/{venue_id}", "venue", "venue/page", "Venue"),
+    Page("/organizer/webhooks", "organizer", "organizer/webhooks", "Webhooks"),
+    Page("/organizer/keys", "organizer", "organizer/keys", "API keys"),
+    Page("/door", "door", "door/list", "Door"),
+    Page("/door/{event_id}", "door", "door/page", "Door"),
+    Page("/operator", "operator", "operator/page", "Operate"),
+    Page("/race", "race", "race/page", "Race test", is_local=True),
+)
+PAGES: Mapping[str, Page] = MappingProxyType({page.path: page for page in _PAGES})
+# For an address that no page has.
+LOST = Page("", "discover", "discover/page", "Nothing here")
