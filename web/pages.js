@@ -9,4 +9,7 @@ export const PAGES = [
   { path: "/login", area: "account", load: () => import("./pages/account/login.js") },
   { path: "/register", area: "account", load: () => import("./pages/account/register.js") },
   { path: "/password-reset", area: "account", load: () => import("./pages/account/password_reset.js") },
+  { path: "/account", area: "account", role: "CUSTOMER", load: () => import("./pages/account/page.js") },
+  { path: "/notifications", area: "account", role: "CUSTOMER", load: () => import("./pages/account/notifications.js") },
+  { path: "/race", area: "race", load: () => import("./pages/race/page.js") },
 ];
