@@ -76,10 +76,26 @@ class Extension(Input):
 
 
 class PartialRelease(Input):
-    """Which seats to give back; absent: all of the hold."""
+    """What to give back; nothing named: all of the hold."""
 
     seat_ids: HeldSeats | None = None
-    """Seats of the hold; absent: all of it."""
+    """Seats of the hold."""
+    general: list[General] | None = Field(default=None, min_length=1, max_length=limits.HOLD_LINES)
+    """So many of its counted tickets, each tier named once."""
+
+
+class MorePlaces(Input):
+    """What to add to a hold: named seats, counted tickets, or both."""
+
+    seat_ids: HeldSeats | None = None
+    """These seats; those the hold has already stay as they are."""
+    general: list[General] | None = Field(default=None, min_length=1, max_length=limits.HOLD_LINES)
+    """Counted tickets, each tier named once."""
+
+    def model_post_init(self, _context: Any) -> None:
+        """Refuses to add nothing."""
+        if not (self.seat_ids or self.general):
+            raise PydanticCustomError("hold", "Must have seat_ids or general")
 
 
 class NewBlock(Input):

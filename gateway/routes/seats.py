@@ -12,7 +12,15 @@ from chassis.context import current_identity
 from gateway.answers import Json
 from gateway.bodies.base import Nothing
 from gateway.bodies.catalog import EventId
-from gateway.bodies.seats import Extension, HoldId, HoldQuery, NewHold, PartialRelease
+from gateway.bodies.seats import (
+    Extension,
+    General,
+    HoldId,
+    HoldQuery,
+    MorePlaces,
+    NewHold,
+    PartialRelease,
+)
 from gateway.representations import AcceptEncoding, own, to_json
 from gateway.routing import (
     ANYONE,
@@ -123,10 +131,7 @@ async def create_hold(body: NewHold, behind: Behind, key: IdempotencyKey = "") -
         )
         if best
         else None,
-        general=[
-            inventory_pb2.CreateHoldRequest.General(tier_id=each.tier_id, quantity=each.quantity)
-            for each in body.general or ()
-        ],
+        general=_tickets(body.general),
         idempotency_key=key,
     )
     live = behind.streams.live
@@ -136,6 +141,13 @@ async def create_hold(body: NewHold, behind: Behind, key: IdempotencyKey = "") -
         live.expect(body.event_id, seen)
     headers = {"Location": f"{PREFIX}/holds/{hold.id}", **replay_header(replayed)}
     return Json(views.hold(hold), 201, headers)
+
+
+def _tickets(general: list[General] | None) -> list[inventory_pb2.CreateHoldRequest.General]:
+    return [
+        inventory_pb2.CreateHoldRequest.General(tier_id=each.tier_id, quantity=each.quantity)
+        for each in general or ()
+    ]
 
 
 @SEATS.route("GET", "/holds", CUSTOMER, answers=base.Page[views.Hold], refuses=["INVALID_CURSOR"])
@@ -182,20 +194,64 @@ async def extend_hold(
 
 @SEATS.route(
     "POST",
+    "/holds/{hold_id}/add",
+    CUSTOMER,
+    answers=views.Hold,
+    refuses=[
+        "HOLD_NOT_FOUND",
+        "HOLD_EXPIRED",
+        "HOLD_NOT_ACTIVE",
+        "EVENT_NOT_ON_SALE",
+        "SALES_CLOSED",
+        "UNKNOWN_SEATS",
+        "UNKNOWN_TIER",
+        "SEATS_UNAVAILABLE",
+        "NOT_ENOUGH_CAPACITY",
+        "CUSTOMER_LIMIT",
+        "INVALID_HOLD",
+    ],
+)
+async def add_to_hold(
+    hold_id: HoldId, body: MorePlaces, behind: Behind, key: IdempotencyKey = ""
+) -> Response:
+    """Add seats and tickets to a hold, all or nothing; its time stays as it was."""
+    request = inventory_pb2.AddToHoldRequest(
+        hold_id=hold_id,
+        seat_ids=body.seat_ids,
+        general=_tickets(body.general),
+        idempotency_key=key,
+    )
+    reply, replayed = await behind.inventory.replayable(behind.inventory.rpc.AddToHold, request)
+    if not replayed:
+        behind.streams.live.expect(reply.hold.event_id)
+    return Json(views.hold(reply.hold), headers=replay_header(replayed))
+
+
+@SEATS.route(
+    "POST",
     "/holds/{hold_id}/release",
     CUSTOMER,
     answers=views.Hold,
-    refuses=["HOLD_NOT_FOUND", "HOLD_EXPIRED", "HOLD_NOT_ACTIVE", "UNKNOWN_SEATS"],
+    refuses=[
+        "HOLD_NOT_FOUND",
+        "HOLD_EXPIRED",
+        "HOLD_NOT_ACTIVE",
+        "UNKNOWN_SEATS",
+        "UNKNOWN_TIER",
+        "INVALID_HOLD",
+    ],
 )
 async def release_hold(
     hold_id: HoldId, behind: Behind, body: PartialRelease | None = None, key: IdempotencyKey = ""
 ) -> Response:
-    """Give some seats back, or all."""
-    seat_ids = body.seat_ids if body else None
-    reply, replayed = await behind.inventory.replayable(
-        behind.inventory.rpc.ReleaseHold,
-        inventory_pb2.ReleaseHoldRequest(hold_id=hold_id, seat_ids=seat_ids, idempotency_key=key),
+    """Give some seats and tickets back, or all."""
+    request = inventory_pb2.ReleaseHoldRequest(
+        hold_id=hold_id,
+        seat_ids=body.seat_ids if body else None,
+        general=_tickets(body.general if body else None),
+        idempotency_key=key,
     )
+    reply, replayed = await behind.inventory.replayable(behind.inventory.rpc.ReleaseHold, request)
     if not replayed:
         behind.streams.live.expect(reply.hold.event_id)
     return Json(views.hold(reply.hold), headers=replay_header(replayed))

@@ -163,13 +163,14 @@ class AdminsOnlyError(InventoryError):
 
 
 class DueHoldsInTheWayError(Exception):
-    """Refused, but things are changing: expire the `due` holds, if any, and try again.
+    """Refused, but things are changing: expire the event's `due` holds, if any, and try again.
 
     When that has been done often enough, `refusal` is the answer.
     """
 
-    def __init__(self, due: Sequence[UUID], refusal: InventoryError) -> None:
+    def __init__(self, event_id: UUID, due: Sequence[UUID], refusal: InventoryError) -> None:
         super().__init__(str(refusal))
+        self.event_id = event_id
         self.due = due
         self.refusal = refusal
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from uuid import UUID
 
 from chassis.database import Row as Record
 from chassis.database import Session
 from inventory_service.changes import noted
 from inventory_service.domain import HoldState, HoldStatus, Move
 from inventory_service.storage import holds, limits, pools, seats
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of a line of counted tickets once some of it was given back."""
+
+    section_id: UUID
+    quantity: int
+    given_back: int
 
 
 async def move(session: Session, hold: HoldState, to: HoldStatus) -> None:
@@ -49,13 +60,29 @@ def free_and_uncount(session: Session, moves: Sequence[Move]) -> None:
     )
 
 
-async def give_back_seats(session: Session, hold: HoldState, seat_nos: Sequence[int]) -> None:
-    """Gives back some seats of a locked, active hold."""
-    released = hold.moves(HoldStatus.RELEASED)
-    moved = await seats.move_seats(session, [released], only=seat_nos)
-    await holds.shrink_hold(session, hold, seat_nos)
-    limits.uncount_places(session, [(hold.event_id, hold.customer_id, len(seat_nos))])
-    note_changes(session, moved, ())
+async def give_back(
+    session: Session, hold: HoldState, seat_nos: Sequence[int], tickets: Mapping[int, Left]
+) -> None:
+    """Gives back some seats of a locked, active hold, and some tickets, by its lines' numbers."""
+    seats_moved: Sequence[Record] = ()
+    pools_moved: Sequence[Record] = ()
+    fewer: dict[UUID, int] = {}
+    for line in tickets.values():
+        fewer[line.section_id] = fewer.get(line.section_id, 0) + line.given_back
+    count = sum(fewer.values())
+    if seat_nos:
+        released = hold.moves(HoldStatus.RELEASED)
+        seats_moved = await seats.move_seats(session, [released], only=seat_nos)
+        await holds.shrink_hold(session, hold, seat_nos)
+    if tickets:
+        left = {line_no: line.quantity for line_no, line in tickets.items()}
+        await holds.set_quantities(session, hold, left, more=-count)
+    limits.uncount_places(session, [(hold.event_id, hold.customer_id, len(seat_nos) + count)])
+    if fewer:
+        await pools.lock_pools(session, hold.event_id, fewer)
+        less = {section_id: -n for section_id, n in fewer.items()}
+        pools_moved = await pools.hold_pools(session, hold.event_id, less)
+    note_changes(session, seats_moved, pools_moved)
 
 
 def note_changes(session: Session, seats: Sequence[Record], pools: Sequence[Record]) -> None:

@@ -79,7 +79,8 @@ async def block_seats(
         )
         if lost:
             raise refusal
-        raise DueHoldsInTheWayError([due for due in taken.values() if due], refusal)
+        due_holds = [due for due in taken.values() if due]
+        raise DueHoldsInTheWayError(layout.event_id, due_holds, refusal)
     block_id = uuid7()
     created_at = await blocks.add_block(
         session, layout.event_id, block_id, seat_nos, note=note, created_by=person.id
@@ -156,7 +157,7 @@ async def set_capacity(
                 f"{pool.taken} places are held, reserved and sold.", taken=str(pool.taken)
             )
             due = await pools.due_holds(session, event.event_id)
-            raise DueHoldsInTheWayError(due, refusal) if due else refusal
+            raise DueHoldsInTheWayError(event.event_id, due, refusal) if due else refusal
     grown = {
         pool.section_id: edit.capacities[pool.section_id] - pool.capacity
         for pool in found

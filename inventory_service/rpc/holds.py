@@ -18,9 +18,10 @@ from chassis.ids import parse_uuid
 from chassis.refusals import write_refusal
 from inventory_service.domain import Hold, invalid_hold
 from inventory_service.handlers import owning
-from inventory_service.holding import quoting
+from inventory_service.holding import adding, quoting
 from inventory_service.holding.batch import Replayed
 from inventory_service.holding.desk import Desk
+from inventory_service.rpc.due import past_due_holds
 from inventory_service.rpc.shapes import (
     MAX_PAGE,
     PAGE,
@@ -28,6 +29,7 @@ from inventory_service.rpc.shapes import (
     after_cursor,
     check_items,
     cursor,
+    read_general,
     read_order,
     write_hold,
     write_lines,
@@ -171,16 +173,36 @@ class HoldsServicer(inventory_pb2_grpc.InventoryServiceServicer):
 
         return await once(self._database, request, inventory_pb2.ExtendHoldResponse, work, context)
 
+    async def AddToHold(  # noqa: N802 - the proto's name
+        self,
+        request: inventory_pb2.AddToHoldRequest,
+        context: Call,
+    ) -> inventory_pb2.AddToHoldResponse:
+        person, hold_id = caller_id(), parse_uuid(request.hold_id)
+        general = read_general(request.general)
+
+        async def work(session: Session) -> inventory_pb2.AddToHoldResponse:
+            hold = await adding.add_to_hold(
+                session, self._layouts, person, hold_id, seat_ids=request.seat_ids, general=general
+            )
+            return inventory_pb2.AddToHoldResponse(hold=write_hold(hold))
+
+        reply_type = inventory_pb2.AddToHoldResponse
+        return await past_due_holds(
+            self._database, lambda: once(self._database, request, reply_type, work, context)
+        )
+
     async def ReleaseHold(  # noqa: N802 - the proto's name
         self,
         request: inventory_pb2.ReleaseHoldRequest,
         context: Call,
     ) -> inventory_pb2.ReleaseHoldResponse:
-        person = caller_id()
+        person, hold_id = caller_id(), parse_uuid(request.hold_id)
+        general = read_general(request.general)
 
         async def work(session: Session) -> inventory_pb2.ReleaseHoldResponse:
             hold = await owning.release_hold(
-                session, self._layouts, person, parse_uuid(request.hold_id), request.seat_ids
+                session, self._layouts, person, hold_id, seat_ids=request.seat_ids, general=general
             )
             return inventory_pb2.ReleaseHoldResponse(hold=write_hold(hold))
 

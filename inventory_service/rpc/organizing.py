@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
@@ -16,12 +13,10 @@ from chassis.identity import Role
 from chassis.ids import parse_uuid
 from chassis.text import line
 from inventory_service.domain import (
-    DueHoldsInTheWayError,
-    InventoryError,
     Person,
 )
 from inventory_service.handlers import organizing
-from inventory_service.handlers.expiring import expire_holds
+from inventory_service.rpc.due import past_due_holds
 from inventory_service.rpc.shapes import (
     MAX_PAGE,
     PAGE,
@@ -32,11 +27,6 @@ from inventory_service.rpc.shapes import (
     write_block,
 )
 from inventory_service.storage.events import Layouts
-
-T = TypeVar("T")
-
-# How often something is tried while due holds are in its way: each time up to a hundred expire.
-_TRIES = 12
 
 
 class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
@@ -64,8 +54,8 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
             return inventory_pb2.BlockSeatsResponse(block=write_block(block))
 
         reply_type = inventory_pb2.BlockSeatsResponse
-        return await self._past_due_holds(
-            event_id, lambda: once(self._database, request, reply_type, work, context)
+        return await past_due_holds(
+            self._database, lambda: once(self._database, request, reply_type, work, context)
         )
 
     async def UnblockSeats(  # noqa: N802 - the proto's name
@@ -111,8 +101,8 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.SetCapacityResponse:
         person, event_id = _person(), parse_uuid(request.event_id)
         edit = read_capacity_edit(request)
-        capacity, version = await self._past_due_holds(
-            event_id,
+        capacity, version = await past_due_holds(
+            self._database,
             lambda: self._database.run(
                 lambda session: organizing.set_capacity(session, person, event_id, edit)
             ),
@@ -127,21 +117,6 @@ class OrganizerServicer(inventory_pb2_grpc.InventoryServiceServicer):
         async with self._database.transaction() as session:
             counted = await organizing.count_holds(session, _person(), own_only=request.own_only)
         return inventory_pb2.CountHoldsResponse(holds=counted.holds, places=counted.places)
-
-    async def _past_due_holds(self, event_id: UUID | None, work: Callable[[], Awaitable[T]]) -> T:
-        """Does `work`, and expires due holds that are in its way before it is refused for them."""
-        refusal: InventoryError | None = None
-        for _ in range(_TRIES):
-            try:
-                return await work()
-            except DueHoldsInTheWayError as error:
-                refusal = error.refusal
-                if event_id and error.due:
-                    await self._database.run(
-                        partial(expire_holds, event_id=event_id, hold_ids=error.due)
-                    )
-        assert refusal is not None  # noqa: S101 - narrows the type; the loop ends no other way
-        raise refusal
 
 
 def _person() -> Person:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from binascii import Error as NotBase64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -96,13 +96,25 @@ def read_order(request: inventory_pb2.CreateHoldRequest, person: UUID) -> HoldOr
             detail = "This event has no such section."
             raise UnknownSectionError(detail, **{"best_available.section_id": detail})
         best = BestAvailable(asked.quantity, tier_id, section_id)
+    general = read_general(request.general)
+    return HoldOrder(event_id, person, tuple(request.seat_ids), best, general)
+
+
+def read_general(
+    asked: Iterable[inventory_pb2.CreateHoldRequest.General],
+) -> tuple[tuple[UUID, int], ...]:
+    """Tiers, and how many counted tickets of each.
+
+    Raises:
+        UnknownTierError: an id is none.
+    """
     general: list[tuple[UUID, int]] = []
-    for index, tickets in enumerate(request.general):
+    for index, tickets in enumerate(asked):
         tier_id = parse_uuid(tickets.tier_id)
         if tier_id is None:
             raise unknown_tier(f"general.{index}.tier_id")
         general.append((tier_id, tickets.quantity))
-    return HoldOrder(event_id, person, tuple(request.seat_ids), best, tuple(general))
+    return tuple(general)
 
 
 # Of the ids that many holds have in common.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -114,6 +114,47 @@ UPDATE hold SET version = version + 1, seats = seats - :count
 """
 
 
+_GROW = """
+WITH hold_before AS (
+    SELECT coalesce(max(line_no), -1) AS line_no FROM hold_line
+     WHERE event_id = :event_id AND hold_id = :hold_id
+), more AS (
+    INSERT INTO hold_line (event_id, hold_id, line_no, seat_no, section_id, tier_id, quantity,
+                           price)
+    SELECT :event_id, :hold_id, hold_before.line_no + each.no, seat_no, section_id, tier_id,
+           quantity, price
+      FROM hold_before, unnest(
+          CAST(:seat_nos AS integer[]), CAST(:section_ids AS uuid[]), CAST(:tier_ids AS uuid[]),
+          CAST(:quantities AS integer[]), CAST(:prices AS bigint[]))
+          WITH ORDINALITY AS each (seat_no, section_id, tier_id, quantity, price, no)
+)
+UPDATE hold SET version = version + 1, seats = seats + :seats, tickets = tickets + :tickets
+ WHERE event_id = :event_id AND hold_id = :hold_id
+"""
+
+_TICKET_LINES = """
+SELECT line_no, section_id, tier_id, quantity, price FROM hold_line
+ WHERE event_id = :event_id AND hold_id = :hold_id AND seat_no IS NULL ORDER BY line_no DESC
+"""
+
+_SET_QUANTITIES = """
+WITH told AS (
+    SELECT * FROM unnest(CAST(:line_nos AS integer[]), CAST(:quantities AS integer[]))
+               AS each (line_no, quantity)
+), gone AS (
+    DELETE FROM hold_line USING told
+     WHERE event_id = :event_id AND hold_id = :hold_id AND hold_line.line_no = told.line_no
+       AND told.quantity = 0
+), changed AS (
+    UPDATE hold_line SET quantity = told.quantity FROM told
+     WHERE event_id = :event_id AND hold_id = :hold_id AND hold_line.line_no = told.line_no
+       AND told.quantity > 0
+)
+UPDATE hold SET version = version + 1, tickets = tickets + :more
+ WHERE event_id = :event_id AND hold_id = :hold_id
+"""
+
+
 async def find_holds(
     session: Session,
     layouts: Layouts,
@@ -211,6 +252,45 @@ async def shrink_hold(session: Session, hold: HoldState, seat_nos: Sequence[int]
         hold_id=hold.hold_id,
         seat_nos=list(seat_nos),
         count=len(seat_nos),
+    )
+
+
+async def grow_hold(session: Session, hold: HoldState, lines: Sequence[Line]) -> None:
+    """Adds lines to a locked hold."""
+    seats = sum(line.seat_no is not None for line in lines)
+    await session.execute(
+        _GROW,
+        event_id=hold.event_id,
+        hold_id=hold.hold_id,
+        seat_nos=[line.seat_no for line in lines],
+        section_ids=[line.section_id for line in lines],
+        tier_ids=[line.tier_id for line in lines],
+        quantities=[line.quantity for line in lines],
+        prices=[line.price for line in lines],
+        seats=seats,
+        tickets=sum(line.quantity for line in lines) - seats,
+    )
+
+
+async def find_ticket_lines(session: Session, hold: HoldState) -> Sequence[Record]:
+    """The lines of a locked hold that are counted tickets, the newest first."""
+    return await session.all(_TICKET_LINES, event_id=hold.event_id, hold_id=hold.hold_id)
+
+
+async def set_quantities(
+    session: Session, hold: HoldState, quantities: Mapping[int, int], *, more: int
+) -> None:
+    """Gives lines of counted tickets of a locked hold these quantities; 0: none is left of it.
+
+    `more` is by how much their sum grows.
+    """
+    await session.execute(
+        _SET_QUANTITIES,
+        event_id=hold.event_id,
+        hold_id=hold.hold_id,
+        line_nos=list(quantities),
+        quantities=list(quantities.values()),
+        more=more,
     )
 
 

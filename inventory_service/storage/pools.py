@@ -29,6 +29,17 @@ UPDATE pool SET sold = sold + taken.n, version = version + 1
 RETURNING pool.section_id, capacity - held - reserved - sold AS free, version, capacity
 """
 
+# As _SELL_POOLS; what is given back is counted below zero, and the table's CHECK refuses more than
+# there is.
+_HOLD_POOLS = """
+UPDATE pool SET held = held + taken.n, version = version + 1
+  FROM unnest(CAST(:section_ids AS uuid[]), CAST(:counts AS integer[])) AS taken (section_id, n)
+ WHERE pool.event_id = :event_id AND pool.section_id = taken.section_id
+   AND held + reserved + sold + taken.n <= capacity
+RETURNING pool.event_id, pool.section_id, capacity - held - reserved - sold AS free, version,
+          capacity
+"""
+
 _LOCK_COUNTS = """
 SELECT section_id, capacity, held + reserved + sold AS taken FROM pool
  WHERE event_id = :event_id AND section_id = ANY(CAST(:section_ids AS uuid[]))
@@ -75,6 +86,18 @@ async def sell_pools(
         counts=list(taken.values()),
     )
     return claimed if len(claimed) == len(taken) else ()
+
+
+async def hold_pools(
+    session: Session, event_id: UUID, more: Mapping[UUID, int]
+) -> Sequence[Record]:
+    """Holds so many more of each locked pool, fewer where below zero; gives them as they are."""
+    return await session.all(
+        _HOLD_POOLS,
+        event_id=event_id,
+        section_ids=list(more),
+        counts=list(more.values()),
+    )
 
 
 async def lock_counts(

@@ -150,6 +150,7 @@ REQUESTS: Mapping[str, Request] = {
         KEY,
     ),
     "extend_hold": Request({"seconds": 300}, KEY),
+    "add_to_hold": Request({"seat_ids": ["18"]}, KEY),
     "release_hold": Request({"seat_ids": ["17"]}, KEY),
     "block_seats": Request({"seat_ids": ["17", "18"], "note": "For the press"}, KEY),
     "release_blocked": Request({"seat_ids": ["17"]}, KEY),

@@ -116,6 +116,7 @@ CUSTOMER POST /api/v1/holds
 CUSTOMER GET /api/v1/holds
 CUSTOMER GET /api/v1/holds/{hold_id}
 CUSTOMER POST /api/v1/holds/{hold_id}/extend
+CUSTOMER POST /api/v1/holds/{hold_id}/add
 CUSTOMER POST /api/v1/holds/{hold_id}/release
 CUSTOMER DELETE /api/v1/holds/{hold_id}
 CUSTOMER POST /api/v1/bookings/quote

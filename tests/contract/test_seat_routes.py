@@ -323,6 +323,17 @@ async def test_an_expired_hold_is_gone(edge: Edge, refusal: type[RefusalError]) 
     assert answer.status_code == 410
 
 
+async def test_seats_and_tickets_are_added_to_a_hold(edge: Edge) -> None:
+    edge.inventory.answers["AddToHold"] = inventory_pb2.AddToHoldResponse(hold=samples.hold())
+    path = f"/holds/{samples.HOLD}/add"
+    tickets = [{"tier_id": samples.TIER, "quantity": 2}]
+    answer = await edge.post(path, {"seat_ids": ["17"], "general": tickets})
+    assert answer.status_code == 200
+    asked = edge.inventory.asked
+    assert (list(asked.seat_ids), [each.quantity for each in asked.general]) == (["17"], [2])
+    assert (await edge.post(path, {})).status_code == 422
+
+
 async def test_a_hold_is_released_in_part_and_whole(edge: Edge) -> None:
     edge.inventory.answers["ReleaseHold"] = inventory_pb2.ReleaseHoldResponse(hold=samples.hold())
     part = await edge.post(f"/holds/{samples.HOLD}/release", {"seat_ids": ["17"]})

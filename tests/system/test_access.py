@@ -221,6 +221,7 @@ ROUTES: Sequence[tuple[str, Row]] = (
         Row("1 + + + + +", {"event_id": "{event_id}", "seat_ids": ["{seat_id}"]}),
     ),
     ("POST /api/v1/holds/{hold_id}/extend", Row("1 4 + 4 4 4", {"seconds": 1200})),
+    ("POST /api/v1/holds/{hold_id}/add", Row("1 4 + 4 4 4", {"seat_ids": ["{seat_id}"]})),
     ("POST /api/v1/holds/{hold_id}/release", Row("1 4 + 4 4 4", {"seat_ids": ["{seat_id}"]})),
     ("DELETE /api/v1/holds/{hold_id}", Row("1 4 + 4 4 4", names=SPARE)),
     (
@@ -474,6 +475,10 @@ RPCS: Sequence[tuple[str, Row]] = (
         Row("1 + + + + + 3", {"event_id": "{event_id}", "seat_ids": ["{seat_id}"]}),
     ),
     ("inventory.ExtendHold", Row("1 4 + 4 4 4 3", {"hold_id": "{hold_id}", "seconds": 1200})),
+    (
+        "inventory.AddToHold",
+        Row("1 4 + 4 4 4 3", {"hold_id": "{hold_id}", "seat_ids": ["{seat_id}"]}),
+    ),
     ("inventory.ReleaseHold", Row("1 4 + 4 4 4 3", {"hold_id": "{spare_id}"})),
     ("inventory.CreateHolds", Row("1 3 3 3 3 3 +")),
     (

@@ -80,7 +80,7 @@ class Held:
     person: str
     seats: set[int]
     tickets: int
-    price: int  # of a seat, when the hold was made
+    prices: dict[int, int]  # of its seats, when it got them
     status: HoldStatus = HoldStatus.ACTIVE
     due: bool = False
     version: int = 1
@@ -222,7 +222,8 @@ class Places(RuleBasedStateMachine):
         assert seats <= free
         if "seats" in asked:
             assert (seats, tickets) == (set(asked["seats"]), asked["tickets"])
-        self.model.holds[made.id] = Held(made.id, person, seats, tickets, self.model.price)
+        prices = dict.fromkeys(seats, self.model.price)
+        self.model.holds[made.id] = Held(made.id, person, seats, tickets, prices)
         return made.id
 
     @rule(id=holds, seconds=st.sampled_from([0, 1, 3600]))
@@ -239,19 +240,46 @@ class Places(RuleBasedStateMachine):
     def release(self, id: str, pick: st.DataObject) -> None:
         hold = self.model.holds[id]
         part = pick.draw(st.sets(st.sampled_from(sorted(hold.seats)))) if hold.seats else set()
+        tickets = pick.draw(st.integers(0, hold.tickets))
         request = inventory_pb2.ReleaseHoldRequest(hold_id=id, seat_ids=map(str, part))
+        if tickets:
+            request.general.add(tier_id=self.model.event.standing_tier, quantity=tickets)
         reason = self._asked(hold.person, "ReleaseHold", request)
-        if not part and hold.status is HoldStatus.RELEASED:
+        if not (part or tickets) and hold.status is HoldStatus.RELEASED:
             assert reason == ""
             return
         assert reason == self._not_active(hold)
         if reason:
             return
-        if part and len(part) < hold.places:
+        if 0 < len(part) + tickets < hold.places:
             hold.seats -= part
-            hold.version += 1
+            hold.tickets -= tickets
+            hold.version += bool(part) + bool(tickets)
         else:
             hold.status = HoldStatus.RELEASED
+
+    @rule(id=holds, seats=seats | st.just(set()), tickets=st.integers(0, 2))
+    def add(self, id: str, seats: set[int], tickets: int) -> None:
+        hold, model = self.model.holds[id], self.model
+        request = inventory_pb2.AddToHoldRequest(hold_id=id, seat_ids=map(str, seats))
+        if tickets:
+            request.general.add(tier_id=model.event.standing_tier, quantity=tickets)
+        reason = self._asked(hold.person, "AddToHold", request)
+        new = seats - hold.seats
+        expected = model.refusals(hold.person, len(new) + tickets, tickets) - {"HOLD_LIMIT"}
+        if not new <= model.free():
+            expected.add("SEATS_UNAVAILABLE")
+        if not seats and not tickets:
+            expected = {"INVALID_HOLD"}
+        if not_active := self._not_active(hold):
+            expected = {not_active}
+        assert reason in expected if expected else not reason
+        if reason:
+            return
+        hold.version += bool(tickets and hold.tickets) + bool(new or (tickets and not hold.tickets))
+        hold.seats |= new
+        hold.tickets += tickets
+        hold.prices |= dict.fromkeys(new, model.price)
 
     def _not_active(self, hold: Held) -> str:
         if hold.status is HoldStatus.EXPIRED or (hold.status is HoldStatus.ACTIVE and hold.due):
@@ -549,12 +577,14 @@ class Places(RuleBasedStateMachine):
             for status in LIVE
         ]
         assert list(self.run(self.box.pool(model.event))) == counts
-        prices = dict(
-            self._rows(
-                "SELECT DISTINCT hold_id::text, price FROM hold_line WHERE seat_no IS NOT NULL"
-            )
+        prices = self._rows(
+            "SELECT hold_id::text, seat_no, price FROM hold_line WHERE seat_no IS NOT NULL"
         )
-        assert prices == {h.id: h.price for h in model.holds.values() if h.seats}
+        assert set(map(tuple, prices)) == {
+            (hold.id, seat, hold.prices[seat])
+            for hold in model.holds.values()
+            for seat in hold.seats
+        }
         offered = self._rows("SELECT terms_version, price FROM event JOIN tier USING (event_id)")
         assert (model.terms if model.terms > 1 else 0, model.price) in offered
 

@@ -9,7 +9,7 @@ from parterre.inventory.v1 import inventory_pb2
 from chassis.ids import uuid7
 from tests.component.conftest import one_answer
 
-from .box import Box, Saga, reason
+from .box import Box, Saga, reason, refusal
 
 
 async def test_another_persons_hold_is_not_there(box: Box) -> None:
@@ -20,6 +20,7 @@ async def test_another_persons_hold_is_not_there(box: Box) -> None:
         for method, request in (
             ("GetHold", inventory_pb2.GetHoldRequest(hold_id=id)),
             ("ExtendHold", inventory_pb2.ExtendHoldRequest(hold_id=id)),
+            ("AddToHold", inventory_pb2.AddToHoldRequest(hold_id=id, seat_ids=["2"])),
             ("ReleaseHold", inventory_pb2.ReleaseHoldRequest(hold_id=id)),
         ):
             assert await reason(box.call(stranger, method, request)) == "HOLD_NOT_FOUND"
@@ -99,6 +100,72 @@ async def test_a_hold_is_released_in_part_and_then_whole(box: Box) -> None:
     assert await reason(release("2")) == "HOLD_NOT_ACTIVE"
     assert await box.pool(event) == (0, 0, 0)
     assert await box.statuses(event) == {1: "HELD", 3: "HELD"}
+
+
+async def test_a_hold_grows_and_shrinks_with_what_its_person_chooses(box: Box) -> None:
+    event = await box.opened(most=6, pools=(3,))
+    person = str(uuid7())
+    hold = await box.hold(event, person, seats=[1])
+
+    async def change(method: str, *seats: str, tickets: int = 0) -> inventory_pb2.Hold:
+        kinds = {
+            "AddToHold": inventory_pb2.AddToHoldRequest,
+            "ReleaseHold": inventory_pb2.ReleaseHoldRequest,
+        }
+        request = kinds[method](hold_id=hold.id, seat_ids=seats)
+        if tickets:
+            request.general.add(tier_id=event.standing_tier, quantity=tickets)
+        return (await box.call(person, method, request)).hold
+
+    def told(changed: inventory_pb2.Hold) -> list[tuple[str, int]]:
+        return [(line.seat_id, line.quantity) for line in changed.lines]
+
+    grown = await change("AddToHold", "2", tickets=1)
+    assert told(grown) == [("1", 1), ("2", 1), ("", 1)]
+    assert (grown.id, grown.expires_at) == (hold.id, hold.expires_at)
+    again = await change("AddToHold", "1", "2", "3", tickets=2)  # what it has stays
+    assert told(again) == [("1", 1), ("2", 1), ("", 3), ("3", 1)]
+    assert again.total.amount == 3 * 125000 + 3 * 50000
+    assert await reason(change("AddToHold", "4")) == "CUSTOMER_LIMIT"
+    less = await change("ReleaseHold", "1", "2", tickets=2)
+    assert told(less) == [("", 1), ("3", 1)]
+    assert await reason(change("ReleaseHold", tickets=2)) == "INVALID_HOLD"
+    assert await reason(change("ReleaseHold", "3", tickets=-1)) == "INVALID_HOLD"
+    assert await reason(change("AddToHold", tickets=3)) == "NOT_ENOUGH_CAPACITY"
+    assert await reason(change("AddToHold")) == "INVALID_HOLD"
+    assert await box.pool(event) == (1, 0, 0)
+    assert (await change("ReleaseHold", "3", tickets=1)).status == "RELEASED"
+    assert await reason(change("AddToHold", "5")) == "HOLD_NOT_ACTIVE"
+    assert await box.statuses(event) == {}
+
+
+async def test_what_cannot_be_added_is_refused_whole_and_said(box: Box) -> None:
+    event = await box.opened(pools=(2,))
+    person = str(uuid7())
+    hold = await box.hold(event, person, seats=[1])
+    other, due = await box.hold(event, seats=[2, 3]), await box.hold(event, seats=[4], tickets=2)
+    await box.let_expire(due.id)
+
+    async def add(*seats: int, tickets: int = 0, key: str = "") -> inventory_pb2.Hold:
+        request = inventory_pb2.AddToHoldRequest(
+            hold_id=hold.id, seat_ids=map(str, seats), idempotency_key=key
+        )
+        if tickets:
+            request.general.add(tier_id=event.standing_tier, quantity=tickets)
+        return (await box.call(person, "AddToHold", request)).hold
+
+    refused = await refusal(add(3, 5))
+    assert (refused.reason, refused.metadata["seat_ids"]) == ("SEATS_UNAVAILABLE", '["3"]')
+    assert await reason(add(5, tickets=3)) == "NOT_ENOUGH_CAPACITY"
+    assert await reason(add(1000)) == "UNKNOWN_SEATS"
+    stranger = inventory_pb2.AddToHoldRequest(hold_id=other.id, seat_ids=["5"])
+    assert await reason(box.call(person, "AddToHold", stranger)) == "HOLD_NOT_FOUND"
+    assert await box.statuses(event) == dict.fromkeys((1, 2, 3), "HELD")
+    # What holds have whose time is over is free.
+    grown = await one_answer(lambda: add(4, tickets=2, key="more"))
+    assert [line.seat_id for line in grown.lines] == ["1", "4", ""]
+    await box.let_expire(hold.id)
+    assert await reason(add(6)) == "HOLD_EXPIRED"
 
 
 async def test_releasing_every_seat_one_by_one_releases_the_hold(box: Box) -> None:

@@ -255,6 +255,29 @@ async def test_a_hold_that_shrinks_while_it_is_reserved_is_told_with_the_seats_i
 
 
 @pytest.mark.parametrize("rounds", _ROUNDS)
+async def test_holds_that_grow_into_each_other_and_are_reserved_share_no_seat(
+    box: Box, rounds: int
+) -> None:
+    for _ in range(rounds):
+        event = await box.opened(rows=20, seats=3, pools=(30,))
+
+        async def race(n: int, event: Place = event) -> None:
+            person, seats = str(uuid7()), [3 * n, 3 * n + 1, (3 * n + 4) % 60]
+            hold = await box.hold(event, person, seats=seats[:1])
+            more = inventory_pb2.AddToHoldRequest(hold_id=hold.id, seat_ids=map(str, seats[1:]))
+            more.general.add(tier_id=event.standing_tier, quantity=1)
+            added, (result,) = await asyncio.gather(
+                reason(box.call(person, "AddToHold", more)),
+                box.reserve((person, hold.id, str(uuid7()))),
+            )
+            told = [int(line.seat_id) for line in result.hold.lines if line.seat_id]
+            assert added in {"", "HOLD_NOT_ACTIVE", "SEATS_UNAVAILABLE"}
+            assert sorted(told) == sorted(seats[:1] if added else seats)
+
+        await asyncio.gather(*map(race, range(20)))
+
+
+@pytest.mark.parametrize("rounds", _ROUNDS)
 async def test_who_gets_a_reservation_back_never_has_three_live_holds(
     box: Box, rounds: int
 ) -> None:

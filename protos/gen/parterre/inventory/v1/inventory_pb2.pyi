@@ -960,6 +960,68 @@ class ExtendHoldResponse(_message.Message):
 Global___ExtendHoldResponse: _TypeAlias = ExtendHoldResponse  # noqa: Y015
 
 @_typing.final
+class AddToHoldRequest(_message.Message):
+    """Request of AddToHold. Named seats, counted tickets, or both."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    SEAT_IDS_FIELD_NUMBER: _builtins.int
+    GENERAL_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    hold_id: _builtins.str
+    """Which."""
+    idempotency_key: _builtins.str
+    """The client's Idempotency-Key, or empty."""
+    @_builtins.property
+    def seat_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Exactly these seats; those that the hold has already stay as they are."""
+
+    @_builtins.property
+    def general(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateHoldRequest.General]:
+        """So many counted tickets more."""
+
+    def __init__(
+        self,
+        *,
+        hold_id: _builtins.str = ...,
+        seat_ids: _abc.Iterable[_builtins.str] | None = ...,
+        general: _abc.Iterable[Global___CreateHoldRequest.General] | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["general", b"general", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "seat_ids", b"seat_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddToHoldRequest: _TypeAlias = AddToHoldRequest  # noqa: Y015
+
+@_typing.final
+class AddToHoldResponse(_message.Message):
+    """Response of AddToHold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """With all that it has now; its time is as it was."""
+
+    def __init__(
+        self,
+        *,
+        hold: Global___Hold | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddToHoldResponse: _TypeAlias = AddToHoldResponse  # noqa: Y015
+
+@_typing.final
 class ReleaseHoldRequest(_message.Message):
     """Request of ReleaseHold."""
 
@@ -968,13 +1030,18 @@ class ReleaseHoldRequest(_message.Message):
     HOLD_ID_FIELD_NUMBER: _builtins.int
     SEAT_IDS_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    GENERAL_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """Which."""
     idempotency_key: _builtins.str
     """The client's Idempotency-Key, or empty."""
     @_builtins.property
     def seat_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these seats; empty: all of it."""
+        """Only these seats. Where neither seats nor tickets are named: all of it."""
+
+    @_builtins.property
+    def general(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateHoldRequest.General]:
+        """Only so many counted tickets."""
 
     def __init__(
         self,
@@ -982,10 +1049,11 @@ class ReleaseHoldRequest(_message.Message):
         hold_id: _builtins.str = ...,
         seat_ids: _abc.Iterable[_builtins.str] | None = ...,
         idempotency_key: _builtins.str = ...,
+        general: _abc.Iterable[Global___CreateHoldRequest.General] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "seat_ids", b"seat_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["general", b"general", "hold_id", b"hold_id", "idempotency_key", b"idempotency_key", "seat_ids", b"seat_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

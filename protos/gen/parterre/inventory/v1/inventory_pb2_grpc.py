@@ -80,6 +80,11 @@ class InventoryServiceStub:
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ExtendHoldRequest.SerializeToString,
                 response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ExtendHoldResponse.FromString,
                 _registered_method=True)
+        self.AddToHold = channel.unary_unary(
+                '/parterre.inventory.v1.InventoryService/AddToHold',
+                request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.AddToHoldRequest.SerializeToString,
+                response_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.AddToHoldResponse.FromString,
+                _registered_method=True)
         self.ReleaseHold = channel.unary_unary(
                 '/parterre.inventory.v1.InventoryService/ReleaseHold',
                 request_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseHoldRequest.SerializeToString,
@@ -200,9 +205,19 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddToHold(self, request, context):
+        """Adds seats and tickets to one of the caller's holds, all or nothing, at the prices of now.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS,
+        UNKNOWN_TIER, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, CUSTOMER_LIMIT, INVALID_HOLD,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseHold(self, request, context):
-        """Gives seats back, some or all; all of it twice is answered alike.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS,
+        """Gives seats and tickets back, some or all; all of it twice is answered alike.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS, UNKNOWN_TIER, INVALID_HOLD,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -307,6 +322,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ExtendHold,
                     request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ExtendHoldRequest.FromString,
                     response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.ExtendHoldResponse.SerializeToString,
+            ),
+            'AddToHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddToHold,
+                    request_deserializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.AddToHoldRequest.FromString,
+                    response_serializer=parterre_dot_inventory_dot_v1_dot_inventory__pb2.AddToHoldResponse.SerializeToString,
             ),
             'ReleaseHold': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseHold,
@@ -588,6 +608,33 @@ class InventoryService:
             '/parterre.inventory.v1.InventoryService/ExtendHold',
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.ExtendHoldRequest.SerializeToString,
             parterre_dot_inventory_dot_v1_dot_inventory__pb2.ExtendHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddToHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.inventory.v1.InventoryService/AddToHold',
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.AddToHoldRequest.SerializeToString,
+            parterre_dot_inventory_dot_v1_dot_inventory__pb2.AddToHoldResponse.FromString,
             options,
             channel_credentials,
             insecure,

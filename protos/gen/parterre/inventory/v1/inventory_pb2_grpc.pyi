@@ -59,9 +59,15 @@ class InventoryServiceStub:
     Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, HOLD_EXTENSION_LIMIT, INVALID_HOLD,
     IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
+    AddToHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.AddToHoldRequest, _inventory_pb2.AddToHoldResponse]
+    """Adds seats and tickets to one of the caller's holds, all or nothing, at the prices of now.
+    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS,
+    UNKNOWN_TIER, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, CUSTOMER_LIMIT, INVALID_HOLD,
+    IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+    """
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseHoldRequest, _inventory_pb2.ReleaseHoldResponse]
-    """Gives seats back, some or all; all of it twice is answered alike.
-    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS,
+    """Gives seats and tickets back, some or all; all of it twice is answered alike.
+    Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS, UNKNOWN_TIER, INVALID_HOLD,
     IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
     """
     GetSeatStates: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetSeatStatesRequest, _inventory_pb2.GetSeatStatesResponse]
@@ -193,13 +199,25 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def AddToHold(
+        self,
+        request: _inventory_pb2.AddToHoldRequest,
+        context: _aio.ServicerContext[_inventory_pb2.AddToHoldRequest, _abc.Awaitable[_inventory_pb2.AddToHoldResponse]],
+    ) -> _abc.Awaitable[_inventory_pb2.AddToHoldResponse]:
+        """Adds seats and tickets to one of the caller's holds, all or nothing, at the prices of now.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, EVENT_NOT_ON_SALE, SALES_CLOSED, UNKNOWN_SEATS,
+        UNKNOWN_TIER, SEATS_UNAVAILABLE, NOT_ENOUGH_CAPACITY, CUSTOMER_LIMIT, INVALID_HOLD,
+        IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
+        """
+
+    @_abc_1.abstractmethod
     def ReleaseHold(
         self,
         request: _inventory_pb2.ReleaseHoldRequest,
         context: _aio.ServicerContext[_inventory_pb2.ReleaseHoldRequest, _abc.Awaitable[_inventory_pb2.ReleaseHoldResponse]],
     ) -> _abc.Awaitable[_inventory_pb2.ReleaseHoldResponse]:
-        """Gives seats back, some or all; all of it twice is answered alike.
-        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS,
+        """Gives seats and tickets back, some or all; all of it twice is answered alike.
+        Reasons: HOLD_NOT_FOUND, HOLD_EXPIRED, HOLD_NOT_ACTIVE, UNKNOWN_SEATS, UNKNOWN_TIER, INVALID_HOLD,
         IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS.
         """
 
