@@ -53,10 +53,10 @@ function Profile() {
     <p class="muted">${me.email} · ${t("member since")} <${When} at=${me.created_at} options=${{ dateStyle: "medium" }} /></p>
     <${Trouble} error=${save.error} />
     ${saved && html`<${Note} kind="good">${t("Saved.")}<//>`}
-    <${Field} label=${t("Your name")} name="name" autocomplete="name" maxlength="100" value=${me.name} error=${save.error} />
-    <${Field} label=${t("Phone")} name="phone" type="tel" autocomplete="tel" optional=${true} value=${me.phone ?? ""} hint=${t("With the country's code: +977 …")} error=${save.error} />
-    <${Field} label=${t("Country")} name="country" autocomplete="country" optional=${true} maxlength="2" value=${me.country ?? ""} hint=${t("Two letters, such as NP.")} error=${save.error} />
-    <${Field} label=${t("Language of mails")} name="language" as="select" value=${me.language} error=${save.error}>
+    <${Field} label=${t("Your name")} name="name" autocomplete="name" maxlength="100" defaultValue=${me.name} error=${save.error} />
+    <${Field} label=${t("Phone")} name="phone" type="tel" autocomplete="tel" optional=${true} defaultValue=${me.phone ?? ""} hint=${t("With the country's code: +977 …")} error=${save.error} />
+    <${Field} label=${t("Country")} name="country" autocomplete="country" optional=${true} maxlength="2" defaultValue=${me.country ?? ""} hint=${t("Two letters, such as NP.")} error=${save.error} />
+    <${Field} label=${t("Language of mails")} name="language" as="select" error=${save.error}>
       <option value="en" selected=${me.language === "en"}>English</option>
       <option value="ne" selected=${me.language === "ne"}>नेपाली</option>
     <//>

@@ -65,16 +65,16 @@ export default function Discover({ query }) {
   return html`
     <${Heading} title=${t("What is on")} />
     <form key=${asked} class="search" role="search" onSubmit=${search}>
-      <${Field} class="search-words" label=${t("Search")} name="q" type="search" value=${value("q")} optional=${true} maxlength="200" placeholder=${t("Title, artist, place …")} />
-      <${Field} label=${t("Category")} name="category" as="select" value=${value("category")} optional=${true} onChange=${change}>
+      <${Field} class="search-words" label=${t("Search")} name="q" type="search" defaultValue=${value("q")} optional=${true} maxlength="200" placeholder=${t("Title, artist, place …")} />
+      <${Field} label=${t("Category")} name="category" as="select" optional=${true} onChange=${change}>
         <option value="">${t("All")}</option>
         ${CATEGORY_LIST.map((category) => html`<option value=${category} selected=${category === value("category")}>${categoryName(category)}</option>`)}
       <//>
-      <${Field} label=${t("City")} name="city" value=${value("city")} optional=${true} maxlength="100" />
-      <${Field} label=${t("From")} name="from" type="date" value=${value("from")} optional=${true} onChange=${change} />
-      <${Field} label=${t("Until")} name="to" type="date" value=${value("to")} optional=${true} onChange=${change} />
-      <${Field} label=${t("Costs at least")} name="least" type="number" min="0" inputmode="decimal" value=${value("least")} optional=${true} />
-      <${Field} label=${t("Costs at most")} name="most" type="number" min="0" inputmode="decimal" value=${value("most")} optional=${true} />
+      <${Field} label=${t("City")} name="city" defaultValue=${value("city")} optional=${true} maxlength="100" />
+      <${Field} label=${t("From")} name="from" type="date" defaultValue=${value("from")} optional=${true} onChange=${change} />
+      <${Field} label=${t("Until")} name="to" type="date" defaultValue=${value("to")} optional=${true} onChange=${change} />
+      <${Field} label=${t("Costs at least")} name="least" type="number" min="0" inputmode="decimal" defaultValue=${value("least")} optional=${true} />
+      <${Field} label=${t("Costs at most")} name="most" type="number" min="0" inputmode="decimal" defaultValue=${value("most")} optional=${true} />
       <${Field} label=${t("Order")} name="sort" as="select" optional=${true} onChange=${change}>
         ${SORTS.map((sort) => html`<option value=${sort} selected=${sort === (filters.sort ?? "starts_at")}>${SORT_NAMES[sort]()}</option>`)}
       <//>

@@ -113,7 +113,7 @@ export default function Race() {
     <${Loaded} of=${events}>
       ${(/** @type {import("../../parts/event.js").Event[]} */ all) => html`<form class="card race-form" onSubmit=${(/** @type {Event} */ event) => race.run(valuesOf(event))}>
         <${Field} label=${t("Event")} name="event" as="select">${all.map((event) => html`<option value=${event.id}>${event.title}</option>`)}<//>
-        <${Field} label=${t("Buyers")} name="buyers" type="number" min="2" max=${MOST_BUYERS} value="10" />
+        <${Field} label=${t("Buyers")} name="buyers" type="number" min="2" max=${MOST_BUYERS} defaultValue="10" />
         <${Button} kind="primary" type="submit" busy=${race.busy}>${t("Start")}<//>
       </form>`}
     <//>
