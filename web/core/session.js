@@ -91,14 +91,19 @@ function alone(work) {
   return navigator.locks ? navigator.locks.request(LOCK, work) : work();
 }
 
-/** Finds out who is logged in: from another tab, else from the gateway. */
+/** Finds out who is logged in: from another tab, else from the gateway; again when the network is back. */
 export async function start() {
-  if (isHinted()) {
+  addEventListener("online", () => void resume());
+  await resume();
+  known.value = true;
+}
+
+async function resume() {
+  if (isHinted() && !isFresh()) {
     channel?.postMessage({ kind: "ask" });
     if (channel) await new Promise((done) => setTimeout(done, ANSWER_MILLISECONDS));
     if (!isFresh()) await alone(refresh).catch(() => {});
   }
-  known.value = true;
 }
 
 /**
