@@ -106,6 +106,8 @@ class Outcome:
     seconds: float = 0.0
     visits: int = 0
     latencies: dict[tuple[str, int], list[float]] = field(default_factory=dict)  # seconds
+    # Of the same answers, from when the request was written: without the generator's own delay.
+    served: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     cpu: Mapping[str, float] = field(default_factory=dict)  # seconds, by process
     faults: list[str] = field(default_factory=list)
@@ -128,11 +130,17 @@ class Outcome:
         """Calls of a kind (or visits) a second."""
         return (self.count(kind, *statuses) if kind else self.visits) / self.seconds
 
-    def milliseconds(self, kind: str, share: float, *statuses: int) -> float:
-        """A percentile of a kind's latency, of the answers with one of the statuses if given."""
+    def milliseconds(
+        self, kind: str, share: float, *statuses: int, as_served: bool = False
+    ) -> float:
+        """A percentile of a kind's latency, of the answers with one of the statuses if given.
+
+        `as_served` counts from when the request was written, not from when it was due.
+        """
+        latencies = self.served if as_served else self.latencies
         values = [
             value
-            for (of, status), some in self.latencies.items()
+            for (of, status), some in latencies.items()
             if of == kind and (not statuses or status in statuses)
             for value in some
         ]
@@ -162,6 +170,7 @@ class _Connection(asyncio.Protocol):
         self._visit: Visit | None = None
         self._call: Call | None = None
         self._began = 0.0
+        self._wrote = 0.0
         self._received = b""
         self._needed = 0
         self._head_size = 0
@@ -190,7 +199,8 @@ class _Connection(asyncio.Protocol):
             return
         if isinstance(wanted, Call):
             self._call = wanted
-            self._began = time.perf_counter() if due is None else due
+            self._wrote = time.perf_counter()
+            self._began = self._wrote if due is None else due
             assert self._transport is not None  # noqa: S101 - connected
             self._transport.write(wanted.data)
         else:
@@ -216,7 +226,8 @@ class _Connection(asyncio.Protocol):
         if call is None:
             self._crowd.fault("an answer that nothing asked for")
             return
-        self._crowd.answered(call, reply, time.perf_counter() - self._began)
+        now = time.perf_counter()
+        self._crowd.answered(call, reply, now - self._began, now - self._wrote)
         self._step(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -271,12 +282,13 @@ class _Crowd:
         self._connections.add(connection)
         return connection
 
-    def answered(self, call: Call, reply: Reply, seconds: float) -> None:
+    def answered(self, call: Call, reply: Reply, seconds: float, served: float) -> None:
         if reply.status not in call.expect:
             self.fault(f"{call.kind}: {reply.status} {reply.body[:300]!r}")
         if self._counts:
             self.outcome.statuses[call.kind, reply.status] += 1
             self.outcome.latencies.setdefault((call.kind, reply.status), []).append(seconds)
+            self.outcome.served.setdefault((call.kind, reply.status), []).append(served)
 
     def ended(self, connection: _Connection) -> None:
         if self._counts:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -34,6 +34,8 @@ ResultT = TypeVar("ResultT")
 
 # How often one item is tried while things change under it, or deadlock.
 _TRIES = 6
+# Answers that are given before the loop turns to what has come meanwhile.
+_ANSWERS_A_TURN = 8
 
 TOGETHER = Histogram(
     "parterre_batch_items",
@@ -159,6 +161,19 @@ class Batch(Generic[ItemT, ResultT]):
             raise ValueError(f"{len(verdicts)} verdicts for {len(self._waiting)} items")
         for place, verdict in enumerate(verdicts):
             self.answer(place, verdict)
+
+    async def answer_in_turns(
+        self, verdicts: Iterable[tuple[int, ResultT | Exception | TryAgain]]
+    ) -> None:
+        """Answers items by their places, a few each time the loop comes round.
+
+        Every answer wakes a request that goes on at once. All of a batch would keep the loop from
+        whatever else comes for as long as all of them take.
+        """
+        for count, (place, verdict) in enumerate(verdicts, 1):
+            self.answer(place, verdict)
+            if not count % _ANSWERS_A_TURN:
+                await asyncio.sleep(0)
 
     def again(self) -> Sequence[tuple[_Waiting[ItemT, ResultT], TryAgain]]:
         """What has to be tried again, in the items' order. For the batcher."""

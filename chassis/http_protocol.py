@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import types
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine, Generator
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 # So long, and for so much, a client that was refused may go on sending: to close while it sends
 # would take the refusal from it (RFC 9112, 9.6). One that does not read is let go after it too.
@@ -59,6 +66,10 @@ def bare_refusal(reason: str) -> Refusal:
     )
 
 
+def _never(_scope: Scope) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """How much a client may ask of a server; 0 connections: as many as come."""
@@ -72,6 +83,8 @@ class Bounds:
     address_connections: int = 0
     proxies: Collection[str] = ()
     refusal: Callable[[str], Refusal] = bare_refusal
+    # Whether the app refuses a request by its head alone: such a one is answered while it is read.
+    is_refused_at_once: Callable[[Scope], bool] = _never
     # Connections there are, by network.
     of_networks: Counter[str] = field(default_factory=Counter)
 
@@ -118,6 +131,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._progressed = False
         self._idle_bytes = 0
         self._lingered_bytes = 0
+        # While a head is taken, nothing before it being under way.
+        self._may_begin_now = False
 
     # --- connections -----------------------------------------------------------------------------
 
@@ -278,7 +293,33 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._expect_nothing()
         if not self._ended:
+            self._may_begin_now = not self._is_serving()
             super().on_headers_complete()
+            self._may_begin_now = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Serves a request; one that is refused at once is not made to wait for its turn.
+
+        A task begins when the loop comes round, behind all that was to do already: under overload,
+        when most are refused, a refusal took eight milliseconds of waiting (p99) for 0.2 of work.
+        """
+        if (
+            not self._may_begin_now
+            or self.flow.write_paused
+            or not self._bounds.is_refused_at_once(cast("Scope", cycle.scope))
+        ):
+            super()._start_asgi_task(cycle, app)
+            return
+        context = Context()
+        answering = cycle.run_asgi(app)
+        try:
+            waited_for = context.run(answering.send, None)
+        except StopIteration:
+            return
+        # It waits for something all the same.
+        task = self.loop.create_task(_going_on(answering, waited_for), context=context)
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
@@ -289,3 +330,19 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request has ended."""
         self._progressed = True
         super().on_message_complete()
+
+
+@types.coroutine
+def _going_on(begun: Coroutine[Any, Any, None], waited_for: object) -> Generator[object, Any, None]:
+    """The rest of a coroutine that was begun outside of a task, and waits for something."""
+    while True:
+        try:
+            given = yield waited_for
+        except BaseException as error:  # noqa: BLE001 - it is for what was begun, cancellation too
+            resume = partial(begun.throw, error)
+        else:
+            resume = partial(begun.send, given)
+        try:
+            waited_for = resume()
+        except StopIteration:
+            return

@@ -24,7 +24,7 @@ from gateway.backend import Backend
 from gateway.bodies.base import UNKNOWN_OBJECT
 from gateway.description.document import Description, describe
 from gateway.dispatch import Dispatch
-from gateway.edge import Guarded, Guards, Observed, safe_headers
+from gateway.edge import Guarded, Guards, Observed, Room, safe_headers
 from gateway.faults import told
 from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.rates import RateLimiter, UnderWay
@@ -126,6 +126,7 @@ def application(
     health: Health,
     *,
     streams: Streams,
+    room: Room,
 ) -> ASGIApp:
     """The whole edge, from the outermost layer in."""
     backend = Backend.of(settings, services, jwks, health, streams)
@@ -137,8 +138,7 @@ def application(
         hosts=settings.known_hosts,
         people=RateLimiter(settings.person_rate, settings.person_burst),
         addresses=RateLimiter(settings.address_rate * factor, settings.address_burst * factor),
-        most_under_way=settings.max_concurrent,
-        most_purchases_under_way=settings.max_concurrent_purchases,
+        room=room,
         people_under_way=UnderWay(settings.person_concurrent),
         addresses_under_way=UnderWay(settings.address_concurrent * factor),
         body_seconds=settings.body_seconds,
@@ -163,7 +163,12 @@ def application(
     return app
 
 
-def bounds_of(settings: Settings) -> Bounds:
+def room_of(settings: Settings) -> Room:
+    """The places for requests under way."""
+    return Room(settings.max_concurrent, settings.max_concurrent_purchases)
+
+
+def bounds_of(settings: Settings, room: Room) -> Bounds:
     """What the server holds connections to, before there is a request."""
     return Bounds(
         head_bytes=settings.head_bytes,
@@ -174,6 +179,7 @@ def bounds_of(settings: Settings) -> Bounds:
         address_connections=settings.address_connections * settings.address_factor,
         proxies=settings.trusted_proxies,
         refusal=partial(_refusal, hsts=not settings.is_local),
+        is_refused_at_once=room.lacks_for,
     )
 
 

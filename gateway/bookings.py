@@ -95,9 +95,10 @@ class Bookings:
         try:
             async with aclosing(parts):
                 async for part in parts:
-                    for result in part.results:
-                        batch.answer(result.place, _answer(result))
-                        prompt.discard(result.place)
+                    prompt.difference_update(result.place for result in part.results)
+                    await batch.answer_in_turns(
+                        (result.place, _answer(result)) for result in part.results
+                    )
                     if not prompt:
                         batch.let_pass()
         except RemoteError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -236,6 +236,49 @@ def _tell(scope: Scope, told: dict[str, Any], span: Span | None) -> None:
         tracing.end(span, {"request_id": context.request_id.get(), **known}, failed=failed)
 
 
+class Room:
+    """The places of requests under way: so many in all, and of them so many that buy."""
+
+    def __init__(self, most: int, most_purchases: int) -> None:
+        self._most = most
+        self._most_purchases = most_purchases
+        self._taken = 0
+        self._taken_by_purchases = 0  # of them
+
+    def lacks_for(self, scope: Scope) -> bool:
+        """Whether a request is to be refused: there is no place, or it is a hold to begin.
+
+        While so many buy, no other begins to: whoever has a hold can still book it.
+        """
+        if self._taken < self._most and self._taken_by_purchases < self._most_purchases:
+            return False
+        path, is_post = scope["path"], scope["method"] == "POST"
+        if self._taken >= self._most:
+            return path not in HEALTH_PATHS
+        return bool(is_post and path == _HOLDS)
+
+    def require_for(self, scope: Scope) -> None:
+        """Refuses a request that there is no place for.
+
+        Raises:
+            ProblemError: OVERLOADED.
+        """
+        if self.lacks_for(scope):
+            raise ProblemError("OVERLOADED", "Try again in a moment.")
+
+    def take(self, scope: Scope) -> Callable[[], None]:
+        """Takes a place; gives what gives it back."""
+        buys = scope["method"] == "POST" and scope["path"] in _PURCHASES
+        self._taken += 1
+        self._taken_by_purchases += buys
+
+        def give_back() -> None:
+            self._taken -= 1
+            self._taken_by_purchases -= buys
+
+        return give_back
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
     """What `Guarded` holds every request to."""
@@ -243,20 +286,11 @@ class Guards:
     hosts: frozenset[bytes]  # lower case; empty: any
     people: RateLimiter
     addresses: RateLimiter
-    most_under_way: int
-    most_purchases_under_way: int
+    room: Room
     people_under_way: UnderWay
     addresses_under_way: UnderWay
     body_seconds: float
     body_bytes_per_second: float
-
-
-def _begins_hold(scope: Scope) -> bool:
-    return bool(scope["method"] == "POST" and scope["path"] == _HOLDS)
-
-
-def _buys(scope: Scope) -> bool:
-    return bool(scope["method"] == "POST" and scope["path"] in _PURCHASES)
 
 
 class Guarded:
@@ -272,8 +306,6 @@ class Guarded:
         self._verifier = verifier
         self._keys = keys
         self._guards = guards
-        self._under_way = 0
-        self._purchases_under_way = 0  # of them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in HEALTH_PATHS:
@@ -282,7 +314,7 @@ class Guarded:
         guards = self._guards
         if guards.hosts and _host_of(scope) not in guards.hosts:
             raise ProblemError("UNKNOWN_HOST", headers={"Connection": "close"})
-        self._require_room(scope)  # a token takes its time too
+        guards.room.require_for(scope)  # a token takes its time too
         _set_cookie_apart(scope)
         identity = await self._identify(scope)
         now = time.monotonic()
@@ -315,19 +347,16 @@ class Guarded:
         is_to_come = WHOLE_BODY not in scope and body is not receive
         seconds = _REQUEST_SECONDS + guards.body_seconds * is_to_come
         context.begin(identity=identity, seconds=seconds)
-        self._require_room(scope)
+        guards.room.require_for(scope)
         all_under_way.begin(who)
-        is_purchase = _buys(scope)
-        self._under_way += 1
-        self._purchases_under_way += is_purchase
+        give_back = guards.room.take(scope)
         counted = True
 
         def release() -> None:
             nonlocal counted
             if counted:
                 counted = False
-                self._under_way -= 1
-                self._purchases_under_way -= is_purchase
+                give_back()
                 all_under_way.end(who)
 
         scope[STREAM_BEGINS] = release
@@ -335,13 +364,6 @@ class Guarded:
             await self._app(scope, body, answer)
         finally:
             release()
-
-    def _require_room(self, scope: Scope) -> None:
-        guards = self._guards
-        if self._under_way >= guards.most_under_way or (
-            self._purchases_under_way >= guards.most_purchases_under_way and _begins_hold(scope)
-        ):
-            raise ProblemError("OVERLOADED", "Try again in a moment.")
 
     async def _taken_in(self, scope: Scope, receive: Receive) -> Receive | None:
         """`receive` for the app, with the whole body read already; None: the client has gone.

@@ -75,7 +75,7 @@ class Holds:
             ]
         )
         reply = await self._inventory.as_gateway(self._inventory.rpc.CreateHolds, request)
-        batch.answer_all([_answer(result) for result in reply.results])
+        await batch.answer_in_turns(enumerate(map(_answer, reply.results)))
 
     async def _alone(self, asked: _Asked) -> Answer:
         id, traceparent = asked.origin

@@ -13,7 +13,7 @@ from chassis.revocations import fetch_from, followed
 from chassis.telemetry import Health, internal_app, serve_http
 from chassis.tls import client_context, tls_of
 from chassis.topology import Topology
-from gateway.app import application, bounds_of
+from gateway.app import application, bounds_of, room_of
 from gateway.live import Live
 from gateway.notices import Notices
 from gateway.services import Services
@@ -57,13 +57,14 @@ async def gateway(settings: Settings) -> AsyncIterator[None]:
         )
         notices = await stack.enter_async_context(Notices.open(services.notification, broker))
         streams = Streams(live, notices, ended, StreamTerms.of(settings))
+        room = room_of(settings)
         await stack.enter_async_context(
             serve_http(
-                application(settings, services, jwks, verifier, health, streams=streams),
+                application(settings, services, jwks, verifier, health, streams=streams, room=room),
                 settings.host,
                 settings.port,
                 drain_seconds=settings.drain_seconds,
-                bounds=bounds_of(settings),
+                bounds=bounds_of(settings, room),
             )
         )
         stack.callback(streams.end)

@@ -61,8 +61,11 @@ def run(system: System, report: Report) -> None:
         refused = flood.count(kind, *_REFUSALS)
         report.add(f"refused: {kind}", refused / flood.seconds, "/s")
         if refused:
-            p99 = flood.milliseconds(kind, 0.99, *_REFUSALS)
+            # Buyers have machines of their own: none waits for a core of the generator's.
+            p99 = flood.milliseconds(kind, 0.99, *_REFUSALS, as_served=True)
             report.at_most(f"refused: {kind}: p99", p99, "ms", 20)
+            p99 = flood.milliseconds(kind, 0.99, *_REFUSALS)
+            report.add(f"refused: {kind}: p99, with the generator's own delay", p99, "ms")
     report.latencies(flood, "health", "health")
     report.add("the generator's delay at worst", flood.late * 1000, "ms")
 

@@ -331,3 +331,24 @@ def test_verdicts_are_as_many_as_items() -> None:
     batch: Batch[str, str] = Batch([], lambda: None, is_alone=True)
     with pytest.raises(ValueError, match="1 verdicts for 0 items"):
         batch.answer_all(["A"])
+
+
+async def test_answers_in_turns_let_others_have_the_loop_between_them() -> None:
+    most_between, seen = 0, 0
+
+    async def work(_key: str, batch: Batch[int, int]) -> None:
+        await batch.answer_in_turns((place, -item) for place, item in enumerate(batch.items))
+
+    batcher: Batcher[str, int, int] = Batcher("test", work, Limits(ahead=1, beside=1, at_once=None))
+    answers = [batcher.put("lane", item, seconds=10) for item in range(60)]
+
+    async def watch() -> None:
+        nonlocal most_between, seen
+        while seen < len(answers):
+            now = sum(answer.done() for answer in answers)
+            most_between, seen = max(most_between, now - seen), now
+            await asyncio.sleep(0)
+
+    await watch()
+    assert [answer.result() for answer in answers] == [-item for item in range(60)]
+    assert 0 < most_between <= 16

@@ -80,6 +80,7 @@ async def test_visits_follow_one_another_on_each_connection_and_are_counted() ->
     assert abs(outcome.count("first") - outcome.count("second")) <= 3
     assert outcome.visits <= outcome.count("second") < len(seen)  # the warm-up is not counted
     assert outcome.calls == sum(map(len, outcome.latencies.values()))
+    assert outcome.calls == sum(map(len, outcome.served.values()))
     assert set(outcome.cpu) == {"system", "generator"}
 
 

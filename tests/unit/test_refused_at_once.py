@@ -1,0 +1,121 @@
+"""Requests that are refused by their heads alone are answered while they are read."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from chassis.http_protocol import BoundedProtocol, Bounds
+
+_HEAD = b"POST /holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n"
+
+
+class _Wire(asyncio.Transport):
+    """What was written to a client."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class _Refusing:
+    """An app that refuses everything, if need be after something that it waits for."""
+
+    def __init__(self) -> None:
+        self.waits_for: asyncio.Future[None] | None = None
+        self.was_cancelled = False
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        if self.waits_for is not None:
+            try:
+                await self.waits_for
+            except asyncio.CancelledError:
+                self.was_cancelled = True
+                raise
+        start: Message = {
+            "type": "http.response.start",
+            "status": 503,
+            "headers": [(b"content-length", b"0")],
+        }
+        await send(start)
+        await send({"type": "http.response.body"})
+
+
+def _connected(app: _Refusing) -> tuple[BoundedProtocol, _Wire, ServerState]:
+    bounds = Bounds(is_refused_at_once=lambda scope: bool(scope["path"] == "/holds"))
+    state = ServerState()
+    config = Config(app, http=partial(BoundedProtocol, bounds), ws="none", log_config=None)  # type: ignore[arg-type]
+    config.load()
+    protocol = BoundedProtocol(bounds, config=config, server_state=state, app_state={})
+    wire = _Wire()
+    protocol.connection_made(wire)
+    return protocol, wire, state
+
+
+async def test_a_refusal_is_said_before_the_loop_comes_round() -> None:
+    protocol, wire, state = _connected(_Refusing())
+    protocol.data_received(_HEAD)
+    assert wire.written.startswith(b"HTTP/1.1 503")
+    protocol.data_received(b"{}")
+    assert not state.tasks
+    protocol.data_received(_HEAD + b"{}" + _HEAD + b"{}")  # the connection is kept, and pipelined
+    assert wire.written.count(b"HTTP/1.1 503") == 3
+    protocol.connection_lost(None)
+
+
+async def test_any_other_request_waits_for_its_turn() -> None:
+    protocol, wire, state = _connected(_Refusing())
+    protocol.data_received(_HEAD.replace(b"/holds", b"/seats") + b"{}" + _HEAD + b"{}")
+    assert not wire.written  # nor does the one behind it go before it
+    await asyncio.gather(*state.tasks)
+    await asyncio.gather(*state.tasks)
+    assert wire.written.count(b"HTTP/1.1 503") == 2
+    protocol.connection_lost(None)
+
+
+async def test_a_refusal_that_has_to_wait_is_said_later() -> None:
+    app = _Refusing()
+    app.waits_for = asyncio.get_running_loop().create_future()
+    protocol, wire, state = _connected(app)
+    protocol.data_received(_HEAD + b"{}")
+    (task,) = state.tasks
+    await asyncio.sleep(0)
+    assert not wire.written
+    app.waits_for.set_result(None)
+    await task
+    assert wire.written.startswith(b"HTTP/1.1 503")
+    protocol.connection_lost(None)
+
+
+async def test_a_refusal_that_has_to_wait_can_be_cancelled() -> None:
+    app = _Refusing()
+    app.waits_for = asyncio.get_running_loop().create_future()
+    protocol, _wire, state = _connected(app)
+    protocol.data_received(_HEAD + b"{}")
+    (task,) = state.tasks
+    await asyncio.sleep(0)
+    task.cancel()
+    await task  # the server answers for an app that raises
+    assert app.was_cancelled
+    protocol.connection_lost(None)
