@@ -1,17 +1,16 @@
 """A private RabbitMQ node in a folder, apart from whatever the system runs."""
 
 import os
-import platform
 import re
 import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy import processes
+from deploy import archive, processes
+from deploy.archive import Fetch
 from deploy.processes import Server, SetupError
 
 _START_SECONDS = 60
@@ -20,8 +19,6 @@ _STOP_SECONDS = 30
 _TRIES = 3
 _PORT_LOST = "dist_port_already_used"
 _CLAIM_SECONDS = 30  # how long a node whose supervisor was killed may take to end
-_FETCH_STEP_SECONDS = 180
-_FETCH_SECONDS = 600
 _USER = "parterre"
 # The same in every folder: the data are found by it, and each folder has an epmd of its own.
 _NODE = "parterre@localhost"
@@ -224,21 +221,18 @@ def ensure_installed(progress: Callable[[str], None] = lambda _: None) -> Path:
         home = Path(on_path).resolve().parent.parent
         if (home / "sbin/rabbitmq-env").exists():
             return home
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+    if not archive.can_fetch():
         raise SetupError(f"There is no RabbitMQ on this machine. {_HOW_TO_GET_IT}")
-    release = platform.freedesktop_os_release()
-    version = release.get("VERSION_ID") or release.get("VERSION_CODENAME", "unversioned")
-    cache = _cache_folder()
-    place = cache / f"rabbitmq-{release['ID']}-{version}-{platform.machine()}"
-    if not place.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with processes.claimed(
-            place.with_name(f"{place.name}.lock"),
-            wait_seconds=_FETCH_SECONDS,
-            refusal="Another run has been fetching RabbitMQ for too long: stop it and try again.",
-        ):
-            if not place.exists():  # the one we waited for may have made it
-                _fetch(place, progress)
+
+    def fill(fetch: Fetch) -> None:
+        progress("Fetching RabbitMQ from this system's package archive (about 45 MB, once) ...")
+        _unpack(fetch)
+        progress("RabbitMQ is fetched.")
+
+    try:
+        place = archive.kept("rabbitmq", fill)
+    except SetupError as error:
+        raise SetupError(f"RabbitMQ could not be fetched: {error}\n{_HOW_TO_GET_IT}") from None
     if fetched := _installed(place):
         return fetched
     raise SetupError(f"There is no RabbitMQ in {place}: remove that folder and try again.")
@@ -248,12 +242,6 @@ def _installed(root: Path) -> Path | None:
     # Not /usr/sbin/rabbitmq-server, which Debian makes a wrapper that changes user.
     homes = sorted(root.glob("usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-env"))
     return homes[-1].parent.parent if homes else None
-
-
-def _cache_folder() -> Path:
-    if chosen := os.environ.get("PARTERRE_CACHE"):
-        return Path(chosen).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parterre"
 
 
 def _erlang_environment(home: Path) -> dict[str, str]:
@@ -270,67 +258,18 @@ def _erlang_environment(home: Path) -> dict[str, str]:
     return env
 
 
-def _fetch(place: Path, progress: Callable[[str], None]) -> None:
-    """Make `place` out of the packages of RabbitMQ that this system lacks."""
-    progress("Fetching RabbitMQ from this system's package archive (about 45 MB, only once) ...")
-    with tempfile.TemporaryDirectory(prefix=f"{place.name}.", dir=place.parent) as name:
-        work = Path(name)
-        for folder in ("state/lists/partial", "cache/archives/partial", "packages", "root"):
-            (work / folder).mkdir(parents=True)
-        # Where one of many archives cannot be reached, the others may still do.
-        _apt(work, "update", check=False)
-        plan = _apt(work, "install", "--simulate", "--no-install-recommends", "rabbitmq-server")
-        # Erlang as a whole, even where the system has some of it: its parts find one another.
-        present = _run(
-            ["dpkg-query", "--show", "-f", "${db:Status-Abbrev}${Package}\n", "erlang-*"],
-            check=False,
-        )
-        packages = {
-            *re.findall(r"^Inst (\S+)", plan, re.MULTILINE),
-            *re.findall(r"^ii (\S+)", present, re.MULTILINE),
-        }
-        _apt(work, "download", *sorted(packages))
-        root = work / "root"
-        for package in sorted((work / "packages").glob("*.deb")):
-            _run(["dpkg-deb", "-x", str(package), str(root)])
-        erl = root / "usr/lib/erlang/bin/erl"
-        here = '$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)'
-        erl.write_text(re.sub(r'(?<=ROOTDIR=)"?/usr/lib/erlang"?', here, erl.read_text()))
-        root.rename(place)
-    progress("RabbitMQ is fetched.")
-
-
-def _apt(work: Path, *arguments: str, check: bool = True) -> str:
-    """Run apt-get on a state of its own, which needs no root and changes nothing of the system."""
-    options = {
-        "Dir::State": work / "state",
-        "Dir::State::status": "/var/lib/dpkg/status",
-        "Dir::Cache": work / "cache",
-        "Debug::NoLocking": "1",
-        "APT::Sandbox::User": "",
-        "Acquire::Languages": "none",
-        "Acquire::Retries": "2",
+def _unpack(fetch: Fetch) -> None:
+    """The packages of RabbitMQ that this system lacks, made to find one another."""
+    plan = fetch.apt("install", "--simulate", "--no-install-recommends", "rabbitmq-server")
+    # Erlang as a whole, even where the system has some of it: its parts find one another.
+    present = fetch.run(
+        ["dpkg-query", "--show", "-f", "${db:Status-Abbrev}${Package}\n", "erlang-*"], check=False
+    )
+    packages = {
+        *re.findall(r"^Inst (\S+)", plan, re.MULTILINE),
+        *re.findall(r"^ii (\S+)", present, re.MULTILINE),
     }
-    flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-    return _run(["apt-get", "--quiet", *flags, *arguments], cwd=work / "packages", check=check)
-
-
-def _run(argv: list[str], *, cwd: Path | None = None, check: bool = True) -> str:
-    try:
-        done = subprocess.run(
-            argv,
-            cwd=cwd,
-            env={**os.environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_FETCH_STEP_SECONDS,
-            check=check,
-        )
-    except subprocess.TimeoutExpired:
-        reason = f"{argv[0]} took too long"
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.strip() or f"{argv[0]} failed"
-    else:
-        return done.stdout
-    raise SetupError(f"RabbitMQ could not be fetched: {reason}\n{_HOW_TO_GET_IT}")
+    fetch.unpack(sorted(packages))
+    erl = fetch.root / "usr/lib/erlang/bin/erl"
+    here = '$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)'
+    erl.write_text(re.sub(r'(?<=ROOTDIR=)"?/usr/lib/erlang"?', here, erl.read_text()))
