@@ -54,6 +54,19 @@ check 'stand-ins for images' "$bin/hadolint" --ignore DL3008 deploy/engine/*.Doc
 check 'compose files' "$bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose*.yaml
 check 'secrets of the compose files' "$bin/python" -m deploy.compose_check deploy/compose*.yaml
 
+# --- what watches ----------------------------------------------------------------------------
+if programs=$("$bin/python" -m deploy.prometheus 2>"$work/why"); then
+  watches=deploy/observability
+  check "alert rules" "$programs/promtool" check rules --lint=all --lint-fatal "$watches"/rules/*.yaml
+  check 'alerts come when they should, and not when they should not' \
+    "$programs/promtool" test rules "$watches/rules-test.yaml"
+  # What it reads in its container (rules, the sandbox provider's key) is not here.
+  check "Prometheus's configuration" "$programs/promtool" check config --syntax-only "$watches/prometheus.yml"
+  check "Alertmanager's configurations" "$programs/amtool" check-config "$watches"/alertmanager*.yml
+else
+  echo "deploy-check: alert rules were NOT checked: $(tail -n 1 "$work/why")"
+fi
+
 # --- Kubernetes ------------------------------------------------------------------------------
 check 'Kubernetes files of processes and networks are current' "$bin/python" -m deploy.manifests --check
 if kubectl=$(deploy/kubectl.sh); then

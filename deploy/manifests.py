@@ -4,8 +4,8 @@
     python -m deploy.manifests --check    fails where what is committed differs
 
 A file per process and the network's rules are in the base; the component `tls` has each process's
-certificate. What differs by cluster (images, servers, scaling, secrets) is in the overlays, by
-hand.
+certificate; `monitoring` has the alerts of `deploy/observability/rules/`. What differs by cluster
+(images, servers, scaling, secrets) is in the overlays, by hand.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import yaml
 from deploy.plan import CONNECTIONS, MODULES, SERVICES
 
 HOME = Path(__file__).parent / "k8s"
+# The alerts, as Prometheus beside Compose reads them.
+RULES = Path(__file__).parent / "observability" / "rules" / "parterre.yaml"
 RPC, INTERNAL, KEYS, PUBLIC = 9001, 9000, 9002, 8080
 DATABASE, BROKER = 5432, 5672
 PROCESSES = (*SERVICES, "gateway")
@@ -56,6 +58,7 @@ def files() -> Mapping[str, str]:
     made["base/network-policies.yaml"] = _text(_policies())
     made["tls/processes.yaml"] = _text(map(_with_tls, PROCESSES))
     made["tls/certificates.yaml"] = _text(map(_certificate, PROCESSES))
+    made["monitoring/alerts.yaml"] = _text([_alerts()])
     return made
 
 
@@ -264,6 +267,23 @@ def _certificate(name: str) -> Resource:
             "issuerRef": {"name": "parterre", "kind": "Issuer"},
         },
     )
+
+
+# --- alerts -----------------------------------------------------------------------------------
+
+
+def _alerts() -> Resource:
+    """The alert rules, for Prometheus's operator."""
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {
+            "name": "parterre",
+            "namespace": "parterre",
+            "labels": {"app.kubernetes.io/part-of": "parterre"},
+        },
+        "spec": yaml.safe_load(RULES.read_text()),
+    }
 
 
 # --- the network: nothing is allowed but what stands here --------------------------------------
