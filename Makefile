@@ -142,8 +142,9 @@ released: .venv/.dev ## Take down that this revision is released, for the next o
 	@$(BIN)/python -m deploy.released
 
 .PHONY: manifests
-manifests: .venv/.dev ## Generate the Kubernetes files of processes and networks from deploy/plan.py
+manifests: .venv/.dev ## Generate the Kubernetes files of processes, networks and alerts, and dashboards
 	@$(BIN)/python -m deploy.manifests
+	@$(BIN)/python -m deploy.dashboards
 
 .PHONY: docs
 docs: .venv/.dev ## Generate what docs/ and the code have of each other

@@ -60,12 +60,15 @@ if programs=$("$bin/python" -m deploy.prometheus 2>"$work/why"); then
   check "alert rules" "$programs/promtool" check rules --lint=all --lint-fatal "$watches"/rules/*.yaml
   check 'alerts come when they should, and not when they should not' \
     "$programs/promtool" test rules "$watches/rules-test.yaml"
+  "$bin/python" -m deploy.dashboards --rules >"$work/queries.json"
+  check "queries of the dashboards" "$programs/promtool" check rules "$work/queries.json"
   # What it reads in its container (rules, the sandbox provider's key) is not here.
   check "Prometheus's configuration" "$programs/promtool" check config --syntax-only "$watches/prometheus.yml"
   check "Alertmanager's configurations" "$programs/amtool" check-config "$watches"/alertmanager*.yml
 else
   echo "deploy-check: alert rules were NOT checked: $(tail -n 1 "$work/why")"
 fi
+check 'dashboards are current' "$bin/python" -m deploy.dashboards --check
 
 # --- Kubernetes ------------------------------------------------------------------------------
 check 'Kubernetes files of processes and networks are current' "$bin/python" -m deploy.manifests --check

@@ -132,6 +132,40 @@ def test_a_rule_asks_for_what_is_shown(rule: dict[str, Any]) -> None:
     assert list(flaws(rule["expr"], recorded)) == []
 
 
+@pytest.mark.parametrize("name", dashboards())
+def test_a_dashboard_asks_for_what_is_shown_and_nothing_lies_on_another(name: str) -> None:
+    dashboard = dashboards()[name]
+    recorded = {each["record"] for each in rules() if "record" in each}
+    asked = list(expressions(dashboard))
+    assert len(asked) > 15
+    assert [flaw for each in asked for flaw in flaws(each, recorded)] == []
+    places = [panel["gridPos"] for panel in dashboard["panels"]]
+    fields = [
+        (x, y)
+        for place in places
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(fields) == len(set(fields))
+    assert max(x for x, _y in fields) < 24
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(places)
+
+
+def test_the_dashboards_show_every_metric() -> None:
+    asked = " ".join(each for board in dashboards().values() for each in expressions(board))
+    for owned in metrics.catalogue().values():
+        for name in owned:
+            assert name in asked or name in NOT_DRAWN, name
+
+
+# Of these the counts beside them are drawn.
+NOT_DRAWN = {
+    "parterre_messages_parked_oldest_seconds",
+    "parterre_sandbox_seconds",
+    "parterre_webhooks_overdue_seconds",
+}
+
+
 def test_every_alert_says_how_urgent_it_is_and_has_a_page() -> None:
     pages = {file.name for file in RUNBOOKS.glob("*.md")} - {"README.md"}
     index = (RUNBOOKS / "README.md").read_text()
