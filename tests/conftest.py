@@ -8,6 +8,7 @@ import pytest
 
 from deploy.postgres import Postgres
 from deploy.rabbitmq import RabbitMQ
+from tests.running import System, new_system
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,17 @@ def rabbitmq() -> Iterator[RabbitMQ]:
         RabbitMQ(Path(folder)) as server,
     ):
         yield server
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """The whole system, which the tests of it and those in a browser share."""
+    with tempfile.TemporaryDirectory(prefix="parterre-system-") as folder:
+        system = new_system(Path(folder))
+        up = system.command("up", "--detach")
+        assert up.returncode == 0, up.stdout + up.stderr
+        try:
+            yield system
+        finally:
+            down = system.command("down")
+            assert down.returncode == 0, down.stdout + down.stderr
