@@ -248,20 +248,20 @@ WITH taken AS (
     RETURNING seat.seat_no, seat.version, seat.hold_id
 )
 INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status, hold_id)
-SELECT :event_id, seat_no, version, 'AVAILABLE', 'HELD', hold_id FROM taken
+SELECT CAST(:event_id AS uuid), seat_no, version, 'AVAILABLE', 'HELD', hold_id FROM taken
 """
 # Of two first ones at once the second waits for the first, and its condition is judged on what
 # that left.
 _COUNT = """
 INSERT INTO customer_quota (event_id, customer_id, seats)
-SELECT :event_id, * FROM unnest(CAST(:people AS uuid[]), CAST(:counts AS integer[]))
+SELECT CAST(:event_id AS uuid), * FROM unnest(CAST(:people AS uuid[]), CAST(:counts AS integer[]))
     ON CONFLICT (event_id, customer_id) DO UPDATE
    SET seats = customer_quota.seats + excluded.seats
  WHERE customer_quota.seats + excluded.seats <= :most
 """
 _TAKE_SLOTS = """
 INSERT INTO live_hold (customer_id, slot, event_id, hold_id, expires_at)
-SELECT customer_id, slot, :event_id, hold_id, :expires_at
+SELECT customer_id, slot, CAST(:event_id AS uuid), hold_id, CAST(:expires_at AS timestamptz)
   FROM unnest(CAST(:people AS uuid[]), CAST(:slots AS integer[]), CAST(:hold_ids AS uuid[]))
        AS each (customer_id, slot, hold_id)
     ON CONFLICT (customer_id, slot) DO UPDATE
@@ -278,13 +278,14 @@ _ADD_HOLDS = """
 WITH made AS (
     INSERT INTO hold (event_id, hold_id, customer_id, status, seats, tickets, created_at,
                       expires_at, extendable_until)
-    SELECT :event_id, hold_id, customer_id, 'ACTIVE', seats, tickets, :created_at, :expires_at,
-           :extendable_until
+    SELECT CAST(:event_id AS uuid), hold_id, customer_id, 'ACTIVE', seats, tickets,
+           CAST(:created_at AS timestamptz), CAST(:expires_at AS timestamptz),
+           CAST(:extendable_until AS timestamptz)
       FROM unnest(CAST(:hold_ids AS uuid[]), CAST(:people AS uuid[]), CAST(:seats AS integer[]),
                   CAST(:tickets AS integer[])) AS each (hold_id, customer_id, seats, tickets)
 )
 INSERT INTO hold_line (event_id, hold_id, line_no, seat_no, section_id, tier_id, quantity, price)
-SELECT :event_id, * FROM unnest(
+SELECT CAST(:event_id AS uuid), * FROM unnest(
     CAST(:line_hold_ids AS uuid[]), CAST(:line_nos AS integer[]), CAST(:seat_nos AS integer[]),
     CAST(:section_ids AS uuid[]), CAST(:tier_ids AS uuid[]), CAST(:quantities AS integer[]),
     CAST(:prices AS bigint[]))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis.database import Row as Record
 from chassis.database import Session
+from inventory_service.storage.by_event import rows_of
 
 # One statement, one snapshot: the version is that of just this content. Every change of a place
 # raises its version by one, so the sum rises with every change and never falls.
@@ -70,20 +71,19 @@ WITH counted AS (
            1 + seats.version + pools.version AS version,
            seats.free + pools.free
              + (SELECT coalesce(sum(hold.seats + hold.tickets), 0) FROM hold
-                 WHERE hold.event_id = event.event_id AND hold.status = 'ACTIVE'
+                 WHERE hold.event_id = :event_id AND hold.status = 'ACTIVE'
                    AND expires_at <= statement_timestamp()) AS available,
            seats.sold + pools.sold AS sold
       FROM event,
            LATERAL (SELECT count(*) FILTER (WHERE status = 'AVAILABLE') AS free,
                            count(*) FILTER (WHERE status = 'SOLD') AS sold,
                            coalesce(sum(version), 0) AS version
-                      FROM seat WHERE seat.event_id = event.event_id) AS seats,
+                      FROM seat WHERE seat.event_id = :event_id) AS seats,
            LATERAL (SELECT coalesce(sum(pool.capacity - held - reserved - pool.sold), 0) AS free,
                            coalesce(sum(pool.sold), 0) AS sold,
                            coalesce(sum(version), 0) AS version
-                      FROM pool WHERE pool.event_id = event.event_id) AS pools
-     WHERE event.event_id = ANY(CAST(:event_ids AS uuid[])) AND event.status = 'OPEN'
-     ORDER BY event.event_id
+                      FROM pool WHERE pool.event_id = :event_id) AS pools
+     WHERE event.event_id = :event_id AND event.status = 'OPEN'
 ), said AS (
     INSERT INTO announcement (event_id, version)
     SELECT event_id, version FROM counted
@@ -98,7 +98,7 @@ _CLAIM_UNCHECKED = """
 WITH oldest AS (
     SELECT event.event_id FROM event LEFT JOIN announcement USING (event_id)
      WHERE status = 'OPEN' AND starts_at > clock_timestamp() - interval '1 day'
-       AND coalesce(checked_at, '-infinity') < clock_timestamp() - :pause
+       AND coalesce(checked_at, '-infinity') < clock_timestamp() - CAST(:pause AS interval)
      ORDER BY coalesce(checked_at, '-infinity') LIMIT :limit
 )
 INSERT INTO announcement (event_id, checked_at)
@@ -113,7 +113,8 @@ async def announce(session: Session, event_ids: Sequence[UUID]) -> Sequence[Reco
 
     `available`, `capacity`, `sold`, `version` of each.
     """
-    return await session.all(_ANNOUNCE, event_ids=list(event_ids))
+    statements = [(_ANNOUNCE, {"event_id": event_id}) for event_id in sorted(set(event_ids))]
+    return await rows_of(session, statements)
 
 
 async def claim_unchecked(session: Session, pause: timedelta, limit: int) -> Sequence[UUID]:

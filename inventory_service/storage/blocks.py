@@ -16,10 +16,12 @@ from inventory_service.domain import Block
 _ADD = """
 WITH kept AS (
     INSERT INTO block_seat (event_id, seat_no, block_id)
-    SELECT :event_id, seat_no, :block_id FROM unnest(CAST(:seat_nos AS integer[])) AS seat_no
+    SELECT CAST(:event_id AS uuid), seat_no, CAST(:block_id AS uuid)
+      FROM unnest(CAST(:seat_nos AS integer[])) AS seat_no
 )
 INSERT INTO block (event_id, block_id, note, created_by)
-VALUES (:event_id, :block_id, :note, :created_by)
+VALUES (CAST(:event_id AS uuid), CAST(:block_id AS uuid), CAST(:note AS text),
+        CAST(:created_by AS uuid))
 RETURNING created_at
 """
 
@@ -40,7 +42,7 @@ WITH found AS MATERIALIZED (
     RETURNING seat.seat_no, seat.version
 )
 INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status)
-SELECT :event_id, seat_no, version, 'BLOCKED', 'AVAILABLE' FROM freed
+SELECT CAST(:event_id AS uuid), seat_no, version, 'BLOCKED', 'AVAILABLE' FROM freed
 RETURNING seat_no, version
 """
 

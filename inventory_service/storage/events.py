@@ -40,8 +40,11 @@ _SEATS_KEPT = 400_000
 _OPEN_EVENT = """
 INSERT INTO event (event_id, status, organizer_id, currency, max_per_customer, sales_from,
                    sales_to, starts_at, capacity, focal_x, focal_y)
-VALUES (:event_id, 'OPEN', :organizer_id, :currency, :max_per_customer, :sales_from,
-        :sales_to, :starts_at, :capacity, :focal_x, :focal_y)
+VALUES (CAST(:event_id AS uuid), 'OPEN', CAST(:organizer_id AS uuid), CAST(:currency AS text),
+        CAST(:max_per_customer AS integer), CAST(:sales_from AS timestamptz),
+        CAST(:sales_to AS timestamptz), CAST(:starts_at AS timestamptz),
+        CAST(:capacity AS integer), CAST(:focal_x AS double precision),
+        CAST(:focal_y AS double precision))
     ON CONFLICT (event_id) DO NOTHING
 """
 
@@ -55,7 +58,7 @@ SELECT capacity, capacity_version FROM event WHERE event_id = :event_id
 _HEAR_CAPACITY_EDIT = """
 UPDATE event SET capacity_version = :version
  WHERE event_id = :event_id AND capacity_version < :version
-   AND :instead_of IN (0, capacity_version)
+   AND CAST(:instead_of AS bigint) IN (0, capacity_version)
 """
 
 # Under the locks of the sections' pools, which are had first.
@@ -67,23 +70,24 @@ UPDATE section SET capacity = told.capacity
 """
 
 _RESIZE_EVENT = """
-UPDATE event SET capacity = capacity + :by WHERE event_id = :event_id RETURNING capacity
+UPDATE event SET capacity = capacity + CAST(:by AS integer) WHERE event_id = :event_id
+RETURNING capacity
 """
 
 _CLOSE_EVENT = """
-INSERT INTO event (event_id, status) VALUES (:event_id, 'CLOSED')
+INSERT INTO event (event_id, status) VALUES (CAST(:event_id AS uuid), 'CLOSED')
     ON CONFLICT (event_id) DO UPDATE SET status = 'CLOSED'
 """
 
 _ADD_TIERS = """
 INSERT INTO tier (event_id, tier_id, ordinal, name, price)
-SELECT :event_id, * FROM unnest(CAST(:ids AS uuid[]), CAST(:ordinals AS integer[]),
+SELECT CAST(:event_id AS uuid), * FROM unnest(CAST(:ids AS uuid[]), CAST(:ordinals AS integer[]),
                                 CAST(:names AS text[]), CAST(:prices AS bigint[]))
 """
 
 _ADD_SECTIONS = """
 INSERT INTO section (event_id, section_id, ordinal, name, tier_id, kind, capacity)
-SELECT :event_id, * FROM unnest(CAST(:ids AS uuid[]), CAST(:ordinals AS integer[]),
+SELECT CAST(:event_id AS uuid), * FROM unnest(CAST(:ids AS uuid[]), CAST(:ordinals AS integer[]),
                                 CAST(:names AS text[]), CAST(:tier_ids AS uuid[]),
                                 CAST(:kinds AS text[]), CAST(:capacities AS integer[]))
 """
@@ -96,7 +100,7 @@ SELECT event_id, section_id, capacity FROM section
 
 _ADD_PLACES = """
 INSERT INTO seat_place (event_id, seat_no, section_id, row_no, row_label, position, number, x, y)
-SELECT :event_id, * FROM unnest(
+SELECT CAST(:event_id AS uuid), * FROM unnest(
     CAST(:seat_nos AS integer[]), CAST(:section_ids AS uuid[]), CAST(:row_nos AS integer[]),
     CAST(:row_labels AS text[]), CAST(:positions AS integer[]), CAST(:numbers AS text[]),
     CAST(:xs AS double precision[]), CAST(:ys AS double precision[]))
@@ -104,7 +108,7 @@ SELECT :event_id, * FROM unnest(
 
 _ADD_SEATS = """
 INSERT INTO seat (event_id, seat_no)
-SELECT :event_id, seat_no FROM unnest(CAST(:seat_nos AS integer[])) AS seat_no
+SELECT CAST(:event_id AS uuid), seat_no FROM unnest(CAST(:seat_nos AS integer[])) AS seat_no
 """
 
 _FIND_EVENT = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from operator import attrgetter
 from uuid import UUID
 
 from chassis.database import Row as Record
@@ -16,6 +17,7 @@ from inventory_service.domain import (
     Line,
     shown_status,
 )
+from inventory_service.storage.by_event import by_event, events_of, rows_of
 from inventory_service.storage.events import Layouts
 from inventory_service.storage.limits import extend_slot
 from inventory_service.storage.seats import DUE_LIMIT
@@ -48,7 +50,8 @@ SELECT hold_id, seat_no, section_id, tier_id, quantity, price
 _LOCK_OWN = """
 SELECT event_id, hold_id, customer_id, status, version, seats, tickets, booking_id, saga_step,
        expires_at <= clock_timestamp() AS due
-  FROM hold WHERE hold_id = :hold_id AND customer_id = :customer_id FOR UPDATE
+  FROM hold WHERE event_id = :event_id AND hold_id = :hold_id AND customer_id = :customer_id
+   FOR UPDATE
 """
 
 _MOVE = """
@@ -60,7 +63,7 @@ UPDATE hold SET status = :status
 # second of the two waits for the first and judges the row again. An extension that committed
 # makes the hold undue; an expiry that committed makes it inactive.
 _EXTEND = """
-UPDATE hold SET expires_at = least(expires_at + :more, extendable_until)
+UPDATE hold SET expires_at = least(expires_at + CAST(:more AS interval), extendable_until)
  WHERE event_id = :event_id AND hold_id = :hold_id
    AND status = 'ACTIVE' AND expires_at > clock_timestamp() AND expires_at < extendable_until
 RETURNING expires_at
@@ -71,25 +74,32 @@ RETURNING expires_at
 # finds it inactive and leaves it alone, so its places are given back once.
 _EXPIRE = """
 WITH due AS MATERIALIZED (
-    SELECT event_id, hold_id FROM hold
+    SELECT hold_id FROM hold
      WHERE event_id = :event_id AND hold_id = ANY(CAST(:hold_ids AS uuid[]))
        AND status = 'ACTIVE' AND expires_at <= statement_timestamp()
      ORDER BY hold_id FOR UPDATE
 )
 UPDATE hold SET status = 'EXPIRED' FROM due
- WHERE hold.event_id = due.event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
+ WHERE hold.event_id = :event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
 RETURNING hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.tickets
 """
 
-# As _EXPIRE, for whichever are due; what another has locked is left to it.
-_EXPIRE_SOME = """
+# Of whichever events; none is locked, and each is judged again.
+_DUE = """
+SELECT event_id, hold_id FROM hold
+ WHERE status = 'ACTIVE' AND expires_at <= statement_timestamp()
+ ORDER BY expires_at LIMIT :limit
+"""
+# As _EXPIRE; what another has locked is left to it.
+_EXPIRE_FREE = """
 WITH due AS MATERIALIZED (
-    SELECT event_id, hold_id FROM hold
-     WHERE status = 'ACTIVE' AND expires_at <= statement_timestamp()
-     ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    SELECT hold_id FROM hold
+     WHERE event_id = :event_id AND hold_id = ANY(CAST(:hold_ids AS uuid[]))
+       AND status = 'ACTIVE' AND expires_at <= statement_timestamp()
+     ORDER BY hold_id FOR UPDATE SKIP LOCKED
 )
 UPDATE hold SET status = 'EXPIRED' FROM due
- WHERE hold.event_id = due.event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
+ WHERE hold.event_id = :event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
 RETURNING hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.tickets
 """
 
@@ -97,7 +107,7 @@ RETURNING hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.ticket
 _DUE_IN_THE_WAY = """
 SELECT hold_id FROM hold
  WHERE event_id = :event_id AND status = 'ACTIVE' AND expires_at <= statement_timestamp()
-   AND (customer_id = :customer_id OR (:tickets AND tickets > 0)
+   AND (customer_id = :customer_id OR (CAST(:tickets AS boolean) AND tickets > 0)
         OR hold_id IN (SELECT hold_id FROM seat
                         WHERE seat.event_id = :event_id
                           AND seat_no = ANY(CAST(:seat_nos AS integer[]))))
@@ -109,7 +119,7 @@ WITH gone AS (
     DELETE FROM hold_line WHERE event_id = :event_id AND hold_id = :hold_id
        AND seat_no = ANY(CAST(:seat_nos AS integer[]))
 )
-UPDATE hold SET version = version + 1, seats = seats - :count
+UPDATE hold SET version = version + 1, seats = seats - CAST(:count AS integer)
  WHERE event_id = :event_id AND hold_id = :hold_id
 """
 
@@ -121,14 +131,15 @@ WITH hold_before AS (
 ), more AS (
     INSERT INTO hold_line (event_id, hold_id, line_no, seat_no, section_id, tier_id, quantity,
                            price)
-    SELECT :event_id, :hold_id, hold_before.line_no + each.no, seat_no, section_id, tier_id,
-           quantity, price
+    SELECT CAST(:event_id AS uuid), CAST(:hold_id AS uuid), hold_before.line_no + each.no, seat_no,
+           section_id, tier_id, quantity, price
       FROM hold_before, unnest(
           CAST(:seat_nos AS integer[]), CAST(:section_ids AS uuid[]), CAST(:tier_ids AS uuid[]),
           CAST(:quantities AS integer[]), CAST(:prices AS bigint[]))
           WITH ORDINALITY AS each (seat_no, section_id, tier_id, quantity, price, no)
 )
-UPDATE hold SET version = version + 1, seats = seats + :seats, tickets = tickets + :tickets
+UPDATE hold SET version = version + 1, seats = seats + CAST(:seats AS integer),
+                tickets = tickets + CAST(:tickets AS integer)
  WHERE event_id = :event_id AND hold_id = :hold_id
 """
 
@@ -150,7 +161,7 @@ WITH told AS (
      WHERE event_id = :event_id AND hold_id = :hold_id AND hold_line.line_no = told.line_no
        AND told.quantity > 0
 )
-UPDATE hold SET version = version + 1, tickets = tickets + :more
+UPDATE hold SET version = version + 1, tickets = tickets + CAST(:more AS integer)
  WHERE event_id = :event_id AND hold_id = :hold_id
 """
 
@@ -214,7 +225,12 @@ async def find_lines(session: Session, hold: HoldState) -> list[Line]:
 
 async def lock_own_hold(session: Session, hold_id: UUID, customer_id: UUID) -> HoldState | None:
     """Locks the person's hold; None where they have none of that id."""
-    row = await session.first(_LOCK_OWN, hold_id=hold_id, customer_id=customer_id)
+    event_id = (await events_of(session, [hold_id])).get(hold_id)
+    if event_id is None:
+        return None
+    row = await session.first(
+        _LOCK_OWN, event_id=event_id, hold_id=hold_id, customer_id=customer_id
+    )
     return None if row is None else read(HoldState, row)
 
 
@@ -303,7 +319,12 @@ async def expire_holds(
 
 async def expire_some(session: Session, limit: int) -> Sequence[Record]:
     """Marks up to `limit` due holds; returns them."""
-    return await session.all(_EXPIRE_SOME, limit=limit)
+    due = await session.all(_DUE, limit=limit)
+    statements = [
+        (_EXPIRE_FREE, {"event_id": event_id, "hold_ids": [row.hold_id for row in rows]})
+        for event_id, rows in by_event(due, attrgetter("event_id"))
+    ]
+    return await rows_of(session, statements)
 
 
 async def due_in_the_way(

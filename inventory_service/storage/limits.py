@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from uuid import UUID
 
 from chassis.database import Session
+from inventory_service.storage.by_event import by_event
 
 # The condition is judged on the row as it is once its lock is had.
 _COUNT = """
 INSERT INTO customer_quota (event_id, customer_id, seats)
-SELECT :event_id, :customer_id, CAST(:count AS integer) WHERE CAST(:count AS integer) <= :most
+SELECT CAST(:event_id AS uuid), CAST(:customer_id AS uuid), CAST(:count AS integer)
+ WHERE CAST(:count AS integer) <= :most
     ON CONFLICT (event_id, customer_id) DO UPDATE
    SET seats = customer_quota.seats + excluded.seats
  WHERE customer_quota.seats + excluded.seats <= :most
@@ -19,16 +22,17 @@ SELECT :event_id, :customer_id, CAST(:count AS integer) WHERE CAST(:count AS int
 
 _UNCOUNT = """
 WITH back AS MATERIALIZED (
-    SELECT quota.event_id, quota.customer_id, given.n
-      FROM (SELECT event_id, customer_id, sum(n)::integer AS n
-              FROM unnest(CAST(:event_ids AS uuid[]), CAST(:customer_ids AS uuid[]),
-                          CAST(:counts AS integer[])) AS each (event_id, customer_id, n)
-             GROUP BY event_id, customer_id) AS given
-      JOIN customer_quota AS quota USING (event_id, customer_id)
-     ORDER BY quota.event_id, quota.customer_id FOR UPDATE OF quota
+    SELECT quota.customer_id, given.n
+      FROM (SELECT customer_id, sum(n)::integer AS n
+              FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:counts AS integer[]))
+                   AS each (customer_id, n)
+             GROUP BY customer_id) AS given
+      JOIN customer_quota AS quota USING (customer_id)
+     WHERE quota.event_id = :event_id
+     ORDER BY quota.customer_id FOR UPDATE OF quota
 )
 UPDATE customer_quota AS quota SET seats = quota.seats - back.n FROM back
- WHERE quota.event_id = back.event_id AND quota.customer_id = back.customer_id
+ WHERE quota.event_id = :event_id AND quota.customer_id = back.customer_id
 """
 
 _FREE_SLOTS = """
@@ -62,12 +66,12 @@ async def count_places(
 
 def uncount_places(session: Session, given_back: Sequence[tuple[UUID, UUID | None, int]]) -> None:
     """Gives back places counted for people: event, person, how many."""
-    if given_back:
+    for event_id, those in by_event(given_back, itemgetter(0)):
         session.defer(
             _UNCOUNT,
-            event_ids=[event_id for event_id, _customer_id, _count in given_back],
-            customer_ids=[customer_id for _event_id, customer_id, _count in given_back],
-            counts=[count for _event_id, _customer_id, count in given_back],
+            event_id=event_id,
+            customer_ids=[customer_id for _event_id, customer_id, _count in those],
+            counts=[count for _event_id, _customer_id, count in those],
         )
 
 

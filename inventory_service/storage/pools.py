@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from uuid import UUID
 
 from chassis.database import Row as Record
@@ -11,6 +12,7 @@ from inventory_service.domain import (
     SEATS_OF,
     Move,
 )
+from inventory_service.storage.by_event import by_event, rows_of
 from inventory_service.storage.seats import DUE_LIMIT
 
 _LOCK_POOLS = """
@@ -133,22 +135,23 @@ async def due_holds(session: Session, event_id: UUID) -> list[UUID]:
 # Counts are added to the row as it is once its lock is had; the table's CHECKs keep them sane.
 _MOVE_TICKETS = """
 WITH moved AS MATERIALIZED (
-    SELECT pool.event_id, pool.section_id, line.held, line.reserved, line.sold
-      FROM (SELECT event_id, section_id, sum(quantity * each.held)::integer AS held,
+    SELECT pool.section_id, line.held, line.reserved, line.sold
+      FROM (SELECT section_id, sum(quantity * each.held)::integer AS held,
                    sum(quantity * each.reserved)::integer AS reserved,
                    sum(quantity * each.sold)::integer AS sold
-              FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]),
-                          CAST(:held AS integer[]), CAST(:reserved AS integer[]),
-                          CAST(:sold AS integer[]))
-                   AS each (event_id, hold_id, held, reserved, sold)
-              JOIN hold_line USING (event_id, hold_id)
-             WHERE seat_no IS NULL GROUP BY event_id, section_id) AS line
-      JOIN pool USING (event_id, section_id)
-     ORDER BY pool.event_id, pool.section_id FOR UPDATE OF pool
+              FROM unnest(CAST(:hold_ids AS uuid[]), CAST(:held AS integer[]),
+                          CAST(:reserved AS integer[]), CAST(:sold AS integer[]))
+                   AS each (hold_id, held, reserved, sold)
+              JOIN hold_line USING (hold_id)
+             WHERE hold_line.event_id = :event_id AND seat_no IS NULL
+             GROUP BY section_id) AS line
+      JOIN pool USING (section_id)
+     WHERE pool.event_id = :event_id
+     ORDER BY pool.section_id FOR UPDATE OF pool
 )
 UPDATE pool SET held = pool.held + moved.held, reserved = pool.reserved + moved.reserved,
                 sold = pool.sold + moved.sold, version = version + 1
-  FROM moved WHERE pool.event_id = moved.event_id AND pool.section_id = moved.section_id
+  FROM moved WHERE pool.event_id = :event_id AND pool.section_id = moved.section_id
 RETURNING pool.event_id, pool.section_id, capacity - pool.held - pool.reserved - pool.sold AS free,
           version, capacity
 """
@@ -159,14 +162,21 @@ async def move_tickets(session: Session, moves: Sequence[Move]) -> Sequence[Reco
     moves = [move for move in moves if move.tickets and move.changes_places]
     if not moves:
         return ()
-    return await session.all(
-        _MOVE_TICKETS,
-        event_ids=[move.event_id for move in moves],
-        hold_ids=[move.hold_id for move in moves],
-        **{
-            column.lower(): [
-                (column == SEATS_OF[move.to]) - (column == SEATS_OF[move.was]) for move in moves
-            ]
-            for column in ("HELD", "RESERVED", "SOLD")
-        },
-    )
+    statements = [
+        (
+            _MOVE_TICKETS,
+            {
+                "event_id": event_id,
+                "hold_ids": [move.hold_id for move in those],
+                **{
+                    column.lower(): [
+                        (column == SEATS_OF[move.to]) - (column == SEATS_OF[move.was])
+                        for move in those
+                    ]
+                    for column in ("HELD", "RESERVED", "SOLD")
+                },
+            },
+        )
+        for event_id, those in by_event(moves, attrgetter("event_id"))
+    ]
+    return await rows_of(session, statements)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from uuid import UUID
 
 from chassis.database import Row as Record
@@ -11,6 +12,7 @@ from inventory_service.domain import (
     SEATS_OF,
     Move,
 )
+from inventory_service.storage.by_event import by_event, rows_of
 
 # All or nothing, in one statement. `free` locks the asked seats that are free, in the order of
 # their numbers: two claims that overlap never wait for each other in a circle. Where another
@@ -25,7 +27,8 @@ WITH free AS MATERIALIZED (
        AND status = 'AVAILABLE'
      ORDER BY seat_no FOR UPDATE
 ), taken AS (
-    UPDATE seat SET status = :status, hold_id = :hold_id, version = seat.version + 1
+    UPDATE seat SET status = CAST(:status AS text), hold_id = CAST(:hold_id AS uuid),
+                    version = seat.version + 1
       FROM free
      WHERE seat.event_id = :event_id AND seat.seat_no = free.seat_no
        AND seat.seat_no = ANY(CAST(:seat_nos AS integer[]))  -- or a plan may read the whole hall
@@ -33,7 +36,8 @@ WITH free AS MATERIALIZED (
     RETURNING seat.seat_no, seat.version
 )
 INSERT INTO seat_journal (event_id, seat_no, version, from_status, to_status, hold_id)
-SELECT :event_id, seat_no, version, 'AVAILABLE', :status, :hold_id FROM taken
+SELECT CAST(:event_id AS uuid), seat_no, version, 'AVAILABLE', CAST(:status AS text),
+       CAST(:hold_id AS uuid) FROM taken
 RETURNING seat_no, version
 """
 
@@ -87,20 +91,20 @@ async def taken_seats(
 # here stays as it is. `hold_id` fences all the same.
 _MOVE_SEATS = """
 WITH found AS MATERIALIZED (
-    SELECT seat.event_id, seat.seat_no, seat.hold_id, each.was, each.status
-      FROM unnest(CAST(:event_ids AS uuid[]), CAST(:hold_ids AS uuid[]), CAST(:was AS text[]),
-                  CAST(:statuses AS text[])) AS each (event_id, hold_id, was, status)
-      JOIN hold_line USING (event_id, hold_id)
-      JOIN seat ON seat.event_id = hold_line.event_id AND seat.seat_no = hold_line.seat_no
-               AND seat.hold_id = hold_line.hold_id
+    SELECT seat.seat_no, seat.hold_id, each.was, each.status
+      FROM unnest(CAST(:hold_ids AS uuid[]), CAST(:was AS text[]), CAST(:statuses AS text[]))
+           AS each (hold_id, was, status)
+      JOIN hold_line AS line ON line.event_id = :event_id AND line.hold_id = each.hold_id
+      JOIN seat ON seat.event_id = :event_id AND seat.seat_no = line.seat_no
+               AND seat.hold_id = line.hold_id
      WHERE seat.status = each.was
        AND (CAST(:only AS integer[]) IS NULL OR seat.seat_no = ANY(CAST(:only AS integer[])))
-     ORDER BY seat.event_id, seat.seat_no FOR UPDATE OF seat
+     ORDER BY seat.seat_no FOR UPDATE OF seat
 ), moved AS (
     UPDATE seat SET status = found.status, version = seat.version + 1,
                     hold_id = CASE WHEN found.status <> 'AVAILABLE' THEN seat.hold_id END
       FROM found
-     WHERE seat.event_id = found.event_id AND seat.seat_no = found.seat_no
+     WHERE seat.event_id = :event_id AND seat.seat_no = found.seat_no
        AND seat.hold_id = found.hold_id AND seat.status = found.was
     RETURNING seat.event_id, seat.seat_no, seat.version, found.was, found.status, found.hold_id
 )
@@ -125,14 +129,20 @@ async def move_seats(
     moves = [move for move in moves if move.seats and move.changes_places]
     if not moves:
         return ()
-    moved = await session.all(
-        _MOVE_SEATS,
-        event_ids=[move.event_id for move in moves],
-        hold_ids=[move.hold_id for move in moves],
-        was=[SEATS_OF[move.was] for move in moves],
-        statuses=[SEATS_OF[move.to] for move in moves],
-        only=only,
-    )
+    statements = [
+        (
+            _MOVE_SEATS,
+            {
+                "event_id": event_id,
+                "hold_ids": [move.hold_id for move in those],
+                "was": [SEATS_OF[move.was] for move in those],
+                "statuses": [SEATS_OF[move.to] for move in those],
+                "only": only,
+            },
+        )
+        for event_id, those in by_event(moves, attrgetter("event_id"))
+    ]
+    moved = await rows_of(session, statements)
     count = sum(move.seats for move in moves) if only is None else len(only)
     if len(moved) != count:
         raise PlacesLostError(f"{len(moved)} of {count} seats of {len(moves)} holds")

@@ -379,3 +379,32 @@ async def test_the_journal_can_only_grow(box: Box) -> None:
     for statement in ("DELETE FROM seat_journal", "UPDATE seat_journal SET version = 9"):
         with pytest.raises(Exception, match="permission denied"):
             await box.sql(statement)
+
+
+async def test_what_concerns_several_events_is_done_for_each_of_them(box: Box) -> None:
+    events = [await box.opened() for _ in range(5)]
+    people = [str(uuid7()) for _ in events]
+    sagas = [
+        await Saga.begun(box, event, person, seats=[1, 2], tickets=2)
+        for event, person in zip(events, people, strict=True)
+    ]
+    wanted = [
+        (person, saga.hold.id, saga.booking_id) for person, saga in zip(people, sagas, strict=True)
+    ]
+    results = await box.reserve(*wanted)
+    assert [result.booking_id for result in results] == [saga.booking_id for saga in sagas]
+    for person, event in zip(people, events, strict=True):  # their slots are free
+        await box.hold(event, person, seats=[3])
+        await box.hold(event, person, seats=[4])
+    for saga in sagas:
+        saga.step = 1
+    await box.tell_together(*(saga.message("Sell") for saga in sagas))
+    assert await box.answers() == [("SOLD", "")] * len(sagas)
+    for event in events:
+        taken = await box.statuses(event)
+        assert taken == {1: "SOLD", 2: "SOLD", 3: "HELD", 4: "HELD"}
+        assert await box.pool(event) == (0, 0, 2)
+    await box.tell_together(*(saga.message("Restock") for saga in sagas))
+    for event in events:
+        assert await box.statuses(event) == {3: "HELD", 4: "HELD"}
+        assert await box.pool(event) == (0, 0, 0)
