@@ -3,7 +3,8 @@
 Who locks what, in which order, so that nobody waits in a circle: hold, seat, customer_quota,
 live_hold, pool, section, event, tier; within a table by key. Whoever wants the seats of an expired
 hold expires that hold first, in a transaction of its own, and only then claims: a claim never waits
-for a hold.
+for a hold. Each statement that locks or changes rows names its one event (`by_event`), but those on
+live_hold, which is the person's and is asked by itself (ADR 0032).
 
 The seats of a hold whose row is locked, and that are not free, are nobody else's to lock: they may
 come at any time. Whoever takes several people's slots one by one has locked their quotas before.
