@@ -4,6 +4,8 @@
 export const PAGES = [
   { path: "/", area: "discover", load: () => import("./pages/discover/page.js") },
   { path: "/events/:event_id", area: "event", load: () => import("./pages/event/page.js") },
+  { path: "/events/:event_id/seats", area: "picker", load: () => import("./pages/picker/page.js") },
+  { path: "/checkout/:hold_id", area: "checkout", role: "CUSTOMER", load: () => import("./pages/checkout/page.js") },
   { path: "/bookings/:reference", area: "booking", role: "CUSTOMER", load: () => import("./pages/booking/page.js") },
   { path: "/tickets", area: "booking", role: "CUSTOMER", load: () => import("./pages/booking/tickets.js") },
   { path: "/login", area: "account", load: () => import("./pages/account/login.js") },

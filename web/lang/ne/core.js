@@ -106,4 +106,10 @@ export default {
   "{n} places": "{n} स्थान",
   "The code can't be loaded now. It is in the PDF and in your mail, too.": "कोड अहिले लोड गर्न सकिएन। यो PDF र इमेलमा पनि छ।",
   "Code of the ticket for {place}": "{place} को टिकटको कोड",
+  "Kept for you for": "तपाईंका लागि राखिएको समय",
+  "More time": "थप समय",
+  "You have more time.": "तपाईंलाई थप समय मिल्यो।",
+  "30 seconds left for your places.": "तपाईंका स्थानका लागि ३० सेकेन्ड बाँकी।",
+  "{n} minute left for your places.": "तपाईंका स्थानका लागि {n} मिनेट बाँकी।",
+  "{n} minutes left for your places.": "तपाईंका स्थानका लागि {n} मिनेट बाँकी।",
 };

@@ -1,0 +1,322 @@
+/** Choosing places: the best there are, from a map, from a list, or by number. The choice is a hold. */
+import { useEffect, useMemo, useReducer, useRef, useState } from "../../vendor/hooks.js";
+import { announce } from "../../core/announce.js";
+import { api, take } from "../../core/api.js";
+import * as format from "../../core/format.js";
+import { html } from "../../core/html.js";
+import { n, t } from "../../core/i18n.js";
+import { useLoad } from "../../core/load.js";
+import { Problem } from "../../core/problems.js";
+import { query as setQuery } from "../../core/router.js";
+import { known, user } from "../../core/session.js";
+import { follow } from "../../core/stream.js";
+import { placeName } from "../../parts/booking.js";
+import { placeOf, saleOf } from "../../parts/event.js";
+import { HoldTimer } from "../../parts/hold_timer.js";
+import { NotFound } from "../../parts/layout.js";
+import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Note, Stepper, Tabs, Trouble } from "../../parts/ui.js";
+import { FREE, HELD, Hall } from "./hall.js";
+import { SeatList } from "./list.js";
+import { SeatMap } from "./map.js";
+import { useSelection } from "./selection.js";
+
+/** @typedef {import("../../parts/event.js").Event} Event */
+/** @typedef {Event["tiers"][number]} Tier */
+
+/** Counts are shown anew so often at most, whatever the stream brings. */
+const REDRAWN_MILLISECONDS = 500;
+const USUAL_PARTY = 2;
+
+/** @param {string} event_id @param {AbortSignal} signal */
+async function load(event_id, signal) {
+  const asked = { params: { path: { event_id } }, signal };
+  const event = await take(api.GET("/api/v1/events/{event_id}", asked));
+  if (!saleOf(event, Date.now()).buy && event.status !== "PUBLISHED") return { event, hall: null };
+  return { event, hall: new Hall(await take(api.GET("/api/v1/events/{event_id}/seats", asked))) };
+}
+
+/** @param {{params: {event_id: string}, query: URLSearchParams}} props */
+export default function Picker({ params, query }) {
+  const id = params.event_id;
+  const loaded = useLoad((signal) => load(id, signal), [id]);
+  if (loaded.error instanceof Problem && loaded.error.status === 404) return html`<${NotFound} />`;
+  return html`<${Loaded} of=${loaded}>
+    ${(/** @type {{event: Event, hall: Hall | null}} */ { event, hall }) => (hall && saleOf(event, Date.now()).text !== t("Sale closed") ? html`<${Places} event=${event} hall=${hall} query=${query} />` : html`<${NotOnSale} event=${event} />`)}
+  <//>`;
+}
+
+/** @param {{event: Event}} props */
+function NotOnSale({ event }) {
+  return html`
+    <${Heading} title=${event.title} />
+    <${Note} kind="warn" live=${false}>
+      <p>${saleOf(event, Date.now()).text}</p>
+      <p><${LinkButton} href=${`/events/${event.id}`}>${t("Back to the event")}<//></p>
+    <//>
+  `;
+}
+
+/** The hall as it changes, and a number that grows with it. @param {string} eventId @param {Hall} hall */
+function useLive(eventId, hall) {
+  const [, redraw] = useReducer((/** @type {number} */ count) => count + 1, 0);
+  const [open, setOpen] = useState(true);
+  useEffect(() => {
+    let waits = false;
+    const unwatch = hall.watch(() => {
+      if (waits) return;
+      waits = true;
+      setTimeout(() => {
+        waits = false;
+        redraw(undefined);
+      }, REDRAWN_MILLISECONDS);
+    });
+    const unfollow = follow(`/api/v1/events/${eventId}/seats/stream`, {
+      on(kind, data) {
+        if (kind === "snapshot") hall.snapshot(data.taken, data.pools);
+        if (kind === "delta") hall.delta(data.changes, data.pools);
+      },
+      state: setOpen,
+    });
+    return () => {
+      unwatch();
+      unfollow();
+    };
+  }, [eventId, hall]);
+  return open;
+}
+
+/** @param {{event: Event, hall: Hall, query: URLSearchParams}} props */
+function Places({ event, hall, query }) {
+  const open = useLive(event.id, hall);
+  const tiers = useMemo(() => new Map(event.tiers.map((tier, index) => [tier.id, { tier, index }])), [event]);
+  const [only, setOnly] = useState(/** @type {ReadonlySet<string>} */ (new Set()));
+  const [taken, setTaken] = useState(/** @type {string[]} */ ([]));
+  const selection = useSelection(event.id, setTaken);
+  const top = useRef(/** @type {HTMLElement | null} */ (null));
+
+  const mine = seatNos(hall, selection.hold?.lines.flatMap((line) => line.seat_id ?? []) ?? []);
+  const pending = new Set([...seatNos(hall, selection.wish.seats)].filter((seat) => !mine.has(seat)));
+  /** @type {import("./view.js").Look} */
+  const look = {
+    mine,
+    pending,
+    tierIndex: (tier) => tiers.get(tier)?.index ?? 0,
+    isShown: (tier) => only.size === 0 || only.has(tier),
+    stage: t("Stage"),
+  };
+  const label = (/** @type {number} */ seat) => seatWords(hall, tiers, look, seat);
+
+  const onPick = (/** @type {number} */ seat) => {
+    const seatId = /** @type {string} */ (hall.ids[seat]);
+    if (!user.value) {
+      top.current?.scrollIntoView({ block: "nearest" });
+      announce(t("Log in first."));
+      return;
+    }
+    if (!selection.wish.seats.has(seatId) && !hall.isFree(seat)) {
+      announce(label(seat));
+      return;
+    }
+    setTaken([]);
+    void selection.toggle(seatId);
+  };
+
+  const count = selection.hold?.lines.reduce((sum, line) => sum + line.quantity, 0) ?? 0;
+  useEffect(() => {
+    if (selection.hold) announce(n(count, "{n} place is kept for you.", "{n} places are kept for you."));
+  }, [count]);
+
+  const filter = (/** @type {string} */ tier) => {
+    const next = new Set(only);
+    if (!next.delete(tier)) next.add(tier);
+    setOnly(next);
+  };
+  const tabs = [
+    { id: "map", label: t("Map"), show: () => html`<${SeatMap} hall=${hall} look=${look} label=${label} onPick=${onPick} />` },
+    { id: "list", label: t("List"), show: () => html`<${SeatList} hall=${hall} look=${look} label=${label} onPick=${onPick} />` },
+  ];
+  return html`
+    <${Heading} title=${t("Choose places: {event}", { event: event.title })}><a href=${`/events/${event.id}`}>${event.title}</a><//>
+    <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}</p>
+    <div ref=${top}>${known.value && !user.value && html`<${LogInFirst} />`}</div>
+    ${!open && html`<${Note} kind="warn">${t("The live view is interrupted, and comes back by itself. What you choose is checked all the same.")}<//>`}
+    <div class="columns picker">
+      <div>
+        ${hall.count > 0 && html`
+          <${Best} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />
+          <${Legend} hall=${hall} tiers=${tiers} only=${only} onFilter=${filter} />
+          <${Tabs} label=${t("How to choose")} tabs=${tabs} chosen=${query.get("view")} onChoose=${(/** @type {string} */ view) => setQuery({ view: view === "map" ? null : view })} />
+        `}
+        <${Counted} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />
+      </div>
+      <aside aria-label=${t("Your choice")} class="choice">
+        <${Choice} event=${event} hall=${hall} selection=${selection} mine=${mine} taken=${taken} />
+      </aside>
+    </div>
+    ${selection.hold && html`<div class="choice-bar">
+      <span>${n(count, "{n} place", "{n} places")} · <${Money} of=${selection.hold.total} /></span>
+      <${LinkButton} kind="primary" href=${`/checkout/${selection.hold.id}`}>${t("Continue")}<//>
+    </div>`}
+  `;
+}
+
+/** @param {Hall} hall @param {Iterable<string>} ids @returns {Set<number>} */
+function seatNos(hall, ids) {
+  const seats = new Set(/** @type {number[]} */ ([]));
+  for (const id of ids) {
+    const seat = hall.at.get(id);
+    if (seat !== undefined) seats.add(seat);
+  }
+  return seats;
+}
+
+/** Row, number, kind, price and state of a seat. @param {Hall} hall @param {Map<string, {tier: Tier, index: number}>} tiers @param {import("./view.js").Look} look @param {number} seat */
+function seatWords(hall, tiers, look, seat) {
+  const section = hall.sectionOfSeat(seat);
+  const tier = tiers.get(section.tier)?.tier;
+  const state = look.mine.has(seat)
+    ? t("yours")
+    : look.pending.has(seat)
+      ? t("being asked for")
+      : hall.state[seat] === FREE
+        ? t("free")
+        : hall.state[seat] === HELD
+          ? t("held by somebody")
+          : t("not to be had");
+  return t("{section}, row {row}, seat {number}: {tier}, {price}, {state}", {
+    section: section.name,
+    row: hall.rowOfSeat(seat).label,
+    number: hall.numbers[seat],
+    tier: tier?.name ?? "",
+    price: tier ? priceWords(tier) : "",
+    state,
+  });
+}
+
+/** @param {Tier} tier */
+const priceWords = (tier) => (tier.price.amount ? format.money(tier.price) : t("Free"));
+
+function LogInFirst() {
+  const next = encodeURIComponent(location.pathname + location.search);
+  return html`<${Note} live=${false}>
+    <p>${t("Look around. To have places kept for you, log in: you come back here.")}</p>
+    <p class="actions"><${LinkButton} kind="primary" href=${`/login?next=${next}`}>${t("Log in")}<//><${LinkButton} href=${`/register?next=${next}`}>${t("Register")}<//></p>
+  <//>`;
+}
+
+/** @param {{event: Event, hall: Hall, tiers: Map<string, {tier: Tier, index: number}>, selection: ReturnType<typeof useSelection>}} props */
+function Best({ event, hall, tiers, selection }) {
+  const [quantity, setQuantity] = useState(Math.min(USUAL_PARTY, event.max_per_customer));
+  const [where, setWhere] = useState({ tier: "", section: "" });
+  const seated = [...tiers.values()].filter(({ tier }) => hall.sections.some((section) => section.tier === tier.id));
+  const sections = hall.sections.filter((section) => !where.tier || section.tier === where.tier);
+  const has = selection.wish.seats.size > 0;
+  return html`<${Card} title=${t("How many are you?")} class="best">
+    <div class="best-form">
+      <${Stepper} label=${t("How many are you?")} value=${quantity} min=${1} max=${event.max_per_customer} onChange=${setQuantity} />
+      ${seated.length > 1 && html`<${Field} label=${t("Price")} name="best-tier" as="select" value=${where.tier} onChange=${(/** @type {any} */ changed) => setWhere({ tier: changed.currentTarget.value, section: "" })}>
+        <option value="">${t("Any")}</option>
+        ${seated.map(({ tier }) => html`<option value=${tier.id}>${tier.name}, ${priceWords(tier)}</option>`)}
+      <//>`}
+      ${sections.length > 1 && html`<${Field} label=${t("Section")} name="best-section" as="select" value=${where.section} onChange=${(/** @type {any} */ changed) => setWhere({ ...where, section: changed.currentTarget.value })}>
+        <option value="">${t("Any")}</option>
+        ${sections.map((section) => html`<option value=${section.id}>${section.name}</option>`)}
+      <//>`}
+      <${Button} kind=${has ? "plain" : "primary"} busy=${selection.busy} disabled=${!user.value} onClick=${() => selection.find({ quantity, ...where })}>
+        ${has ? t("Find other seats") : n(quantity, "Best seat", "Best {n} seats")}
+      <//>
+    </div>
+    <p class="small muted">${t("Side by side, as near to the middle of the stage as there are, and no single seat is left alone. Or choose yourself below.")}</p>
+  <//>`;
+}
+
+/** What the colours and signs mean; the prices also choose what is shown. @param {{hall: Hall, tiers: Map<string, {tier: Tier, index: number}>, only: ReadonlySet<string>, onFilter: (tier: string) => void}} props */
+function Legend({ hall, tiers, only, onFilter }) {
+  const free = (/** @type {string} */ tier) => hall.sections.filter((section) => section.tier === tier).reduce((sum, section) => sum + hall.free(section.first, section.end), 0);
+  const seated = [...tiers.values()].filter(({ tier }) => hall.sections.some((section) => section.tier === tier.id));
+  return html`<div class="legend">
+    <div class="legend-tiers" role="group" aria-label=${t("Show only these prices")}>
+      ${seated.map(({ tier, index }) => html`<button type="button" key=${tier.id} class="legend-tier" aria-pressed=${only.has(tier.id) ? "true" : "false"} onClick=${() => onFilter(tier.id)}>
+        <span class=${`dot tier-${(index % 6) + 1}`} aria-hidden="true"></span>
+        <span>${tier.name}, ${priceWords(tier)}</span>
+        <span class="muted">${n(free(tier.id), "{n} free", "{n} free")}</span>
+      </button>`)}
+    </div>
+    <ul class="legend-signs" aria-label=${t("Signs")}>
+      <li><span aria-hidden="true">●</span> ${t("free")}</li>
+      <li><span aria-hidden="true">✓</span> ${t("yours")}</li>
+      <li><span aria-hidden="true">◔</span> ${t("held by somebody")}</li>
+      <li><span aria-hidden="true">×</span> ${t("not to be had")}</li>
+    </ul>
+  </div>`;
+}
+
+/** Places without a number, by tier. @param {{event: Event, hall: Hall, tiers: Map<string, {tier: Tier, index: number}>, selection: ReturnType<typeof useSelection>}} props */
+function Counted({ event, hall, tiers, selection }) {
+  const counted = [...tiers.values()].flatMap(({ tier }) => {
+    const pools = hall.pools.filter((pool) => pool.tier === tier.id);
+    const left = pools.reduce((sum, pool) => sum + pool.available, 0);
+    return pools.length ? [{ tier, left, names: pools.map((pool) => pool.name).join(", ") }] : [];
+  });
+  if (!counted.length) return null;
+  return html`<${Card} title=${hall.count ? t("Without a numbered seat") : t("Tickets")}>
+    <ul class="list">
+      ${counted.map(({ tier, left, names }) => {
+        const value = selection.wish.tickets.get(tier.id) ?? 0;
+        return html`<li key=${tier.id} class="counted">
+          <span><b>${tier.name}</b>${names !== tier.name && html` <span class="muted">${names}</span>`}<br />
+            ${priceWords(tier)} · <span class="muted">${left ? n(left, "{n} left", "{n} left") : t("Sold out")}</span></span>
+          <${Stepper} label=${tier.name} value=${value} min=${0} max=${user.value ? Math.min(event.max_per_customer, value + left) : 0} onChange=${(/** @type {number} */ to) => selection.setTickets(tier.id, to)} />
+        </li>`;
+      })}
+    </ul>
+  <//>`;
+}
+
+/** What is kept for one, and how long. @param {{event: Event, hall: Hall, selection: ReturnType<typeof useSelection>, mine: Set<number>, taken: string[]}} props */
+function Choice({ event, hall, selection, mine, taken }) {
+  const { hold } = selection;
+  const names = taken.flatMap((id) => {
+    const seat = hall.at.get(id);
+    return seat === undefined ? [] : [placeName({ section: hall.sectionOfSeat(seat).name, row: hall.rowOfSeat(seat).label, number: hall.numbers[seat] ?? "", tier: "" })];
+  });
+  return html`
+    <${Trouble} error=${selection.error}>
+      ${names.length > 0 && html`<p>${t("Not kept for you: {places}.", { places: names.join("; ") })}</p>`}
+    <//>
+    ${selection.lost && html`<${Note} kind="bad">${selection.lost}<//>`}
+    ${selection.others.map((other) => html`<${Note} key=${other.id} live=${false}>
+      <p>${n(other.lines.length, "You have chosen {n} other place of this event, perhaps in another window.", "You have chosen {n} other places of this event, perhaps in another window.")}</p>
+      <p class="actions"><${LinkButton} href=${`/checkout/${other.id}`}>${t("Pay for those")}<//><${Button} kind="quiet" onClick=${() => selection.drop(other)}>${t("Let them go")}<//></p>
+    <//>`)}
+    <${Card} title=${t("Your choice")}>
+      ${hold ? html`<${Chosen} event=${event} hall=${hall} selection=${selection} hold=${hold} mine=${mine} />` : html`<p class="muted">${user.value ? t("Nothing yet. What you choose is kept for you at once.") : t("Nothing yet.")}</p>`}
+      ${selection.busy && html`<p class="small muted" aria-live="polite">${t("Asking the box office …")}</p>`}
+    <//>
+  `;
+}
+
+/** @param {{event: Event, hall: Hall, selection: ReturnType<typeof useSelection>, hold: import("./selection.js").Hold, mine: Set<number>}} props */
+function Chosen({ event, hall, selection, hold, mine }) {
+  const lonely = hall.lonely(mine);
+  return html`
+    <ul class="list chosen">
+      ${hold.lines.map((line) => html`<li key=${line.seat_id ?? line.section_id}>
+        <span>${placeName(line)}${line.quantity > 1 && ` × ${format.number(line.quantity)}`}<br /><span class="muted small">${line.tier}</span></span>
+        <${Money} of=${{ ...line.price, amount: line.price.amount * line.quantity }} />
+        <${Button} kind="quiet" aria-label=${t("Let go: {place}", { place: placeName(line) })} onClick=${() => (line.seat_id ? selection.toggle(line.seat_id) : selection.setTickets(line.tier_id, 0))}>✕<//>
+      </li>`)}
+    </ul>
+    <p class="choice-total"><span>${t("Together")}</span> <b><${Money} of=${hold.total} /></b></p>
+    ${event.tax_percent > 0 && html`<p class="small muted">${t("Tax and fees are shown before you pay.")}</p>`}
+    ${lonely.length > 0 && html`<${Note} kind="info">
+      <p>${n(lonely.length, "{n} free seat beside yours would stay alone between taken ones: {seats}.", "{n} free seats beside yours would stay alone between taken ones: {seats}.", { seats: lonely.map((seat) => `${hall.rowOfSeat(seat).label} ${hall.numbers[seat]}`).join(", ") })}</p>
+      <p>${t("Hardly anybody comes alone. If it is all the same to you, move up by one; you may go on as it is, too.")}</p>
+    <//>`}
+    <${HoldTimer} hold=${hold} onExtended=${selection.extended} onOver=${selection.ended} />
+    <div class="actions">
+      <${LinkButton} kind="primary" class="wide" href=${`/checkout/${hold.id}`}>${t("Continue")}<//>
+      <${Button} kind="quiet" onClick=${() => selection.letGo()}>${t("Let all go")}<//>
+    </div>
+  `;
+}
