@@ -156,6 +156,10 @@ docs: .venv/.dev ## Generate what docs/ and the code have of each other
 examples: .venv/.dev ## Play the story of every route, and write its examples into the API's description
 	@RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q -n 0 tests/contract/test_description_examples.py
 
+.PHONY: outages
+outages: .venv/.dev ## Measure what customers see while something is away, and write it into docs/reliability.md
+	@RECORD_OUTAGES=1 $(BIN)/python -m pytest -q -n 0 tests/system/test_outages.py
+
 .PHONY: docs-check
 docs-check: .venv/.dev ## Check that the generated pages are current
 	@$(BIN)/python -m ops.diagrams --check

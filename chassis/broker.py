@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -19,6 +19,8 @@ from chassis.wire import Wire
 
 _CONNECT_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 15
+# How long an answer to anything but a publication is waited for.
+_ANSWER_SECONDS = 10.0
 
 log = get_logger(__name__)
 
@@ -67,12 +69,36 @@ class Broker:
 
     @asynccontextmanager
     async def channel(self, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
-        """A channel of its own; with `confirms`, an unroutable or refused message raises."""
+        """A channel of its own; with `confirms`, an unroutable or refused message raises.
+
+        Where the broker does not answer in time the connection is given up: an answer that is owed
+        when a silent connection is found dead would be waited for without end, and a channel that
+        nobody closed would keep what was delivered to it.
+
+        Raises:
+            OSError, aio_pika.exceptions.AMQPError, TimeoutError: the broker can't be had.
+        """
         connection = await self.connection()
-        async with connection.channel(
-            publisher_confirms=confirms, on_return_raises=confirms
-        ) as channel:
+        channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await channel.initialize()
+        except TimeoutError:
+            await self._give_up(connection)
+            raise
+        try:
             yield channel
+        finally:
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await channel.close()
+            except TimeoutError:
+                await self._give_up(connection)
+
+    async def _give_up(self, connection: AbstractConnection) -> None:
+        log.warning("the broker does not answer, connecting anew")
+        if self._connection is connection:
+            await self.close()
 
     @asynccontextmanager
     async def wire(self) -> AsyncIterator[Wire]:
@@ -90,7 +116,9 @@ class Broker:
             raise ConnectionError("not connected to the broker")
 
     async def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connection, in order where the broker answers in time."""
         if self._connection is not None:
             closing, self._connection = self._connection, None
-            await closing.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await closing.close()

@@ -18,6 +18,7 @@ from chassis.topology import EVENTS, topic_of
 
 # Where so many wait the oldest go.
 _MAX_WAITING = 10_000
+_BEGIN_SECONDS = 10.0
 
 log = get_logger(__name__)
 
@@ -50,14 +51,15 @@ async def listen(
     async with broker.channel(confirms=False) as channel:
         closed = asyncio.Event()
         channel.close_callbacks.add(lambda *_: closed.set())
-        queue = await channel.declare_queue(
-            exclusive=True,
-            auto_delete=True,
-            arguments={"x-queue-type": "classic", "x-max-length": _MAX_WAITING},
-        )
-        for kind in kinds:
-            await queue.bind(EVENTS, topic_of(kind))
-        await queue.consume(read, no_ack=True)
+        async with asyncio.timeout(_BEGIN_SECONDS):
+            queue = await channel.declare_queue(
+                exclusive=True,
+                auto_delete=True,
+                arguments={"x-queue-type": "classic", "x-max-length": _MAX_WAITING},
+            )
+            for kind in kinds:
+                await queue.bind(EVENTS, topic_of(kind))
+            await queue.consume(read, no_ack=True)
         hears(True)  # noqa: FBT003
         try:
             await closed.wait()

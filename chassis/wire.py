@@ -24,6 +24,8 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
 _PERSISTENT = 2
+# How long the broker may take to begin or to end a queue's deliveries.
+_ANSWER_SECONDS = 10.0
 # The connection's queue of writes is short; one that finds it full is tried again so much later.
 _FULL_SECONDS = 0.001
 
@@ -185,17 +187,27 @@ class Wire:
     # --- in --------------------------------------------------------------------------------------
 
     async def consume(self, queue: str, *, prefetch: int) -> None:
-        """Has the queue's messages delivered, so many at most that are not settled."""
+        """Has the queue's messages delivered, so many at most that are not settled.
+
+        Raises:
+            TimeoutError: the broker does not answer.
+        """
         await self.cancel()
-        await self._wire.basic_qos(prefetch_count=prefetch)
-        answer = await self._wire.basic_consume(queue, _never)
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await self._wire.basic_qos(prefetch_count=prefetch)
+            answer = await self._wire.basic_consume(queue, _never)
         self._consumer = str(answer.consumer_tag)
 
     async def cancel(self) -> None:
-        """Has no more delivered; what was is still to be settled."""
+        """Has no more delivered; what was is still to be settled.
+
+        Raises:
+            TimeoutError: the broker does not answer.
+        """
         if self._consumer:
             consumer, self._consumer = self._consumer, ""
-            await self._wire.basic_cancel(consumer)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._wire.basic_cancel(consumer)
 
     async def receive(self, most: int) -> list[Delivery]:
         """What has arrived, at least one, in its order.

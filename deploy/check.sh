@@ -34,16 +34,8 @@ check "${#scripts[@]} shell scripts" "$bin/shellcheck" --external-sources "${scr
 mkdir "$work/sql"
 check 'migrations can be written as SQL' "$bin/python" -m deploy.ddl "$work/sql"
 migrations=("$work"/sql/*.sql)
-# Left out, and why:
-#   prefer-bigint-over-int,
-#   prefer-bigint-over-smallint counts stay far below the limit of their type; money is bigint
-#   require-lock-timeout,
-#   require-statement-timeout   chassis.migrate sets both on the connection
 if [ -e "${migrations[0]}" ]; then
-  check "${#migrations[@]} migrations" "$bin/squawk" --assume-in-transaction --pg-version 15.0 \
-    --reporter gcc \
-    --exclude prefer-bigint-over-int,prefer-bigint-over-smallint \
-    --exclude require-lock-timeout,require-statement-timeout \
+  check "${#migrations[@]} migrations" "$bin/squawk" --config deploy/squawk.toml --reporter gcc \
     "${migrations[@]}"
 fi
 

@@ -21,7 +21,7 @@ from chassis.batching import Batch, Batcher, Limits
 from chassis.context import current_identity
 from chassis.errors import RemoteError
 from chassis.identity import Role
-from gateway.problems import ProblemError
+from gateway.problems import AWAY, ProblemError
 from gateway.services import Remote, is_unknown
 from gateway.versions import tag_of
 from presentation.views import catalog as views
@@ -65,7 +65,9 @@ class Events:
         self._pages: LRUCache[str, EventPage] = LRUCache(
             _KEPT_BYTES, getsizeof=lambda page: page.size
         )
-        self._batcher: Batcher[str, str, EventPage | None] = Batcher("events", self._read, LIMITS)
+        self._batcher: Batcher[str, str, EventPage | None] = Batcher(
+            "events", self._read, LIMITS, did_nothing=_is_worth_another_try
+        )
 
     async def page(self, event_id: str) -> EventPage:
         """The page of an event that the caller may know of.
@@ -133,6 +135,11 @@ def _page(event: catalog_pb2.Event, stamp: str = "", trusted_until: float = 0) -
     body = orjson.dumps(views.event(event))
     tag = tag_of(body, event.version)
     return EventPage(body, tag, event.organizer_id, stamp, trusted_until)
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    """Whether one event of many may be to blame: not where catalog is away, for whoever asks."""
+    return isinstance(error, RemoteError) and error.code not in AWAY
 
 
 def _edits(page: EventPage) -> bool:

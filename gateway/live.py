@@ -34,6 +34,7 @@ from chassis.errors import RemoteError
 from chassis.lifecycle import background
 from chassis.listener import listen
 from chassis.logs import get_logger
+from gateway.problems import AWAY
 from gateway.services import Services
 from gateway.snapshots import Bodies, Hall, as_object
 
@@ -354,6 +355,10 @@ def _pool(pool: Pool) -> Mapping[str, int]:
     return {"available": pool[0], "capacity": pool[1]}
 
 
+def _is_away(failure: RemoteError | None) -> bool:
+    return failure is not None and not failure.reason and failure.code in AWAY
+
+
 class Live:
     """The events that are looked at."""
 
@@ -422,10 +427,11 @@ class Live:
 
     async def _refresh(self, places: Places) -> None:
         """Compares with inventory, as of some moment after this was called."""
-        asked = places.fetches
+        asked, waited = places.fetches, places.lock.locked()
         async with places.lock:
-            if places.fetches > asked:
-                # Somebody else's question, asked after this one was: its answer serves both.
+            if places.fetches > asked or (waited and _is_away(places.failure)):
+                # Somebody else's question, asked after this one was: its answer serves both. Where
+                # one that was under way found nobody, there is no point in another.
                 if places.failure is not None:
                     raise places.failure
                 return

@@ -178,7 +178,8 @@ _STATUSES: Mapping[grpc.StatusCode, int] = {
     CODES["THROTTLED"]: 429,
     CODES["UNAVAILABLE"]: 503,
 }
-_AWAY = (
+# A service that is not there, or not in time.
+AWAY = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,  # gRPC's own, beyond the callee's maximum_concurrent_rpcs
@@ -283,7 +284,7 @@ def from_remote_error(error: RemoteError) -> ProblemError:
         if error.trailers.get(REPLAYED[0]) == REPLAYED[1]:
             problem.headers["Idempotency-Replayed"] = "true"
         return problem
-    if error.code in _AWAY:
+    if error.code in AWAY:
         return ProblemError("SERVICE_UNAVAILABLE", "Try again in a moment.")
     return ProblemError("INTERNAL")
 

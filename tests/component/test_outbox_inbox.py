@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.messages.v1 import messages_pb2
+from sqlalchemy import make_url
 
 from chassis.broker import Broker
 from chassis.consumer import SLOW_TRIES, TRIES, Consumer, Handlers, Received, Together
@@ -29,6 +30,7 @@ from chassis.topology import Topology
 from deploy.rabbitmq import RabbitMQ
 from notification_service import messaging
 from ops import dead_letters
+from tests.system.link import Link
 
 from .conftest import MakeDatabase, Until
 
@@ -669,3 +671,39 @@ async def test_a_message_the_broker_refuses_is_kept_and_tried_again(
         assert await depth(broker_url, "inventory.commands") == 1
         assert await outbox(database) == 0
         await full.delete(if_empty=False)
+
+
+async def test_after_the_brokers_silence_relay_and_consumer_go_on(
+    database: Database,
+    rabbitmq: RabbitMQ,
+    broker_url: str,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody is told that the connection is gone: no answer is waited for without end."""
+    monkeypatch.setattr("chassis.broker._HEARTBEAT_SECONDS", 2)
+    monkeypatch.setattr("chassis.broker._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("chassis.relay._CONFIRM_SECONDS", 0.5)
+    monkeypatch.setattr("chassis.outbox.LEASE_SECONDS", 0.0)
+    with Link(rabbitmq.port) as link:
+        url = make_url(broker_url).set(port=link.port).render_as_string(hide_password=False)
+        # One connection for both, as a service has.
+        broker = Broker(url, TOPOLOGY, process="test")
+        consumer = Consumer(QUEUE, messaging.QUEUES[QUEUE], database, broker)
+        async with (
+            background("relay", Relay(database, broker).run),
+            background("consumer", consumer.run),
+        ):
+            connection = await broker.connection()
+
+            async def is_lost() -> bool:
+                return not connection.connected.is_set()
+
+            async def arrived() -> bool:
+                return await mails(database) == 1 and await outbox(database) == 0
+
+            with link.silent():
+                await send(database, code("000001"))
+                await until(is_lost)
+            await until(arrived)
+        await broker.close()
