@@ -22,7 +22,7 @@ from deploy.secret_files import Servers, secret_files
 # Who may be on which network; the jobs and the operator's commands besides.
 _ON: Mapping[str, frozenset[str]] = {
     "edge": frozenset({"haproxy", "gateway"}),
-    "rpc": frozenset({*SERVICES, "gateway", "operator", "prometheus"}),
+    "rpc": frozenset({*SERVICES, "gateway", "operator", "prometheus", "jaeger"}),
     "db": frozenset({*SERVICES, "postgres", "provision", "migrate", "operator"}),
     "broker": frozenset({*SERVICES, "gateway", "rabbitmq", "operator", "prometheus"}),
 }
