@@ -13,6 +13,9 @@ export const PAGES = [
   { path: "/password-reset", area: "account", load: () => import("./pages/account/password_reset.js") },
   { path: "/account", area: "account", role: "CUSTOMER", load: () => import("./pages/account/page.js") },
   { path: "/notifications", area: "account", role: "CUSTOMER", load: () => import("./pages/account/notifications.js") },
+  { path: "/organizer", area: "organizer", role: "ORGANIZER", load: () => import("./pages/organizer/dashboard.js") },
+  { path: "/organizer/events/new", area: "organizer", role: "ORGANIZER", load: () => import("./pages/organizer/new_event.js") },
+  { path: "/organizer/events/:event_id", area: "organizer", role: "ORGANIZER", load: () => import("./pages/organizer/event.js") },
   { path: "/door", area: "door", role: "ORGANIZER", load: () => import("./pages/door/list.js") },
   // Opens without a network, and so without a log-in: what it may do by itself is in door/admit.js.
   { path: "/door/:event_id", area: "door", load: () => import("./pages/door/page.js") },

@@ -1,0 +1,2 @@
+/** The organizer's pages, in Nepali. */
+export default {};

@@ -1,0 +1,53 @@
+/** An event's pictures. */
+import { useState } from "../../vendor/hooks.js";
+import { api, newKey, take } from "../../core/api.js";
+import { html } from "../../core/html.js";
+import { t } from "../../core/i18n.js";
+import { useAction } from "../../core/load.js";
+import { Button, Card, Confirm, Empty, Field, Trouble } from "../../parts/ui.js";
+
+/** @typedef {import("api").components["schemas"]["Image"]} Image */
+
+/** @param {{event: import("./status.js").Event, reload: () => Promise<void>}} props */
+export function Images({ event, reload }) {
+  const [leaving, setLeaving] = useState(/** @type {Image | null} */ (null));
+  const add = useAction(async (/** @type {HTMLFormElement} */ form) => {
+    await take(api.POST("/api/v1/events/{event_id}/images", {
+      params: { path: { event_id: event.id }, header: { "Idempotency-Key": newKey() } },
+      body: /** @type {any} */ (null),
+      bodySerializer: () => new FormData(form),
+    }));
+    form.reset();
+    await reload();
+  });
+  const remove = useAction(async () => {
+    if (leaving) await take(api.DELETE("/api/v1/events/{event_id}/images/{image_id}", { params: { path: { event_id: event.id, image_id: leaving.id } } }));
+    setLeaving(null);
+    await reload();
+  });
+  const submit = (/** @type {SubmitEvent} */ submitted) => {
+    submitted.preventDefault();
+    return add.run(/** @type {HTMLFormElement} */ (submitted.currentTarget));
+  };
+  const roleOf = (/** @type {Image} */ image) => (image.role === "BANNER" ? t("Banner") : t("Gallery"));
+  return html`
+    ${event.images.length === 0 && html`<${Empty}>${t("No pictures yet.")}<//>`}
+    <ul class="gallery" role="list">${event.images.map((image, number) => html`<li key=${image.id} class="card">
+      <div class="picture"><img src=${`${image.url}?w=${image.widths[0]}`} alt=${t("Picture {number}", { number: number + 1 })} /></div>
+      <div class="card-head"><p>${roleOf(image)}</p>
+      <${Button} kind="quiet" onClick=${() => setLeaving(image)}>${t("Remove")}<span class="visually-hidden"> ${t("Picture {number}", { number: number + 1 })}</span><//></div>
+    </li>`)}</ul>
+    <${Card} title=${t("Add a picture")}>
+      <form onSubmit=${submit}>
+        <${Trouble} error=${add.error} />
+        <${Field} type="file" label=${t("File")} name="file" accept="image/jpeg,image/png,image/webp" hint=${t("JPEG, PNG or WebP. It is made smaller, and what it says of its place is taken out.")} error=${add.error} />
+        <${Field} as="select" label=${t("Where it is shown")} name="role" error=${add.error}>
+          <option value="BANNER">${t("Banner")}</option>
+          <option value="GALLERY">${t("Gallery")}</option>
+        <//>
+        <${Button} kind="primary" type="submit" busy=${add.busy}>${t("Add")}<//>
+      </form>
+    <//>
+    <${Confirm} open=${leaving !== null} danger=${true} title=${t("Remove the picture?")} yes=${t("Yes, remove")} busy=${remove.busy} error=${remove.error} onYes=${() => remove.run()} onNo=${() => setLeaving(null)} />
+  `;
+}

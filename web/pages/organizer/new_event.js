@@ -1,0 +1,26 @@
+/** A new event: a draft, which nobody else sees until it is published. */
+import { useRef } from "../../vendor/hooks.js";
+import { api, newKey, take } from "../../core/api.js";
+import { html } from "../../core/html.js";
+import { t } from "../../core/i18n.js";
+import { useAction } from "../../core/load.js";
+import { navigate } from "../../core/router.js";
+import { Heading } from "../../parts/ui.js";
+import { EventForm } from "./form.js";
+
+export default function NewEvent() {
+  const key = useRef({ key: newKey(), of: "" });
+  const make = useAction(async (/** @type {import("./form.js").NewEvent} */ body) => {
+    // What was changed after a refusal is another intent.
+    const text = JSON.stringify(body);
+    if (key.current.of && key.current.of !== text) key.current.key = newKey();
+    key.current.of = text;
+    const event = await take(api.POST("/api/v1/events", { params: { header: { "Idempotency-Key": key.current.key } }, body }));
+    await navigate(`/organizer/events/${event.id}`);
+  });
+  return html`
+    <${Heading} title=${t("New event")} />
+    <p class="narrow">${t("This makes a draft. Nobody else sees it until you publish it.")}</p>
+    <${EventForm} action=${make} yes=${t("Make the draft")} />
+  `;
+}
