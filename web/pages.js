@@ -16,6 +16,8 @@ export const PAGES = [
   { path: "/organizer", area: "organizer", role: "ORGANIZER", load: () => import("./pages/organizer/dashboard.js") },
   { path: "/organizer/events/new", area: "organizer", role: "ORGANIZER", load: () => import("./pages/organizer/new_event.js") },
   { path: "/organizer/events/:event_id", area: "organizer", role: "ORGANIZER", load: () => import("./pages/organizer/event.js") },
+  { path: "/organizer/webhooks", area: "organizer", role: "ORGANIZER", load: () => import("./pages/organizer/webhooks.js") },
+  { path: "/organizer/keys", area: "organizer", role: "ORGANIZER", load: () => import("./pages/organizer/keys.js") },
   { path: "/door", area: "door", role: "ORGANIZER", load: () => import("./pages/door/list.js") },
   // Opens without a network, and so without a log-in: what it may do by itself is in door/admit.js.
   { path: "/door/:event_id", area: "door", load: () => import("./pages/door/page.js") },

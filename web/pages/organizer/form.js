@@ -7,7 +7,7 @@ import { useLoad } from "../../core/load.js";
 import { CATEGORY_LIST, categoryName } from "../../parts/event.js";
 import { Button, Field, Note, Trouble, valuesOf } from "../../parts/ui.js";
 import { allVenues } from "./venues.js";
-import { fromLocal, isZone, toLocal } from "./zone.js";
+import { fromLocal, isZone, ownZone, toLocal } from "./zone.js";
 
 /** @typedef {import("./status.js").Event} Event */
 /** @typedef {import("api").components["schemas"]["NewEvent"]} NewEvent */
@@ -74,7 +74,7 @@ function eventOf(values, tiers) {
 export function EventForm({ event, action, yes, children }) {
   const venues = useLoad(allVenues, []);
   const [venueId, setVenueId] = useState(event?.venue?.id ?? "");
-  const [zone, setZone] = useState(event?.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone);
+  const [zone, setZone] = useState(event?.timezone ?? ownZone());
   const [currency, setCurrency] = useState(event?.currency ?? "NPR");
   const [tiers, setTiers] = useState(() => tiersOf(event));
   const [fault, setFault] = useState("");

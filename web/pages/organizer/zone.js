@@ -10,6 +10,9 @@ export function isZone(zone) {
   }
 }
 
+/** The zone of this device; some browsers still call Nepal's by the name of before 2006. */
+export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone.replace("Asia/Katmandu", "Asia/Kathmandu");
+
 /** What a zone's clocks show, e.g. "2027-03-01T19:30". @param {string | number} at @param {string} zone */
 export function toLocal(at, zone) {
   const format = new Intl.DateTimeFormat("en-GB", {
