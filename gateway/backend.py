@@ -24,6 +24,7 @@ from gateway.rates import UnderWay
 from gateway.services import Remote, Services
 from gateway.settings import Settings
 from gateway.site.assets import Assets
+from gateway.site.documents import Documents
 from gateway.site.sitemap import Sitemap
 from gateway.streams import Streams
 from gateway.webhooks import Webhooks
@@ -60,6 +61,7 @@ class Backend:
     settings: Settings
     # The web page.
     assets: Assets
+    documents: Documents
     sitemap: Sitemap
 
     @classmethod
@@ -67,6 +69,7 @@ class Backend:
         cls, settings: Settings, services: Services, jwks: Jwks, health: Health, streams: Streams
     ) -> Backend:
         """The one backend of a gateway."""
+        assets = Assets(watches=settings.is_local)
         return cls(
             auth=services.auth,
             catalog=services.catalog,
@@ -88,6 +91,7 @@ class Backend:
             jwks=jwks,
             health=health,
             settings=settings,
-            assets=Assets(watches=settings.is_local),
+            assets=assets,
+            documents=Documents(assets, is_local=settings.is_local),
             sitemap=Sitemap(services.catalog),
         )

@@ -105,7 +105,7 @@ class Dispatch:
         self,
         app: FastAPI,
         backend: Backend,
-        lost: Callable[[Scope], Response | None] = lambda _scope: None,
+        lost: Callable[[Scope], Awaitable[Response | None]] | None = None,
     ) -> None:
         self._lost = lost
         self._state = app
@@ -125,7 +125,7 @@ class Dispatch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         entry, parameters = self._find(scope["method"], scope["path"])
         if entry is None:
-            await self._unanswered(scope)(scope, receive, send)
+            await (await self._unanswered(scope))(scope, receive, send)
             return
         scope["app"] = self._state
         scope["route"] = entry.route
@@ -158,12 +158,13 @@ class Dispatch:
                 }
         return None, {}
 
-    def _unanswered(self, scope: Scope) -> Response:
+    async def _unanswered(self, scope: Scope) -> Response:
         """The answer where no route has the path, or none of its routes the method."""
         path = scope["path"]
         methods = self._methods_at(path)
         if not methods:
-            return self._lost(scope) or ProblemError("NOT_FOUND").response(path)
+            page = await self._lost(scope) if self._lost else None
+            return page or ProblemError("NOT_FOUND").response(path)
         if "GET" in methods:
             methods.add("HEAD")
         allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS"}))}

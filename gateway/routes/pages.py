@@ -7,29 +7,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Query, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
+from chassis.errors import RemoteError, ServiceError
+from chassis.ids import parse_uuid
 from gateway.backend import Backend
-from gateway.bodies.base import UUID
+from gateway.edge import header
+from gateway.events import EventPage
 from gateway.preferences import prefers_html
-from gateway.problems import ProblemError
+from gateway.problems import ProblemError, from_remote_error, from_service_error
 from gateway.representations import AcceptEncoding, public
 from gateway.routing import OPEN, Behind, Routes
 from gateway.settings import Settings
 from gateway.site import shell
+from gateway.site.documents import Document, may_be_seen
 from gateway.site.pages import LOST, PAGES, Page
 from gateway.snapshots import PLAIN, best_encoding
-from gateway.versions import IfNoneMatch, coded, etag, held, tag_of
+from gateway.versions import IfNoneMatch, coded, etag, held
 
 _FOREVER = "public, max-age=31536000, immutable"
 _REFERENCE = re.compile(r"PT-[0-9A-Z]{8}", re.ASCII)
 _HTML = "text/html; charset=utf-8"
+# One person's pages, by how their addresses begin.
+_NOT_TO_BE_READ = sorted(
+    {f"/{page.path.split('/')[1]}" for page in PAGES.values() if not page.is_public}
+)
 
 
 def pages_of(settings: Settings) -> Routes:
@@ -50,8 +58,6 @@ def pages_of(settings: Settings) -> Routes:
 
 
 def _declare(routes: Routes, page: Page) -> None:
-    shows_event = "{event_id}" in page.path and page.is_public
-
     @routes.route("GET", page.path, OPEN, media_type="text/html")
     async def show(
         request: Request,
@@ -59,59 +65,86 @@ def _declare(routes: Routes, page: Page) -> None:
         if_none_match: IfNoneMatch = (),
         accept_encoding: AcceptEncoding = (),
     ) -> Response:
-        """The document of a page."""
-        site = site_of(request, behind.settings)
-        head, status, more = shell.head_of(page, site, request.url.path), 200, {}
-        if shows_event:
-            event = await _event(behind, request.path_params["event_id"])
-            if event is None:
-                status = 404
-            else:
-                head, more = shell.event_head(event, site), {"event": event}
-        body = _document(behind, page, head, more)
-        if status != 200:
-            return Response(body, status, shell.HEADERS, media_type=_HTML)
-        return await public(
-            body, tag_of(body), if_none_match, accept_encoding,
-            media_type=_HTML, headers=shell.HEADERS,
-        )  # fmt: skip
+        """The document of a page; its scripts tell why, where what it shows can't be had now."""
+        site = _site(request.scope, behind)
+        event, problem = None, None
+        if page.shows_event:
+            try:
+                event = await _event(behind, request.path_params["event_id"])
+            except (ProblemError, RemoteError, ServiceError) as error:
+                problem = _problem_of(error)
+        there = page if problem is None or problem.status != 404 else LOST
+        document = behind.documents.of(there, site, event)
+        return await _html(there, document, if_none_match, accept_encoding, problem)
 
 
-def site_of(request: Request, settings: Settings) -> str:
-    """This site's address without a slash at the end: as set, else as it was called."""
-    if settings.public_url is not None:
-        return str(settings.public_url).rstrip("/")
-    return f"{request.url.scheme}://{request.headers.get('host', '')}"
+async def _html(
+    page: Page,
+    document: Document,
+    if_none_match: Sequence[str],
+    accept_encoding: Sequence[str],
+    problem: ProblemError | None,
+) -> Response:
+    """A document as an answer; with the status of a problem, if there is one."""
+    headers = {**shell.HEADERS, **(problem.headers if problem else {})}
+    if not page.is_public:
+        headers["Cache-Control"] = "private, no-store"
+    answer = await public(
+        document.body,
+        document.tag,
+        () if problem else if_none_match,
+        accept_encoding,
+        document.compressed,
+        media_type=_HTML,
+        headers=headers,
+    )
+    if problem is not None:
+        answer.status_code = problem.status
+    return answer
 
 
-async def _event(behind: Backend, event_id: str) -> Mapping[str, Any] | None:
-    """The event as the API shows it to everybody; None: there is none that everybody may see."""
-    if not UUID.fullmatch(event_id):
-        return None
-    try:
-        page = await behind.events.page(event_id)
-    except ProblemError:
-        return None
-    event: dict[str, Any] = json.loads(page.body)
+def _site(scope: Scope, behind: Backend) -> str:
+    host = (header(scope, b"host") or b"").decode("latin-1")
+    return shell.site_of(str(behind.settings.public_url or ""), scope["scheme"], host)
+
+
+async def _event(behind: Backend, event_id: str) -> EventPage:
+    """The event, if everybody may see it: its document is kept for everybody.
+
+    Raises:
+        ProblemError: EVENT_NOT_FOUND.
+        RemoteError: catalog_service failed, or did not answer in time.
+        ServiceError: OVERLOADED, too many are waiting, or for too long.
+    """
+    id = parse_uuid(event_id)
+    event = await behind.events.page(str(id)) if id else None
+    if event is None or not may_be_seen(event):
+        raise ProblemError("EVENT_NOT_FOUND")
     return event
 
 
-def _document(behind: Backend, page: Page, head: shell.Head, more: Mapping[str, Any]) -> bytes:
-    boot = {"local": behind.settings.is_local, **more}
-    tree = behind.assets.tree
-    return shell.document(head, tree, modules=page.modules, styles=page.styles, boot=boot)
+def _problem_of(error: ProblemError | RemoteError | ServiceError) -> ProblemError:
+    if isinstance(error, RemoteError):
+        return from_remote_error(error)
+    return from_service_error(error) if isinstance(error, ServiceError) else error
 
 
-def lost(backend: Backend, scope: Scope) -> Response | None:
-    """The page for an address that none has, for people; None: a problem says it better."""
+async def lost(backend: Backend, scope: Scope) -> Response | None:
+    """The page for an address that none has, for people; None: a problem says it better.
+
+    A slash too many at the end of a page's address leads to the page.
+    """
     path: str = scope["path"]
-    if scope["method"] not in {"GET", "HEAD"} or path.startswith(("/api", "/assets/", "/.")):
+    if scope["method"] != "GET" or path.startswith(("/api", "/assets/", "/.")):
         return None
     request = Request(scope)
     if not prefers_html(request.headers.getlist("accept")):
         return None
-    head = shell.head_of(LOST, site_of(request, backend.settings), "/")
-    return Response(_document(backend, LOST, head, {}), 404, shell.HEADERS, media_type=_HTML)
+    if path.rstrip("/") in PAGES and path.endswith("/"):
+        return RedirectResponse(path.rstrip("/"), 308)
+    document = backend.documents.of(LOST, _site(scope, backend))
+    coding = request.headers.getlist("accept-encoding")
+    return await _html(LOST, document, (), coding, ProblemError("NOT_FOUND"))
 
 
 async def come_back(
@@ -153,9 +186,11 @@ async def _file(
     if file is None:
         raise ProblemError("NOT_FOUND")
     told = {"Cache-Control": cache, "Vary": "Accept-Encoding", **(headers or {})}
+    if file.is_script:  # a worker is held to the policy that its script came with
+        told["Content-Security-Policy"] = shell.HEADERS["Content-Security-Policy"]
     if has := held(if_none_match, file.tag):
         return Response(status_code=304, headers={**told, **etag(has)})
-    coding = best_encoding(", ".join(accept_encoding))
+    coding = file.coding(best_encoding(", ".join(accept_encoding)))
     if coding == PLAIN:
         told |= etag(file.tag)
     else:
@@ -191,23 +226,29 @@ async def service_worker(
     behind: Behind, if_none_match: IfNoneMatch = (), accept_encoding: AcceptEncoding = ()
 ) -> Response:
     """What has the door work without a network: web/sw.js tells."""
-    headers = {
-        "Service-Worker-Allowed": "/door",
-        "Content-Security-Policy": "default-src 'none'; connect-src 'self'; script-src 'self'",
-    }
+    headers = {"Service-Worker-Allowed": "/door"}
     return await _file(
         behind, "sw.js", if_none_match, accept_encoding, cache="no-cache", headers=headers
     )
 
 
 async def robots(request: Request, behind: Behind) -> Response:
-    """What those who index may read."""
-    site = site_of(request, behind.settings)
-    text = f"User-agent: *\nDisallow: /api/\nDisallow: /checkout/\nSitemap: {site}/sitemap.xml\n"
+    """What those who index may read: not what is one person's; pages say more by `noindex`.
+
+    The API is not shut to them: the pages' scripts read it, and previews show its pictures.
+    """
+    lines = ["User-agent: *", *(f"Disallow: {place}" for place in _NOT_TO_BE_READ)]
+    site = _site(request.scope, behind)
+    if site:
+        lines.append(f"Sitemap: {site}/sitemap.xml")
+    text = "\n".join(lines) + "\n"
     return Response(text, headers={"Cache-Control": "max-age=3600"}, media_type="text/plain")
 
 
 async def sitemap(request: Request, behind: Behind) -> Response:
     """The events that are worth finding, the next ones first (https://www.sitemaps.org)."""
-    body = await behind.sitemap.of(site_of(request, behind.settings))
+    site = _site(request.scope, behind)
+    if not site:
+        raise ProblemError("NOT_FOUND", "A sitemap is of a host's name, and the request has none.")
+    body = await behind.sitemap.of(site)
     return Response(body, headers={"Cache-Control": "max-age=300"}, media_type="application/xml")

@@ -26,9 +26,15 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".json": "application/json",
     ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
 }
-_UNSERVED = re.compile(r"\.d\.ts$|/\.|__pycache__")
+# They are compressed as they are.
+_PACKED = frozenset({"image/png", "font/woff2"})
+_UNSERVED = re.compile(r"/\.|__pycache__|/(?:js|ts)config\.json$|/vendor\.json$")
+# Less does not get smaller by as much as the header is long that says so.
+_LEAST_BYTES = 200
 _VERSION_CHARACTERS = 12
 # Best for what is text and sent often; above that size it would take a second.
 _BROTLI_QUALITY, _BROTLI_QUALITY_OF_LARGE, _LARGE_BYTES = 11, 9, 64 * 1024
@@ -50,15 +56,27 @@ class Asset:
     media_type: str
     tag: str
     compressed: dict[str, bytes] = field(default_factory=dict)
+    being_made: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False, repr=False)
+
+    @property
+    def is_script(self) -> bool:
+        """Whether a browser runs it."""
+        return self.media_type.startswith("text/javascript")
+
+    def coding(self, liked: str) -> str:
+        """How it travels to a client that likes this coding best."""
+        gains = self.media_type not in _PACKED and len(self.content) >= _LEAST_BYTES
+        return liked if gains else PLAIN
 
     async def coded(self, coding: str) -> bytes:
         """The file in that coding; the first to ask has it made, beside the event loop."""
         if coding == PLAIN:
             return self.content
-        made = self.compressed.get(coding)
-        if made is None:
-            made = await asyncio.to_thread(_compress, self.content, coding)
-            self.compressed[coding] = made
+        async with self.being_made:  # of many who come together, one makes it
+            made = self.compressed.get(coding)
+            if made is None:
+                made = await asyncio.to_thread(_compress, self.content, coding)
+                self.compressed[coding] = made
         return made
 
 
@@ -137,10 +155,12 @@ class Assets:
         """The files as they are now."""
         if self._watches and self._clock() - self._looked_at >= _CHANGES_SEEN_SECONDS:
             self._looked_at = self._clock()
-            stamp = _stamp(self._root)
-            if stamp != self._stamp:
-                self._stamp = stamp
-                self._tree = Tree.read(self._root)
+            try:
+                stamp = _stamp(self._root)
+                if stamp != self._stamp:
+                    self._tree, self._stamp = Tree.read(self._root), stamp
+            except OSError:
+                pass  # an editor is just putting a file in its place; the next look finds it
         return self._tree
 
 

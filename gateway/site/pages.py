@@ -18,8 +18,14 @@ class Page:
     area: str
     module: str  # below web/pages
     title: str
-    is_public: bool = False  # the same for everybody, and worth finding
+    is_public: bool = False  # not for one person alone: caches may keep its document
+    is_listed: bool = False  # worth finding for those who index
     is_local: bool = False  # on a developer's machine only
+
+    @property
+    def shows_event(self) -> bool:
+        """Whether it is about an event that everybody may see, and not there without one."""
+        return self.is_public and "{event_id}" in self.path
 
     @property
     def modules(self) -> Sequence[str]:
@@ -35,8 +41,8 @@ class Page:
 _STYLES = ("styles/tokens.css", "styles/base.css", "styles/parts.css")
 
 _PAGES = (
-    Page("/", "discover", "discover/page", "What is on", is_public=True),
-    Page("/events/{event_id}", "event", "event/page", "Event", is_public=True),
+    Page("/", "discover", "discover/page", "What is on", is_public=True, is_listed=True),
+    Page("/events/{event_id}", "event", "event/page", "Event", is_public=True, is_listed=True),
     Page("/events/{event_id}/seats", "picker", "picker/page", "Choose places", is_public=True),
     Page("/checkout/{hold_id}", "checkout", "checkout/page", "Pay"),
     Page("/bookings/{reference}", "booking", "booking/page", "Booking"),
@@ -56,8 +62,8 @@ _PAGES = (
     Page("/door", "door", "door/list", "Door"),
     Page("/door/{event_id}", "door", "door/page", "Door"),
     Page("/operator", "operator", "operator/page", "Operate"),
-    Page("/race", "race", "race/page", "Race test", is_local=True),
+    Page("/race", "race", "race/page", "Race test", is_public=True, is_local=True),
 )
 PAGES: Mapping[str, Page] = MappingProxyType({page.path: page for page in _PAGES})
 # For an address that no page has.
-LOST = Page("", "discover", "discover/page", "Nothing here")
+LOST = Page("", "discover", "discover/page", "Nothing here", is_public=True)

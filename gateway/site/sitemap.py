@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from xml.sax.saxutils import escape
@@ -28,6 +29,7 @@ class Sitemap:
         self._clock = clock
         self._events: list[tuple[str, str]] = []  # id, and when it was last changed
         self._good_until = 0.0
+        self._reading = asyncio.Lock()
 
     async def of(self, site: str) -> bytes:
         """The list with addresses of that site, which has no slash at the end.
@@ -35,9 +37,10 @@ class Sitemap:
         Raises:
             RemoteError: catalog_service failed, or did not answer in time.
         """
-        if self._clock() >= self._good_until:
-            self._events = await self._read()
-            self._good_until = self._clock() + _KEPT_SECONDS
+        async with self._reading:  # of many who come together, one asks
+            if self._clock() >= self._good_until:
+                self._events = await self._read()
+                self._good_until = self._clock() + _KEPT_SECONDS
         places = [f"<url><loc>{escape(site)}/</loc></url>"]
         places += [
             f"<url><loc>{escape(site)}/events/{id}</loc><lastmod>{changed}</lastmod></url>"

@@ -9,45 +9,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from presentation.amounts import major_units
+from presentation.moments import at_place
+from presentation.views.catalog import Event, Tier
 
 _SCHEMA = "https://schema.org"
 
 
-def event_data(event: Mapping[str, Any], address: str, site: str) -> dict[str, Any]:
+# What kind of event it is, where schema.org has a word for it.
+_TYPES: Mapping[str, str] = {
+    "CONCERT": "MusicEvent",
+    "THEATRE": "TheaterEvent",
+    "DANCE": "DanceEvent",
+    "COMEDY": "ComedyEvent",
+    "SPORT": "SportsEvent",
+    "FILM": "ScreeningEvent",
+    "FESTIVAL": "Festival",
+    "CONFERENCE": "BusinessEvent",
+    "FAMILY": "ChildrensEvent",
+}
+
+
+def event_data(event: Event, address: str, site: str, now: datetime) -> dict[str, Any]:
     """An event as JSON-LD.
 
     `event` is the event as the API shows it; `address` is its page's, `site` the host's, both whole
-    and without a slash at the end.
+    and without a slash at the end. `now`, with an offset, tells a sale that is still to come from
+    one that is over.
     """
     data: dict[str, Any] = {
         "@context": _SCHEMA,
-        "@type": "Event",
+        "@type": _TYPES.get(event["category"], "Event"),
         "name": event["title"],
-        "description": event["description"],
+        "description": event["description"] or event["title"],
         "url": address,
         "startDate": _local(event["starts_at"], event["timezone"]),
         "endDate": _local(event["ends_at"], event["timezone"]),
         "eventStatus": f"{_SCHEMA}/{_status(event)}",
         "eventAttendanceMode": f"{_SCHEMA}/OfflineEventAttendanceMode",
         "location": _place(event),
-        "offers": [_offer(event, tier, address) for tier in event["tiers"]],
-        "image": [site + image["url"] for image in event["images"]],
+        "offers": [_offer(event, tier, address, now) for tier in event["tiers"]],
     }
+    if event["images"]:
+        data["image"] = [site + image["url"] for image in event["images"]]
     if event["doors_at"]:
         data["doorTime"] = _local(event["doors_at"], event["timezone"])
     if event["rating"]:
         data["aggregateRating"] = {
             "@type": "AggregateRating",
             "ratingValue": event["rating"]["average"],
-            "reviewCount": event["rating"]["count"],
+            "ratingCount": event["rating"]["count"],
+            "bestRating": 5,
+            "worstRating": 1,
         }
     return data
 
 
-def _status(event: Mapping[str, Any]) -> str:
+def _status(event: Event) -> str:
     if event["status"] == "CANCELLED":
         return "EventCancelled"
     return "EventRescheduled" if event["moved"] else "EventScheduled"
@@ -55,13 +74,14 @@ def _status(event: Mapping[str, Any]) -> str:
 
 def _local(time: str, zone: str) -> str:
     """A time with the event's own offset, as search engines want it."""
-    return datetime.fromisoformat(time).astimezone(ZoneInfo(zone)).isoformat(timespec="seconds")
+    return at_place(datetime.fromisoformat(time), zone).isoformat(timespec="seconds")
 
 
-def _place(event: Mapping[str, Any]) -> dict[str, Any]:
+def _place(event: Event) -> dict[str, Any]:
     venue = event["venue"]
-    if not venue:
-        return {"@type": "Place", "name": event["location"], "address": event["location"]}
+    if venue is None:
+        words = event["location"] or event["title"]  # a place has to have a name
+        return {"@type": "Place", "name": words, "address": words}
     return {
         "@type": "Place",
         "name": venue["name"],
@@ -74,24 +94,25 @@ def _place(event: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _offer(event: Mapping[str, Any], tier: Mapping[str, Any], address: str) -> dict[str, Any]:
-    price = tier["price"]
+def _offer(event: Event, tier: Tier, address: str, now: datetime) -> dict[str, Any]:
+    price, sales = tier["price"], event["sales"]
     return {
         "@type": "Offer",
         "name": tier["name"],
         "url": address,
         "price": major_units(price["amount"], price["currency"]),
         "priceCurrency": price["currency"],
-        "availability": f"{_SCHEMA}/{_availability(event)}",
-        "validFrom": event["sales"]["from"] or event["created_at"],
-        "validThrough": event["sales"]["to"],
+        "availability": f"{_SCHEMA}/{_availability(event, now)}",
+        "validFrom": _local(sales["from"] or event["created_at"], event["timezone"]),
+        "validThrough": _local(sales["to"], event["timezone"]),
     }
 
 
-def _availability(event: Mapping[str, Any]) -> str:
-    left = event["availability"]
-    if event["status"] != "PUBLISHED":
-        return "Discontinued"
-    if left and not left["available"]:
+def _availability(event: Event, now: datetime) -> str:
+    left, sales = event["availability"], event["sales"]
+    if event["status"] != "PUBLISHED" or left is None or not left["available"]:
         return "SoldOut"
-    return "InStock" if event["sales"]["open"] else "PreOrder"
+    if sales["open"]:
+        return "InStock"
+    begins = sales["from"]
+    return "PreOrder" if begins and now < datetime.fromisoformat(begins) else "SoldOut"

@@ -28,6 +28,7 @@ TIME_OF_DAY = {
 READERS = {
     "chassis/consumer.py": "a line in the log says how long a message waited",
     "chassis/identity.py": "tokens expire by every process's clock, with a leeway (RFC 7519)",
+    "gateway/site/documents.py": "search engines are told whether a closed sale is still to come",
 }
 
 
