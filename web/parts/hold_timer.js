@@ -20,9 +20,11 @@ const HURRY_SECONDS = 120;
 export function HoldTimer({ hold, onExtended, onOver }) {
   const seconds = useCountdown(hold.expires_at);
   const before = useRef(seconds);
+  const time = useRef(/** @type {HTMLElement | null} */ (null));
   const extend = useAction(async () => {
     onExtended(await take(api.POST("/api/v1/holds/{hold_id}/extend", { params: { path: { hold_id: hold.id }, header: { "Idempotency-Key": newKey() } } })));
     announce(t("You have more time."));
+    time.current?.focus(); // the button may be gone
   });
   useEffect(() => {
     const passed = TOLD_SECONDS.find((mark) => before.current > mark && seconds <= mark);
@@ -32,7 +34,7 @@ export function HoldTimer({ hold, onExtended, onOver }) {
   }, [seconds]);
   const canGrow = hold.expires_at < hold.extendable_until;
   return html`<div class=${classes("hold-timer", seconds <= HURRY_SECONDS && "hold-timer-hurry")}>
-    <p><span>${t("Kept for you for")}</span> <b role="timer" aria-live="off">${format.countdown(seconds)}</b></p>
+    <p ref=${time} tabindex="-1"><span>${t("Kept for you for")}</span> <b role="timer" aria-live="off">${format.countdown(seconds)}</b></p>
     ${canGrow && html`<${Button} kind="quiet" busy=${extend.busy} onClick=${() => extend.run()}>${t("More time")}<//>`}
     <${Trouble} error=${extend.error} />
   </div>`;

@@ -56,5 +56,5 @@ export default {
   "{n} place is kept for you.": "{n} स्थान तपाईंका लागि राखिएको छ।",
   "{n} places are kept for you.": "{n} स्थान तपाईंका लागि राखिएका छन्।",
   "{section}, row {row}, seat {number}: {tier}, {price}, {state}": "{section}, पङ्क्ति {row}, सिट {number}: {tier}, {price}, {state}",
-  "free": "खाली",
+  "available": "खाली",
 };

@@ -179,7 +179,7 @@ function seatWords(hall, tiers, look, seat) {
     : look.pending.has(seat)
       ? t("being asked for")
       : hall.state[seat] === FREE
-        ? t("free")
+        ? t("available")
         : hall.state[seat] === HELD
           ? t("held by somebody")
           : t("not to be had");
@@ -243,7 +243,7 @@ function Legend({ hall, tiers, only, onFilter }) {
       </button>`)}
     </div>
     <ul class="legend-signs" aria-label=${t("Signs")}>
-      <li><span aria-hidden="true">●</span> ${t("free")}</li>
+      <li><span aria-hidden="true">●</span> ${t("available")}</li>
       <li><span aria-hidden="true">✓</span> ${t("yours")}</li>
       <li><span aria-hidden="true">◔</span> ${t("held by somebody")}</li>
       <li><span aria-hidden="true">×</span> ${t("not to be had")}</li>
@@ -276,6 +276,7 @@ function Counted({ event, hall, tiers, selection }) {
 /** What is kept for one, and how long. @param {{event: Event, hall: Hall, selection: ReturnType<typeof useSelection>, mine: Set<number>, taken: string[]}} props */
 function Choice({ event, hall, selection, mine, taken }) {
   const { hold } = selection;
+  const frame = useRef(/** @type {HTMLElement | null} */ (null));
   const names = taken.flatMap((id) => {
     const seat = hall.at.get(id);
     return seat === undefined ? [] : [placeName({ section: hall.sectionOfSeat(seat).name, row: hall.rowOfSeat(seat).label, number: hall.numbers[seat] ?? "", tier: "" })];
@@ -289,22 +290,27 @@ function Choice({ event, hall, selection, mine, taken }) {
       <p>${n(other.lines.length, "You have chosen {n} other place of this event, perhaps in another window.", "You have chosen {n} other places of this event, perhaps in another window.")}</p>
       <p class="actions"><${LinkButton} href=${`/checkout/${other.id}`}>${t("Pay for those")}<//><${Button} kind="quiet" onClick=${() => selection.drop(other)}>${t("Let them go")}<//></p>
     <//>`)}
+    <div ref=${frame} tabindex="-1">
     <${Card} title=${t("Your choice")}>
-      ${hold ? html`<${Chosen} event=${event} hall=${hall} selection=${selection} hold=${hold} mine=${mine} />` : html`<p class="muted">${user.value ? t("Nothing yet. What you choose is kept for you at once.") : t("Nothing yet.")}</p>`}
+      ${hold ? html`<${Chosen} event=${event} hall=${hall} selection=${selection} hold=${hold} mine=${mine} onLeft=${() => frame.current?.focus()} />` : html`<p class="muted">${user.value ? t("Nothing yet. What you choose is kept for you at once.") : t("Nothing yet.")}</p>`}
       ${selection.busy && html`<p class="small muted" aria-live="polite">${t("Asking the box office …")}</p>`}
     <//>
+    </div>
   `;
 }
 
-/** @param {{event: Event, hall: Hall, selection: ReturnType<typeof useSelection>, hold: import("./selection.js").Hold, mine: Set<number>}} props */
-function Chosen({ event, hall, selection, hold, mine }) {
+/** @param {{event: Event, hall: Hall, selection: ReturnType<typeof useSelection>, hold: import("./selection.js").Hold, mine: Set<number>, onLeft: () => void}} props onLeft: a button goes with what it lets go, so the focus goes elsewhere */
+function Chosen({ event, hall, selection, hold, mine, onLeft }) {
   const lonely = hall.lonely(mine);
   return html`
     <ul class="list chosen">
       ${hold.lines.map((line) => html`<li key=${line.seat_id ?? line.section_id}>
         <span>${placeName(line)}${line.quantity > 1 && ` × ${format.number(line.quantity)}`}<br /><span class="muted small">${line.tier}</span></span>
         <${Money} of=${{ ...line.price, amount: line.price.amount * line.quantity }} />
-        <${Button} kind="quiet" aria-label=${t("Let go: {place}", { place: placeName(line) })} onClick=${() => (line.seat_id ? selection.toggle(line.seat_id) : selection.setTickets(line.tier_id, 0))}>✕<//>
+        <${Button} kind="quiet" aria-label=${t("Let go: {place}", { place: placeName(line) })} onClick=${() => {
+          onLeft();
+          void (line.seat_id ? selection.toggle(line.seat_id) : selection.setTickets(line.tier_id, 0));
+        }}>✕<//>
       </li>`)}
     </ul>
     <p class="choice-total"><span>${t("Together")}</span> <b><${Money} of=${hold.total} /></b></p>
@@ -316,7 +322,10 @@ function Chosen({ event, hall, selection, hold, mine }) {
     <${HoldTimer} hold=${hold} onExtended=${selection.extended} onOver=${selection.ended} />
     <div class="actions">
       <${LinkButton} kind="primary" class="wide" href=${`/checkout/${hold.id}`}>${t("Continue")}<//>
-      <${Button} kind="quiet" onClick=${() => selection.letGo()}>${t("Let all go")}<//>
+      <${Button} kind="quiet" onClick=${() => {
+        onLeft();
+        void selection.letGo();
+      }}>${t("Let all go")}<//>
     </div>
   `;
 }
