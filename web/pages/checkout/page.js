@@ -67,10 +67,14 @@ function Gone({ hold, event }) {
 /** A key for what is asked for: the same while it stays the same, so that no retry books twice. */
 function useKey() {
   const kept = useRef({ of: "", key: "" });
-  return (/** @type {unknown} */ body) => {
-    const of = JSON.stringify(body);
-    if (kept.current.of !== of) kept.current = { of, key: newKey() };
-    return kept.current.key;
+  return {
+    of: (/** @type {unknown} */ body) => {
+      const of = JSON.stringify(body);
+      if (kept.current.of !== of) kept.current = { of, key: newKey() };
+      return kept.current.key;
+    },
+    /** What was refused may be asked for anew. */
+    forget: () => (kept.current = { of: "", key: "" }),
   };
 }
 
@@ -83,7 +87,7 @@ function Pay({ first, event, firstQuote }) {
   const [leaving, setLeaving] = useState(false);
   const names = useRef(/** @type {Record<string, string>} */ ({}));
   const places = useMemo(() => placesOf(hold), [hold]);
-  const keyOf = useKey();
+  const key = useKey();
   const isFree = quote.total.amount === 0;
 
   const pay = useAction(async () => {
@@ -98,8 +102,11 @@ function Pay({ first, event, firstQuote }) {
       ...(coupon && { coupon_code: coupon }),
       attendees,
     };
-    const headers = { "Idempotency-Key": keyOf(body), Prefer: `wait=${WAIT_SECONDS}` };
-    const booking = await take(api.POST("/api/v1/bookings", { params: { header: headers }, body }));
+    const headers = { "Idempotency-Key": key.of(body), Prefer: `wait=${WAIT_SECONDS}` };
+    const booking = await take(api.POST("/api/v1/bookings", { params: { header: headers }, body })).catch((problem) => {
+      if (problem instanceof Problem && problem.status >= 400 && problem.status < 500) key.forget();
+      throw problem;
+    });
     setLeaving(true);
     const action = booking.payment?.action;
     if (action) location.assign(action.url);

@@ -31,7 +31,7 @@ const USUAL_PARTY = 2;
 async function load(event_id, signal) {
   const asked = { params: { path: { event_id } }, signal };
   const event = await take(api.GET("/api/v1/events/{event_id}", asked));
-  if (!saleOf(event, Date.now()).buy && event.status !== "PUBLISHED") return { event, hall: null };
+  if (event.status !== "PUBLISHED") return { event, hall: null };
   return { event, hall: new Hall(await take(api.GET("/api/v1/events/{event_id}/seats", asked))) };
 }
 
@@ -41,7 +41,7 @@ export default function Picker({ params, query }) {
   const loaded = useLoad((signal) => load(id, signal), [id]);
   if (loaded.error instanceof Problem && loaded.error.status === 404) return html`<${NotFound} />`;
   return html`<${Loaded} of=${loaded}>
-    ${(/** @type {{event: Event, hall: Hall | null}} */ { event, hall }) => (hall && saleOf(event, Date.now()).text !== t("Sale closed") ? html`<${Places} event=${event} hall=${hall} query=${query} />` : html`<${NotOnSale} event=${event} />`)}
+    ${(/** @type {{event: Event, hall: Hall | null}} */ { event, hall }) => (hall ? html`<${Places} event=${event} hall=${hall} query=${query} />` : html`<${NotOnSale} event=${event} />`)}
   <//>`;
 }
 
@@ -139,6 +139,7 @@ function Places({ event, hall, query }) {
     <${Heading} title=${t("Choose places: {event}", { event: event.title })}><a href=${`/events/${event.id}`}>${event.title}</a><//>
     <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}</p>
     <div ref=${top}>${known.value && !user.value && html`<${LogInFirst} />`}</div>
+    ${!event.sales.open && html`<${Note} kind="warn" live=${false}>${saleOf(event, Date.now()).text}<//>`}
     ${!open && html`<${Note} kind="warn">${t("The live view is interrupted, and comes back by itself. What you choose is checked all the same.")}<//>`}
     <div class="columns picker">
       <div>
