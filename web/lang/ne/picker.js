@@ -41,6 +41,7 @@ export default {
   "The time for your places is over, and they are on sale again. Choose anew: perhaps they are still free.": "तपाईंका स्थानको समय सकियो, ती फेरि बिक्रीमा छन्। फेरि छान्नुहोस्: अझै खाली हुन सक्छन्।",
   "The whole hall": "पूरै हल",
   "Tickets": "टिकट",
+  "Try fewer, another price or section, or choose yourself.": "थोरै सिट, अर्को मूल्य वा खण्ड प्रयास गर्नुहोस्, वा आफैँ छान्नुहोस्।",
   "Together": "जम्मा",
   "Without a numbered seat": "नम्बरविनाका स्थान",
   "You have chosen {n} other place of this event, perhaps in another window.": "तपाईंले यो कार्यक्रमको अर्को {n} स्थान छान्नुभएको छ, सायद अर्को विन्डोमा।",

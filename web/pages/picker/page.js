@@ -278,13 +278,15 @@ function Counted({ event, hall, tiers, selection }) {
 function Choice({ event, hall, selection, mine, taken }) {
   const { hold } = selection;
   const frame = useRef(/** @type {HTMLElement | null} */ (null));
+  const reason = selection.error instanceof Problem ? selection.error.reason : "";
   const names = taken.flatMap((id) => {
     const seat = hall.at.get(id);
     return seat === undefined ? [] : [placeName({ section: hall.sectionOfSeat(seat).name, row: hall.rowOfSeat(seat).label, number: hall.numbers[seat] ?? "", tier: "" })];
   });
   return html`
     <${Trouble} error=${selection.error}>
-      ${names.length > 0 && html`<p>${t("Not kept for you: {places}.", { places: names.join("; ") })}</p>`}
+      ${reason === "NO_ADJACENT_SEATS" && html`<p>${t("Try fewer, another price or section, or choose yourself.")}</p>`}
+      ${reason === "SEATS_UNAVAILABLE" && names.length > 0 && html`<p>${t("Not kept for you: {places}.", { places: names.join("; ") })}</p>`}
     <//>
     ${selection.lost && html`<${Note} kind="bad">${selection.lost}<//>`}
     ${selection.others.map((other) => html`<${Note} key=${other.id} live=${false}>
