@@ -65,6 +65,7 @@ _TAKEN_HEADERS = [
     "Prefer",
     "X-Request-ID",
     "X-Requested-With",
+    "traceparent",
 ]
 _EXPOSED_HEADERS = [
     "Allow",
