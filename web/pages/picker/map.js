@@ -194,7 +194,10 @@ function listen(canvas, view, on) {
   };
   canvas.addEventListener("pointerup", up, { signal });
   canvas.addEventListener("pointercancel", up, { signal });
-  canvas.addEventListener("pointerleave", (event) => hover(-1, place(event)), { signal });
+  canvas.addEventListener("pointerleave", (event) => {
+    // A finger leaves with each tap: what it told of the seat stays.
+    if (event.pointerType === "mouse") hover(-1, place(event));
+  }, { signal });
 
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
