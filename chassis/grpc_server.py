@@ -309,8 +309,11 @@ async def serve_grpc(
     drain_seconds: float,
     connection_seconds: float = 120.0,
     tls: tuple[Path, Path, Path] | None = None,
+    beside: Mapping[ServiceDescriptor, object] | None = None,
 ) -> AsyncIterator[None]:
     """Serves one service, with the standard health service beside it, until the block ends.
+
+    `beside` are services that the chassis answers for, with their servicers.
 
     `servicer` may be a function: it is given the verifier, for a service that also takes tokens
     from within messages, and returns the servicer.
@@ -336,6 +339,8 @@ async def serve_grpc(
     if callable(servicer):
         servicer = servicer(verifier)
     server.add_generic_rpc_handlers((service_handler(descriptor, servicer, verifier),))
+    for other, its_servicer in (beside or {}).items():
+        server.add_generic_rpc_handlers((service_handler(other, its_servicer, verifier),))
     status = health.aio.HealthServicer()
     server.add_generic_rpc_handlers((_health_handler(status),))
     if tls:

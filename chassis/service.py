@@ -8,6 +8,7 @@ from functools import partial
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
+from chassis import vitals
 from chassis.broker import Broker
 from chassis.consumer import Consumer, Handlers
 from chassis.database import Database
@@ -163,6 +164,7 @@ class Chassis:
                 drain_seconds=settings.drain_seconds,
                 connection_seconds=settings.grpc_connection_seconds,
                 tls=tls,
+                beside={vitals.SERVICE: vitals.Vitals(self.figures)},
             )
         )
         self._stack.callback(setattr, self.health, "draining", True)  # noqa: FBT003

@@ -16,6 +16,7 @@ from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from parterre.notification.v1 import notification_pb2, notification_pb2_grpc
 from parterre.payment.v1 import payment_pb2, payment_pb2_grpc
+from parterre.vitals.v1 import vitals_pb2, vitals_pb2_grpc
 
 from chassis import context
 from chassis.errors import RemoteError
@@ -32,6 +33,8 @@ MessageT = TypeVar("MessageT", bound=Message)
 ReplyT = TypeVar("ReplyT", bound=Message)
 
 _SECONDS = 5.0
+# Who looks whether a service is well does not wait for one that is not.
+_VITALS_SECONDS = 3.0
 
 
 def is_unknown(error: Exception) -> bool:
@@ -49,6 +52,7 @@ class Remote(Generic[StubT]):
     def __init__(self, client: GrpcClient, rpc: StubT, descriptor: ServiceDescriptor) -> None:
         self.rpc = rpc
         self._client = client
+        self._vitals = vitals_pb2_grpc.VitalsServiceStub(client.channel)
         self._name = descriptor.full_name
         self._health = health_pb2_grpc.HealthStub(client.channel)
 
@@ -111,6 +115,15 @@ class Remote(Generic[StubT]):
         """
         with context.request(seconds=_SECONDS):
             return await self.replayable(method, request)
+
+    async def vitals(self) -> vitals_pb2.GetVitalsResponse:
+        """How the service is, asked in the name of whoever calls the gateway.
+
+        Raises:
+            RemoteError: the service refused, failed, or did not answer in time.
+        """
+        request = vitals_pb2.GetVitalsRequest()
+        return await self(self._vitals.GetVitals, request, seconds=_VITALS_SECONDS)
 
     async def check(self) -> None:
         """Asks the service's health.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import Query
 from parterre.auth.v1 import auth_pb2
+from parterre.vitals.v1 import vitals_pb2
 from starlette.responses import Response
 
+from chassis.errors import RemoteError
 from gateway.answers import Json
 from gateway.bodies.identity import AccountChange, AuditQuery, UserId, UserQuery
 from gateway.routing import (
@@ -15,10 +19,36 @@ from gateway.routing import (
     Behind,
     Routes,
 )
-from presentation.views import base
+from gateway.services import Remote
+from presentation.views import base, operations
 from presentation.views import identity as views
 
 ADMINISTRATION = Routes("Administration")
+
+
+@ADMINISTRATION.route("GET", "/admin/vitals", ADMIN, answers=operations.Vitals)
+async def get_vitals(behind: Behind) -> Response:
+    """How each service is: what waits, what is stuck, what is open; docs/metrics.md has the names.
+
+    A service that does not answer is shown as one that does not.
+    """
+    services: Mapping[str, Remote[Any]] = {
+        "auth": behind.auth,
+        "booking": behind.booking,
+        "catalog": behind.catalog,
+        "inventory": behind.inventory,
+        "notification": behind.notification,
+        "payment": behind.payment,
+    }
+    told = await asyncio.gather(*map(_vitals_of, services.values()))
+    return Json(operations.vitals(dict(zip(services, told, strict=True))))
+
+
+async def _vitals_of(service: Remote[Any]) -> vitals_pb2.GetVitalsResponse | None:
+    try:
+        return await service.vitals()
+    except RemoteError:
+        return None
 
 
 @ADMINISTRATION.route(

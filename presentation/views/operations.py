@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from parterre.notification.v1 import notification_pb2
+from parterre.vitals.v1 import vitals_pb2
 
 from presentation.views.base import Email, Id, Time, View, time
 from presentation.vocabulary import MailKind, word
@@ -36,6 +39,52 @@ class Readiness(View):
 
     ready: bool
     """True: it does."""
+
+
+class Figure(View):
+    """Something that is measured."""
+
+    name: str
+    """As in the metrics."""
+    labels: dict[str, str]
+    """Of what: a queue, a state, a provider."""
+    value: float
+    """How much."""
+
+
+class ServiceVitals(View):
+    """How one service is."""
+
+    service: str
+    """Its name."""
+    answers: bool
+    """Whether it told."""
+    figures: list[Figure]
+    """What it told, read at most 15 seconds ago; empty where it did not."""
+
+
+class Vitals(View):
+    """How the services are."""
+
+    services: list[ServiceVitals]
+    """Each of them."""
+
+
+def vitals(told: Mapping[str, vitals_pb2.GetVitalsResponse | None]) -> Vitals:
+    """How the services are, by their names; None did not answer."""
+    return {
+        "services": [
+            {
+                "service": name,
+                "answers": reply is not None,
+                "figures": [
+                    {"name": figure.name, "labels": dict(figure.labels), "value": figure.value}
+                    for figure in (reply.figures if reply else ())
+                ],
+            }
+            for name, reply in told.items()
+        ]
+    }
 
 
 def mail(it: notification_pb2.Mail) -> Mail:

@@ -27,17 +27,21 @@ from parterre.catalog.v1 import catalog_pb2
 from parterre.inventory.v1 import inventory_pb2
 from parterre.notification.v1 import notification_pb2
 from parterre.payment.v1 import payment_pb2
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from chassis.context import caller
+from chassis.figures import Figures
 from chassis.grpc_server import serve_grpc
 from chassis.identity import Identity, Jwks, Role, TokenVerifier, encode_key
 from chassis.ids import uuid7
 from chassis.revocations import PATH as REVOCATIONS_PATH
 from chassis.telemetry import serve_http
+from chassis.vitals import SERVICE as VITALS
+from chassis.vitals import Vitals
 from deploy.processes import free_ports
 from gateway.description.headers import HEADERS
 from gateway.description.problems import MEMBERS
@@ -90,6 +94,7 @@ class Fake:
     def __init__(self, descriptor: ServiceDescriptor) -> None:
         self._methods = {method.name: method for method in descriptor.methods}
         self.answers: dict[str, Answer] = {}
+        self.registry = CollectorRegistry()  # what it tells of how it is
         self.trailers: tuple[tuple[str, str], ...] = ()
         self.calls: list[Call] = []
         self.may_answer = asyncio.Event()
@@ -321,6 +326,7 @@ async def running_gateway(
                     address=address,
                     max_concurrent=100,
                     drain_seconds=0,
+                    beside={VITALS: Vitals(Figures(), fakes[name].registry)},
                 )
             )
         port, internal_port = next(ports), next(ports)

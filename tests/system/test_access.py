@@ -291,6 +291,7 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ("GET /api/v1/organizer/events/{event_id}/sales", Row("1 3 3 4 + +")),
     ("GET /api/v1/organizer/dashboard", Row("1 3 3 + + +")),
     ("GET /api/v1/admin/dashboard", Row("1 3 3 3 3 +")),
+    ("GET /api/v1/admin/vitals", Row("1 3 3 3 3 +")),
     (
         "POST /api/v1/events/{event_id}/check-ins",
         Row("1 3 3 4 ? ?", {"token": "not.one", "gate": "North"}),
