@@ -21,5 +21,6 @@ export const PAGES = [
   { path: "/door", area: "door", role: "ORGANIZER", load: () => import("./pages/door/list.js") },
   // Opens without a network, and so without a log-in: what it may do by itself is in door/admit.js.
   { path: "/door/:event_id", area: "door", load: () => import("./pages/door/page.js") },
+  { path: "/operator", area: "operator", role: "ADMIN", load: () => import("./pages/operator/page.js") },
   { path: "/race", area: "race", load: () => import("./pages/race/page.js") },
 ];

@@ -1,0 +1,60 @@
+/** Accounts: finding them, their roles, and closing them. */
+import { useState } from "../../vendor/hooks.js";
+import { api, take } from "../../core/api.js";
+import { html } from "../../core/html.js";
+import { t } from "../../core/i18n.js";
+import { useAction, usePages } from "../../core/load.js";
+import { query as setQuery } from "../../core/router.js";
+import { user as me } from "../../core/session.js";
+import { Badge, Button, Confirm, Field, Pages, Trouble, When, valuesOf } from "../../parts/ui.js";
+
+/** @typedef {import("api").components["schemas"]["ManagedUser"]} ManagedUser */
+/** @typedef {import("api").components["schemas"]["AccountChange"]} AccountChange */
+
+const ROLES = /** @type {const} */ (["CUSTOMER", "ORGANIZER", "ADMIN"]);
+
+/** @param {{words: string}} props */
+export function Users({ words }) {
+  const [status, setStatus] = useState("");
+  const users = usePages(
+    (cursor, signal) => take(api.GET("/api/v1/admin/users", { params: { query: { cursor, limit: 30, q: words || undefined, status: /** @type {any} */ (status || undefined) } }, signal })),
+    [words, status],
+  );
+  const [closing, setClosing] = useState(/** @type {ManagedUser | null} */ (null));
+  const change = useAction(async (/** @type {ManagedUser} */ of, /** @type {AccountChange} */ to) => {
+    await take(api.PATCH("/api/v1/admin/users/{user_id}", { params: { path: { user_id: of.id } }, body: to }));
+    setClosing(null);
+    await users.reload();
+  });
+  return html`
+    <form role="search" class="code-form" onSubmit=${(/** @type {Event} */ event) => setQuery({ q: valuesOf(event).q?.trim() })}>
+      <${Field} label=${t("Name or address")} name="q" type="search" defaultValue=${words} optional=${true} />
+      <${Field} label=${t("Only")} name="status" as="select" optional=${true} onChange=${(/** @type {any} */ event) => setStatus(event.currentTarget.value)}>
+        <option value="">${t("All")}</option>
+        <option value="ORGANIZER_REQUESTED">${t("Want to organize")}</option>
+        <option value="DISABLED">${t("Closed")}</option>
+      <//>
+      <${Button} type="submit">${t("Find")}<//>
+    </form>
+    <${Trouble} error=${closing ? null : change.error} />
+    <${Pages} of=${users} empty=${t("Nobody fits.")}>
+      ${(/** @type {ManagedUser} */ one) => html`<li key=${one.id} class="user">
+        <div>
+          <b>${one.name}</b> ${one.disabled && html`<${Badge} kind="bad">${t("Closed")}<//>`} ${one.organizer_requested && html`<${Badge} kind="warn">${t("Wants to organize")}<//>`}
+          <p class="muted small">${one.email} · ${one.last_log_in_at ? html`${t("last log-in")} <${When} at=${one.last_log_in_at} />` : t("never logged in")}</p>
+        </div>
+        ${one.id !== me.value?.id && html`<div class="actions">
+          <label>${t("Role")} <select aria-label=${t("Role of {name}", { name: one.name })} value=${one.role} onChange=${(/** @type {any} */ event) => change.run(one, { role: event.currentTarget.value })}>
+            ${ROLES.map((role) => html`<option value=${role} selected=${role === one.role}>${role}</option>`)}
+          </select></label>
+          ${one.disabled
+            ? html`<${Button} onClick=${() => change.run(one, { disabled: false })}>${t("Open again")}<//>`
+            : html`<${Button} kind="danger" onClick=${() => setClosing(one)}>${t("Close")}<span class="visually-hidden"> ${one.name}</span><//>`}
+        </div>`}
+      </li>`}
+    <//>
+    <${Confirm} open=${closing !== null} title=${t("Close this account?")} yes=${t("Yes, close it")} danger=${true} busy=${change.busy} error=${change.error} onYes=${() => closing && change.run(closing, { disabled: true })} onNo=${() => setClosing(null)}>
+      <p>${t("{name} is logged out everywhere, and can't log in. Tickets that were bought stay good.", { name: closing?.name ?? "" })}</p>
+    <//>
+  `;
+}
