@@ -87,6 +87,11 @@ _EXPOSED_HEADERS = [
 ]
 
 
+# A document comes with about thirty files, once for each version of the page: a network from which
+# very many people come together is not to be refused the half of it.
+_FILES_OF_A_PAGE = 30
+
+
 def routes_of(settings: Settings) -> Sequence[Routes]:
     """What this gateway answers."""
     subjects = [
@@ -139,6 +144,10 @@ def application(
         hosts=settings.known_hosts,
         people=RateLimiter(settings.person_rate, settings.person_burst),
         addresses=RateLimiter(settings.address_rate * factor, settings.address_burst * factor),
+        addresses_for_files=RateLimiter(
+            settings.address_rate * _FILES_OF_A_PAGE * factor,
+            settings.address_burst * _FILES_OF_A_PAGE * factor,
+        ),
         room=room,
         people_under_way=UnderWay(settings.person_concurrent),
         addresses_under_way=UnderWay(settings.address_concurrent * factor),

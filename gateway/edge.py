@@ -45,6 +45,8 @@ BODILESS = "parterre.bodiless"
 # Where a purchase begins: when there is too much to do, it is turned away first.
 _HOLDS = "/api/v1/holds"
 _PURCHASES = frozenset({_HOLDS, "/api/v1/bookings"})
+# Files of the web page, which are in memory; `site.assets` gives them their addresses.
+_FILES_BELOW = "/assets/"
 # What a route of this form takes in by itself, once it has let the caller in.
 _UPLOADS = re.compile(r"/api/v1/events/[^/]+/images", re.ASCII)
 
@@ -286,6 +288,8 @@ class Guards:
     hosts: frozenset[bytes]  # lower case; empty: any
     people: RateLimiter
     addresses: RateLimiter
+    # As `addresses`, of the web page's files: to open it once takes dozens of them.
+    addresses_for_files: RateLimiter
     room: Room
     people_under_way: UnderWay
     addresses_under_way: UnderWay
@@ -320,7 +324,9 @@ class Guarded:
         now = time.monotonic()
         if identity is None:
             who, all_under_way = network_of(address_of(scope)), guards.addresses_under_way
-            verdict = guards.addresses.hit(who, now)
+            is_file = scope["path"].startswith(_FILES_BELOW)
+            limiter = guards.addresses_for_files if is_file else guards.addresses
+            verdict = limiter.hit(who, now)
         else:
             who, all_under_way = identity.account, guards.people_under_way
             verdict = guards.people.hit(who, now)

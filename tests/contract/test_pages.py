@@ -305,3 +305,11 @@ async def test_a_compressed_document_is_the_document(edge: Edge) -> None:
         packed = b"".join([part async for part in answer.aiter_raw()])
     plain = await shown(edge, "/login", **{"Accept-Encoding": "identity"})
     assert brotli.decompress(packed) == plain.content
+
+
+async def test_files_of_the_page_are_counted_by_themselves() -> None:
+    async with running_gateway(profile="local", address_burst=1) as edge:
+        burst = 1000  # of one address on a developer's machine, where everybody comes from one
+        assert int((await shown(edge, "/")).headers["ratelimit-limit"]) == burst
+        file = await edge.http.get("/assets/x/main.js")
+        assert int(file.headers["ratelimit-limit"]) == 30 * burst
