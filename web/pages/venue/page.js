@@ -1,0 +1,135 @@
+/** The designer of a venue: its plan, its sections, their rows. */
+import { useState } from "../../vendor/hooks.js";
+import { api, newKey, take } from "../../core/api.js";
+import { html } from "../../core/html.js";
+import { n, t } from "../../core/i18n.js";
+import { useAction, useLoad } from "../../core/load.js";
+import { Problem } from "../../core/problems.js";
+import { may, user } from "../../core/session.js";
+import { Badge, Button, Card, Heading, Loaded, Note } from "../../parts/ui.js";
+import { DetailsForm } from "./details.js";
+import { Exchange } from "./exchange.js";
+import { PlanMap } from "./map.js";
+import { draftOf, placesOf, usualLayout } from "./plan.js";
+import { SectionForm } from "./section.js";
+
+/** @typedef {import("api").components["schemas"]["Venue"]} Venue */
+/** @typedef {import("./plan.js").Draft} Draft */
+/** @typedef {{venue: Venue, etag: string}} Versioned */
+
+const NEW = "new";
+
+/** @param {{params: Record<string, string>}} props */
+export default function VenuePage({ params }) {
+  const venue_id = params.venue_id ?? "";
+  const read = useLoad(async (signal) => {
+    const { data, response } = await api.GET("/api/v1/venues/{venue_id}", { params: { path: { venue_id } }, signal, cache: "no-store" });
+    return /** @type {Versioned} */ ({ venue: data, etag: response.headers.get("etag") ?? "" });
+  }, [venue_id]);
+  return html`<${Loaded} of=${read}>${(/** @type {Versioned} */ of) => html`<${Designer} of=${of} reload=${read.reload} />`}<//>`;
+}
+
+/** What the API takes of a seated section. @param {Draft} draft */
+const seatsBody = (draft) => ({ name: draft.name, rows: draft.rows.map(({ label, seats }) => ({ label, seats })), ...draft.layout });
+
+/** @param {{of: Versioned, reload: () => Promise<void>}} props */
+function Designer({ of, reload }) {
+  const { venue, etag } = of;
+  const mine = venue.owner_id === user.value?.id || may.administer.value;
+  const [chosen, setChosen] = useState(/** @type {string | null} */ (null));
+  const [draft, setDraft] = useState(/** @type {Draft | null} */ (null));
+  const [isDirty, setDirty] = useState(false);
+  const [refused, setRefused] = useState(false);
+  const [told, setTold] = useState("");
+  const path = { venue_id: venue.id };
+
+  const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string | null} */ version) => {
+    if (section_id) {
+      const body = of_.kind === "SEATED" ? seatsBody(of_) : { name: of_.name, capacity: of_.capacity };
+      await take(api.PATCH("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id }, ...(version && { header: { "If-Match": version } }) }, body }));
+    } else {
+      const body = of_.kind === "SEATED" ? { kind: /** @type {const} */ ("SEATED"), ...seatsBody(of_) } : { kind: /** @type {const} */ ("STANDING"), name: of_.name, capacity: of_.capacity };
+      await take(api.POST("/api/v1/venues/{venue_id}/sections", { params: { path, header: { "Idempotency-Key": newKey() } }, body }));
+    }
+  };
+  const leave = () => {
+    setChosen(null);
+    setDraft(null);
+    setDirty(false);
+    setRefused(false);
+  };
+  const save = useAction(async () => {
+    if (draft) await put(draft, chosen === NEW ? null : chosen, etag);
+    leave();
+    setTold(t("Saved."));
+    await reload();
+  });
+  const details = useAction(async (/** @type {import("./details.js").Details} */ body) => {
+    await take(api.PATCH("/api/v1/venues/{venue_id}", { params: { path, header: { "If-Match": etag } }, body }));
+    setTold(t("Saved."));
+    await reload();
+  });
+  const adopt = async (/** @type {Draft[]} */ drafts) => {
+    try {
+      for (const one of drafts) await put(one, venue.sections.find((section) => section.name === one.name)?.id ?? null, null);
+      setTold(t("The sections are taken over."));
+    } finally {
+      await reload();
+    }
+  };
+  /** @param {string} id @returns {boolean} whether it is chosen then */
+  const choose = (id) => {
+    if (id === chosen) return true;
+    setTold("");
+    setRefused(isDirty);
+    if (isDirty) return false;
+    const section = venue.sections.find((one) => one.id === id);
+    setDraft(section ? draftOf(section) : { name: "", kind: "SEATED", rows: [], layout: usualLayout(), capacity: 100 });
+    setChosen(id);
+    setDirty(id === NEW);
+    save.clear();
+    return true;
+  };
+  const change = (/** @type {Draft} */ changed) => {
+    setDraft(changed);
+    setDirty(true);
+  };
+  const drawn = venue.sections.map((section) => ({ id: section.id, draft: section.id === chosen && draft ? draft : draftOf(section) }));
+  if (chosen === NEW && draft) drawn.push({ id: NEW, draft });
+  const stale = [save.error, details.error].some((error) => error instanceof Problem && error.status === 412);
+
+  return html`
+    <${Heading} title=${venue.name} actions=${mine && html`<${Button} kind="primary" onClick=${() => choose(NEW)}>${t("New section")}<//>`} />
+    <p class="muted">${venue.address}, ${venue.city} · ${venue.timezone}</p>
+    ${!mine && html`<${Note}>${t("This venue is somebody else's: you may sell in it, and not change it.")}<//>`}
+    <div role="status">${told && html`<${Note} kind="good" live=${false}>${told}<//>`}</div>
+    ${refused && html`<${Note} kind="warn">${t("Save or discard the changes of the open section first.")}<//>`}
+    ${stale && html`<${Note} kind="warn"><p>${t("The venue was changed since you opened it. Nothing was overwritten. Load it anew, and make your change again.")}</p><p><${Button} onClick=${async () => {
+      leave();
+      save.clear();
+      details.clear();
+      await reload();
+    }}>${t("Load the venue anew")}<//></p><//>`}
+    <div class="columns">
+      <div>
+        <${Card} title=${t("Plan")}>
+          <${PlanMap} sections=${drawn} focal=${venue.focal} chosen=${chosen} onChoose=${choose} onMove=${mine ? (/** @type {import("./plan.js").Point} */ origin) => draft && change({ ...draft, layout: { ...draft.layout, origin } }) : null} />
+          ${mine && html`<p class="muted small">${t("Drag a section, or choose it and use the arrow keys (with Shift: a tenth). What you move is saved with the section.")}</p>`}
+        <//>
+        ${mine && draft && html`<${SectionForm} key=${chosen} draft=${draft} isNew=${chosen === NEW} isDirty=${isDirty} action=${save} onChange=${change} onLeave=${leave} />`}
+      </div>
+      <div>
+        <${Card} title=${t("Sections")}>
+          ${venue.sections.length === 0 && html`<p>${t("No sections yet.")}</p>`}
+          <ul class="list" role="list">${venue.sections.map((section) => html`<li key=${section.id}>
+            <button type="button" class="link" aria-pressed=${section.id === chosen ? "true" : "false"} onClick=${() => choose(section.id)}>${section.name}</button>
+            ${section.kind === "STANDING" && html` <${Badge}>${t("Room to stand")}<//>`}
+            <span class="muted"> · ${n(placesOf(draftOf(section)), "{n} place", "{n} places")}</span>
+          </li>`)}</ul>
+        <//>
+        <${Exchange} name=${venue.name} sections=${venue.sections.map(draftOf)} take=${mine ? adopt : null} />
+        ${mine && html`<${DetailsForm} key=${etag} title=${t("The venue")} venue=${venue} yes=${t("Save")} action=${details} />`}
+      </div>
+    </div>
+  `;
+}

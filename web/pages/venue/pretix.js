@@ -1,0 +1,105 @@
+/**
+ * pretix's seating plans (the JSON of its plan editor): zones have rows, rows have seats; a row's place is
+ * told from its zone, a seat's from its row. Its seats have categories, for which we take the section's name.
+ */
+import { distancesOf, fitted, frameOf, placed } from "./plan.js";
+
+/** @typedef {import("./plan.js").Draft} Draft */
+/** @typedef {import("./plan.js").Point} Point */
+
+// In pretix's plans seats are about so far from each other.
+const UNIT = 25;
+const MARGIN = 2 * UNIT;
+const COLOURS = ["#0f5c4d", "#b34700", "#1b4f8a", "#7a4b00", "#a8201a", "#5b574d"];
+
+/** @param {string} seed @returns {string} the same one of the same seed, in the form of a UUID */
+function idOf(seed) {
+  let hash = 0x811c9dc5;
+  let text = "";
+  for (let turn = 0; text.length < 32; turn += 1) {
+    for (const sign of `${turn}${seed}`) hash = Math.imul(hash ^ (sign.codePointAt(0) ?? 0), 0x01000193);
+    text += (hash >>> 0).toString(16).padStart(8, "0");
+  }
+  return `${text.slice(0, 8)}-${text.slice(8, 12)}-4${text.slice(13, 16)}-a${text.slice(17, 20)}-${text.slice(20, 32)}`;
+}
+
+/** A hall as pretix's plan. @param {string} name @param {Draft[]} drafts */
+export function toPretix(name, drafts) {
+  const sections = drafts.filter((draft) => draft.kind === "SEATED").map((draft) => ({ name: draft.name, rows: placed(draft.rows, draft.layout) }));
+  const unit = distancesOf(sections.flatMap((section) => section.rows)).sort((a, b) => a - b);
+  const scale = UNIT / (unit[Math.floor(unit.length / 2)] ?? 1);
+  const frame = frameOf(sections.flatMap((section) => section.rows.flatMap((row) => row.seats)));
+  const at = (/** @type {Point} */ point) => ({ x: round((point.x - frame.x) * scale + MARGIN), y: round((point.y - frame.y) * scale + MARGIN) });
+  return {
+    name,
+    size: { width: round(frame.width * scale + 2 * MARGIN), height: round(frame.height * scale + 2 * MARGIN) },
+    categories: sections.map((section, number) => ({ name: section.name, color: COLOURS[number % COLOURS.length] })),
+    zones: sections.map((section) => ({
+      name: section.name,
+      zone_id: section.name,
+      uuid: idOf(section.name),
+      position: { x: 0, y: 0 },
+      rows: section.rows.filter((row) => row.seats.length).map((row) => {
+        const start = at(row.seats[0] ?? { x: 0, y: 0 });
+        return {
+          row_number: row.label,
+          row_number_position: "both",
+          uuid: idOf(`${section.name}\n${row.label}`),
+          position: start,
+          seats: row.seats.map((seat) => {
+            const place = at(seat);
+            return {
+              seat_number: seat.number,
+              seat_guid: `${section.name}-${row.label}-${seat.number}`,
+              uuid: idOf(`${section.name}\n${row.label}\n${seat.number}`),
+              position: { x: round(place.x - start.x), y: round(place.y - start.y) },
+              category: section.name,
+            };
+          }),
+        };
+      }),
+      areas: [],
+    })),
+  };
+}
+
+/** @param {number} value */
+const round = (value) => Math.round(value * 100) / 100;
+
+/** @param {any} value @returns {Point} */
+function pointOf(value) {
+  const [x, y] = [Number(value?.x ?? 0), Number(value?.y ?? 0)];
+  if (!Number.isFinite(x) || !Number.isFinite(y)) throw new Error("NOT_A_PLAN");
+  return { x, y };
+}
+
+/** @param {any} value @returns {any[]} */
+const listOf = (value) => (Array.isArray(value) ? value : []);
+
+/**
+ * The sections of pretix's plan: its zones, in units of one seat.
+ *
+ * @param {any} plan what JSON.parse gave
+ * @returns {Draft[]}
+ * @throws {Error} NOT_A_PLAN
+ */
+export function fromPretix(plan) {
+  const zones = listOf(plan?.zones).map((zone, at) => {
+    const from = pointOf(zone?.position);
+    const rows = listOf(zone?.rows).map((row, depth) => {
+      const start = pointOf(row?.position);
+      const seats = listOf(row?.seats).map((seat, number) => {
+        const place = pointOf(seat?.position);
+        return { number: String(seat?.seat_number || number + 1), x: from.x + start.x + place.x, y: from.y + start.y + place.y };
+      });
+      return { label: String(row?.row_number || depth + 1), seats };
+    });
+    return { name: String(zone?.name || zone?.zone_id || at + 1), rows: rows.filter((row) => row.seats.length) };
+  });
+  const seated = zones.filter((zone) => zone.rows.length);
+  if (!seated.length) throw new Error("NOT_A_PLAN");
+  const distances = distancesOf(seated.flatMap((zone) => zone.rows)).sort((a, b) => a - b);
+  const unit = distances[Math.floor(distances.length / 2)] ?? UNIT;
+  const scaled = (/** @type {import("./plan.js").PlacedRow} */ row) => ({ ...row, seats: row.seats.map((seat) => ({ ...seat, x: seat.x / unit, y: seat.y / unit })) });
+  return seated.map((zone) => fitted(zone.name, zone.rows.map(scaled)));
+}

@@ -1,0 +1,99 @@
+/** The form of one section: its name, its rows and numbers, and how it is drawn. */
+import { useState } from "../../vendor/hooks.js";
+import { html } from "../../core/html.js";
+import { n, t } from "../../core/i18n.js";
+import { Button, Card, Field, Trouble } from "../../parts/ui.js";
+import { nextLabel, numbered, placesOf, seatsOf, seatsText } from "./plan.js";
+
+/** @typedef {import("./plan.js").Draft} Draft */
+/** @typedef {import("./plan.js").Row} Row */
+/** @typedef {import("./plan.js").Layout} Layout */
+
+/**
+ * @param {{draft: Draft, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onLeave: () => void}} props
+ */
+export function SectionForm({ draft, isNew, isDirty, action, onChange, onLeave }) {
+  const set = (/** @type {Partial<Draft>} */ change) => onChange({ ...draft, ...change });
+  const draw = (/** @type {Partial<Layout>} */ change) => set({ layout: { ...draft.layout, ...change } });
+  const number = (/** @type {any} */ input) => Number(input.currentTarget.value) || 0;
+  const { layout, rows } = draft;
+  const submit = (/** @type {SubmitEvent} */ submitted) => {
+    submitted.preventDefault();
+    return action.run();
+  };
+  return html`<${Card} title=${isNew ? t("New section") : draft.name}>
+    <form onSubmit=${submit}>
+      <div class="row">
+        <${Field} label=${t("Name of the section")} name="section-name" maxlength="60" value=${draft.name} onInput=${(/** @type {any} */ input) => set({ name: input.currentTarget.value })} />
+        ${isNew && html`<${Field} as="select" label=${t("What it has")} name="kind" value=${draft.kind} onChange=${(/** @type {any} */ change) => set({ kind: change.currentTarget.value })}>
+          <option value="SEATED">${t("Numbered seats")}</option>
+          <option value="STANDING">${t("Room to stand")}</option>
+        <//>`}
+        ${draft.kind === "STANDING" && html`<${Field} type="number" label=${t("How many may stand")} name="capacity" min="1" max="200000" value=${draft.capacity} onInput=${(/** @type {any} */ input) => set({ capacity: number(input) })} />`}
+      </div>
+      ${draft.kind === "SEATED" && html`
+        <fieldset><legend>${t("How it is drawn")}</legend>
+          <div class="row">
+            <${Field} type="number" step="any" label=${t("Middle of the first row, to the right")} name="x" value=${layout.origin.x} onChange=${(/** @type {any} */ input) => draw({ origin: { ...layout.origin, x: number(input) } })} />
+            <${Field} type="number" step="any" label=${t("Middle of the first row, away from the stage")} name="y" value=${layout.origin.y} onChange=${(/** @type {any} */ input) => draw({ origin: { ...layout.origin, y: number(input) } })} />
+          </div>
+          <div class="row">
+            <${Field} type="number" step="any" min="0.1" max="100" label=${t("From row to row")} name="row_spacing" value=${layout.row_spacing} onChange=${(/** @type {any} */ input) => draw({ row_spacing: number(input) || 1 })} />
+            <${Field} type="number" step="any" min="0.1" max="100" label=${t("From seat to seat")} name="seat_spacing" value=${layout.seat_spacing} onChange=${(/** @type {any} */ input) => draw({ seat_spacing: number(input) || 1 })} />
+            <${Field} type="number" step="any" label=${t("Ends bend to the stage by")} name="curve" value=${layout.curve} onChange=${(/** @type {any} */ input) => draw({ curve: number(input) })} />
+          </div>
+        </fieldset>
+        <fieldset><legend>${t("Rows, front to back")}</legend>
+          <p class="hint">${t("Seats from left to right, seen from the hall: 1..6, , 7..12. Nothing between two commas is a gap.")}</p>
+          ${rows.map((row, at) => html`<${RowFields} key=${at} row=${row} onChange=${(/** @type {Row} */ changed) => set({ rows: rows.map((one, other) => (other === at ? changed : one)) })} onRemove=${() => set({ rows: rows.filter((_one, other) => other !== at) })} />`)}
+          <${AddRows} last=${rows.at(-1)?.label ?? ""} onAdd=${(/** @type {Row[]} */ added) => set({ rows: [...rows, ...added] })} />
+        </fieldset>`}
+      <p role="status">${n(placesOf(draft), "{n} place", "{n} places")}</p>
+      <${Trouble} error=${action.error} />
+      <div class="actions">
+        <${Button} kind="primary" type="submit" busy=${action.busy} disabled=${!isDirty}>${isNew ? t("Add the section") : t("Save the section")}<//>
+        <${Button} onClick=${onLeave}>${isDirty ? t("Discard") : t("Close")}<//>
+      </div>
+    </form>
+  <//>`;
+}
+
+/** @param {{row: Row, onChange: (row: Row) => void, onRemove: () => void}} props */
+function RowFields({ row, onChange, onRemove }) {
+  return html`<div class="row plan-row">
+    <${Field} class="plan-row-label" label=${t("Row")} name="label" maxlength="10" value=${row.label} onInput=${(/** @type {any} */ input) => onChange({ ...row, label: input.currentTarget.value })} />
+    <${Field} class="plan-row-seats" label=${t("Seats of row {row}", { row: row.label })} name="seats" value=${seatsText(row.seats)} onChange=${(/** @type {any} */ input) => onChange({ ...row, seats: seatsOf(input.currentTarget.value) })} />
+    <${Button} kind="quiet" onClick=${onRemove}>${t("Remove")}<span class="visually-hidden"> ${t("row {row}", { row: row.label })}</span><//>
+  </div>`;
+}
+
+/** Many rows at once, numbered by a scheme. @param {{last: string, onAdd: (rows: Row[]) => void}} props */
+function AddRows({ last, onAdd }) {
+  const [scheme, setScheme] = useState({ count: 1, seats: 10, numbering: /** @type {import("./plan.js").Numbering} */ ("FORWARD"), start: 1, missing: "" });
+  const set = (/** @type {Partial<typeof scheme>} */ change) => setScheme({ ...scheme, ...change });
+  const number = (/** @type {any} */ input) => Math.max(0, Math.floor(Number(input.currentTarget.value) || 0));
+  const add = () => {
+    let label = last;
+    const missing = scheme.missing.split(",").map((one) => one.trim());
+    const seats = numbered({ count: Math.min(500, Math.max(1, scheme.seats)), numbering: scheme.numbering, start: scheme.start, missing });
+    onAdd(Array.from({ length: Math.min(500, Math.max(1, scheme.count)) }, () => {
+      label = label ? nextLabel(label) : "A";
+      return { label, seats };
+    }));
+  };
+  return html`<div role="group" aria-label=${t("More rows")} class="plan-add">
+    <div class="row">
+      <${Field} type="number" min="1" max="500" label=${t("How many rows")} name="add-count" value=${scheme.count} onInput=${(/** @type {any} */ input) => set({ count: number(input) })} />
+      <${Field} type="number" min="1" max="500" label=${t("Seats in each")} name="add-seats" value=${scheme.seats} onInput=${(/** @type {any} */ input) => set({ seats: number(input) })} />
+      <${Field} as="select" label=${t("How they count")} name="add-numbering" value=${scheme.numbering} onChange=${(/** @type {any} */ change) => set({ numbering: change.currentTarget.value })}>
+        <option value="FORWARD">${t("1, 2, 3 from the left")}</option>
+        <option value="BACKWARD">${t("1, 2, 3 from the right")}</option>
+        <option value="ODD">${t("1, 3, 5")}</option>
+        <option value="EVEN">${t("2, 4, 6")}</option>
+      <//>
+      <${Field} type="number" min="0" max="10000" label=${t("Lowest number")} name="add-start" value=${scheme.start} onInput=${(/** @type {any} */ input) => set({ start: number(input) })} />
+      <${Field} label=${t("Numbers that are missing")} name="add-missing" optional=${true} value=${scheme.missing} hint=${t("Such as 5, 6 for an aisle.")} onInput=${(/** @type {any} */ input) => set({ missing: input.currentTarget.value })} />
+    </div>
+    <${Button} onClick=${add}>${n(scheme.count, "Add {n} row", "Add {n} rows")}<//>
+  </div>`;
+}
