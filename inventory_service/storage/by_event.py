@@ -2,6 +2,9 @@
 
 A statement that locks or changes rows names its one event: a database that is spread by event
 (docs/growing.md) then knows where it goes. They share a round trip, in the order of the events.
+
+Ids that are joined from an array are said once more (`= ANY`): else a plan may read all that the
+event has, where statistics are older than most of its rows.
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ WITH due AS MATERIALIZED (
      ORDER BY hold_id FOR UPDATE
 )
 UPDATE hold SET status = 'EXPIRED' FROM due
- WHERE hold.event_id = :event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
+ WHERE hold.event_id = :event_id AND hold.hold_id = due.hold_id
+   AND hold.hold_id = ANY(CAST(:hold_ids AS uuid[])) AND hold.status = 'ACTIVE'
 RETURNING hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.tickets
 """
 
@@ -99,7 +100,8 @@ WITH due AS MATERIALIZED (
      ORDER BY hold_id FOR UPDATE SKIP LOCKED
 )
 UPDATE hold SET status = 'EXPIRED' FROM due
- WHERE hold.event_id = :event_id AND hold.hold_id = due.hold_id AND hold.status = 'ACTIVE'
+ WHERE hold.event_id = :event_id AND hold.hold_id = due.hold_id
+   AND hold.hold_id = ANY(CAST(:hold_ids AS uuid[])) AND hold.status = 'ACTIVE'
 RETURNING hold.event_id, hold.hold_id, hold.customer_id, hold.seats, hold.tickets
 """
 

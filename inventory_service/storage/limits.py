@@ -29,10 +29,12 @@ WITH back AS MATERIALIZED (
              GROUP BY customer_id) AS given
       JOIN customer_quota AS quota USING (customer_id)
      WHERE quota.event_id = :event_id
+       AND quota.customer_id = ANY(CAST(:customer_ids AS uuid[]))
      ORDER BY quota.customer_id FOR UPDATE OF quota
 )
 UPDATE customer_quota AS quota SET seats = quota.seats - back.n FROM back
  WHERE quota.event_id = :event_id AND quota.customer_id = back.customer_id
+   AND quota.customer_id = ANY(CAST(:customer_ids AS uuid[]))
 """
 
 _FREE_SLOTS = """

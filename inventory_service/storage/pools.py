@@ -143,7 +143,8 @@ WITH moved AS MATERIALIZED (
                           CAST(:reserved AS integer[]), CAST(:sold AS integer[]))
                    AS each (hold_id, held, reserved, sold)
               JOIN hold_line USING (hold_id)
-             WHERE hold_line.event_id = :event_id AND seat_no IS NULL
+             WHERE hold_line.event_id = :event_id
+               AND hold_line.hold_id = ANY(CAST(:hold_ids AS uuid[])) AND seat_no IS NULL
              GROUP BY section_id) AS line
       JOIN pool USING (section_id)
      WHERE pool.event_id = :event_id

@@ -36,7 +36,8 @@ WITH own AS MATERIALIZED (
                   CAST(:booking_ids AS uuid[])) AS each (hold_id, customer_id, booking_id)
       JOIN hold ON hold.event_id = :event_id AND hold.hold_id = each.hold_id
       JOIN event ON event.event_id = :event_id
-     WHERE hold.customer_id = each.customer_id AND hold.status = 'ACTIVE' AND event.status = 'OPEN'
+     WHERE hold.hold_id = ANY(CAST(:hold_ids AS uuid[]))
+       AND hold.customer_id = each.customer_id AND hold.status = 'ACTIVE' AND event.status = 'OPEN'
      ORDER BY hold.hold_id FOR UPDATE OF hold
 )
 UPDATE hold SET status = 'RESERVED', booking_id = own.booking_id, saga_step = 1,
@@ -44,6 +45,7 @@ UPDATE hold SET status = 'RESERVED', booking_id = own.booking_id, saga_step = 1,
                 ask_at = clock_timestamp() + CAST(:ask_after AS interval)
   FROM own
  WHERE hold.event_id = :event_id AND hold.hold_id = own.hold_id
+   AND hold.hold_id = ANY(CAST(:hold_ids AS uuid[]))
    AND hold.status = 'ACTIVE' AND hold.expires_at > clock_timestamp()
 RETURNING hold.customer_id, hold.hold_id
 """
@@ -70,6 +72,7 @@ SELECT hold.event_id, hold.hold_id, hold.customer_id, hold.status, version, expi
          FROM hold_line AS line
         WHERE line.event_id = :event_id AND line.hold_id = hold.hold_id
        ) AS has ON true
+ WHERE hold.hold_id = ANY(CAST(:hold_ids AS uuid[]))
 """
 
 # Of whichever events; none is locked, and each is judged again.
@@ -86,7 +89,8 @@ WITH due AS MATERIALIZED (
      ORDER BY hold_id FOR UPDATE SKIP LOCKED
 )
 UPDATE hold SET ask_at = clock_timestamp() + CAST(:ask_after AS interval) FROM due
- WHERE hold.event_id = :event_id AND hold.hold_id = due.hold_id AND hold.ask_at IS NOT NULL
+ WHERE hold.event_id = :event_id AND hold.hold_id = due.hold_id
+   AND hold.hold_id = ANY(CAST(:hold_ids AS uuid[])) AND hold.ask_at IS NOT NULL
 RETURNING hold.booking_id, hold.event_id, hold.hold_id
 """
 
@@ -98,7 +102,8 @@ SELECT hold.event_id, hold.hold_id, hold.customer_id, status, version, seats, ti
   FROM unnest(CAST(:hold_ids AS uuid[]), CAST(:booking_ids AS uuid[]))
        AS each (hold_id, booking_id)
   JOIN hold ON hold.event_id = :event_id AND hold.hold_id = each.hold_id
- WHERE hold.booking_id = each.booking_id AND hold.status = 'RESERVED'
+ WHERE hold.hold_id = ANY(CAST(:hold_ids AS uuid[]))
+   AND hold.booking_id = each.booking_id AND hold.status = 'RESERVED'
  ORDER BY hold.hold_id FOR UPDATE OF hold
 """
 

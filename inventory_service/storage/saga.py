@@ -70,7 +70,8 @@ UPDATE hold
   FROM unnest(CAST(:hold_ids AS uuid[]), CAST(:booking_ids AS uuid[]),
               CAST(:saga_steps AS integer[]), CAST(:was AS text[]), CAST(:statuses AS text[]))
        AS each (hold_id, booking_id, saga_step, was, status)
- WHERE hold.event_id = :event_id AND hold.hold_id = each.hold_id AND hold.status = each.was
+ WHERE hold.event_id = :event_id AND hold.hold_id = each.hold_id
+   AND hold.hold_id = ANY(CAST(:hold_ids AS uuid[])) AND hold.status = each.was
    AND coalesce(hold.booking_id, each.booking_id) = each.booking_id
    AND hold.saga_step <= each.saga_step
 """
@@ -83,6 +84,7 @@ WITH moved AS (
       FROM unnest(CAST(:seat_nos AS integer[]), CAST(:hold_ids AS uuid[]), CAST(:was AS text[]),
                   CAST(:statuses AS text[])) AS each (seat_no, hold_id, was, status)
      WHERE seat.event_id = :event_id AND seat.seat_no = each.seat_no
+       AND seat.seat_no = ANY(CAST(:seat_nos AS integer[]))
        AND seat.hold_id = each.hold_id AND seat.status = each.was
     RETURNING seat.event_id, seat.seat_no, seat.version, each.was, each.status, each.hold_id
 )

@@ -97,7 +97,7 @@ WITH found AS MATERIALIZED (
       JOIN hold_line AS line ON line.event_id = :event_id AND line.hold_id = each.hold_id
       JOIN seat ON seat.event_id = :event_id AND seat.seat_no = line.seat_no
                AND seat.hold_id = line.hold_id
-     WHERE seat.status = each.was
+     WHERE line.hold_id = ANY(CAST(:hold_ids AS uuid[])) AND seat.status = each.was
        AND (CAST(:only AS integer[]) IS NULL OR seat.seat_no = ANY(CAST(:only AS integer[])))
      ORDER BY seat.seat_no FOR UPDATE OF seat
 ), moved AS (
