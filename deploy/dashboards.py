@@ -799,6 +799,18 @@ SERVICE = Dashboard(
                 ],
             ),
             Panel(
+                "Its certificate ends in",
+                [
+                    (
+                        f"min(parterre_certificate_expires_timestamp_seconds{{{_ONE}}} > 0)"
+                        " - time()",
+                        "the first",
+                    )
+                ],
+                "s",
+                "Nothing: it has none.",
+            ),
+            Panel(
                 "Log-ins refused a second",
                 [
                     (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ssl
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from parterre.auth.v1 import auth_pb2, auth_pb2_grpc
 
@@ -18,7 +20,7 @@ from chassis.grpc_client import GrpcClient
 from chassis.identity import Jwks, Role, ServiceTokens, TokenVerifier, encode_key
 from chassis.revocations import fetch_from, followed
 from chassis.telemetry import routes_app, serve_http
-from chassis.tls import client_context, server_context
+from chassis.tls import EXPIRES, client_context, server_context
 from deploy.certificates import Authority
 from deploy.processes import free_ports
 
@@ -94,6 +96,13 @@ async def test_keys_and_ended_sessions_come_over_the_same_mutual_tls_as_rpcs(
             assert (await http.get("/healthz")).status_code == 200
             for path in ("/.well-known/jwks.json", "/revocations"):
                 assert (await http.get(path)).status_code == 404
+
+
+def test_a_process_shows_until_when_its_certificate_is_good(tmp_path: Path) -> None:
+    files = Authority(tmp_path).issue("booking", HOSTS)
+    client_context(files)
+    ends = x509.load_pem_x509_certificate(files[0].read_bytes()).not_valid_after_utc
+    assert datetime.fromtimestamp(EXPIRES._value.get(), UTC) == ends
 
 
 @pytest.mark.parametrize("case", ["another authority", "another name"])
