@@ -10,7 +10,10 @@ import { EventForm } from "./form.js";
 /** @param {{of: import("./event.js").Versioned, reload: () => Promise<void>, changed: (told: string) => Promise<void>}} props */
 export function Edit({ of, reload, changed }) {
   const save = useAction(async (/** @type {import("api").components["schemas"]["EventChange"]} */ body) => {
-    await take(api.PATCH("/api/v1/events/{event_id}", { params: { path: { event_id: of.event.id }, header: { "If-Match": of.etag } }, body: changesOf(of.event, body) }));
+    const changes = changesOf(of.event, body);
+    if (Object.keys(changes).length) {
+      await take(api.PATCH("/api/v1/events/{event_id}", { params: { path: { event_id: of.event.id }, header: { "If-Match": of.etag } }, body: changes }));
+    }
     await changed(t("Saved."));
   });
   const isStale = save.error instanceof Problem && save.error.status === 412;
