@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -34,6 +34,7 @@ class Broker:
         self._process = process
         self._connection: AbstractConnection | None = None
         self._lock = asyncio.Lock()
+        self._closings: set[asyncio.Task[None]] = set()
 
     async def connection(self) -> AbstractConnection:
         """The open connection; opened, and the topology declared, if there is none.
@@ -116,9 +117,11 @@ class Broker:
             raise ConnectionError("not connected to the broker")
 
     async def close(self) -> None:
-        """Closes the connection, in order where the broker answers in time."""
+        """Closes the connection; one whose broker is silent goes on closing by itself."""
         if self._connection is not None:
             closing, self._connection = self._connection, None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_ANSWER_SECONDS):
-                    await closing.close()
+            # Not cancelled when it takes too long: who waits on its channels would not be told.
+            task = asyncio.create_task(closing.close())
+            self._closings.add(task)
+            task.add_done_callback(self._closings.discard)
+            await asyncio.wait({task}, timeout=_ANSWER_SECONDS)
