@@ -1,0 +1,130 @@
+"""Choosing places and paying: a buyer from the hall to the ticket, with a rival beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from clients.browser import NARROW
+from ops.client import Client
+from ops.seed import Account
+from tests.running import System
+
+from .accessibility import axe, fits_its_width, tab_through
+from .conftest import Visit
+
+
+@pytest.fixture
+def seats_path(system: System) -> str:
+    """Where the places of the seated demo event are chosen."""
+    return f"/events/{system.event('SEATED')}/seats"
+
+
+def _first_section(visitor: Client, event_id: str) -> tuple[str, list[dict[str, Any]]]:
+    """A section's name, and the free seats of a row of it that has many side by side."""
+    places = visitor.get(f"/events/{event_id}/seats")
+    taken = {seat for seats in places["taken"].values() for seat in seats}
+    section = next(section for section in places["sections"] if section["kind"] == "SEATED")
+    for row in section["rows"]:
+        seats = [{**seat, "row": row["label"]} for seat in row["seats"][:5]]
+        if len(seats) == 5 and not any(seat["id"] in taken for seat in seats):
+            return section["name"], seats
+    raise AssertionError("no row has five free seats at its beginning")
+
+
+def _lines(page: Page) -> Locator:
+    return page.locator(".chosen li")
+
+
+def test_anybody_looks_at_the_hall_and_is_led_to_log_in(visit: Visit, seats_path: str) -> None:
+    page = visit(seats_path)
+    expect(page.get_by_role("application", name="Map of the hall")).to_be_visible()
+    log_in = page.locator("main").get_by_role("link", name="Log in")
+    expect(log_in).to_have_attribute("href", f"/login?next={seats_path.replace('/', '%2F')}")
+    axe(page)
+    page.get_by_role("tab", name="List").click()
+    expect(page.get_by_role("grid")).to_be_visible()
+    axe(page)
+    page.set_viewport_size(NARROW["viewport"])
+    page.reload()
+    expect(page.get_by_role("grid")).to_be_visible()
+    fits_its_width(page)
+    tab_through(page)
+
+
+def test_a_buyer_chooses_with_a_rival_beside_them_and_pays(
+    system: System, signed_in: Visit, newcomer: Callable[..., Account], seats_path: str
+) -> None:
+    event_id, other = system.event("SEATED"), newcomer()
+    page = signed_in(newcomer(), seats_path)
+    with Client(system.gateway).log_in(other.email, other.password) as rival:
+        # The best seats in one tap: they are a hold, so they are there after a reload.
+        page.get_by_role("button", name="Best 2 seats").click()
+        expect(_lines(page)).to_have_count(2)
+        page.reload()
+        expect(_lines(page)).to_have_count(2)
+        # One more by the keyboard alone, from the list.
+        section, (first, second, seen, lost, _last) = _first_section(rival, event_id)
+
+        def cell(seat: dict[str, Any]) -> Locator:
+            words = f"{section}, row {seat['row']}, seat {seat['number']}:"
+            return page.locator(f'[role="grid"] button[aria-label^="{words}"]')
+
+        page.get_by_role("tab", name="List").click()
+        cell(first).focus()
+        page.keyboard.press("ArrowRight")
+        expect(cell(second)).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(_lines(page)).to_have_count(3)
+        expect(cell(second)).to_have_attribute("aria-pressed", "true")
+        # What a rival takes is seen at once.
+        rival.post("/holds", {"event_id": event_id, "seat_ids": [seen["id"]]})
+        expect(cell(seen)).to_have_attribute("aria-disabled", "true")
+
+        # A rival is faster by a moment: the seat is no longer chosen, and the page says which.
+        def be_faster(route: Route) -> None:
+            rival.post("/holds", {"event_id": event_id, "seat_ids": [lost["id"]]})
+            route.continue_()
+
+        page.route("**/api/v1/holds/*/add", be_faster)
+        cell(lost).click()
+        expect(page.get_by_role("alert")).to_contain_text(f"seat {lost['number']}")
+        expect(_lines(page)).to_have_count(3)
+        axe(page)
+        page.get_by_role("tab", name="Map").click()
+        expect(page.get_by_role("application")).to_be_visible()
+        axe(page)
+        for seat in (seen, lost):  # so that others have them
+            (held,) = [
+                hold
+                for hold in rival.get("/holds", event_id=event_id)["items"]
+                if hold["lines"][0]["seat_id"] == seat["id"]
+            ]
+            rival.delete(f"/holds/{held['id']}")
+    _pay(page)
+
+
+def _pay(page: Page) -> None:
+    """An unknown coupon, a name, the whole price, and the booking."""
+    page.locator("aside").get_by_role("link", name="Continue").click()
+    expect(page.get_by_role("heading", name="Pay", exact=True)).to_be_visible()
+    axe(page)
+    page.get_by_text("I have a coupon").click()
+    page.get_by_label("Code of the coupon").fill("no-such-code")
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_text("Give names").click()
+    page.locator("details input").first.fill("Maya Rai")
+    page.set_viewport_size(NARROW["viewport"])
+    axe(page)
+    fits_its_width(page)
+    with page.expect_request("**/api/v1/bookings") as booked:
+        page.get_by_role("button", name="Pay ").click()
+    page.wait_for_url("**/bookings/PT-*")
+    expect(page.get_by_text("It is booked.").first).to_be_visible()
+    sent = json.loads(booked.value.post_data or "")
+    assert [each["name"] for each in sent["attendees"]] == ["Maya Rai"]
