@@ -143,8 +143,9 @@ def _guard(
         metadata = dict(call.invocation_metadata() or ())
         remaining: float | None = call.time_remaining()  # None where the caller set no deadline
         seconds = min(_DEFAULT_SECONDS if remaining is None else remaining, _SLOWEST_SECONDS)
-        id = request_context.accept_request_id(_text(metadata.get("x-request-id")))
-        trace = tracing.accept_traceparent(_text(metadata.get("traceparent")))
+        id, trace = tracing.origin_of(
+            _text(metadata.get("x-request-id")), _text(metadata.get("traceparent"))
+        )
         span = tracing.start(name, trace, SpanKind.SERVER)
         # gRPC serves each call in a task of its own.
         request_context.begin(id=id, traceparent=tracing.within(span, trace))

@@ -194,9 +194,13 @@ def accept_traceparent(offered: str | None) -> str:
     return f"00-{trace_id}-{span_id}-0{int(flags, 16) & 1}"
 
 
-def origin_of(request_id: str, traceparent: str) -> Origin:
-    """The origin of one of several things that came together, each with its own."""
-    return Origin(accept_request_id(request_id), accept_traceparent(traceparent))
+def origin_of(request_id: str | None, traceparent: str | None) -> Origin:
+    """The origin that a call, a message, or one of several items came with.
+
+    What came without one, from a version before or from somebody else, has one of its own.
+    """
+    known = accept_traceparent(traceparent)
+    return Origin(accept_request_id(request_id), known or aside().traceparent)
 
 
 def begun(request_id: str | None = None, offered: str = "", *, trusted: bool = False) -> Origin:

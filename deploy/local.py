@@ -235,7 +235,13 @@ class LocalSystem:
         env = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         self._children[name] = start(
             [sys.executable, "-m", MODULES[name]],
-            env={**env, "PYTHONUNBUFFERED": "1", **self._environments[name]},
+            # gRPC's core would write lines of a form of its own between ours.
+            env={
+                **env,
+                "PYTHONUNBUFFERED": "1",
+                "GRPC_VERBOSITY": "NONE",
+                **self._environments[name],
+            },
             log=self.logs / f"{name}.log",
             niceness=0 if name == "gateway" else _BEHIND_THE_GATEWAY,
         )

@@ -22,7 +22,7 @@ from chassis.lifecycle import background
 from chassis.outbox import encoded
 from chassis.relay import Relay
 from chassis.topology import Topology
-from chassis.tracing import Traces, trace_id_of
+from chassis.tracing import Traces, accept_traceparent, trace_id_of
 
 from .conftest import MakeDatabase, Until
 
@@ -110,7 +110,7 @@ async def test_a_trace_goes_through_outbox_and_broker(
     assert told["parterre.outcome"] == "applied"
 
 
-async def test_a_message_of_a_version_before_has_a_request_and_no_trace(
+async def test_a_message_of_a_version_before_keeps_its_request_and_gets_a_trace(
     database: Database, broker_url: str, until: Until
 ) -> None:
     seen: list[Origin] = []
@@ -137,7 +137,9 @@ async def test_a_message_of_a_version_before_has_a_request_and_no_trace(
 
         await until(heard)
     await broker.close()
-    assert seen == [Origin("before", "")]
+    (origin,) = seen
+    assert origin.request_id == "before"
+    assert accept_traceparent(origin.traceparent).endswith("-00")
 
 
 async def test_a_collector_that_is_away_holds_nothing_up() -> None:
