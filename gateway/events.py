@@ -42,6 +42,7 @@ class EventPage:
     body: bytes  # JSON
     tag: str
     organizer_id: str
+    status: str
     stamp: str
     trusted_until: float  # by the clock of the pages
     compressed: dict[str, bytes] = field(default_factory=dict)  # by coding, once it is asked for
@@ -134,7 +135,7 @@ class Events:
 def _page(event: catalog_pb2.Event, stamp: str = "", trusted_until: float = 0) -> EventPage:
     body = orjson.dumps(views.event(event))
     tag = tag_of(body, event.version)
-    return EventPage(body, tag, event.organizer_id, stamp, trusted_until)
+    return EventPage(body, tag, event.organizer_id, event.status, stamp, trusted_until)
 
 
 def _is_worth_another_try(error: Exception) -> bool:

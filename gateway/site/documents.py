@@ -89,7 +89,7 @@ class Documents:
 
 def may_be_seen(event: EventPage) -> bool:
     """Whether everybody may see it, and not only who sells it."""
-    return _view(event)["status"] in _SEEN_BY_EVERYBODY
+    return event.status in _SEEN_BY_EVERYBODY
 
 
 def _view(event: EventPage) -> Event:

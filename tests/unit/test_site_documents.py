@@ -126,7 +126,7 @@ def body(path: str, shown: Event | None, site: str = SITE) -> bytes:
     kept = None
     if shown is not None:
         text = orjson.dumps(shown)
-        kept = EventPage(text, tag_of(text, 1), ID, "a", 0)
+        kept = EventPage(text, tag_of(text, 1), ID, "PUBLISHED", "a", 0)
     return documents.of(page, site, kept).body
 
 
@@ -377,7 +377,7 @@ def test_without_a_name_of_this_host_nothing_is_said_that_needs_one() -> None:
 def test_a_document_is_made_once_for_what_it_shows() -> None:
     documents = Documents(ASSETS, is_local=False, clock=lambda: NOW)
     pages = [
-        EventPage(text, tag_of(text, 1), ID, "a", 0)
+        EventPage(text, tag_of(text, 1), ID, "PUBLISHED", "a", 0)
         for text in (orjson.dumps(event()), orjson.dumps(event(title="Hamlet")))
     ]
     page = PAGES["/events/{event_id}"]
