@@ -13,7 +13,6 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
-    Page,
     Request,
     Response,
     WebError,
@@ -37,6 +36,10 @@ _TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`the policy forbids ${event.effectiveDirective} of ${event.blockedURI}`));
 """
+
+# Whether a page shows what it is about, instead of that it loads.
+IS_SETTLED = """() => document.querySelector("main h1") !== null
+  && document.querySelector("main[aria-busy=true], main .spinner") === null"""
 
 # Names of what a context differs in; the rest is of Playwright's `new_context`.
 DESKTOP: Mapping[str, Any] = {"viewport": {"width": 1280, "height": 800}}
@@ -125,12 +128,3 @@ def sign_in(context: BrowserContext, gateway: str, email: str, password: str) ->
     if not answer.ok:
         raise RuntimeError(f"{email} can't log in: {answer.status} {answer.text()}")
     context.add_cookies([{"name": _HINT, "value": "1", "url": gateway, "sameSite": "Lax"}])
-
-
-def is_settled(page: Page) -> bool:
-    """Whether the page shows what it is about, instead of that it loads."""
-    settled: bool = page.evaluate(
-        """() => document.querySelector("main h1") !== null
-          && document.querySelector("main[aria-busy=true], main .spinner") === null"""
-    )
-    return settled
