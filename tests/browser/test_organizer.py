@@ -1,0 +1,203 @@
+"""The organizer's pages: an event from its draft to being called off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import FilePayload, Page, expect
+
+from clients.browser import NARROW, Watch
+from ops.seed import Account
+from tests.running import System
+
+from .accessibility import axe, fits_its_width, tab_through
+from .conftest import Visit
+
+
+def settle(page: Page) -> None:
+    """Waits until the page shows what it is about."""
+    expect(page.locator("main h1").first).to_be_visible()
+    expect(page.locator("main[aria-busy=true], main .spinner")).to_have_count(0)
+
+
+def is_for_everybody(page: Page) -> None:
+    """Holds the state that the page is in to WCAG 2.2 AA, and to its width."""
+    settle(page)
+    axe(page)
+    fits_its_width(page)
+
+
+def test_an_event_is_drafted_published_and_called_off(
+    signed_in: Visit, newcomer: Callable[..., Account], watch: Watch
+) -> None:
+    organizer = newcomer("ORGANIZER")
+    page = signed_in(organizer, "/organizer", **NARROW)
+    is_for_everybody(page)
+    expect(page.get_by_text("No events yet.")).to_be_visible()
+
+    expect(page.get_by_role("link", name="New event")).to_be_visible()
+    page.goto("/organizer/events/new")
+    settle(page)
+    tab_through(page)
+    page.get_by_label("Title").fill("An evening of stories")
+    page.get_by_label("Place", exact=True).fill("The old library, Patan")
+    page.get_by_label("Time zone").fill("Asia/Nowhere")
+    page.get_by_label("Name").fill("Everybody")
+    page.get_by_label("Price in NPR").fill("250.50")
+    page.get_by_role("button", name="Make the draft").click()
+    expect(page.get_by_text("There is no such time zone.")).to_be_visible()
+    is_for_everybody(page)
+    page.get_by_label("Time zone").fill("Asia/Kathmandu")
+    page.get_by_role("button", name="Make the draft").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("An evening of stories")
+    expect(page.get_by_text("Nothing is missing.")).to_be_visible()
+    is_for_everybody(page)
+
+    # Somebody changes it elsewhere: nothing is overwritten, and the page says what to do.
+    other = signed_in(organizer, page.url + "?tab=edit")
+    page.get_by_role("tab", name="Edit").click()
+    expect(page.get_by_label("Price in NPR")).to_have_value("250.5")
+    other.get_by_label("Title").fill("A night of stories")
+    other.get_by_role("button", name="Save").click()
+    expect(other.get_by_text("Saved.")).to_be_visible()
+    page.get_by_label("Most places of one person").fill("4")
+    watch.allow("412")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Nothing was overwritten.")).to_be_visible()
+    is_for_everybody(page)
+    page.get_by_role("button", name="Load the event anew").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("A night of stories")
+
+    page.get_by_role("tab", name="Coupons").click()
+    page.get_by_label("Code").fill("early")
+    page.get_by_label("How much").fill("20")
+    page.get_by_role("button", name="Make the coupon").click()
+    expect(page.get_by_text("20% off")).to_be_visible()
+    page.get_by_role("button", name="Switch off EARLY").click()
+    expect(page.get_by_role("button", name="Switch on EARLY")).to_be_visible()
+    is_for_everybody(page)
+
+    page.get_by_role("tab", name="Publish").click()
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("Published", exact=True)).to_be_visible()
+    expect(page.get_by_text("Nothing is sold yet.")).to_be_visible()
+    is_for_everybody(page)
+
+    page.get_by_role("tab", name="Call off").click()
+    page.get_by_label("Reason").fill("The library is closed.")
+    page.get_by_role("button", name="Call off").click()
+    page.get_by_role("button", name="Yes, call it off").click()
+    expect(page.get_by_text("Called off: The library is closed.")).to_be_visible()
+    is_for_everybody(page)
+
+
+def test_what_is_sold_is_shown_and_given_back(signed_in: Visit, system: System) -> None:
+    page = signed_in("ORGANIZER", "/organizer")
+    is_for_everybody(page)
+    page.goto(f"/organizer/events/{system.event('SEATED')}")
+    is_for_everybody(page)
+    page.get_by_role("tab", name="Bookings").click()
+    is_for_everybody(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert download.value.suggested_filename == "bookings.csv"
+
+    page.get_by_role("tab", name="Seats kept back").click()
+    settle(page)
+    page.get_by_role("checkbox").last.check()
+    page.get_by_label("Why").fill("The director's mother")
+    page.get_by_role("button", name="Keep them back").click()
+    kept = page.get_by_role("listitem").filter(has_text="The director's mother")
+    expect(kept).to_be_visible()
+    is_for_everybody(page)
+    kept.get_by_role("button", name="Let them go").click()
+    expect(kept).to_have_count(0)
+
+    page.get_by_role("tab", name="Messages").click()
+    page.get_by_label("Subject").fill("Come early")
+    page.get_by_label("Text").fill("The doors open an hour before.")
+    page.get_by_role("button", name="Look at it first").click()
+    expect(page.get_by_role("dialog")).to_contain_text("It goes to the people of")
+    axe(page)
+
+
+def test_keys_and_secrets_are_shown_once(
+    signed_in: Visit, newcomer: Callable[..., Account]
+) -> None:
+    organizer = newcomer("ORGANIZER")
+    page = signed_in(organizer, "/organizer/keys", **NARROW)
+    is_for_everybody(page)
+    page.get_by_label("What you call it").fill("The door's scanner")
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.get_by_text("Choose at least one thing it may do.")).to_be_visible()
+    page.get_by_label("Let people in").check()
+    page.get_by_role("button", name="Make the key").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("It is shown only now")
+    axe(page)
+    secret = dialog.locator("pre").inner_text()
+    dialog.get_by_role("button", name="I have it").click()
+    expect(page.get_by_text(secret)).to_have_count(0)
+    page.get_by_role("button", name="Revoke The door's scanner").click()
+    page.get_by_role("button", name="Yes, revoke").click()
+    expect(page.get_by_text("Revoked")).to_be_visible()
+
+    page.goto("/organizer/webhooks")
+    is_for_everybody(page)
+    page.get_by_label("Address").fill("https://hooks.parterre.example/in")
+    page.get_by_label("A booking is paid").check()
+    page.get_by_role("button", name="Add the webhook").click()
+    expect(dialog).to_contain_text("whsec_")
+    first = dialog.locator("pre").inner_text()
+    dialog.get_by_role("button", name="I have it").click()
+    page.get_by_role("button", name="New secret").click()
+    page.get_by_role("button", name="Yes, a new one").click()
+    expect(dialog.locator("pre")).not_to_have_text(first)
+    dialog.get_by_role("button", name="I have it").click()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_text("A test", exact=True)).to_be_visible()
+    is_for_everybody(page)
+
+
+def test_a_hall_is_designed(signed_in: Visit, newcomer: Callable[..., Account]) -> None:
+    page = signed_in(newcomer("ORGANIZER"), "/organizer/venues")
+    is_for_everybody(page)
+    page.get_by_label("Name of the venue").fill("The small stage")
+    page.get_by_label("Street and number").fill("Mangal Bazaar 4")
+    page.get_by_label("City").fill("Patan")
+    page.get_by_role("button", name="Make the venue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The small stage")
+
+    page.get_by_role("button", name="New section").click()
+    page.get_by_label("Name of the section").fill("Stalls")
+    page.get_by_label("How many rows").fill("3")
+    page.get_by_label("Numbers that are missing").fill("5, 6")
+    page.get_by_role("button", name="Add 3 rows").click()
+    page.get_by_label("Seats of row C").fill("1..4")
+    page.get_by_role("button", name="Add the section").click()
+    section = page.get_by_role("button", name="Stalls, 20 seats")
+    expect(section).to_be_visible()
+    is_for_everybody(page)
+
+    section.press("Enter")
+    section.press("ArrowRight")
+    to_the_right = page.get_by_label("Middle of the first row, to the right")
+    expect(to_the_right).to_have_value("1")
+    is_for_everybody(page)
+    page.get_by_role("button", name="Save the section").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.reload()
+    section.press("Enter")
+    expect(to_the_right).to_have_value("1")
+    page.get_by_role("button", name="Close").click()
+
+    seats = FilePayload(
+        name="seats.csv",
+        mimeType="text/csv",
+        buffer=b"section,row,seat\r\nBalcony,1,7\r\nBalcony,1,8\r\n",
+    )
+    page.get_by_label("Seats from a file").set_input_files(seats)
+    page.get_by_role("button", name="Take them over").click()
+    expect(page.get_by_role("button", name="Balcony, 2 seats")).to_be_visible()
+    page.set_viewport_size(NARROW["viewport"])
+    is_for_everybody(page)
