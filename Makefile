@@ -178,6 +178,10 @@ web-check: .venv/.dev ## Check the web page's modules: types, lint, texts, vendo
 web-vendor: .venv/.dev ## Copy the web page's libraries anew from the packages that are pinned
 	@$(BIN)/python -m clients vendor
 
+.PHONY: web-screenshots
+web-screenshots: .venv/.dev ## Take pictures of every page (DARK=1: in dark colours, too)
+	@$(BIN)/python -m clients screenshots $(if $(DARK),--dark)
+
 .PHONY: lock-check
 lock-check: ## Check that no file of ours names a package index or its host
 	@bash deploy/lock-check.sh

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from clients import check as checking
-from clients import collection, explanations, node, vendor, web
+from clients import collection, explanations, node, screenshots, vendor, web
 from clients.document import description
+from deploy.processes import SetupError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -84,6 +86,24 @@ def vendor_libraries() -> None:
         vendor.write()
     except node.ToolError as error:
         raise _fail("the libraries can be copied", error) from error
+
+
+@app.command("screenshots")
+def take_screenshots(
+    folder: Annotated[Path, typer.Option(help="Where the pictures go.")] = screenshots.FOLDER,
+    dark: Annotated[bool, typer.Option("--dark", help="In dark colours, too.")] = False,
+) -> None:
+    """Take pictures of every page in three widths, on the running system or one of its own."""
+    try:
+        schemes = ["light", "dark"] if dark else ["light"]
+        faults = screenshots.take_all(folder, schemes, typer.echo)
+    except SetupError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"The pictures are in {folder}.")
+    if faults:
+        typer.echo("These pages were not as they should be:\n" + "\n".join(faults), err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
