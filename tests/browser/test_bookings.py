@@ -1,0 +1,135 @@
+"""A booking in the browser: another card after a refusal, a wallet's page, tickets, giving back."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from clients.browser import NARROW
+from ops.client import Client
+from ops.seed import Account
+from tests.running import System
+
+from .accessibility import axe, fits_its_width
+from .conftest import Visit
+
+Newcomer = Callable[..., Account]
+
+
+def book(system: System, account: Account, method: str, token: str | None, places: int) -> str:
+    """The reference of a new booking of the counted demo event."""
+    event_id = system.event("COUNTED")
+    with Client(system.gateway).log_in(account.email, account.password) as buyer:
+        tier = buyer.get(f"/events/{event_id}")["tiers"][0]["id"]
+        general = [{"tier_id": tier, "quantity": places}]
+        hold = buyer.post("/holds", {"event_id": event_id, "general": general})
+        order: dict[str, Any] = {"hold_id": hold["id"], "payment_method": method}
+        if token:
+            order["payment_token"] = token
+        booking = buyer.post("/bookings", order, key=secrets.token_hex(8))
+    return str(booking["reference"])
+
+
+def check(page: Page) -> None:
+    """Nobody is shut out of what the page shows now, in either width."""
+    axe(page)
+    size = page.viewport_size
+    page.set_viewport_size(NARROW["viewport"])
+    fits_its_width(page)
+    axe(page)
+    assert size is not None
+    page.set_viewport_size(size)
+
+
+def test_a_declined_card_leads_to_another_try_and_a_booking_to_its_money_back(
+    system: System, newcomer: Newcomer, signed_in: Visit
+) -> None:
+    buyer = newcomer()
+    reference = book(system, buyer, "CARD", "tok_declined", 2)
+    page = signed_in(buyer, f"/bookings/{reference}")
+    expect(page.get_by_text("The bank declined the card.").first).to_be_visible()
+    expect(page.get_by_role("timer")).to_contain_text(":")
+    check(page)
+
+    page.reload()  # in the middle of it
+    page.get_by_label("Card", exact=True).last.select_option(
+        label="A card that takes three seconds"
+    )
+    page.get_by_role("button", name=re.compile("^Pay")).click()
+    page.reload()  # while the bank thinks
+    expect(page.get_by_text("It is booked.").first).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Code of the ticket"))).to_have_count(2)
+    check(page)
+
+    page.get_by_role("button", name="Show at the door").first.click()
+    door = page.get_by_role("dialog", name="Ticket 1 of 2")
+    expect(door).to_be_visible()
+    axe(page)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("dialog", name="Ticket 2 of 2")).to_be_visible()
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as PDF").click()
+    assert download.value.suggested_filename == f"{reference}.pdf"
+
+    page.get_by_role("button", name="Cancel the booking").click()
+    asked = page.get_by_role("dialog", name="Cancel this booking?")
+    with Client(system.gateway).log_in(buyer.email, buyer.password) as client:
+        total = client.get(f"/bookings/{reference}")["price"]["total"]["amount"]
+    expect(asked).to_contain_text(f"You get NPR\u00a0{total // 100:,}")
+    axe(page)
+    asked.get_by_role("button", name="Yes, cancel it").click()
+    expect(page.get_by_text("went back to you").first).to_be_visible()
+    expect(page.get_by_text("The money went back.")).to_be_visible()
+
+    page.goto("/tickets?tab=past")
+    expect(page.get_by_role("link", name="Himalayan Book Days")).to_be_visible()
+    check(page)
+
+
+def test_a_wallet_leads_to_its_page_and_back(
+    system: System, newcomer: Newcomer, signed_in: Visit
+) -> None:
+    buyer = newcomer()
+    reference = book(system, buyer, "KHALTI", None, 1)
+    page = signed_in(buyer, f"/bookings/{reference}")
+    page.get_by_role("link", name="Pay with Khalti").click()
+    page.get_by_role("button", name="Approve").click()
+    expect(page).to_have_url(re.compile(rf"/bookings/{reference}"))
+    expect(page.get_by_text("It is booked.").first).to_be_visible()
+    page.goto("/tickets")
+    expect(page.get_by_role("link", name="Himalayan Book Days")).to_be_visible()
+
+
+def test_the_account_is_changed_and_its_news_are_read(
+    system: System, newcomer: Newcomer, signed_in: Visit
+) -> None:
+    someone = newcomer()
+    page = signed_in(someone, "/account")
+    page.get_by_label("Your name").fill("Sita Gurung")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_role("link", name="Sita Gurung")).to_be_visible()
+    check(page)
+    page.get_by_role("tab", name="Devices").click()
+    expect(page.get_by_text("This one")).to_be_visible()
+    check(page)
+    page.get_by_role("tab", name="What I am told").click()
+    box = page.get_by_role("checkbox", name="a booking is confirmed: in the app")
+    box.click()
+    expect(box).not_to_be_checked()
+    check(page)
+    reference = book(system, someone, "CARD", "tok_ok", 1)
+    page.goto("/notifications")
+    expect(page.get_by_text("New", exact=True).first).to_be_visible()
+    check(page)
+    page.get_by_role("button", name="Mark all as read").click()
+    expect(page.get_by_text("New", exact=True)).to_have_count(0)
+    page.goto(f"/bookings/{reference}")
+    page.get_by_label("Language").select_option("ne")
+    expect(page.locator("html")).to_have_attribute("lang", "ne")
+    expect(page.get_by_text("तपाईंका टिकट").first).to_be_visible()

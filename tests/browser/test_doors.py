@@ -1,0 +1,120 @@
+"""Those who admit and operate, in the browser: a door without a network, the operator, the race."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from clients.browser import Watch
+from ops.client import Client
+from ops.seed import Account
+from tests.running import System
+
+from .accessibility import axe, fits_its_width
+from .conftest import Visit
+from .test_bookings import book, check
+
+
+def tokens_of(system: System, account: Account, reference: str) -> list[str]:
+    """What the codes of a booking's tickets say."""
+    with Client(system.gateway).log_in(account.email, account.password) as buyer:
+        return [ticket["token"] for ticket in buyer.get(f"/bookings/{reference}/tickets")["items"]]
+
+
+def scan(page: Page, token: str, verdict: str) -> None:
+    """Types a code, as hand-held scanners do, and expects what the door says."""
+    page.get_by_label("Code").fill(token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text(verdict)
+
+
+def test_a_door_lets_in_once_also_without_a_network(
+    system: System, newcomer: Callable[..., Account], signed_in: Visit, watch: Watch
+) -> None:
+    watch.allow("ERR_INTERNET_DISCONNECTED|422|401")
+    buyer = newcomer()
+    reference = book(system, buyer, "CARD", "tok_ok", 3)
+    with Client(system.gateway).log_in(buyer.email, buyer.password) as client:
+        client.wait_for(
+            f"/bookings/{reference}", lambda it: it["status"] == "CONFIRMED", seconds=15
+        )
+    first, second, third = tokens_of(system, buyer, reference)
+    event_id = system.event("COUNTED")
+    page = signed_in("ORGANIZER", "/door")
+    expect(page.get_by_role("link", name=re.compile("Open the door: Himalayan"))).to_be_visible()
+    check(page)
+    page.goto(f"/door/{event_id}")
+    expect(page.get_by_text("Online", exact=True)).to_be_visible()
+    page.get_by_label("Name of the gate").fill("North")
+    scan(page, first, "Let in")
+    check(page)
+    scan(page, first, "Already inside")
+    scan(page, "nonsense", "No ticket")
+    # All that the page needs has been kept when the worker is there.
+    page.evaluate("() => navigator.serviceWorker.ready")
+    page.wait_for_function(
+        "async () => (await (await caches.open('parterre-door')).keys()).length > 20"
+    )
+
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.get_by_text("Offline: tickets are checked by their signature")).to_be_visible()
+    scan(page, first, "Already inside")
+    scan(page, second, "Let in")
+    scan(page, second, "Already inside")
+    scan(page, third, "Let in")
+    scan(page, third[:-4] + "AAAA", "No ticket")
+    expect(page.get_by_text("2 admissions wait for the network")).to_be_visible()
+    axe(page)
+    with system.client("ORGANIZER") as elsewhere:
+        body = {"token": third, "gate": "South"}
+        answer = elsewhere.post(f"/events/{event_id}/check-ins", body, key=secrets.token_hex(8))
+        assert answer["result"] == "ADMITTED"
+
+    page.context.set_offline(False)
+    expect(page.get_by_text("Online", exact=True)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("wait for the network")).to_have_count(0)
+    expect(page.get_by_text("admitted elsewhere before")).to_be_visible()
+    fits_its_width(page)
+
+
+def test_an_operator_sees_services_a_booking_and_accounts(
+    system: System, newcomer: Callable[..., Account], signed_in: Visit
+) -> None:
+    buyer = newcomer()
+    reference = book(system, buyer, "CARD", "tok_ok", 1)
+    page = signed_in("ADMIN", "/operator")
+    for service in ("auth", "booking", "catalog", "inventory", "notification", "payment"):
+        expect(page.get_by_role("heading", name=f"{service} answers")).to_be_visible()
+    check(page)
+    page.get_by_role("tab", name="One booking").click()
+    page.get_by_label("Reference").fill(reference)
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("cell", name="CHARGED")).to_be_visible()
+    check(page)
+    page.get_by_role("tab", name="Accounts").click()
+    page.get_by_label("Name or address").fill(buyer.email)
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("listitem").filter(has_text=buyer.email)).to_have_count(1)
+    check(page)
+    page.get_by_role("button", name=re.compile("^Close ")).click()
+    page.get_by_role("button", name="Yes, close it").click()
+    expect(page.get_by_text("Closed", exact=True).last).to_be_visible()
+    page.get_by_role("tab", name="Audit trail").click()
+    expect(page.get_by_text("DISABLED").first).to_be_visible()
+    check(page)
+
+
+def test_a_race_has_one_winner(page: Page, watch: Watch) -> None:
+    watch.allow("409")
+    page.goto("/race")
+    page.get_by_label("Buyers").fill("4")
+    for round_number in (1, 2):
+        page.get_by_role("button", name="Start").click()
+        told = f"Rounds: {round_number}, winners: {round_number}."
+        expect(page.get_by_text(told)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("1 buyer has the seat")).to_be_visible()
+    check(page)
