@@ -21,7 +21,7 @@ from .test_bookings import book, check
 def tokens_of(system: System, account: Account, reference: str) -> list[str]:
     """What the codes of a booking's tickets say."""
     with Client(system.gateway).log_in(account.email, account.password) as buyer:
-        return [ticket["token"] for ticket in buyer.get(f"/bookings/{reference}/tickets")["items"]]
+        return [ticket["token"] for ticket in buyer.get(f"/bookings/{reference}/tickets")]
 
 
 def scan(page: Page, token: str, verdict: str) -> None:
@@ -44,7 +44,7 @@ def test_a_door_lets_in_once_also_without_a_network(
     first, second, third = tokens_of(system, buyer, reference)
     event_id = system.event("COUNTED")
     page = signed_in("ORGANIZER", "/door")
-    expect(page.get_by_role("link", name=re.compile("Open the door: Himalayan"))).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("Open the door ?: Himalayan"))).to_be_visible()
     check(page)
     page.goto(f"/door/{event_id}")
     expect(page.get_by_text("Online", exact=True)).to_be_visible()

@@ -18,6 +18,29 @@ const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000
 /** A new key for a request that must not happen twice. */
 export const newKey = () => crypto.randomUUID();
 
+/**
+ * Keys for something that may be tried again: the same request keeps its key until it is done, so that
+ * an answer that was lost on the way does not make it happen twice; another request has another.
+ */
+export function intent() {
+  let key = newKey();
+  let of = "";
+  return {
+    /** @param {unknown} request */
+    keyOf(request) {
+      const text = JSON.stringify(request);
+      if (text !== of) {
+        key = newKey();
+        of = text;
+      }
+      return key;
+    },
+    done() {
+      of = "";
+    },
+  };
+}
+
 /** What may be sent again when no answer came, or "later". @param {Request} request */
 const isRepeatable = (request) => request.method === "GET" || request.headers.has("Idempotency-Key");
 

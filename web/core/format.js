@@ -1,10 +1,13 @@
 /** Dates, money and numbers in words, by `Intl`, in the language of the page. */
+import { minorDigits } from "./currencies.js";
 import { locale, t } from "./i18n.js";
 
 /** @typedef {import("api").components["schemas"]["Money"]} Amount */
 
 /** @type {Map<string, any>} */
 const made = new Map();
+/** @type {Map<string, number>} */
+const known = new Map();
 
 /**
  * @template T
@@ -28,8 +31,12 @@ function formatter(Kind, options) {
  * @param {string} currency
  */
 export function digits(currency) {
-  const options = { style: "currency", currency };
-  return formatter(Intl.NumberFormat, options).resolvedOptions().maximumFractionDigits ?? 2;
+  let places = known.get(currency);
+  if (places === undefined) {
+    places = minorDigits(currency);
+    known.set(currency, places);
+  }
+  return places;
 }
 
 /**
@@ -40,7 +47,8 @@ export function digits(currency) {
 export function money({ amount, currency }) {
   const places = digits(currency);
   const whole = amount % 10 ** places === 0;
-  const options = { style: "currency", currency, minimumFractionDigits: whole ? 0 : places };
+  const shown = whole ? 0 : places;
+  const options = { style: "currency", currency, minimumFractionDigits: shown, maximumFractionDigits: shown };
   return formatter(Intl.NumberFormat, options).format(amount / 10 ** places);
 }
 

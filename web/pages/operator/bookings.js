@@ -41,7 +41,7 @@ function Story({ reference }) {
         <p class="muted small">${t("The traces and logs of it:")} <code>parterre timeline ${booking.reference}</code>, <code>parterre trace ${booking.reference}</code></p>
       <//>
       <${Card} title=${t("Booking: its steps")}>
-        <div class="scroll" tabindex="0" role="region" aria-label=${t("Booking: its steps")}><table>
+        <div class="scroll" tabindex="0"><table>
           <thead><tr><th scope="col">${t("When")}</th><th scope="col">${t("Step")}</th><th scope="col">${t("Outcome")}</th><th scope="col">${t("State")}</th><th scope="col" class="number">${t("Attempt")}</th><th scope="col">${t("Why")}</th></tr></thead>
           <tbody>${steps.map((step) => html`<tr><td><${When} at=${step.at} options=${{ dateStyle: "short", timeStyle: "medium" }} /></td><td class="mono">${step.step}</td><td>${step.outcome}</td><td class="mono">${step.state}</td><td class="number">${format.number(step.attempt)}</td><td>${step.detail}</td></tr>`)}</tbody>
         </table></div>

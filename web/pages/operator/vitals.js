@@ -86,7 +86,7 @@ function Sagas({ services }) {
   const states = [...new Set(figures.filter((figure) => figure.name === "parterre_sagas_waiting").map((figure) => figure.labels.state ?? ""))];
   if (!states.length) return null;
   return html`<${Card} title=${t("Bookings under way")}>
-    <div class="scroll" tabindex="0" role="region" aria-label=${t("Bookings under way")}>
+    <div class="scroll" tabindex="0">
       <table>
         <thead><tr><th scope="col">${t("State")}</th><th scope="col" class="number">${t("How many")}</th><th scope="col" class="number">${t("Longest in it")}</th><th scope="col" class="number">${t("Sent again")}</th></tr></thead>
         <tbody>${states.map((state) => html`<tr>

@@ -1,6 +1,6 @@
 /** The bookings of an event: search, one's course, money back. */
 import { useRef, useState } from "../../vendor/hooks.js";
-import { api, newKey, save, take } from "../../core/api.js";
+import { api, intent, save, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
@@ -104,7 +104,7 @@ function Detail({ booking, event, changed }) {
 
 /** @param {{booking: Sold, changed: () => void}} props */
 function GiveBack({ booking, changed }) {
-  const key = useRef(newKey());
+  const refund = useRef(intent());
   const [given, setGiven] = useState("");
   const { payment } = booking;
   const { currency } = booking.price.total;
@@ -112,11 +112,10 @@ function GiveBack({ booking, changed }) {
   const left = booking.price.total.amount - booking.refunded.amount;
   const give = useAction(async (/** @type {Record<string, string>} */ values) => {
     const amount = Math.round(Number(values.amount) * unit);
-    try {
-      await take(api.POST("/api/v1/payments/{payment_id}/refunds", { params: { path: { payment_id: payment?.id ?? "" }, header: { "Idempotency-Key": key.current } }, body: { amount, reason: values.reason ?? "" } }));
-    } finally {
-      key.current = newKey();
-    }
+    const body = { amount, reason: values.reason ?? "" };
+    const header = { "Idempotency-Key": refund.current.keyOf(body) };
+    await take(api.POST("/api/v1/payments/{payment_id}/refunds", { params: { path: { payment_id: payment?.id ?? "" }, header }, body }));
+    refund.current.done();
     setGiven(t("{amount} go back to the buyer.", { amount: format.money({ amount, currency }) }));
     changed();
   });

@@ -1,6 +1,6 @@
 /** Puts an event on sale, and calls it off. */
 import { useRef, useState } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
@@ -12,13 +12,11 @@ import { missingOf } from "./status.js";
 
 /** @param {{event: import("./status.js").Event, changed: Changed}} props */
 export function Publish({ event, changed }) {
-  const key = useRef(newKey());
+  const publishing = useRef(intent());
   const publish = useAction(async () => {
-    try {
-      await take(api.POST("/api/v1/events/{event_id}/publish", { params: { path: { event_id: event.id }, header: { "Idempotency-Key": key.current } } }));
-    } finally {
-      key.current = newKey();
-    }
+    const header = { "Idempotency-Key": publishing.current.keyOf(event.updated_at) };
+    await take(api.POST("/api/v1/events/{event_id}/publish", { params: { path: { event_id: event.id }, header } }));
+    publishing.current.done();
     await changed(t("It is being published: its places are laid out, and then it is on sale."));
   });
   if (event.status === "PUBLISHING") return html`<${Card} title=${t("Publish")}><${Spinner} label=${t("Its places are being laid out …")} /><//>`;
@@ -36,7 +34,7 @@ export function Publish({ event, changed }) {
 export function CallOff({ of, changed }) {
   const { event } = of;
   const isDraft = event.status === "DRAFT";
-  const key = useRef(newKey());
+  const cancelling = useRef(intent());
   const [reason, setReason] = useState("");
   const [asking, setAsking] = useState(false);
   const end = useAction(async () => {
@@ -46,11 +44,9 @@ export function CallOff({ of, changed }) {
       await navigate("/organizer");
       return;
     }
-    try {
-      await take(api.POST("/api/v1/events/{event_id}/cancel", { params: { path, header: { "Idempotency-Key": key.current } }, body: { reason } }));
-    } finally {
-      key.current = newKey();
-    }
+    const header = { "Idempotency-Key": cancelling.current.keyOf(reason) };
+    await take(api.POST("/api/v1/events/{event_id}/cancel", { params: { path, header }, body: { reason } }));
+    cancelling.current.done();
     setAsking(false);
     await changed(t("It is called off. Whoever has tickets is told, and gets everything back."));
   });
