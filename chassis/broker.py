@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, TimeoutType
 
 from chassis.logs import get_logger
 from chassis.topology import Topology, declare
@@ -23,6 +23,17 @@ _HEARTBEAT_SECONDS = 15
 _ANSWER_SECONDS = 10.0
 
 log = get_logger(__name__)
+
+
+class _Connection(aio_pika.Connection):
+    """Is closed where it could not be opened, too: else it would close itself when it is collected."""
+
+    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
 
 
 class Broker:
@@ -49,6 +60,7 @@ class Broker:
                 await self.close()
                 connection = await aio_pika.connect(
                     self._url,
+                    connection_class=_Connection,
                     timeout=_CONNECT_SECONDS,
                     heartbeat=_HEARTBEAT_SECONDS,
                     client_properties={"connection_name": self._process},

@@ -140,6 +140,7 @@ def configure(process: str, level: str = "INFO") -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
+    logging.captureWarnings(True)  # noqa: FBT003 - its only parameter
     root.setLevel(level)
     # Chatty, and their lines say nothing ours do not: a lost broker is reported where it is missed.
     for library in ("httpx", "httpcore", "uvicorn", "alembic"):

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -63,6 +64,11 @@ def as_admin(postgres: Postgres, desk: Desk) -> psycopg.Connection:
 
 
 # --- reconcile -----------------------------------------------------------------------------------
+
+
+def json_of(capsys: pytest.CaptureFixture[str]) -> Any:
+    """The JSON that a command printed; the sandbox of this process writes its log there, too."""
+    return json.loads("{" + f"\n{capsys.readouterr().out}".rpartition("\n{")[2])
 
 
 async def test_books_that_agree_have_no_differences(desk: Desk) -> None:
@@ -210,7 +216,7 @@ async def test_what_unknown_charges_hold_goes_back_once_and_nothing_else_does(
         agree=lambda unknown: bool(asked.extend(unknown)),
         as_json=True,
     )
-    told = json.loads(capsys.readouterr().out)
+    told = json_of(capsys)
     assert (code, told["given_back"]) == (1, [])  # nobody agreed
     assert {charge.key for charge in asked} == {under_way, "of-somebody-else"}
 
@@ -297,6 +303,6 @@ async def test_a_ledger_that_does_not_balance_is_told_and_fails(
     capsys.readouterr()
 
     assert ledger.report(desk.database.url, **report) == 1  # type: ignore[arg-type]
-    told = json.loads(capsys.readouterr().out)
+    told = json_of(capsys)
     assert (told["off"], len(told["unbalanced"]), told["balanced"]) == ({"NPR": 1}, 1, False)
     assert ledger.report("postgresql://127.0.0.1:1/none", **report) == 2  # type: ignore[arg-type]

@@ -44,6 +44,7 @@ BODIES: dict[str, Any] = {
     "/auth/register": {**WHO, "password": "plum-Kettle7", "name": "Asha"},
     "/auth/password-reset": {**WHO, "new_password": "plum-Kettle7"},
     "/api-keys": {"name": "Gate", "scopes": ["check-ins:write"]},
+    "/holds/{hold_id}/add": {"seat_ids": ["1"]},
     "/venues": VENUE,
     "/venues/{venue_id}/sections": {"name": "Floor", "kind": "STANDING", "capacity": 5},
     "/events": EVENT,

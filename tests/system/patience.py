@@ -138,4 +138,4 @@ def wallet_page(who: Client, reference: str) -> str:
 
 def approve(page: str) -> None:
     """What the customer does on the wallet's page."""
-    assert httpx.post(page, data={"action": "approve"}).status_code == 200
+    assert httpx.post(page, data={"action": "approve"}).status_code == 303

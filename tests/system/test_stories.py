@@ -149,7 +149,7 @@ def test_a_wallet_is_approved_on_its_own_page(stage: Stage) -> None:
     assert booking["payment"]["action"]["type"] == "REDIRECT"
     url = booking["payment"]["action"]["url"]
     assert "Approve" in httpx.get(url).text
-    assert httpx.post(url, data={"action": "approve"}).status_code == 200
+    assert httpx.post(url, data={"action": "approve"}).status_code == 303
     # Who comes back from the page is told what came of it, and not that it is open.
     booking = stage.asha.get(f"/bookings/{reference}", wait=20)
     assert (booking["status"], booking["payment"]["action"]) == ("CONFIRMED", None)
@@ -163,7 +163,7 @@ def test_a_refused_wallet_leaves_the_seats_for_a_card(stage: Stage) -> None:
         stage.asha, reference, lambda body: (body["payment"]["action"] or {}).get("url")
     )
     url = booking["payment"]["action"]["url"]
-    assert httpx.post(url, data={"action": "refuse"}).status_code == 200
+    assert httpx.post(url, data={"action": "refuse"}).status_code == 303
     stage.until_refused(stage.asha, reference)
     stage.asha.post(
         "/payments", {"booking_reference": reference, "method": "CARD", "payment_token": "tok_ok"}
@@ -187,7 +187,7 @@ def test_a_card_takes_the_place_of_an_open_page_and_nothing_the_page_takes_is_ke
     assert (booking["status"], booking["payment"]["action"]) == ("CONFIRMED", None)
 
     page = opened["payment"]["action"]["url"]
-    assert httpx.post(page, data={"action": "approve"}).status_code == 200
+    assert httpx.post(page, data={"action": "approve"}).status_code == 303
     payment = stage.asha.wait_for(
         f"/payments/{started['id']}",
         lambda it: [refund["status"] for refund in it["refunds"]] == ["DONE"],
@@ -234,7 +234,7 @@ def test_a_card_whose_bank_asks_is_approved_there(stage: Stage) -> None:
         stage.asha, reference, lambda body: (body["payment"]["action"] or {}).get("url")
     )
     url = booking["payment"]["action"]["url"]
-    assert httpx.post(url, data={"action": "approve"}).status_code == 200
+    assert httpx.post(url, data={"action": "approve"}).status_code == 303
     assert stage.until_ended(stage.asha, reference)["status"] == "CONFIRMED"
     assert stage.seats_become([hold["lines"][0]["seat_id"]], "SOLD")
 
