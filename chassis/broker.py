@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 
 class _Connection(aio_pika.Connection):
-    """Is closed where it could not be opened, too: else it would close itself when it is collected."""
+    """Is closed where it could not be opened, too, or it would do so when it is collected."""
 
     async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109
         try:
