@@ -15,7 +15,8 @@ _CLAIMANT = textwrap.dedent(
     """
     import sys
     from deploy import processes
-    processes._PORTS = range(20_000, 20_040)
+    # So few that they meet, and enough where other tests hold some.
+    processes._PORTS = range(20_000, 20_060)
     print(*processes.free_ports(10), flush=True)
     sys.stdin.read()
     """
