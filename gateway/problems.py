@@ -182,6 +182,7 @@ _STATUSES: Mapping[grpc.StatusCode, int] = {
 AWAY = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,  # by the callee, which stops: a caller that has gone reads nothing
     grpc.StatusCode.RESOURCE_EXHAUSTED,  # gRPC's own, beyond the callee's maximum_concurrent_rpcs
 )
 _RETRY_AFTER = "retry_after"

@@ -115,6 +115,11 @@ def test_a_problem_says_all_that_rfc_9457_asks_for() -> None:
     )
 
 
+def test_a_call_that_a_stopping_service_breaks_off_may_be_tried_again() -> None:
+    broken_off = from_remote_error(RemoteError(grpc.StatusCode.CANCELLED, "", "", {}))
+    assert (broken_off.status, broken_off.reason) == (503, "SERVICE_UNAVAILABLE")
+
+
 def test_a_service_that_does_not_answer_is_unavailable_and_any_other_failure_is_ours() -> None:
     for code in grpc.StatusCode:
         problem = from_remote_error(RemoteError(code, "", "driver text", {}))
