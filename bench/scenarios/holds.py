@@ -16,7 +16,7 @@ from bench.pgbench import holds_per_second
 from bench.system import Person, System
 
 _ROWS, _SEATS = 400, 50
-_SMALL_ROWS = 60
+_SMALL_ROWS = 120
 _PGBENCH_SECONDS = 5
 
 
@@ -30,7 +30,7 @@ def run(system: System, report: Report) -> None:
     fresh_people = system.people(_SMALL_ROWS * _SEATS // 2)
     pgbench = holds_per_second(system.admin_url, _PGBENCH_SECONDS)
     greet(system, [*people, *few_people])
-    many = measured(system, _visits(large, people), 64, 1, 5)
+    many = measured(system, _visits(large, people), 64, 1, 4)
     few = measured(system, _visits(small, few_people), 8, 0.2, 1)
     unknown = measured(system, _visits(fresh, fresh_people), 64, 0.2, 0.8)
     made = many.count("hold", 201)
@@ -38,8 +38,8 @@ def run(system: System, report: Report) -> None:
     report.at_most("CPU of the whole system", many.cpu_ms(made), "ms/hold", 1.2)
     report.cpu(many, "hold", made)
     report.latencies(many, "hold", "64 connections")
-    report.latencies(few, "hold", "8 connections, 3,000 seats")
-    report.add("8 connections, 3,000 seats: CPU", few.cpu_ms(few.count("hold", 201)), "ms/hold")
+    report.latencies(few, "hold", "8 connections, 6,000 seats")
+    report.add("8 connections, 6,000 seats: CPU", few.cpu_ms(few.count("hold", 201)), "ms/hold")
     report.add("unknown tokens: CPU", unknown.cpu_ms(unknown.count("hold", 201)), "ms/hold")
     report.add("pgbench, 16 connections", pgbench, "holds/s")
     report.at_least("holds to pgbench's", many.per_second("hold", 201) / pgbench * 100, "%", 15)
