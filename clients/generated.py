@@ -47,6 +47,19 @@ def python_client(document: Path, folder: Path) -> Path:
     return made
 
 
+def typescript_types(document: Path, file: Path) -> None:
+    """Generates the API's types.
+
+    Raises:
+        ToolError: the generator failed.
+    """
+    node.run(
+        node.tool("openapi-typescript"), document,
+        "--default-non-nullable=false",  # a field with a default need not be sent
+        "--output", file,
+    )  # fmt: skip
+
+
 def typescript_client(document: Path, folder: Path) -> None:
     """Generates types, and checks the program of docs/clients.md against them.
 
@@ -56,11 +69,7 @@ def typescript_client(document: Path, folder: Path) -> None:
     made = folder / "typescript"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
-    node.run(
-        node.tool("openapi-typescript"), document,
-        "--default-non-nullable=false",  # a field with a default need not be sent
-        "--output", made / "parterre.d.ts",
-    )  # fmt: skip
+    typescript_types(document, made / "parterre.d.ts")
     (made / "first_booking.ts").write_text(program("ts"))
     shutil.copy(_OWN / "tsconfig.json", made)
     node.run(node.tool("tsc"), "--project", made)

@@ -47,11 +47,7 @@ def check_types() -> None:
     Raises:
         ToolError: something does not fit.
     """
-    _TYPES.mkdir(parents=True, exist_ok=True)
-    node.run(
-        node.tool("openapi-typescript"), generated.document_in(_TYPES),
-        "--default-non-nullable=false", "--output", _TYPES / "api.d.ts",
-    )  # fmt: skip
+    generated.typescript_types(generated.document_in(_TYPES), _TYPES / "api.d.ts")
     node.run(node.tool("tsc"), "--project", WEB / "jsconfig.json")
 
 

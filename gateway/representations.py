@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Annotated, Any
 
-import brotli
+import brotli as brotli_codec
 import orjson
 from fastapi import Header
 from starlette.responses import Response
@@ -74,13 +74,14 @@ async def public(
 
 async def _compressed(body: bytes, coding: str) -> bytes:
     if len(body) <= _MOST_HERE:
-        return _compress(body, coding)
-    return await asyncio.to_thread(_compress, body, coding)
+        return compress(body, coding, gzip=_GZIP_LEVEL, brotli=_BROTLI_QUALITY)
+    return await asyncio.to_thread(compress, body, coding, gzip=_GZIP_LEVEL, brotli=_BROTLI_QUALITY)
 
 
-def _compress(body: bytes, coding: str) -> bytes:
+def compress(body: bytes, coding: str, *, gzip: int, brotli: int) -> bytes:
+    """The body in that coding, made with gzip's level or Brotli's quality."""
     if coding == BROTLI:
-        return bytes(brotli.compress(body, quality=_BROTLI_QUALITY))
+        return bytes(brotli_codec.compress(body, quality=brotli))
     assert coding == GZIP  # noqa: S101 - there is no other
-    deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    deflate = zlib.compressobj(gzip, zlib.DEFLATED, _GZIP_WINDOW)
     return deflate.compress(body) + deflate.flush()

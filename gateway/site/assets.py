@@ -10,15 +10,13 @@ import asyncio
 import hashlib
 import re
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
-import brotli
-
-from gateway.snapshots import BROTLI, GZIP, PLAIN
+from gateway.representations import compress
+from gateway.snapshots import PLAIN
 
 ROOT = Path(__file__).parents[2] / "web"
 MEDIA_TYPES: Mapping[str, str] = {
@@ -39,7 +37,6 @@ _VERSION_CHARACTERS = 12
 # Best for what is text and sent often; above that size it would take a second.
 _BROTLI_QUALITY, _BROTLI_QUALITY_OF_LARGE, _LARGE_BYTES = 11, 9, 64 * 1024
 _GZIP_LEVEL = 9
-_GZIP_WINDOW = zlib.MAX_WBITS | 16  # with gzip's own header (zlib's manual, deflateInit2)
 # `import … from "./x.js"` and `export … from`, also where a minified file has several on a line;
 # `import("./x.js")`, which is for later, and types in comments have a parenthesis.
 _IMPORT = re.compile(
@@ -75,19 +72,13 @@ class Asset:
         async with self.being_made:  # of many who come together, one makes it
             made = self.compressed.get(coding)
             if made is None:
-                made = await asyncio.to_thread(_compress, self.content, coding)
+                large = len(self.content) > _LARGE_BYTES
+                quality = _BROTLI_QUALITY_OF_LARGE if large else _BROTLI_QUALITY
+                made = await asyncio.to_thread(
+                    compress, self.content, coding, gzip=_GZIP_LEVEL, brotli=quality
+                )
                 self.compressed[coding] = made
         return made
-
-
-def _compress(content: bytes, coding: str) -> bytes:
-    if coding == BROTLI:
-        large = len(content) > _LARGE_BYTES
-        quality = _BROTLI_QUALITY_OF_LARGE if large else _BROTLI_QUALITY
-        return bytes(brotli.compress(content, mode=brotli.MODE_TEXT, quality=quality))
-    assert coding == GZIP  # noqa: S101 - there is no other
-    deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    return deflate.compress(content) + deflate.flush()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from chassis.database import Session
 from inventory_service.changes import noted
 from inventory_service.domain import HoldState, HoldStatus, Move
 from inventory_service.storage import holds, limits, pools, seats
+from inventory_service.storage.by_event import by_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,14 @@ async def give_back(
 
 def note_changes(session: Session, seats: Sequence[Record], pools: Sequence[Record]) -> None:
     """Lets those who show places live know how these are now."""
-    event_id = attrgetter("event_id")
-    for event, rows in groupby(sorted(seats, key=event_id), event_id):
+    for event, rows in by_event(seats, attrgetter("event_id")):
         noted(session, event, [(row.seat_no, row.status, row.version) for row in rows])
     note_pools(session, pools)
 
 
 def note_pools(session: Session, pools: Sequence[Record]) -> None:
     """Lets those who show places live know how these counted ones are now."""
-    event_id = attrgetter("event_id")
-    for event, rows in groupby(sorted(pools, key=event_id), event_id):
+    for event, rows in by_event(pools, attrgetter("event_id")):
         noted(
             session,
             event,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from clients import node
+from clients.browser import NARROW
 
 _TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 _MOST_STOPS = 300
@@ -110,3 +111,20 @@ def tab_through(page: Page) -> list[str]:
     assert not unseen, f"{page.url}: the focus can't be seen at {unseen}"
     assert len(stops) >= reachable, f"{page.url}: {len(stops)} of {reachable} reached: {names}"
     return names
+
+
+def settle(page: Page) -> None:
+    """Waits until the page shows what it is about."""
+    expect(page.locator("main h1").first).to_be_visible()
+    expect(page.locator("main[aria-busy=true], main .spinner")).to_have_count(0)
+
+
+def in_both_widths(page: Page) -> None:
+    """Nobody is shut out of what the page shows now, in either width."""
+    axe(page)
+    size = page.viewport_size
+    page.set_viewport_size(NARROW["viewport"])
+    fits_its_width(page)
+    axe(page)
+    assert size is not None
+    page.set_viewport_size(size)

@@ -7,14 +7,13 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from clients.browser import NARROW
 from ops.client import Client
 from ops.seed import Account
 from tests.running import System
 
-from .accessibility import axe, fits_its_width
+from .accessibility import axe, in_both_widths
 from .conftest import Visit
 
 Newcomer = Callable[..., Account]
@@ -34,17 +33,6 @@ def book(system: System, account: Account, method: str, token: str | None, place
     return str(booking["reference"])
 
 
-def check(page: Page) -> None:
-    """Nobody is shut out of what the page shows now, in either width."""
-    axe(page)
-    size = page.viewport_size
-    page.set_viewport_size(NARROW["viewport"])
-    fits_its_width(page)
-    axe(page)
-    assert size is not None
-    page.set_viewport_size(size)
-
-
 def test_a_declined_card_leads_to_another_try_and_a_booking_to_its_money_back(
     system: System, newcomer: Newcomer, signed_in: Visit
 ) -> None:
@@ -53,7 +41,7 @@ def test_a_declined_card_leads_to_another_try_and_a_booking_to_its_money_back(
     page = signed_in(buyer, f"/bookings/{reference}")
     expect(page.get_by_text("The bank declined the card.").first).to_be_visible()
     expect(page.get_by_role("timer")).to_contain_text(":")
-    check(page)
+    in_both_widths(page)
 
     page.reload()  # in the middle of it
     page.get_by_label("Card", exact=True).last.select_option(
@@ -63,7 +51,7 @@ def test_a_declined_card_leads_to_another_try_and_a_booking_to_its_money_back(
     page.reload()  # while the bank thinks
     expect(page.get_by_text("It is booked.").first).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("Code of the ticket"))).to_have_count(2)
-    check(page)
+    in_both_widths(page)
 
     page.get_by_role("button", name="Show at the door").first.click()
     door = page.get_by_role("dialog", name="Ticket 1 of 2")
@@ -88,7 +76,7 @@ def test_a_declined_card_leads_to_another_try_and_a_booking_to_its_money_back(
 
     page.goto("/tickets?tab=past")
     expect(page.get_by_role("link", name="Himalayan Book Days")).to_be_visible()
-    check(page)
+    in_both_widths(page)
 
 
 def test_a_wallet_leads_to_its_page_and_back(
@@ -114,19 +102,19 @@ def test_the_account_is_changed_and_its_news_are_read(
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     expect(page.get_by_role("link", name="Sita Gurung")).to_be_visible()
-    check(page)
+    in_both_widths(page)
     page.get_by_role("tab", name="Devices").click()
     expect(page.get_by_text("This one")).to_be_visible()
-    check(page)
+    in_both_widths(page)
     page.get_by_role("tab", name="What I am told").click()
     box = page.get_by_role("checkbox", name="a booking is confirmed: in the app")
     box.click()
     expect(box).not_to_be_checked()
-    check(page)
+    in_both_widths(page)
     reference = book(system, someone, "CARD", "tok_ok", 1)
     page.goto("/notifications")
     expect(page.get_by_text("New", exact=True).first).to_be_visible()
-    check(page)
+    in_both_widths(page)
     page.get_by_role("button", name="Mark all as read").click()
     expect(page.get_by_text("New", exact=True)).to_have_count(0)
     page.goto(f"/bookings/{reference}")

@@ -13,9 +13,9 @@ from ops.client import Client
 from ops.seed import Account
 from tests.running import System
 
-from .accessibility import axe, fits_its_width
+from .accessibility import axe, fits_its_width, in_both_widths
 from .conftest import Visit
-from .test_bookings import book, check
+from .test_bookings import book
 
 
 def tokens_of(system: System, account: Account, reference: str) -> list[str]:
@@ -45,12 +45,12 @@ def test_a_door_lets_in_once_also_without_a_network(
     event_id = system.event("COUNTED")
     page = signed_in("ORGANIZER", "/door")
     expect(page.get_by_role("link", name=re.compile("Open the door ?: Himalayan"))).to_be_visible()
-    check(page)
+    in_both_widths(page)
     page.goto(f"/door/{event_id}")
     expect(page.get_by_text("Online", exact=True)).to_be_visible()
     page.get_by_label("Name of the gate").fill("North")
     scan(page, first, "Let in")
-    check(page)
+    in_both_widths(page)
     scan(page, first, "Already inside")
     scan(page, "nonsense", "No ticket")
     # All that the page needs has been kept when the worker is there.
@@ -89,23 +89,23 @@ def test_an_operator_sees_services_a_booking_and_accounts(
     page = signed_in("ADMIN", "/operator")
     for service in ("auth", "booking", "catalog", "inventory", "notification", "payment"):
         expect(page.get_by_role("heading", name=f"{service} answers")).to_be_visible()
-    check(page)
+    in_both_widths(page)
     page.get_by_role("tab", name="One booking").click()
     page.get_by_label("Reference").fill(reference)
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("cell", name="CHARGED")).to_be_visible()
-    check(page)
+    in_both_widths(page)
     page.get_by_role("tab", name="Accounts").click()
     page.get_by_label("Name or address").fill(buyer.email)
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("listitem").filter(has_text=buyer.email)).to_have_count(1)
-    check(page)
+    in_both_widths(page)
     page.get_by_role("button", name=re.compile("^Close ")).click()
     page.get_by_role("button", name="Yes, close it").click()
     expect(page.get_by_text("Closed", exact=True).last).to_be_visible()
     page.get_by_role("tab", name="Audit trail").click()
     expect(page.get_by_text("DISABLED").first).to_be_visible()
-    check(page)
+    in_both_widths(page)
 
 
 def test_a_race_has_one_winner(page: Page, watch: Watch) -> None:
@@ -117,4 +117,4 @@ def test_a_race_has_one_winner(page: Page, watch: Watch) -> None:
         told = f"Rounds: {round_number}, winners: {round_number}."
         expect(page.get_by_text(told)).to_be_visible(timeout=30_000)
     expect(page.get_by_text("1 buyer has the seat")).to_be_visible()
-    check(page)
+    in_both_widths(page)

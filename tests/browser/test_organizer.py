@@ -10,14 +10,8 @@ from clients.browser import NARROW, Watch
 from ops.seed import Account
 from tests.running import System
 
-from .accessibility import axe, fits_its_width, tab_through
+from .accessibility import axe, fits_its_width, settle, tab_through
 from .conftest import Visit
-
-
-def settle(page: Page) -> None:
-    """Waits until the page shows what it is about."""
-    expect(page.locator("main h1").first).to_be_visible()
-    expect(page.locator("main[aria-busy=true], main .spinner")).to_have_count(0)
 
 
 def is_for_everybody(page: Page) -> None:

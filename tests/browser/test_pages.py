@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from clients.browser import NARROW, Watch
 from tests.running import System
 
-from .accessibility import axe, fits_its_width, tab_through
+from .accessibility import axe, fits_its_width, settle, tab_through
 from .conftest import Visit
 
 
@@ -16,12 +16,6 @@ from .conftest import Visit
 def event_path(system: System) -> str:
     """The seated demo event's page."""
     return f"/events/{system.event('SEATED')}"
-
-
-def settle(page: Page) -> None:
-    """Waits until the page shows what it is about."""
-    expect(page.locator("main h1").first).to_be_visible()
-    expect(page.locator("main[aria-busy=true], main .spinner")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

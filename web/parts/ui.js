@@ -276,9 +276,13 @@ export function Heading({ children, title, actions }) {
   return html`<div class="page-head"><h1>${children ?? title}</h1>${actions && html`<div class="actions">${actions}</div>`}</div>`;
 }
 
+/** The form that was submitted, which the page and not the browser sends. @param {Event} event */
+export function formOf(event) {
+  event.preventDefault();
+  return /** @type {HTMLFormElement} */ (event.currentTarget);
+}
+
 /** What a form's fields say, by their names. @param {Event} event @returns {Record<string, string>} */
 export function valuesOf(event) {
-  event.preventDefault();
-  const form = /** @type {HTMLFormElement} */ (event.currentTarget);
-  return Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
+  return Object.fromEntries([...new FormData(formOf(event))].map(([name, value]) => [name, String(value)]));
 }

@@ -3,12 +3,27 @@ import { api, newKey, take } from "../../core/api.js";
 import { boot } from "../../core/boot.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
-import { useLoad } from "../../core/load.js";
-import { Note } from "../../parts/ui.js";
+import { useAction, useLoad } from "../../core/load.js";
+import { Button, Field, Note, Trouble, valuesOf } from "../../parts/ui.js";
 
-/** @param {string} email @param {"REGISTER" | "PASSWORD_RESET"} purpose */
-export function sendCode(email, purpose) {
-  return take(api.POST("/api/v1/auth/otp", { params: { header: { "Idempotency-Key": newKey() } }, body: { email, purpose } }));
+/** @typedef {{email: string, otp_id: string}} Sent an address, and which code went to it */
+
+/**
+ * Asks for an address, and has a code sent to it.
+ *
+ * @param {{why: string, purpose: "REGISTER" | "PASSWORD_RESET", onSent: (sent: Sent) => void}} props
+ */
+export function AskForCode({ why, purpose, onSent }) {
+  const ask = useAction(async (/** @type {string} */ email) => {
+    const { otp_id } = await take(api.POST("/api/v1/auth/otp", { params: { header: { "Idempotency-Key": newKey() } }, body: { email, purpose } }));
+    onSent({ email, otp_id });
+  });
+  return html`<form class="card" onSubmit=${(/** @type {Event} */ event) => ask.run(valuesOf(event).email ?? "")}>
+    <p>${why}</p>
+    <${Trouble} error=${ask.error} />
+    <${Field} label=${t("E-mail address")} name="email" type="email" autocomplete="email" error=${ask.error} />
+    <${Button} kind="primary" type="submit" busy=${ask.busy}>${t("Send the code")}<//>
+  </form>`;
 }
 
 /** On a developer's machine no mail leaves the house: here is where to read it. @param {{email: string}} props */

@@ -6,7 +6,7 @@ import { t } from "../../core/i18n.js";
 import { useAction, useLoad } from "../../core/load.js";
 import { query as setQuery } from "../../core/router.js";
 import { renamed, user } from "../../core/session.js";
-import { Badge, Button, Checkbox, Confirm, Field, Heading, Loaded, Note, Tabs, Trouble, When, valuesOf } from "../../parts/ui.js";
+import { Badge, Button, Checkbox, Confirm, Field, Heading, Loaded, Note, Tabs, Trouble, When, formOf, valuesOf } from "../../parts/ui.js";
 
 /** @typedef {import("api").components["schemas"]["OpenSession"]} OpenSession */
 /** @typedef {import("api").components["schemas"]["Preference"]} Preference */
@@ -80,11 +80,7 @@ function Password() {
     form.reset();
     setSaved(true);
   });
-  const submit = (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    return save.run(/** @type {HTMLFormElement} */ (event.currentTarget));
-  };
-  return html`<form class="card narrow" onSubmit=${submit}>
+  return html`<form class="card narrow" onSubmit=${(/** @type {SubmitEvent} */ event) => save.run(formOf(event))}>
     <${Trouble} error=${save.error} />
     ${saved && html`<${Note} kind="good">${t("Your new password is set. Other devices were logged out.")}<//>`}
     <input type="hidden" name="username" autocomplete="username" value=${user.value?.email} />
@@ -117,7 +113,7 @@ function Devices() {
       const others = all.filter((one) => !one.current);
       return html`
         <ul class="list" role="list">
-          ${all.map((one) => html`<li key=${one.id} class="device">
+          ${all.map((one) => html`<li key=${one.id} class="item">
             <div>
               <b>${deviceName(one.user_agent)}</b> ${one.current && html`<${Badge} kind="good">${t("This one")}<//>`}
               <p class="muted small">${one.address} · ${t("last used")} <${When} at=${one.last_used_at} /></p>

@@ -6,14 +6,10 @@ import { t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
 import { navigate } from "../../core/router.js";
 import { Button, Field, Heading, Note, Trouble, valuesOf } from "../../parts/ui.js";
-import { LocalMail, sendCode } from "./code.js";
+import { AskForCode, LocalMail } from "./code.js";
 
 export default function PasswordReset() {
-  const [sent, setSent] = useState(/** @type {{email: string, otp_id: string} | null} */ (null));
-  const ask = useAction(async (/** @type {string} */ email) => {
-    const { otp_id } = await sendCode(email, "PASSWORD_RESET");
-    setSent({ email, otp_id });
-  });
+  const [sent, setSent] = useState(/** @type {import("./code.js").Sent | null} */ (null));
   const set = useAction(async (/** @type {Record<string, string>} */ values) => {
     if (!sent) return;
     await take(
@@ -39,11 +35,6 @@ export default function PasswordReset() {
               <${Button} kind="quiet" onClick=${() => setSent(null)}>${t("Another address, or a new code")}<//>
             </div>
           </form>`
-      : html`<form class="card" onSubmit=${(/** @type {Event} */ event) => ask.run(valuesOf(event).email ?? "")}>
-          <p>${t("We send a code to the address of your account.")}</p>
-          <${Trouble} error=${ask.error} />
-          <${Field} label=${t("E-mail address")} name="email" type="email" autocomplete="email" error=${ask.error} />
-          <${Button} kind="primary" type="submit" busy=${ask.busy}>${t("Send the code")}<//>
-        </form>`}
+      : html`<${AskForCode} why=${t("We send a code to the address of your account.")} purpose="PASSWORD_RESET" onSent=${setSent} />`}
   </div>`;
 }

@@ -6,33 +6,24 @@ import { language, t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
 import { known, logIn, user } from "../../core/session.js";
 import { Button, Checkbox, Field, Heading, Note, Redirect, Spinner, Trouble, valuesOf } from "../../parts/ui.js";
-import { LocalMail, sendCode } from "./code.js";
+import { AskForCode, LocalMail } from "./code.js";
 import { nextOf } from "./login.js";
 
 /** @param {{query: URLSearchParams}} props */
 export default function Register({ query }) {
-  const [sent, setSent] = useState(/** @type {{email: string, otp_id: string} | null} */ (null));
-  const ask = useAction(async (/** @type {string} */ email) => {
-    const { otp_id } = await sendCode(email, "REGISTER");
-    setSent({ email, otp_id });
-  });
+  const [sent, setSent] = useState(/** @type {import("./code.js").Sent | null} */ (null));
   if (!known.value) return html`<${Spinner} />`;
   if (user.value) return html`<${Redirect} to=${nextOf(query)} />`;
   return html`<div class="narrow">
     <${Heading} title=${t("Register")} />
     ${sent
       ? html`<${Account} sent=${sent} onAgain=${() => setSent(null)} />`
-      : html`<form class="card" onSubmit=${(/** @type {Event} */ event) => ask.run(valuesOf(event).email ?? "")}>
-          <p>${t("We send a code to your address, to see that it is yours.")}</p>
-          <${Trouble} error=${ask.error} />
-          <${Field} label=${t("E-mail address")} name="email" type="email" autocomplete="email" error=${ask.error} />
-          <${Button} kind="primary" type="submit" busy=${ask.busy}>${t("Send the code")}<//>
-        </form>`}
+      : html`<${AskForCode} why=${t("We send a code to your address, to see that it is yours.")} purpose="REGISTER" onSent=${setSent} />`}
     <p>${t("Registered already?")} <a href=${`/login${location.search}`}>${t("Log in")}</a></p>
   </div>`;
 }
 
-/** @param {{sent: {email: string, otp_id: string}, onAgain: () => void}} props */
+/** @param {{sent: import("./code.js").Sent, onAgain: () => void}} props */
 function Account({ sent, onAgain }) {
   const make = useAction(async (/** @type {Record<string, string>} */ values) => {
     await take(

@@ -16,7 +16,7 @@ export default function Doors() {
     <${Heading} title=${t("Door")} />
     <p>${t("Open the event on the device that stands at the door, once while there is a network. After that it works without one, too.")}</p>
     <${Pages} of=${{ ...events, items: near }} empty=${t("You have no events to come.")}>
-      ${(/** @type {import("../../parts/event.js").Event} */ event) => html`<li key=${event.id} class="door-row">
+      ${(/** @type {import("../../parts/event.js").Event} */ event) => html`<li key=${event.id} class="item">
         <div><b>${event.title}</b><p class="muted">${format.span(event.starts_at, event.ends_at, event.timezone)} · ${placeOf(event)}</p></div>
         <${LinkButton} kind="primary" href=${`/door/${event.id}`}>${t("Open the door")}<span class="visually-hidden">: ${event.title}</span><//>
       </li>`}

@@ -38,7 +38,7 @@ export function Users({ words }) {
     </form>
     <${Trouble} error=${closing ? null : change.error} />
     <${Pages} of=${users} empty=${t("Nobody fits.")}>
-      ${(/** @type {ManagedUser} */ one) => html`<li key=${one.id} class="user">
+      ${(/** @type {ManagedUser} */ one) => html`<li key=${one.id} class="item">
         <div>
           <b>${one.name}</b> ${one.disabled && html`<${Badge} kind="bad">${t("Closed")}<//>`} ${one.organizer_requested && html`<${Badge} kind="warn">${t("Wants to organize")}<//>`}
           <p class="muted small">${one.email} · ${one.last_log_in_at ? html`${t("last log-in")} <${When} at=${one.last_log_in_at} />` : t("never logged in")}</p>

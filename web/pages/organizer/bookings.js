@@ -4,12 +4,13 @@ import { api, intent, save, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
-import { useAction, useLoad, usePages } from "../../core/load.js";
+import { useAction, usePages } from "../../core/load.js";
 import { BookingBadge, countOf, placeName } from "../../parts/booking.js";
+import { STEPS, useTimeline } from "../../parts/timeline.js";
 import { Button, Card, Dialog, Field, Loaded, Money, Note, Pages, Trouble, When, valuesOf } from "../../parts/ui.js";
 
 /** @typedef {import("api").components["schemas"]["SoldBooking"]} Sold */
-/** @typedef {import("api").components["schemas"]["TimelineEntry"]} Entry */
+/** @typedef {import("../../parts/timeline.js").Entry} Entry */
 /** @typedef {import("./status.js").Event} Event */
 /** @typedef {globalThis.Event} Event_ a form's */
 
@@ -44,7 +45,7 @@ export function Bookings({ event }) {
     </form>
     <${Trouble} error=${download.error} />
     <${Pages} of=${bookings} empty=${t("No bookings.")}>
-      ${(/** @type {Sold} */ booking) => html`<li key=${booking.id} class="event-row">
+      ${(/** @type {Sold} */ booking) => html`<li key=${booking.id} class="item">
         <div>
           <button type="button" class="link" onClick=${() => setOpen(booking)}><b>${booking.reference}</b></button> <${BookingBadge} of=${booking} />
           <p>${booking.buyer ? `${booking.buyer.name} · ${booking.buyer.email}` : t("Buyer not known yet")}</p>
@@ -59,32 +60,20 @@ export function Bookings({ event }) {
   `;
 }
 
-const STEPS = /** @type {Record<string, () => string>} */ ({
+const WORDS = /** @type {Record<string, () => string>} */ ({
+  ...STEPS,
   CREATED: () => t("The buyer asked for the places."),
   RESERVED: () => t("The places were kept."),
-  RESERVE_REFUSED: () => t("The places could not be kept."),
-  CHARGED: () => t("The payment was made."),
-  CHARGE_REFUSED: () => t("The payment was refused."),
   ACTION_REQUIRED: () => t("The provider asked the buyer to go on there."),
   NEW_ATTEMPT: () => t("The buyer tried to pay again."),
   SOLD: () => t("The places were sold."),
-  GIVEN_BACK: () => t("What had been charged was given back."),
-  RELEASED: () => t("The places went on sale again."),
-  REFUNDED: () => t("The money went back."),
-  RESTOCKED: () => t("The places went on sale again."),
-  RECLAIMED: () => t("The payment came late, and the same places could be had again."),
-  RECLAIM_REFUSED: () => t("The payment came late, and the places were gone."),
-  PAID_LATE: () => t("A payment came after the time had run out."),
   PAID_BACK: () => t("You gave money back."),
   DEADLINE: () => t("No answer came in time."),
-  GIVE_UP: () => t("The booking was given up."),
-  CANCEL: () => t("The booking was cancelled."),
-  EVENT_CANCELLED: () => t("The event was called off."),
 });
 
 /** @param {{booking: Sold, event: Event, changed: () => void}} props */
 function Detail({ booking, event, changed }) {
-  const story = useLoad(async (signal) => (await take(api.GET("/api/v1/bookings/{reference}/timeline", { params: { path: { reference: booking.reference } }, signal }))).items, [booking.reference]);
+  const story = useTimeline(booking.reference);
   return html`
     <p><${BookingBadge} of=${booking} /> ${booking.buyer && `${booking.buyer.name} · ${booking.buyer.email}`}</p>
     <ul>${booking.lines.map((line) => html`<li>${format.number(line.quantity)} × ${placeName(line)} · <${Money} of=${line.price} /></li>`)}</ul>
@@ -93,8 +82,8 @@ function Detail({ booking, event, changed }) {
     ${booking.attendees.length > 0 && html`<p>${t("Who comes: {names}", { names: booking.attendees.map((one) => one.name).join(", ") })}</p>`}
     <${Card} title=${t("What happened")} level=${3}>
       <${Loaded} of=${story}>${(/** @type {Entry[]} */ all) => html`<ol class="story-list">
-        ${all.filter((entry) => entry.outcome !== "IGNORED").map((entry) => html`<li>
-          <span class="muted small"><${When} at=${entry.at} zone=${event.timezone} options=${{ dateStyle: "medium", timeStyle: "medium" }} /></span> ${STEPS[entry.step]?.() ?? entry.step}
+        ${all.map((entry) => html`<li>
+          <span class="muted small"><${When} at=${entry.at} zone=${event.timezone} options=${{ dateStyle: "medium", timeStyle: "medium" }} /></span> ${WORDS[entry.step]?.() ?? entry.step}
         </li>`)}
       </ol>`}<//>
     <//>

@@ -5,7 +5,7 @@ import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction, usePages } from "../../core/load.js";
-import { Badge, Button, Card, Field, Pages, Trouble, When } from "../../parts/ui.js";
+import { Badge, Button, Card, Field, Pages, Trouble, When, formOf } from "../../parts/ui.js";
 import { fromLocal } from "./zone.js";
 
 /** @typedef {import("api").components["schemas"]["Coupon"]} Coupon */
@@ -45,15 +45,11 @@ export function Coupons({ event }) {
     await take(api.PATCH("/api/v1/events/{event_id}/coupons/{code}", { params: { path: { ...path, code: coupon.code } }, body }));
     await coupons.reload();
   });
-  const submit = (/** @type {SubmitEvent} */ submitted) => {
-    submitted.preventDefault();
-    return make.run(/** @type {HTMLFormElement} */ (submitted.currentTarget));
-  };
   const error = make.error;
   return html`
     <${Trouble} error=${change.error} />
     <${Pages} of=${coupons} empty=${t("No coupons yet.")}>
-      ${(/** @type {Coupon} */ coupon) => html`<li key=${coupon.code} class="event-row">
+      ${(/** @type {Coupon} */ coupon) => html`<li key=${coupon.code} class="item">
         <div>
           <b class="mono">${coupon.code}</b> <${Badge} kind=${coupon.active ? "good" : "info"}>${coupon.active ? t("On") : t("Off")}<//>
           <p>${worthOf(coupon, currency)}</p>
@@ -64,7 +60,7 @@ export function Coupons({ event }) {
       </li>`}
     <//>
     <${Card} title=${t("New coupon")}>
-      <form onSubmit=${submit}>
+      <form onSubmit=${(/** @type {SubmitEvent} */ submitted) => make.run(formOf(submitted))}>
         <${Trouble} error=${error} />
         <div class="row">
           <${Field} label=${t("Code")} name="code" maxlength="32" autocapitalize="characters" error=${error} />

@@ -33,7 +33,7 @@ export default function Dashboard({ query }) {
         ${[["DRAFT", t("Draft")], ["PUBLISHED", t("Published")], ["COMPLETED", t("Over")], ["CANCELLED", t("Called off")]].map(([value, label]) => html`<option value=${value} selected=${value === status}>${label}</option>`)}
       <//>
       <${Pages} of=${events} empty=${t("No events yet. Draft the first one; nobody sees it until you publish it.")}>
-        ${(/** @type {Event} */ event) => html`<li key=${event.id} class="event-row">
+        ${(/** @type {Event} */ event) => html`<li key=${event.id} class="item">
           <div>
             <a href=${`/organizer/events/${event.id}`}><b>${event.title}</b></a> <${StatusBadge} of=${event} />
             <p class="muted small">${format.span(event.starts_at, event.ends_at, event.timezone)} · ${placeOf(event)}</p>

@@ -4,7 +4,7 @@ import { api, newKey, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
-import { Button, Card, Confirm, Empty, Field, Trouble } from "../../parts/ui.js";
+import { Button, Card, Confirm, Empty, Field, Trouble, formOf } from "../../parts/ui.js";
 
 /** @typedef {import("api").components["schemas"]["Image"]} Image */
 
@@ -25,10 +25,6 @@ export function Images({ event, reload }) {
     setLeaving(null);
     await reload();
   });
-  const submit = (/** @type {SubmitEvent} */ submitted) => {
-    submitted.preventDefault();
-    return add.run(/** @type {HTMLFormElement} */ (submitted.currentTarget));
-  };
   const roleOf = (/** @type {Image} */ image) => (image.role === "BANNER" ? t("Banner") : t("Gallery"));
   return html`
     ${event.images.length === 0 && html`<${Empty}>${t("No pictures yet.")}<//>`}
@@ -38,7 +34,7 @@ export function Images({ event, reload }) {
       <${Button} kind="quiet" onClick=${() => setLeaving(image)}>${t("Remove")}<span class="visually-hidden"> ${t("Picture {number}", { number: number + 1 })}</span><//></div>
     </li>`)}</ul>
     <${Card} title=${t("Add a picture")}>
-      <form onSubmit=${submit}>
+      <form onSubmit=${(/** @type {SubmitEvent} */ submitted) => add.run(formOf(submitted))}>
         <${Trouble} error=${add.error} />
         <${Field} type="file" label=${t("File")} name="file" accept="image/jpeg,image/png,image/webp" hint=${t("JPEG, PNG or WebP. It is made smaller, and what it says of its place is taken out.")} error=${add.error} />
         <${Field} as="select" label=${t("Where it is shown")} name="role" error=${add.error}>

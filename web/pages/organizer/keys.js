@@ -4,7 +4,7 @@ import { api, newKey, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction, usePages } from "../../core/load.js";
-import { Badge, Button, Card, Checkbox, Confirm, Field, Heading, Note, Pages, Trouble, When } from "../../parts/ui.js";
+import { Badge, Button, Card, Checkbox, Confirm, Field, Heading, Note, Pages, Trouble, When, formOf } from "../../parts/ui.js";
 import { Secret } from "./secret.js";
 
 /** @typedef {import("api").components["schemas"]["ApiKey"]} Key */
@@ -47,15 +47,11 @@ export default function Keys() {
     setLeaving(null);
     await keys.reload();
   });
-  const submit = (/** @type {SubmitEvent} */ submitted) => {
-    submitted.preventDefault();
-    return make.run(/** @type {HTMLFormElement} */ (submitted.currentTarget));
-  };
   return html`
     <${Heading} title=${t("API keys")} />
     <p>${t("A program acts for you by a key, and only in what the key is for. A key never buys.")}</p>
     <${Pages} of=${keys} empty=${t("No keys yet.")}>
-      ${(/** @type {Key} */ key) => html`<li key=${key.id} class="event-row">
+      ${(/** @type {Key} */ key) => html`<li key=${key.id} class="item">
         <div>
           <b>${key.name}</b> <${Badge} kind=${key.status === "ACTIVE" ? "good" : "info"}>${key.status === "ACTIVE" ? t("Good") : key.revoked_at ? t("Revoked") : t("Run out")}<//>
           <p class="small"><code>${key.prefix}…</code> · ${key.scopes.map((scope) => SCOPES[scope]()).join(" · ")}</p>
@@ -66,7 +62,7 @@ export default function Keys() {
       </li>`}
     <//>
     <${Card} title=${t("New key")}>
-      <form onSubmit=${submit}>
+      <form onSubmit=${(/** @type {SubmitEvent} */ submitted) => make.run(formOf(submitted))}>
         <${Trouble} error=${make.error} />
         <${Field} label=${t("What you call it")} name="name" maxlength="100" error=${make.error} />
         <fieldset><legend>${t("What it may do")}</legend>

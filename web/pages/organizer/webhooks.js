@@ -5,7 +5,7 @@ import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction, usePages } from "../../core/load.js";
-import { Badge, Button, Card, Checkbox, Confirm, Field, Heading, Note, Pages, Trouble, When } from "../../parts/ui.js";
+import { Badge, Button, Card, Checkbox, Confirm, Field, Heading, Note, Pages, Trouble, When, formOf } from "../../parts/ui.js";
 import { Secret } from "./secret.js";
 
 /** @typedef {import("api").components["schemas"]["WebhookEndpoint"]} Endpoint */
@@ -53,10 +53,6 @@ export default function Webhooks() {
     setSecret(endpoint.secret);
     await endpoints.reload();
   });
-  const submit = (/** @type {SubmitEvent} */ submitted) => {
-    submitted.preventDefault();
-    return make.run(/** @type {HTMLFormElement} */ (submitted.currentTarget));
-  };
   return html`
     <${Heading} title=${t("Webhooks")} />
     <p>${t("Your own systems are told what happens, by signed requests.")}</p>
@@ -64,7 +60,7 @@ export default function Webhooks() {
       ${(/** @type {Endpoint} */ endpoint) => html`<${One} key=${endpoint.id} endpoint=${endpoint} changed=${endpoints.reload} tell=${setSecret} />`}
     <//>
     <${Card} title=${t("New webhook")}>
-      <form onSubmit=${submit}>
+      <form onSubmit=${(/** @type {SubmitEvent} */ submitted) => make.run(formOf(submitted))}>
         <${Trouble} error=${make.error} />
         <${Field} type="url" label=${t("Address")} name="url" maxlength="500" placeholder="https://" hint=${t("https, on a public host.")} error=${make.error} />
         <${Field} label=${t("What you call it")} name="description" maxlength="100" optional=${true} error=${make.error} />
@@ -140,7 +136,7 @@ function Deliveries({ endpoint, tries }) {
       ${(/** @type {Delivery} */ delivery) => {
         const [kind, words] = DELIVERIES[delivery.status];
         const answer = delivery.answer_status ?? delivery.error;
-        return html`<li key=${delivery.id} class="event-row">
+        return html`<li key=${delivery.id} class="item">
           <div>
             <b>${delivery.fact === "webhook.test" ? t("A test") : FACTS[delivery.fact]()}</b> <${Badge} kind=${kind}>${words()}<//>
             <p class="muted small"><${When} at=${delivery.created_at} /> · ${t("tried {times} times", { times: format.number(delivery.attempts) })}
