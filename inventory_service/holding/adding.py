@@ -10,7 +10,6 @@ from chassis.database import Session
 from inventory_service.changes import noted
 from inventory_service.domain import (
     MAX_LINES,
-    CustomerLimitError,
     DueHoldsInTheWayError,
     EventNotFoundError,
     Hold,
@@ -28,6 +27,7 @@ from inventory_service.holding.verdicts import (
     Granted,
     Request,
     closed_because,
+    over_limit,
     seats_unavailable,
     understand,
 )
@@ -102,10 +102,8 @@ async def _add(
             raise DueHoldsInTheWayError(event_id, due, seats_unavailable(seat_nos))
     most = layout.max_per_customer
     if not await limits.count_places(session, event_id, customer_id, count, most=most):
-        over = CustomerLimitError(
-            f"At most {most} a person, bought ones included.", limit=str(most)
-        )
-        raise await refused(over)
+        has = await limits.places_of(session, event_id, customer_id)
+        raise await refused(over_limit(most, has))
     tickets: dict[UUID, int] = {}
     held: Sequence[Record] = ()
     if wish.pools:

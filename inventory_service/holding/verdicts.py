@@ -151,12 +151,12 @@ def judge(
     limit = layout.max_per_customer
     held = truth.counted.get(order.customer_id, 0)
     if order.quantity > limit:
-        return _over_limit(limit, held)
+        return over_limit(limit, held)
     no = _no_seats(truth, request, chosen)
     if no is not None:
         return no
     if held + order.quantity > limit:
-        return Hindered(_over_limit(limit, held), person=order.customer_id)
+        return Hindered(over_limit(limit, held), person=order.customer_id)
     taken_slots = truth.slots.get(order.customer_id, ())
     free_slots = [slot for slot in SLOTS if slot not in taken_slots]
     if not free_slots:
@@ -235,7 +235,7 @@ def quoted(
     """
     order, limit = request.order, layout.max_per_customer
     if held + order.quantity > limit:
-        raise _over_limit(limit, held)
+        raise over_limit(limit, held)
     tickets: dict[UUID, int] = {}
     fits = True
     for quantity, pools in request.pools:
@@ -247,7 +247,8 @@ def quoted(
     return Quoted(lines, unavailable, fits and not unavailable)
 
 
-def _over_limit(limit: int, held: int) -> CustomerLimitError:
+def over_limit(limit: int, held: int) -> CustomerLimitError:
+    """The refusal of places beyond what a person may have, who has `held` already."""
     return CustomerLimitError(
         f"At most {limit} a person, bought ones included.", limit=str(limit), held=str(held)
     )

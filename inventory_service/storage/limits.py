@@ -20,6 +20,10 @@ SELECT CAST(:event_id AS uuid), CAST(:customer_id AS uuid), CAST(:count AS integ
  WHERE customer_quota.seats + excluded.seats <= :most
 """
 
+_PLACES = """
+SELECT seats FROM customer_quota WHERE event_id = :event_id AND customer_id = :customer_id
+"""
+
 _UNCOUNT = """
 WITH back AS MATERIALIZED (
     SELECT quota.customer_id, given.n
@@ -64,6 +68,12 @@ async def count_places(
         _COUNT, event_id=event_id, customer_id=customer_id, count=count, most=most
     )
     return counted.rowcount == 1
+
+
+async def places_of(session: Session, event_id: UUID, customer_id: UUID) -> int:
+    """How many places of an event a person has, held and bought together."""
+    rows = await session.all(_PLACES, event_id=event_id, customer_id=customer_id)
+    return rows[0].seats if rows else 0
 
 
 def uncount_places(session: Session, given_back: Sequence[tuple[UUID, UUID | None, int]]) -> None:

@@ -126,7 +126,9 @@ async def test_a_hold_grows_and_shrinks_with_what_its_person_chooses(box: Box) -
     again = await change("AddToHold", "1", "2", "3", tickets=2)  # what it has stays
     assert told(again) == [("1", 1), ("2", 1), ("", 3), ("3", 1)]
     assert again.total.amount == 3 * 125000 + 3 * 50000
-    assert await reason(change("AddToHold", "4")) == "CUSTOMER_LIMIT"
+    over = await refusal(change("AddToHold", "4"))
+    assert over.reason == "CUSTOMER_LIMIT"
+    assert over.metadata == {"limit": "6", "held": "6"}
     less = await change("ReleaseHold", "1", "2", tickets=2)
     assert told(less) == [("", 1), ("3", 1)]
     assert await reason(change("ReleaseHold", tickets=2)) == "INVALID_HOLD"
