@@ -54,11 +54,12 @@ def up(
 ) -> None:
     """Start the whole system, or say what is missing; Ctrl-C stops it."""
     with _refusals():
-        home, port = default_home(), gateway_port()
+        home = default_home()
         if detach:
+            # The port is for the process that runs the system to claim: this one would keep it.
             _up_detached(home)
             return
-        system = LocalSystem(home, port)
+        system = LocalSystem(home, gateway_port())
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
         try:

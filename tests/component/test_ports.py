@@ -8,7 +8,9 @@ import sys
 import textwrap
 
 import pytest
+from typer.testing import CliRunner
 
+from deploy import __main__ as command
 from deploy import local, processes
 
 _CLAIMANT = textwrap.dedent(
@@ -66,3 +68,21 @@ def test_a_gateway_beside_another_takes_another_port(monkeypatch: pytest.MonkeyP
     assert local.gateway_port() == port
     with socket.create_server(("127.0.0.1", port)):
         assert local.gateway_port() != port
+
+
+def test_a_system_in_the_background_takes_the_usual_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setattr(local, "DEFAULT_PORT", port)
+    monkeypatch.delenv("PARTERRE_PORT", raising=False)
+    chosen: list[bool] = []
+
+    def started(_home: object) -> None:
+        # As the process does that runs the system while this one waits for it.
+        claim = f"from deploy import processes; print(processes.claim_port({port}))"
+        child = [sys.executable, "-c", claim]
+        chosen.append(subprocess.check_output(child, text=True).strip() == "True")
+
+    monkeypatch.setattr(command, "_up_detached", started)
+    assert CliRunner().invoke(command.app, ["up", "--detach"]).exit_code == 0
+    assert chosen == [True]
