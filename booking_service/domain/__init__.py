@@ -71,7 +71,7 @@ from booking_service.domain.holds import Hold, Line, Reservation, check_bookable
 from booking_service.domain.money import MAX_AMOUNT, Fees, Price, half_up
 from booking_service.domain.people import Person, check_query
 from booking_service.domain.pricing import price_of, subtotal_of, tax_kept
-from booking_service.domain.sales import Sale, ticket_sales
+from booking_service.domain.sales import Sale, admissions_over_time, ticket_sales
 from booking_service.domain.tickets import Ticket, TicketAdmitted, check_gate, tickets_to_mint
 
 __all__ = [
@@ -134,6 +134,7 @@ __all__ = [
     "TicketAdmittedError",
     "TicketNotFoundError",
     "UnknownBookingError",
+    "admissions_over_time",
     "cancellation",
     "check_attendees",
     "check_bookable",

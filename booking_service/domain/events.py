@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -39,12 +39,17 @@ class Event:
     changed_at: datetime | None = None  # when this version was heard of; None: it is not kept yet
 
 
-def day_of(now: datetime, timezone: str) -> date:
-    """The day it is where the event is; where the zone is not known here, the day in UTC."""
+def zone_of(timezone: str) -> tzinfo:
+    """The event's zone; UTC where it is not known here."""
     try:
-        return now.astimezone(ZoneInfo(timezone)).date()
+        return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return now.astimezone(UTC).date()
+        return UTC
+
+
+def day_of(now: datetime, timezone: str) -> date:
+    """The day it is where the event is."""
+    return now.astimezone(zone_of(timezone)).date()
 
 
 def is_over(event: Event, now: datetime) -> bool:

@@ -1,14 +1,17 @@
-"""Figures of what an event sold."""
+"""Figures of what an event sold, and of who came."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from booking_service.domain.events import Event
+from booking_service.domain.events import Event, zone_of
 from booking_service.domain.holds import Line
+
+MOST_STRETCHES = 240
+_STRETCH_MINUTES = (1, 2, 5, 10, 15, 30, 60, 180, 360, 1440)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +51,27 @@ def ticket_sales(
             amount=known.amount + sign * line.quantity * line.price,
         )
     return list(tiers.values())
+
+
+def admissions_over_time(
+    minutes: Sequence[tuple[datetime, int]], timezone: str
+) -> tuple[int, Sequence[tuple[datetime, int]]]:
+    """How many were admitted in each stretch of time in which some were.
+
+    `minutes` are those in which some were, oldest first, each with how many. Gives the stretches'
+    length in minutes, the least by which there are at most 240, and when each begins: a day's first
+    one at midnight in the event's zone. Of more than 240 days the newest.
+    """
+    zone = zone_of(timezone)
+    stretches: dict[datetime, int] = {}
+    length = 0
+    for length in _STRETCH_MINUTES:
+        stretches = {}
+        for minute, tickets in minutes:
+            local = minute.astimezone(zone)
+            within = (local.hour * 60 + local.minute) % length
+            begins_at = minute - timedelta(minutes=within)
+            stretches[begins_at] = stretches.get(begins_at, 0) + tickets
+        if len(stretches) <= MOST_STRETCHES:
+            break
+    return length, list(stretches.items())[-MOST_STRETCHES:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from booking_service.domain import (
@@ -12,6 +13,7 @@ from booking_service.domain import (
     InvalidTicketError,
     Sale,
     TicketAdmitted,
+    admissions_over_time,
     check_gate,
     check_query,
     day_of,
@@ -22,6 +24,9 @@ from booking_service.storage.bookings import BookingView, Position
 from booking_service.tickets import TicketKeys
 from chassis.database import Row, Session
 
+# Of a door that is never closed three and a half days.
+_MOST_MINUTES = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
@@ -29,6 +34,16 @@ class Admission:
 
     result: str  # ADMITTED, ALREADY_ADMITTED, REVOKED, WRONG_EVENT
     ticket: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """An event's figures: by day and tier, and how many were let in when."""
+
+    currency: str
+    rows: Sequence[Row]
+    admission_minutes: int  # how long each of `admissions` is
+    admissions: Sequence[tuple[datetime, int]]  # when it begins, and tickets
 
 
 async def sold_by(
@@ -71,16 +86,16 @@ async def attendees(
     )
 
 
-async def sales_of(
-    session: Session, event_id: UUID, caller_id: UUID, *, is_admin: bool
-) -> tuple[str, Sequence[Row]]:
-    """An event's currency, and its figures by day and tier.
+async def sales_of(session: Session, event_id: UUID, caller_id: UUID, *, is_admin: bool) -> Sales:
+    """An event's figures.
 
     Raises:
         EventNotFoundError: there is none, or it is not the caller's.
     """
-    currency, _ = await sold_by(session, event_id, caller_id, is_admin=is_admin)
-    return currency, await sales.by_tier_and_day(session, event_id)
+    currency, timezone = await sold_by(session, event_id, caller_id, is_admin=is_admin)
+    rows = await sales.by_tier_and_day(session, event_id)
+    minutes = await tickets.admissions(session, event_id, _MOST_MINUTES)
+    return Sales(currency, rows, *admissions_over_time(minutes, timezone))
 
 
 async def dashboard(

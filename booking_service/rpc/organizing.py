@@ -149,13 +149,13 @@ class Organizing(Servicer):
     ) -> booking_pb2.GetSalesResponse:
         event_id = event_id_of(request.event_id)
         async with self._database.transaction() as session:
-            currency, rows = await organizing.sales_of(
-                session, event_id, caller_id(), is_admin=is_admin()
-            )
-        reply = booking_pb2.GetSalesResponse(currency=currency)
+            sales = await organizing.sales_of(session, event_id, caller_id(), is_admin=is_admin())
+        reply = booking_pb2.GetSalesResponse(
+            currency=sales.currency, admission_minutes=sales.admission_minutes
+        )
         tiers: dict[str, booking_pb2.GetSalesResponse.Tier] = {}
         days: dict[str, booking_pb2.GetSalesResponse.Day] = {}
-        for row in rows:
+        for row in sales.rows:
             reply.bookings += row.bookings
             reply.gross += int(row.gross)
             reply.refunded += int(row.refunded)
@@ -178,6 +178,8 @@ class Organizing(Servicer):
         # A day on which bookings only failed is none of sales.
         sold = [day for day in days.values() if day.tickets or day.gross or day.refunded]
         reply.days.extend(sold[-_MOST_DAYS:])
+        for begins_at, tickets in sales.admissions:
+            reply.admissions.add(begins_at=begins_at, tickets=tickets)
         return reply
 
     async def GetDashboard(  # noqa: N802 - the proto's name

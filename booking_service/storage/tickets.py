@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import orjson
@@ -48,6 +49,12 @@ _OF_BOOKINGS = (
 _OF_CUSTOMER = (
     _COLUMNS + " WHERE ticket.ticket_id = :ticket_id AND booking.customer_id = :customer_id"
 )
+# Read from the index `ticket_admissions` alone.
+ADMISSIONS = """
+SELECT date_trunc('minute', admitted_at) AS minute, count(*) AS tickets FROM ticket
+ WHERE event_id = :event_id AND admitted_at IS NOT NULL
+ GROUP BY minute ORDER BY minute DESC LIMIT :limit
+"""
 _OF_EVENT = _COLUMNS + " WHERE ticket.ticket_id = :ticket_id AND ticket.event_id = :event_id"
 
 
@@ -104,6 +111,14 @@ async def of_bookings(session: Session, booking_ids: Sequence[UUID]) -> Sequence
 async def find(session: Session, ticket_id: UUID, customer_id: UUID) -> Row | None:
     """The customer's own ticket, as `of_booking` gives it."""
     return await session.first(_OF_CUSTOMER, ticket_id=ticket_id, customer_id=customer_id)
+
+
+async def admissions(
+    session: Session, event_id: UUID, limit: int
+) -> Sequence[tuple[datetime, int]]:
+    """The newest minutes in which tickets were admitted, the first one first, and how many."""
+    rows = await session.all(ADMISSIONS, event_id=event_id, limit=limit)
+    return [(row.minute, row.tickets) for row in reversed(rows)]
 
 
 def line_of(row: Row) -> Line:

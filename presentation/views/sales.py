@@ -79,6 +79,24 @@ class DaySales(View):
     """What went back that day."""
 
 
+class Admissions(View):
+    """A stretch of time in which tickets were let in, and how many."""
+
+    begins_at: Time
+    """When the stretch begins."""
+    tickets: Count
+    """How many tickets were let in during it."""
+
+
+class AdmissionsOverTime(View):
+    """When tickets were let in; stretches in which none was are left out."""
+
+    minutes: Count
+    """How long each stretch is: one minute, or more where there would be over 240 of them."""
+    stretches: list[Admissions]
+    """The first one first, 240 at most."""
+
+
 class EventSales(View):
     """What an event has sold."""
 
@@ -100,6 +118,8 @@ class EventSales(View):
     """By price tier."""
     by_day: list[DaySales]
     """By day, the first one first."""
+    check_ins_over_time: AdmissionsOverTime
+    """When tickets were let in."""
 
 
 class EventCount(View):
@@ -197,6 +217,12 @@ def event_sales(event_id: str, it: booking_pb2.GetSalesResponse) -> EventSales:
             }
             for day in it.days
         ],
+        "check_ins_over_time": {
+            "minutes": it.admission_minutes,
+            "stretches": [
+                {"begins_at": time(one.begins_at), "tickets": one.tickets} for one in it.admissions
+            ],
+        },
     }
 
 

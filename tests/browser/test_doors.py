@@ -80,6 +80,11 @@ def test_a_door_lets_in_once_also_without_a_network(
     expect(page.get_by_text("admitted elsewhere before")).to_be_visible()
     fits_its_width(page)
 
+    page.goto(f"/organizer/events/{event_id}")
+    expect(page.get_by_role("heading", name="Let in, by the minute")).to_be_visible()
+    page.get_by_text("As a table").last.click()
+    in_both_widths(page)
+
 
 def test_an_operator_sees_services_a_booking_and_accounts(
     system: System, newcomer: Callable[..., Account], signed_in: Visit

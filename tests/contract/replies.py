@@ -88,6 +88,12 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
                     date="2026-11-20", tickets=6, gross=1019250, refunded=100
                 )
             ],
+            admission_minutes=1,
+            admissions=[
+                booking_pb2.GetSalesResponse.Admissions(
+                    begins_at=at("2027-03-01T12:50:00Z"), tickets=1
+                )
+            ],
         ),
         booking_pb2.GetDashboardResponse(
             revenue=[

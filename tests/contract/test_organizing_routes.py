@@ -200,12 +200,18 @@ async def test_sales_add_up(edge: Edge) -> None:
         admitted=1,
         tiers=[Sales.Tier(tier_id=samples.TIER, name="Stalls", tickets=3, amount=900)],
         days=[Sales.Day(date="2026-11-21", tickets=4, gross=1000, refunded=300)],
+        admission_minutes=5,
+        admissions=[Sales.Admissions(begins_at=samples.at(), tickets=1)],
     )
     body = (await edge.get(f"{OF_EVENT}/sales", role=Role.ORGANIZER)).json()
     assert body["revenue"]["net"] == {"amount": 700, "currency": "NPR"}
     assert (body["tickets"], body["check_ins"]) == (3, 1)
     assert body["by_tier"][0]["tier"] == "Stalls"
     assert body["by_day"][0]["date"] == "2026-11-21"
+    assert body["check_ins_over_time"] == {
+        "minutes": 5,
+        "stretches": [{"begins_at": "2026-11-20T10:00:00Z", "tickets": 1}],
+    }
 
 
 async def test_a_dashboard_is_composed_of_three_services(edge: Edge) -> None:

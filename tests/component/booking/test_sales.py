@@ -13,6 +13,7 @@ from parterre.messages.v1 import messages_pb2
 
 from booking_service import loops, messaging
 from booking_service.domain import Line
+from booking_service.storage import tickets
 from chassis.identity import Role
 from chassis.ids import uuid7
 from tests.component.conftest import MakeDatabase
@@ -121,6 +122,45 @@ async def test_figures_follow_every_way_a_booking_can_go(box: Box) -> None:
     shown = await holds_true()
     # A payment that went back before it was a sale is none.
     assert (shown.bookings, shown.gross) == (4, 2 * TOTAL + 122_040)
+
+
+async def test_admissions_are_counted_by_the_minute(box: Box) -> None:
+    nobody = await box.organize("GetSales")
+    assert (nobody.admission_minutes, list(nobody.admissions)) == (1, [])
+    bookings = [await box.to_confirmed(), await box.to_confirmed()]
+    scanned = [ticket for booking in bookings for ticket in await box.tickets(booking)][:5]
+    for ticket in scanned:
+        await box.scan(ticket)
+    await box.scan(scanned[0])  # again
+    for at, ids in (
+        ("2026-11-20 18:14:59.9+05:45", [scanned[0].id]),
+        ("2026-11-20 18:15:00+05:45", [scanned[1].id, scanned[2].id]),
+        ("2026-11-20 18:19:59+05:45", [scanned[3].id]),
+        ("2026-11-21 00:00:00+05:45", [scanned[4].id]),
+    ):
+        async with box.database.transaction() as session:
+            await session.execute(
+                "UPDATE ticket SET admitted_at = CAST(:at AS timestamptz)"
+                " WHERE ticket_id = ANY(CAST(:ids AS uuid[]))",
+                at=datetime.fromisoformat(at),
+                ids=ids,
+            )
+    await box.cancel(bookings[0], ORGANIZER, role=Role.ORGANIZER)  # who came had come
+    await box.to_cancelled(bookings[0])
+
+    shown = await sales(box)
+    assert shown.admission_minutes == 1
+    assert [(it.begins_at.ToJsonString(), it.tickets) for it in shown.admissions] == [
+        ("2026-11-20T12:29:00Z", 1),
+        ("2026-11-20T12:30:00Z", 2),
+        ("2026-11-20T12:34:00Z", 1),
+        ("2026-11-20T18:15:00Z", 1),
+    ]
+    assert sum(it.tickets for it in shown.admissions) == shown.admitted
+    async with box.database.transaction() as session:
+        await session.execute("SET LOCAL enable_seqscan = off")
+        plan = await session.all(f"EXPLAIN {tickets.ADMISSIONS}", event_id=box.event_id, limit=9)
+    assert any("ticket_admissions" in row[0] for row in plan)
 
 
 async def test_tax_follows_what_goes_back_share_by_share(box: Box) -> None:

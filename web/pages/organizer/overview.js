@@ -1,4 +1,5 @@
-/** An event's figures: money, tickets by day and by tier, and who is in. */
+/** An event's figures: money, tickets by day and by tier, who is in, and since when. */
+import { useEffect } from "../../vendor/hooks.js";
 import { api, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
@@ -10,9 +11,20 @@ import { Bars, Columns } from "./plot.js";
 
 /** @typedef {import("api").components["schemas"]["EventSales"]} Sales */
 
+const REFRESH_MILLISECONDS = 15_000;
+const DOORS_MILLISECONDS = 4 * 3_600_000;
+const MOST_STRETCHES = 180;
+
+/** Whether people may be coming in. @param {import("./status.js").Event} event @param {number} now */
+const isOpen = (event, now) => now > Date.parse(event.doors_at ?? event.starts_at) - DOORS_MILLISECONDS && now < Date.parse(event.ends_at);
+
 /** @param {{event: import("./status.js").Event}} props */
 export function Overview({ event }) {
   const sales = useLoad((signal) => take(api.GET("/api/v1/organizer/events/{event_id}/sales", { params: { path: { event_id: event.id } }, signal })), [event.id]);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || !isOpen(event, Date.now()) || void sales.reload(), REFRESH_MILLISECONDS);
+    return () => clearInterval(timer);
+  }, [event]);
   return html`<${Loaded} of=${sales}>${(/** @type {Sales} */ of) => html`
     <dl class="figures">
       <${Figure} name=${t("Taken")}><${Money} of=${of.revenue.gross} /><//>
@@ -37,8 +49,37 @@ export function Overview({ event }) {
     <//>
     <${Card} title=${t("Let in")}>
       <${Bars} title=${t("Tickets")} of=${t("Where they are")} items=${[{ label: t("Let in"), value: of.check_ins, most: of.tickets, told: t("{some} of {all}", { some: format.number(of.check_ins), all: format.number(of.tickets) }) }]} />
+      <${OverTime} of=${of.check_ins_over_time} zone=${event.timezone} />
     <//>
   `}<//>`;
+}
+
+/** @param {{of: Sales["check_ins_over_time"], zone: string}} props */
+function OverTime({ of, zone }) {
+  if (!of.stretches.length) return html`<p class="muted">${t("As soon as somebody is let in, you see here how many come, minute by minute.")}</p>`;
+  const title = of.minutes === 1 ? t("Let in, by the minute") : t("Let in, every {minutes} minutes", { minutes: format.number(of.minutes) });
+  return html`<h3>${title}</h3>
+    <${Columns} title=${t("Let in")} of=${t("From")} items=${stretchesOf(of).map((stretch) => ({
+      label: format.time(stretch.begins_at, zone, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" }),
+      value: stretch.tickets,
+      told: format.number(stretch.tickets),
+    }))} />`;
+}
+
+/**
+ * The newest stretches up to the last one in which somebody was let in, also those in which nobody was.
+ *
+ * @param {Sales["check_ins_over_time"]} of
+ */
+export function stretchesOf({ minutes, stretches }) {
+  const known = new Map(stretches.map((stretch) => [Date.parse(stretch.begins_at), stretch.tickets]));
+  const first = Date.parse(stretches[0]?.begins_at ?? "");
+  const last = Date.parse(stretches.at(-1)?.begins_at ?? "");
+  const result = [];
+  for (let at = last; at >= first && result.length < MOST_STRETCHES; at -= minutes * 60_000) {
+    result.unshift({ begins_at: new Date(at).toISOString(), tickets: known.get(at) ?? 0 });
+  }
+  return result;
 }
 
 const MOST_DAYS = 90;

@@ -4,6 +4,8 @@ import { t } from "../../core/i18n.js";
 
 const HEIGHT = 120;
 const STEP = 24;
+const NARROW_STEP = 8;
+const MANY = 40;
 
 /**
  * Figures from left to right.
@@ -13,14 +15,15 @@ const STEP = 24;
  */
 export function Columns({ title, of, items }) {
   const most = Math.max(1, ...items.map((item) => item.value));
-  const width = Math.max(items.length, 8) * STEP;
+  const step = items.length > MANY ? NARROW_STEP : STEP;
+  const width = Math.max(items.length, 8) * step;
   return html`<figure class="plot">
     <div class="scroll" tabindex="0" role="region" aria-label=${title}>
       <svg viewBox=${`0 0 ${width} ${HEIGHT + 4}`} width=${width} height=${HEIGHT + 4} aria-hidden="true" class="columns-plot">
         <line x1="0" x2=${width} y1=${HEIGHT} y2=${HEIGHT} />
         ${items.map((item, at) => {
           const height = (item.value / most) * (HEIGHT - 4);
-          return html`<rect x=${at * STEP + 3} y=${HEIGHT - height} width=${STEP - 6} height=${height} rx="2"><title>${`${item.label}: ${item.told}`}</title></rect>`;
+          return html`<rect x=${at * step + step / 8} y=${HEIGHT - height} width=${(step * 3) / 4} height=${height} rx="2"><title>${`${item.label}: ${item.told}`}</title></rect>`;
         })}
       </svg>
     </div>

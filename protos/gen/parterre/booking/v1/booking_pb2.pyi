@@ -1686,6 +1686,32 @@ class GetSalesResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Admissions(_message.Message):
+        """One stretch of time."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        BEGINS_AT_FIELD_NUMBER: _builtins.int
+        TICKETS_FIELD_NUMBER: _builtins.int
+        tickets: _builtins.int
+        """Tickets admitted in it."""
+        @_builtins.property
+        def begins_at(self) -> _timestamp_pb2.Timestamp:
+            """When it begins."""
+
+        def __init__(
+            self,
+            *,
+            begins_at: _timestamp_pb2.Timestamp | None = ...,
+            tickets: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "tickets", b"tickets"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CURRENCY_FIELD_NUMBER: _builtins.int
     BOOKINGS_FIELD_NUMBER: _builtins.int
     GROSS_FIELD_NUMBER: _builtins.int
@@ -1696,6 +1722,8 @@ class GetSalesResponse(_message.Message):
     TAX_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     DAYS_FIELD_NUMBER: _builtins.int
+    ADMISSION_MINUTES_FIELD_NUMBER: _builtins.int
+    ADMISSIONS_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """ISO 4217."""
     bookings: _builtins.int
@@ -1712,6 +1740,10 @@ class GetSalesResponse(_message.Message):
     """Taken off by coupons, of bookings that were refunded since too."""
     tax: _builtins.int
     """Tax in what they paid and did not get back."""
+    admission_minutes: _builtins.int
+    """How many minutes each of `admissions` is long: the least of 1, 2, 5, 10, 15, 30, 60, 180, 360
+    and 1440 by which there are at most 240 of them.
+    """
     @_builtins.property
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetSalesResponse.Tier]:
         """By tier."""
@@ -1719,6 +1751,12 @@ class GetSalesResponse(_message.Message):
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetSalesResponse.Day]:
         """By day of the event's time zone, oldest first; at most 366."""
+
+    @_builtins.property
+    def admissions(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetSalesResponse.Admissions]:
+        """When tickets were admitted, oldest first: stretches in which some were, beginning at midnight of
+        the event's time zone; at most 240, of more the newest. Tickets revoked since are counted.
+        """
 
     def __init__(
         self,
@@ -1733,10 +1771,12 @@ class GetSalesResponse(_message.Message):
         tax: _builtins.int = ...,
         tiers: _abc.Iterable[Global___GetSalesResponse.Tier] | None = ...,
         days: _abc.Iterable[Global___GetSalesResponse.Day] | None = ...,
+        admission_minutes: _builtins.int = ...,
+        admissions: _abc.Iterable[Global___GetSalesResponse.Admissions] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted", b"admitted", "bookings", b"bookings", "currency", b"currency", "days", b"days", "discounts", b"discounts", "gross", b"gross", "refunded", b"refunded", "tax", b"tax", "tickets", b"tickets", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_minutes", b"admission_minutes", "admissions", b"admissions", "admitted", b"admitted", "bookings", b"bookings", "currency", b"currency", "days", b"days", "discounts", b"discounts", "gross", b"gross", "refunded", b"refunded", "tax", b"tax", "tickets", b"tickets", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
