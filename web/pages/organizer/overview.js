@@ -59,7 +59,7 @@ function OverTime({ of, zone }) {
   if (!of.stretches.length) return html`<p class="muted">${t("As soon as somebody is let in, you see here how many come, minute by minute.")}</p>`;
   const title = of.minutes === 1 ? t("Let in, by the minute") : t("Let in, every {minutes} minutes", { minutes: format.number(of.minutes) });
   return html`<h3>${title}</h3>
-    <${Columns} title=${t("Let in")} of=${t("From")} items=${stretchesOf(of).map((stretch) => ({
+    <${Columns} title=${title} of=${t("From")} items=${stretchesOf(of).map((stretch) => ({
       label: format.time(stretch.begins_at, zone, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" }),
       value: stretch.tickets,
       told: format.number(stretch.tickets),
