@@ -63,7 +63,12 @@ def given(variable: str) -> str | None:
 
 
 class FromFiles(BaseSettings):
-    """Settings that may also be files in the folder of secrets; the environment goes first."""
+    """Settings that may also be files in the folder of secrets; the environment goes first.
+
+    A variable that is there and empty is one that is not set, as in a file of Compose's.
+    """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     @classmethod
     def settings_customise_sources(

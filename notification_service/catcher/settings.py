@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """What the catcher needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix="CATCHER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CATCHER_", env_ignore_empty=True, frozen=True)
 
     host: str = "127.0.0.1"
     smtp_port: int

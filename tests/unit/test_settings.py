@@ -201,6 +201,17 @@ def test_the_environment_goes_before_a_file(folder: Path, monkeypatch: pytest.Mo
     assert given("ANOTHER_URL") is None
 
 
+@pytest.mark.parametrize("process", ALL, ids=lambda process: process.__module__)
+def test_an_empty_variable_is_one_that_is_not_set(
+    process: type[ProcessSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = process(**ALL[process])
+    for name in process.model_fields.keys() - ALL[process].keys():
+        monkeypatch.setenv(f"{process.model_config['env_prefix']}{name}".upper(), "")
+    assert process(**ALL[process]) == usual
+    assert usual.trace_folder is None
+
+
 def test_what_production_refuses_it_refuses_of_a_file_too(folder: Path) -> None:
     (folder / "notification_smtp_url").write_text("insecure-canary")
     with pytest.raises(ValidationError, match="NOTIFICATION_SMTP_URL is a development") as refused:
