@@ -1,11 +1,11 @@
-"""What is shown of the sagas that wait."""
+"""What is shown of the sagas that wait, and of the last check of the invariants."""
 
 from __future__ import annotations
 
 from prometheus_client import Gauge
 
 from booking_service.saga import ENDINGS, State
-from booking_service.storage import sagas
+from booking_service.storage import sagas, verdicts
 from chassis.database import Session
 from chassis.figures import MOST_COUNTED
 
@@ -26,6 +26,15 @@ MOST_RESENDS = Gauge(
     ["state"],
 )
 
+FSCK_VIOLATIONS = Gauge(
+    "parterre_fsck_violations", "What the last `parterre fsck` found that should not be; 0: nothing"
+)
+FSCK_AGE_SECONDS = Gauge(
+    "parterre_fsck_age_seconds",
+    "How long ago the last `parterre fsck` began, seconds; where there was none, since when one"
+    " could have been kept",
+)
+
 _STATES = [state for state in State if state not in ENDINGS or state is State.CONFIRMED]
 _GAUGES = {
     state: (WAITING.labels(state), OLDEST_SECONDS.labels(state), MOST_RESENDS.labels(state))
@@ -41,3 +50,10 @@ async def read_sagas(session: Session) -> None:
         waiting.set(row.sagas if row else 0)
         oldest.set(row.oldest_seconds if row else 0)
         resends.set(row.resends if row else 0)
+
+
+async def read_verdict(session: Session) -> None:
+    """How old the last check of the invariants is, and what it found."""
+    row = await verdicts.figures(session)
+    FSCK_VIOLATIONS.set(row.violations)
+    FSCK_AGE_SECONDS.set(row.age_seconds)

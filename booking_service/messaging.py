@@ -14,13 +14,15 @@ from parterre.types.v1 import types_pb2
 from booking_service.domain import (
     BookingEnded,
     Event,
+    Finding,
     Line,
     Person,
     RefundPolicy,
     Reservation,
     TicketAdmitted,
+    Verdict,
 )
-from booking_service.handlers import bookings, sagas
+from booking_service.handlers import bookings, operating, sagas
 from booking_service.handlers.sagas import Answer
 from booking_service.saga import Facts, Happening
 from booking_service.saga.messages import (
@@ -99,6 +101,7 @@ def queues(wakeups: Wakeups) -> Mapping[str, Handlers]:
             messages_pb2.EventCancelled: on_event_cancelled,
             messages_pb2.ProviderState: on_provider_state,
             messages_pb2.UserChanged: Together(on_users_changed),
+            messages_pb2.InvariantsChecked: on_invariants_checked,
         },
     }
 
@@ -190,6 +193,21 @@ async def on_provider_state(session: Session, message: messages_pb2.ProviderStat
         available=message.available,
         told_at=message.told_at.ToDatetime(UTC),
     )
+
+
+async def on_invariants_checked(session: Session, message: messages_pb2.InvariantsChecked) -> None:
+    """Somebody had the invariants checked on live data."""
+    verdict = Verdict(
+        began_at=message.began_at.ToDatetime(UTC),
+        milliseconds=message.milliseconds,
+        version=message.version,
+        checks=message.checks,
+        findings=[
+            Finding(finding.invariant, finding.title, finding.violations)
+            for finding in message.findings
+        ],
+    )
+    await operating.keep_verdict(session, verdict)
 
 
 def encode(message: object) -> Outgoing:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from booking_service import loops
 from booking_service.domain import Fees
-from booking_service.figures import read_sagas
+from booking_service.figures import read_sagas, read_verdict
 from booking_service.messaging import MESSAGES, encode, queues
 from booking_service.rpc import SERVICE, BookingServicer, Inventory
 from booking_service.settings import Settings
@@ -29,6 +29,7 @@ async def booking_service(settings: Settings) -> AsyncIterator[None]:
         wakeups = Wakeups()
         await chassis.relay(database, MESSAGES)
         chassis.figures.add_from(database, "sagas", read_sagas)
+        chassis.figures.add_from(database, "verdict", read_verdict)
         for queue, handlers in queues(wakeups).items():
             await chassis.consume(queue, handlers, database, MESSAGES)
         await chassis.run("deadlines", lambda: loops.keep_deadlines(database, wakeups))

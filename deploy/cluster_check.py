@@ -170,9 +170,9 @@ def _queues(resources: Iterable[Resource]) -> Iterator[str]:
 
 def _pods(resource: Resource) -> Iterator[str]:
     """By the Pod Security Standard "restricted", and what else every pod of ours has."""
-    if resource["kind"] not in {"Deployment", "StatefulSet", "Job"}:
+    if resource["kind"] not in {"Deployment", "StatefulSet", "Job", "CronJob"}:
         return
-    pod = resource["spec"]["template"]["spec"]
+    pod = _template_of(resource)["spec"]
     security = pod.get("securityContext", {})
     wanted = {
         "runs as another account than root": security.get("runAsNonRoot") is True,
@@ -200,6 +200,15 @@ def _pods(resource: Resource) -> Iterator[str]:
             yield f"{_name(resource)}: it must be said that it {what}"
 
 
+def _template_of(resource: Resource) -> Resource:
+    """What its pods are made from; empty: it makes none."""
+    spec = resource.get("spec") or {}
+    if resource["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    template: Resource = spec.get("template", {})
+    return template
+
+
 def _secrets(resources: Iterable[Resource]) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         made = secret_files(Secrets(Path(folder) / "secrets.json"), Servers())
@@ -212,7 +221,7 @@ def _secrets(resources: Iterable[Resource]) -> Iterator[str]:
 
 def _secrets_of(resource: Resource) -> Iterator[str]:
     spec = resource.get("spec") or {}
-    for volume in spec.get("template", {}).get("spec", {}).get("volumes", ()):
+    for volume in _template_of(resource).get("spec", {}).get("volumes", ()):
         if "secret" in volume:
             yield volume["secret"]["secretName"]
     for target in spec.get("secretTargetRef", ()):

@@ -23,8 +23,8 @@ from deploy.secret_files import Servers, secret_files
 _ON: Mapping[str, frozenset[str]] = {
     "edge": frozenset({"haproxy", "gateway"}),
     "rpc": frozenset({*SERVICES, "gateway", "operator", "prometheus", "jaeger"}),
-    "db": frozenset({*SERVICES, "postgres", "provision", "migrate", "operator"}),
-    "broker": frozenset({*SERVICES, "gateway", "rabbitmq", "operator", "prometheus"}),
+    "db": frozenset({*SERVICES, "postgres", "provision", "migrate", "operator", "fsck"}),
+    "broker": frozenset({*SERVICES, "gateway", "rabbitmq", "operator", "fsck", "prometheus"}),
 }
 _INTERNAL = ("rpc", "db", "broker")
 

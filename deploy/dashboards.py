@@ -578,6 +578,14 @@ SAGAS_AND_MONEY = Dashboard(
                 width=8,
             ),
             _number("Ledger unbalanced", "max(parterre_ledger_unbalanced)", bad_from=1, width=8),
+            _number("fsck found", "max(parterre_fsck_violations)", bad_from=1, width=8),
+            _number(
+                "fsck was",
+                "min(parterre_fsck_age_seconds)",
+                unit="s",
+                bad_from=26 * 3600,
+                width=8,
+            ),
             _number(
                 "Breaker open",
                 "max by (provider) (parterre_provider_breaker_open)",

@@ -308,8 +308,9 @@ def _policies() -> Iterator[Resource]:
         yield _reaches(process, "database", DATABASE)
     for process in PROCESSES:
         yield _reaches(process, "broker", BROKER)
-    for job in ("provision", "migrate"):
+    for job in ("provision", "migrate", "fsck"):
         yield _reaches(job, "database", DATABASE)
+    yield _reaches("fsck", "broker", BROKER)
     for process, ports in _OUTSIDE.items():
         yield _policy(
             f"outside-of-{process}",

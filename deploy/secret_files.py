@@ -92,6 +92,8 @@ def secret_files(secret: Secrets, servers: Servers) -> Files:
         "amqp_url": _amqp_url(secret, servers, "operator"),
         "payment_sandbox_api_key": secret.get("sandbox.api_key"),
     }
+    # What checks regularly has no more than it needs.
+    made["fsck"] = {name: made["operator"][name] for name in ("reader_database_url", "amqp_url")}
     made["rabbitmq"] = {
         "definitions.json": _definitions(secret),
         "erlang_cookie": secret.get("broker.erlang_cookie"),

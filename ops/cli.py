@@ -172,16 +172,20 @@ def fsck(
     watch: Annotated[
         float | None, typer.Option(help="Check again every so many seconds, until stopped.", min=1)
     ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--record/--no-record", help="Show what was found to admins, too.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Check on live data that I1 to I10 hold; exit 1 if not.
 
     I1 to I10 are what Parterre promises (docs/architecture.md); exit 2 says that it can't be told.
+    The operator's page shows what was found last.
     READER_DATABASE_URL names a role that may read all schemas, AMQP_URL the broker.
     """
     reader = _reader(run_file)
     broker = _broker(run_file)
-    raise typer.Exit(reports.fsck(reader, broker, watch=watch, as_json=as_json))
+    raise typer.Exit(reports.fsck(reader, broker, watch=watch, recorded=recorded, as_json=as_json))
 
 
 @app.command()

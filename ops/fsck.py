@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import psycopg
 from parterre.messages.v1 import messages_pb2
@@ -386,6 +387,17 @@ CHECKS: Sequence[Check] = (
         "       (coalesce(last.version, 0), coalesce(last.to_status, 'AVAILABLE'))",
     ),
 )
+
+
+def clock_of(url: str) -> datetime:
+    """What time it is by the database's clock.
+
+    Raises:
+        psycopg.Error: the database does not answer.
+    """
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        ((now,),) = connection.execute("SELECT clock_timestamp()").fetchall()
+    return cast("datetime", now).astimezone(UTC)
 
 
 def check_all(

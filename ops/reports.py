@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
@@ -10,12 +11,13 @@ from typing import Any, TypeVar
 
 import psycopg
 from aio_pika.exceptions import AMQPError
+from parterre.messages.v1 import messages_pb2
 from rich.console import Console
 
 from ops import dead_letters as letters
-from ops import terminal
+from ops import recording, terminal
 from ops import timeline as timelines
-from ops.fsck import Check, Finding, check_all
+from ops.fsck import Check, Finding, check_all, clock_of
 from ops.terminal import as_text, iso, money, show, show_any
 from ops.verdicts import UNKNOWN, WELL, WRONG, untold
 
@@ -26,22 +28,42 @@ class _BrokerAwayError(Exception):
     """The broker can't be asked."""
 
 
-def fsck(reader_url: str, amqp_url: str, *, watch: float | None, as_json: bool) -> int:
-    """Checks I1 to I10, once or every `watch` seconds until interrupted."""
+def fsck(
+    reader_url: str, amqp_url: str, *, watch: float | None, recorded: bool, as_json: bool
+) -> int:
+    """Checks I1 to I10, once or every `watch` seconds until interrupted.
+
+    What was found is `recorded` for the operator's page; where it can't be, stderr says so.
+    """
     console = terminal.console()
+    if watch is not None:
+        # A container's first process is not ended by a signal that it does not handle.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     while True:
+        began = time.perf_counter()
         try:
+            began_at = clock_of(reader_url)
             findings = _findings(reader_url, amqp_url, console, quiet=as_json)
         except (psycopg.Error, _BrokerAwayError) as error:
             code = untold(error)
         else:
+            seconds = time.perf_counter() - began
             code = _print_findings(findings, console, as_json=as_json)
+            if recorded:
+                _record(amqp_url, recording.checked(findings, began_at, seconds))
         if watch is None:
             return code
         try:
             time.sleep(watch)
         except KeyboardInterrupt:
             return WELL
+
+
+def _record(amqp_url: str, message: messages_pb2.InvariantsChecked) -> None:
+    try:
+        _ask(recording.record(amqp_url, message))
+    except _BrokerAwayError as error:
+        terminal.console(stderr=True).print(f"The operator's page is not told: {error}")
 
 
 def _findings(

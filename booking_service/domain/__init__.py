@@ -73,6 +73,7 @@ from booking_service.domain.people import Person, check_query
 from booking_service.domain.pricing import price_of, subtotal_of, tax_kept
 from booking_service.domain.sales import Sale, admissions_over_time, ticket_sales
 from booking_service.domain.tickets import Ticket, TicketAdmitted, check_gate, tickets_to_mint
+from booking_service.domain.verdicts import Finding, Verdict
 
 __all__ = [
     "MAX_AMOUNT",
@@ -104,6 +105,7 @@ __all__ = [
     "EventNotOnSaleError",
     "EventNotReadyError",
     "Fees",
+    "Finding",
     "ForbiddenError",
     "Hold",
     "HoldAlreadyBookedError",
@@ -134,6 +136,7 @@ __all__ = [
     "TicketAdmittedError",
     "TicketNotFoundError",
     "UnknownBookingError",
+    "Verdict",
     "admissions_over_time",
     "cancellation",
     "check_attendees",

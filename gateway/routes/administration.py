@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from parterre.auth.v1 import auth_pb2
+from parterre.booking.v1 import booking_pb2
 from parterre.vitals.v1 import vitals_pb2
 from starlette.responses import Response
 
@@ -42,6 +43,13 @@ async def get_vitals(behind: Behind) -> Response:
     }
     told = await asyncio.gather(*map(_vitals_of, services.values()))
     return Json(operations.vitals(dict(zip(services, told, strict=True))))
+
+
+@ADMINISTRATION.route("GET", "/admin/verdict", ADMIN, answers=operations.LastVerdict)
+async def get_verdict(behind: Behind) -> Response:
+    """What the newest `parterre fsck` found: whether seats, money and messages are as promised."""
+    reply = await behind.booking(behind.booking.rpc.GetVerdict, booking_pb2.GetVerdictRequest())
+    return Json(operations.last_verdict(reply))
 
 
 async def _vitals_of(service: Remote[Any]) -> vitals_pb2.GetVitalsResponse | None:

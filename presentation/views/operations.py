@@ -1,13 +1,14 @@
-"""Readiness, and the local mailbox."""
+"""Readiness, how services are, and the local mailbox."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from parterre.booking.v1 import booking_pb2
 from parterre.notification.v1 import notification_pb2
 from parterre.vitals.v1 import vitals_pb2
 
-from presentation.views.base import Email, Id, Time, View, time
+from presentation.views.base import Count, Email, Id, Time, View, time
 from presentation.vocabulary import MailKind, word
 
 
@@ -84,6 +85,62 @@ def vitals(told: Mapping[str, vitals_pb2.GetVitalsResponse | None]) -> Vitals:
             }
             for name, reply in told.items()
         ]
+    }
+
+
+class Finding(View):
+    """A check that found something."""
+
+    invariant: str
+    """I1 to I10, or several of them."""
+    title: str
+    """What does not hold."""
+    violations: Count
+    """How many rows violate it; `parterre fsck` shows the first ones."""
+
+
+class Verdict(View):
+    """What `parterre fsck` found."""
+
+    began_at: Time
+    """When it began."""
+    milliseconds: Count
+    """How long it took."""
+    version: str
+    """Which version checked."""
+    checks: Count
+    """How many checks there were."""
+    findings: list[Finding]
+    """Those that found something; empty: all of it holds."""
+
+
+class LastVerdict(View):
+    """What the newest check of the invariants found."""
+
+    verdict: Verdict | None
+    """Null: nobody has checked yet."""
+
+
+def last_verdict(it: booking_pb2.GetVerdictResponse) -> LastVerdict:
+    """What the newest check found."""
+    if not it.HasField("verdict"):
+        return {"verdict": None}
+    verdict = it.verdict
+    return {
+        "verdict": {
+            "began_at": time(verdict.began_at),
+            "milliseconds": verdict.milliseconds,
+            "version": verdict.version,
+            "checks": verdict.checks,
+            "findings": [
+                {
+                    "invariant": finding.invariant,
+                    "title": finding.title,
+                    "violations": finding.violations,
+                }
+                for finding in verdict.findings
+            ],
+        }
     }
 
 

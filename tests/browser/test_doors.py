@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -84,6 +87,44 @@ def test_a_door_lets_in_once_also_without_a_network(
     expect(page.get_by_role("heading", name="Let in, by the minute")).to_be_visible()
     page.get_by_text("As a table").last.click()
     in_both_widths(page)
+
+
+def answered(page: Page, path: str, body: str) -> None:
+    """Lets the page have this answer of a route, whatever the gateway would say."""
+    page.route(f"**{path}", lambda route: route.fulfill(body=body, content_type="application/json"))
+
+
+def verdict(**facts: object) -> str:
+    """What the gateway says of the last check of the invariants."""
+    found = {"began_at": "2026-11-20T03:00:00Z", "milliseconds": 900, "version": "0.1.0"}
+    return json.dumps({"verdict": {**found, "checks": 38, "findings": [], **facts}})
+
+
+def test_an_operator_sees_what_was_checked_last(system: System, signed_in: Visit) -> None:
+    page = signed_in("ADMIN")
+    told = iter(
+        [
+            (verdict(), "This is old"),
+            ('{"verdict": null}', "Nobody has checked yet"),
+            (
+                verdict(findings=[{"invariant": "I4", "title": "no hold lives", "violations": 2}]),
+                "1 of 38 checks found something wrong: 2 rows",
+            ),
+        ]
+    )
+    for body, words in told:
+        answered(page, "/api/v1/admin/verdict", body)
+        page.goto("/operator")
+        expect(page.get_by_text(words)).to_be_visible()
+        in_both_widths(page)
+    page.unroute_all()
+    command = [sys.executable, "-m", "ops", "fsck", "--run-file", str(system.home / "run.json")]
+    report = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (report.returncode in {0, 1}, report.stderr) == (True, "")
+    with system.client("ADMIN") as admin:
+        admin.wait_for("/admin/verdict", lambda it: it["verdict"] is not None, seconds=15)
+    page.goto("/operator")
+    expect(page.get_by_text("Checked just now")).to_be_visible()
 
 
 def test_an_operator_sees_services_a_booking_and_accounts(

@@ -105,6 +105,19 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
             sagas={"CONFIRMED": 2},
             bookings={"CONFIRMED": 2},
         ),
+        booking_pb2.GetVerdictResponse(
+            verdict=booking_pb2.Verdict(
+                began_at=at("2026-11-20T03:00:00Z"),
+                milliseconds=2140,
+                version="0.1.0",
+                checks=38,
+                findings=[
+                    booking_pb2.Verdict.Finding(
+                        invariant="I4", title="no hold outlives its expiry", violations=2
+                    )
+                ],
+            )
+        ),
         booking_pb2.CreateBookingsResponse(
             results=[booking_pb2.CreateBookingsResponse.Result(booking=samples.booking())]
         ),

@@ -157,6 +157,7 @@ ORGANIZER GET /api/v1/organizer/events/{event_id}/sales
 ORGANIZER GET /api/v1/organizer/dashboard
 ADMIN GET /api/v1/admin/dashboard
 ADMIN GET /api/v1/admin/vitals
+ADMIN GET /api/v1/admin/verdict
 ORGANIZER POST /api/v1/events/{event_id}/check-ins
 CUSTOMER GET /api/v1/tickets/{ticket_id}/qr.png
 CUSTOMER POST /api/v1/payments

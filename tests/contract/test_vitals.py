@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from parterre.booking.v1 import booking_pb2
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.registry import Collector
 
@@ -53,3 +54,23 @@ async def test_services_are_shown_with_their_gauges_and_alerts_or_as_silent(edge
 async def test_only_admins_see_how_the_services_are(edge: Edge) -> None:
     assert (await edge.get("/admin/vitals", role=Role.ORGANIZER)).status_code == 403
     assert (await edge.get("/admin/vitals", role=None)).status_code == 401
+
+
+async def test_what_fsck_found_last_is_shown_to_admins_alone(edge: Edge) -> None:
+    edge.booking.answers["GetVerdict"] = booking_pb2.GetVerdictResponse()
+    assert (await edge.get("/admin/verdict", role=Role.ADMIN)).json() == {"verdict": None}
+    verdict = booking_pb2.Verdict(milliseconds=7, version="0.1.0", checks=38)
+    verdict.began_at.FromJsonString("2026-11-20T03:00:00Z")
+    verdict.findings.add(invariant="I1", title="at most one good ticket a seat", violations=3)
+    edge.booking.answers["GetVerdict"] = booking_pb2.GetVerdictResponse(verdict=verdict)
+    assert (await edge.get("/admin/verdict", role=Role.ADMIN)).json()["verdict"] == {
+        "began_at": "2026-11-20T03:00:00Z",
+        "milliseconds": 7,
+        "version": "0.1.0",
+        "checks": 38,
+        "findings": [
+            {"invariant": "I1", "title": "at most one good ticket a seat", "violations": 3}
+        ],
+    }
+    for role, status in ((Role.ORGANIZER, 403), (Role.CUSTOMER, 403), (None, 401)):
+        assert (await edge.get("/admin/verdict", role=role)).status_code == status

@@ -292,6 +292,7 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ("GET /api/v1/organizer/dashboard", Row("1 3 3 + + +")),
     ("GET /api/v1/admin/dashboard", Row("1 3 3 3 3 +")),
     ("GET /api/v1/admin/vitals", Row("1 3 3 3 3 +")),
+    ("GET /api/v1/admin/verdict", Row("1 3 3 3 3 +")),
     (
         "POST /api/v1/events/{event_id}/check-ins",
         Row("1 3 3 4 ? ?", {"token": "not.one", "gate": "North"}),
@@ -516,6 +517,7 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("booking.GetSales", Row("1 3 3 4 + + 3", {"event_id": "{event_id}"})),
     ("booking.GetDashboard", Row("1 3 3 + + + 3", {"own_only": True})),
     ("booking.GetDashboard", Row("1 3 3 3 3 + 3")),
+    ("booking.GetVerdict", Row("1 3 3 3 3 + 3")),
     ("booking.CheckIn", Row("1 3 3 4 ? ? 3", {"event_id": "{event_id}", "token": "not.one"})),
     (
         "booking.AttemptPayment",

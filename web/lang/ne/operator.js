@@ -1,5 +1,12 @@
 /** Operating, in Nepali. */
 export default {
+  "All of it holds: {checks} checks found nothing wrong.": "सबै ठीक छ: {checks} जाँचले केही गलत भेटेनन्।",
+  "Checked {age}": "{age} जाँचिएको",
+  "in {seconds} s, by version {version}": "{seconds} सेकेन्डमा, संस्करण {version} ले",
+  "Is everything as promised?": "सबै वाचाअनुसार छ?",
+  "Nobody has checked yet. The command parterre fsck does, and this page shows what it finds.": "अझै कसैले जाँचेको छैन। parterre fsck ले जाँच्छ, र यो पृष्ठले नतिजा देखाउँछ।",
+  "Promise": "वाचा",
+  "Rows that do not": "नमिल्ने पङ्क्ति",
   "Services": "सेवाहरू",
   "One booking": "एउटा बुकिङ",
   "Accounts": "खाताहरू",
@@ -13,8 +20,8 @@ export default {
   "A booking is stuck in its step": "बुकिङ आफ्नो चरणमा अड्कियो",
   "Nobody takes the messages of a queue": "लाइनका सन्देश कसैले लिएको छैन",
   "Messages wait for a newer version of the service": "सन्देश सेवाको नयाँ संस्करण पर्खँदै",
-  "Whether seats and money of all services agree, parterre fsck says; it reads all schemas, which no page may.": "सबै सेवाका सिट र पैसा मिल्छन् कि मिल्दैनन्, parterre fsck ले भन्छ; यसले सबै स्किमा पढ्छ, जुन कुनै पृष्ठले पाउँदैन।",
   "Revenue, {currency}": "आम्दानी, {currency}",
+  "This is old: it should be checked every six hours. Nobody knows what has become of it since.": "यो पुरानो हो: हरेक छ घण्टामा जाँचिनुपर्छ। त्यसयता के भयो कसैलाई थाहा छैन।",
   "Tickets sold": "बिकेका टिकट",
   "Events on sale": "बिक्रीमा कार्यक्रम",
   "Holds now": "अहिले राखिएका",
@@ -25,6 +32,8 @@ export default {
   "How many": "कति",
   "Longest in it": "सबैभन्दा लामो",
   "Sent again": "फेरि पठाइएको",
+  "What is wrong": "के गलत छ",
+  "What should hold": "के हुनुपर्छ",
   "{seconds} s": "{seconds} से.",
   "answers": "जवाफ दिन्छ",
   "silent": "मौन",
@@ -65,4 +74,5 @@ export default {
   "Nothing was done yet.": "अहिलेसम्म केही गरिएको छैन।",
   "by": "द्वारा",
   "on": "माथि",
+  "{some} of {all} checks found something wrong: {violations} rows. The command parterre fsck shows the first of them.": "{all} मध्ये {some} जाँचले गल्ती भेट्टायो: {violations} पङ्क्ति। parterre fsck ले तीमध्ये पहिला देखाउँछ।",
 };

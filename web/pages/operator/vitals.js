@@ -6,6 +6,7 @@ import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useLoad } from "../../core/load.js";
 import { Badge, Card, Loaded, Note } from "../../parts/ui.js";
+import { Verdict } from "./verdict.js";
 
 /** @typedef {import("api").components["schemas"]["ServiceVitals"]} ServiceVitals */
 /** @typedef {import("api").components["schemas"]["Figure"]} Figure */
@@ -40,12 +41,12 @@ export function Vitals() {
     return () => clearInterval(timer);
   }, []);
   return html`
+    <${Verdict} />
     <${Loaded} of=${dashboard}>${(/** @type {import("api").components["schemas"]["AdminDashboard"]} */ data) => html`<${Business} of=${data} />`}<//>
     <${Loaded} of=${vitals}>${(/** @type {ServiceVitals[]} */ services) => html`
       <${Worries} services=${services} />
       <${Sagas} services=${services} />
       <div class="grid">${services.map((service) => html`<${Service} of=${service} key=${service.service} />`)}</div>
-      <p class="muted small">${t("Whether seats and money of all services agree, parterre fsck says; it reads all schemas, which no page may.")}</p>
     `}<//>
   `;
 }

@@ -1913,6 +1913,117 @@ class GetDashboardResponse(_message.Message):
 Global___GetDashboardResponse: _TypeAlias = GetDashboardResponse  # noqa: Y015
 
 @_typing.final
+class GetVerdictRequest(_message.Message):
+    """Request of GetVerdict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetVerdictRequest: _TypeAlias = GetVerdictRequest  # noqa: Y015
+
+@_typing.final
+class GetVerdictResponse(_message.Message):
+    """Response of GetVerdict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def verdict(self) -> Global___Verdict:
+        """What the newest check found; absent: nobody has checked yet."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetVerdictResponse: _TypeAlias = GetVerdictResponse  # noqa: Y015
+
+@_typing.final
+class Verdict(_message.Message):
+    """What `parterre fsck` found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Finding(_message.Message):
+        """A check that found something."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        INVARIANT_FIELD_NUMBER: _builtins.int
+        TITLE_FIELD_NUMBER: _builtins.int
+        VIOLATIONS_FIELD_NUMBER: _builtins.int
+        invariant: _builtins.str
+        """I1 to I10, or several of them."""
+        title: _builtins.str
+        """What does not hold, in words."""
+        violations: _builtins.int
+        """How many rows violate it."""
+        def __init__(
+            self,
+            *,
+            invariant: _builtins.str = ...,
+            title: _builtins.str = ...,
+            violations: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["invariant", b"invariant", "title", b"title", "violations", b"violations"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BEGAN_AT_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    milliseconds: _builtins.int
+    """How long it took, milliseconds."""
+    version: _builtins.str
+    """Which version checked."""
+    checks: _builtins.int
+    """How many checks there were."""
+    @_builtins.property
+    def began_at(self) -> _timestamp_pb2.Timestamp:
+        """When it began."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict.Finding]:
+        """Those that found something, 100 at most."""
+
+    def __init__(
+        self,
+        *,
+        began_at: _timestamp_pb2.Timestamp | None = ...,
+        milliseconds: _builtins.int = ...,
+        version: _builtins.str = ...,
+        checks: _builtins.int = ...,
+        findings: _abc.Iterable[Global___Verdict.Finding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "checks", b"checks", "findings", b"findings", "milliseconds", b"milliseconds", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+
+@_typing.final
 class CheckInRequest(_message.Message):
     """Request of CheckIn."""
 

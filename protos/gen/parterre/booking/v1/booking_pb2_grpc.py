@@ -115,6 +115,11 @@ class BookingServiceStub:
                 request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.SerializeToString,
                 response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.FromString,
                 _registered_method=True)
+        self.GetVerdict = channel.unary_unary(
+                '/parterre.booking.v1.BookingService/GetVerdict',
+                request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetVerdictRequest.SerializeToString,
+                response_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetVerdictResponse.FromString,
+                _registered_method=True)
         self.ShowBooking = channel.unary_unary(
                 '/parterre.booking.v1.BookingService/ShowBooking',
                 request_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.ShowBookingRequest.SerializeToString,
@@ -273,6 +278,14 @@ class BookingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetVerdict(self, request, context):
+        """Gives what the newest check of the invariants found.
+        Reasons: none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ShowBooking(self, request, context):
         """Gives a booking with its tickets, to be printed in a mail.
         Reasons: BOOKING_NOT_FOUND.
@@ -380,6 +393,11 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     servicer.GetDashboard,
                     request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.FromString,
                     response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.SerializeToString,
+            ),
+            'GetVerdict': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVerdict,
+                    request_deserializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetVerdictRequest.FromString,
+                    response_serializer=parterre_dot_booking_dot_v1_dot_booking__pb2.GetVerdictResponse.SerializeToString,
             ),
             'ShowBooking': grpc.unary_unary_rpc_method_handler(
                     servicer.ShowBooking,
@@ -830,6 +848,33 @@ class BookingService:
             '/parterre.booking.v1.BookingService/GetDashboard',
             parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardRequest.SerializeToString,
             parterre_dot_booking_dot_v1_dot_booking__pb2.GetDashboardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVerdict(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.booking.v1.BookingService/GetVerdict',
+            parterre_dot_booking_dot_v1_dot_booking__pb2.GetVerdictRequest.SerializeToString,
+            parterre_dot_booking_dot_v1_dot_booking__pb2.GetVerdictResponse.FromString,
             options,
             channel_credentials,
             insecure,

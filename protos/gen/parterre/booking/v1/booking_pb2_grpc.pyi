@@ -88,6 +88,10 @@ class BookingServiceStub:
     """Adds up over events.
     Reasons: FORBIDDEN.
     """
+    GetVerdict: _aio.UnaryUnaryMultiCallable[_booking_pb2.GetVerdictRequest, _booking_pb2.GetVerdictResponse]
+    """Gives what the newest check of the invariants found.
+    Reasons: none.
+    """
     ShowBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.ShowBookingRequest, _booking_pb2.ShowBookingResponse]
     """Gives a booking with its tickets, to be printed in a mail.
     Reasons: BOOKING_NOT_FOUND.
@@ -271,6 +275,16 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_booking_pb2.GetDashboardResponse]:
         """Adds up over events.
         Reasons: FORBIDDEN.
+        """
+
+    @_abc_1.abstractmethod
+    def GetVerdict(
+        self,
+        request: _booking_pb2.GetVerdictRequest,
+        context: _aio.ServicerContext[_booking_pb2.GetVerdictRequest, _abc.Awaitable[_booking_pb2.GetVerdictResponse]],
+    ) -> _abc.Awaitable[_booking_pb2.GetVerdictResponse]:
+        """Gives what the newest check of the invariants found.
+        Reasons: none.
         """
 
     @_abc_1.abstractmethod

@@ -1534,6 +1534,76 @@ class ProviderState(_message.Message):
 Global___ProviderState: _TypeAlias = ProviderState  # noqa: Y015
 
 @_typing.final
+class InvariantsChecked(_message.Message):
+    """`parterre fsck` -> booking: it has checked on live data that the invariants hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Finding(_message.Message):
+        """A check that found something."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        INVARIANT_FIELD_NUMBER: _builtins.int
+        TITLE_FIELD_NUMBER: _builtins.int
+        VIOLATIONS_FIELD_NUMBER: _builtins.int
+        invariant: _builtins.str
+        """I1 to I10, or several of them."""
+        title: _builtins.str
+        """What does not hold, in words."""
+        violations: _builtins.int
+        """How many rows violate it."""
+        def __init__(
+            self,
+            *,
+            invariant: _builtins.str = ...,
+            title: _builtins.str = ...,
+            violations: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["invariant", b"invariant", "title", b"title", "violations", b"violations"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BEGAN_AT_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    milliseconds: _builtins.int
+    """How long it took, milliseconds."""
+    version: _builtins.str
+    """Which version checked."""
+    checks: _builtins.int
+    """How many checks there were."""
+    @_builtins.property
+    def began_at(self) -> _timestamp_pb2.Timestamp:
+        """When it began, by the clock of the database it read: an older one never overwrites a newer one."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvariantsChecked.Finding]:
+        """Those that found something, 100 at most; what they found stays with whoever asked."""
+
+    def __init__(
+        self,
+        *,
+        began_at: _timestamp_pb2.Timestamp | None = ...,
+        milliseconds: _builtins.int = ...,
+        version: _builtins.str = ...,
+        checks: _builtins.int = ...,
+        findings: _abc.Iterable[Global___InvariantsChecked.Finding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "checks", b"checks", "findings", b"findings", "milliseconds", b"milliseconds", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvariantsChecked: _TypeAlias = InvariantsChecked  # noqa: Y015
+
+@_typing.final
 class DeliverCode(_message.Message):
     """--- facts for the people concerned ------------------------------------------------------------
 
