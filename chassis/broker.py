@@ -7,8 +7,8 @@ again when their connection is lost, and each start opens its own channel.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, TimeoutType
@@ -36,6 +36,25 @@ class _Connection(aio_pika.Connection):
             raise
 
 
+@contextmanager
+def _told_as_lost() -> Iterator[None]:
+    """Makes an error of a cancellation that nobody asked for.
+
+    The library cancels what waits for an answer when somebody else closes the connection. Whoever
+    waited has not been cancelled, and would end without a word if it believed so.
+
+    Raises:
+        ConnectionError: instead.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the connection to the broker was closed") from error
+
+
 class Broker:
     """The broker as one process sees it."""
 
@@ -53,6 +72,10 @@ class Broker:
         Raises:
             OSError, aio_pika.exceptions.AMQPError, TimeoutError: the broker can't be had.
         """
+        with _told_as_lost():
+            return await self._connected()
+
+    async def _connected(self) -> AbstractConnection:
         async with self._lock:
             if not self._is_open():
                 # One that was lost is closed all the same: else it would close itself when it is
@@ -91,7 +114,13 @@ class Broker:
         Raises:
             OSError, aio_pika.exceptions.AMQPError, TimeoutError: the broker can't be had.
         """
-        connection = await self.connection()
+        with _told_as_lost():
+            async with self._opened(confirms=confirms) as channel:
+                yield channel
+
+    @asynccontextmanager
+    async def _opened(self, *, confirms: bool) -> AsyncIterator[AbstractChannel]:
+        connection = await self._connected()
         channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):

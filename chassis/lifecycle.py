@@ -86,9 +86,12 @@ async def _forever(name: str, work: Callable[[], Awaitable[None]]) -> None:
         began = loop.time()
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 - a background loop outlives whatever it meets
+        except (Exception, asyncio.CancelledError) as error:
             if task is not None and task.cancelling():
+                if isinstance(error, asyncio.CancelledError):
+                    raise
                 return  # at closing something that was gone already: it is over all the same
+            # Else it outlives whatever it meets; what it waited for may have been cancelled, too.
             log.warning("background work failed", work=name, error=repr(error), pause=pause)
         if loop.time() - began > 60:
             pause = 0.2

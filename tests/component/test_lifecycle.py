@@ -118,6 +118,21 @@ async def test_work_that_fails_at_being_stopped_is_not_started_again() -> None:
     assert runs.locked()
 
 
+async def test_work_whose_awaited_answer_is_cancelled_by_others_is_started_again() -> None:
+    again = asyncio.Event()
+    answers: list[asyncio.Future[None]] = []
+
+    async def work() -> None:
+        if answers:
+            again.set()
+        answers.append(asyncio.get_running_loop().create_future())
+        asyncio.get_running_loop().call_soon(answers[0].cancel)
+        await answers[-1]
+
+    async with asyncio.timeout(10), background("work", work):
+        await again.wait()
+
+
 async def test_a_service_says_when_it_is_ready_and_drains_when_told_to_stop(
     database: Database, broker_url: str, tmp_path: Path, until: Until
 ) -> None:

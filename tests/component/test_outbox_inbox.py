@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -712,3 +712,61 @@ async def test_after_the_brokers_silence_relay_and_consumer_go_on(
                 await until(is_lost)
             await until(arrived)
         await broker.close()
+
+
+Waits = Callable[[Broker, asyncio.Event, asyncio.Event], Awaitable[None]]
+
+
+async def _opens(broker: Broker, ready: asyncio.Event, silence: asyncio.Event) -> None:
+    ready.set()
+    await silence.wait()
+    async with broker.wire():
+        pass
+
+
+async def _asks(broker: Broker, ready: asyncio.Event, silence: asyncio.Event) -> None:
+    async with broker.channel(confirms=False) as channel:
+        ready.set()
+        await silence.wait()
+        await channel.declare_queue(QUEUE, passive=True)
+
+
+async def _consumes(broker: Broker, ready: asyncio.Event, silence: asyncio.Event) -> None:
+    async with broker.wire() as wire:
+        ready.set()
+        await silence.wait()
+        await wire.consume(QUEUE, prefetch=1)
+
+
+@pytest.mark.parametrize("waits", [_opens, _asks, _consumes])
+async def test_who_waits_for_an_answer_when_another_closes_the_connection_goes_on(
+    rabbitmq: RabbitMQ, broker_url: str, monkeypatch: pytest.MonkeyPatch, waits: Waits
+) -> None:
+    """The library cancels those who wait: a relay that took that for its end was gone for good."""
+    monkeypatch.setattr("chassis.broker._ANSWER_SECONDS", 0.5)
+    ready, silence, again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    met: list[BaseException] = []
+
+    async def work() -> None:
+        if met:
+            again.set()
+            return
+        try:
+            await waits(broker, ready, silence)
+        except BaseException as error:
+            met.append(error)
+            raise
+
+    with Link(rabbitmq.port) as link:
+        url = make_url(broker_url).set(port=link.port).render_as_string(hide_password=False)
+        broker = Broker(url, TOPOLOGY, process="test")
+        await broker.connection()
+        async with asyncio.timeout(20), background("work", work):
+            await ready.wait()
+            with link.silent():
+                silence.set()
+                for _ in range(20):  # until it has asked
+                    await asyncio.sleep(0)
+                await broker.close()
+                await again.wait()
+    assert [isinstance(error, Exception) for error in met] == [True]
