@@ -30,7 +30,7 @@ HEADERS = MappingProxyType(
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
         "Cache-Control": "public, max-age=3600",
-        "Vary": "Accept",
+        "Vary": "Accept, Accept-Encoding",
     }
 )
 

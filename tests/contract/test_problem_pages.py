@@ -78,3 +78,14 @@ async def test_a_page_needs_nothing_else_and_lets_nothing_else_in(edge: Edge) ->
     assert f"style-src 'sha256-{digest}'" in policy
     assert {"default-src 'none'", "frame-ancestors 'none'", "form-action 'none'"} < set(policy)
     assert "style=" not in page.text
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+@pytest.mark.parametrize("path", ["/problems", "/problems/not-found"])
+async def test_a_page_that_is_kept_is_not_sent_again(edge: Edge, path: str, accept: str) -> None:
+    first = await edge.http.get(path, headers={"Accept": accept})
+    again = await edge.http.get(
+        path, headers={"Accept": accept, "If-None-Match": first.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == first.headers["cache-control"]
