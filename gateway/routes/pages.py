@@ -6,7 +6,6 @@ They are no part of the API: its description does not list them.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 from urllib.parse import urlencode
@@ -18,6 +17,7 @@ from starlette.types import Scope
 from chassis.errors import RemoteError, ServiceError
 from chassis.ids import parse_uuid
 from gateway.backend import Backend
+from gateway.bodies.base import reference_of
 from gateway.edge import header
 from gateway.events import EventPage
 from gateway.preferences import prefers_html
@@ -32,7 +32,6 @@ from gateway.snapshots import PLAIN, best_encoding
 from gateway.versions import IfNoneMatch, coded, etag, held
 
 _FOREVER = "public, max-age=31536000, immutable"
-_REFERENCE = re.compile(r"PT-[0-9A-Z]{8}", re.ASCII)
 _HTML = "text/html; charset=utf-8"
 # One person's pages, by how their addresses begin.
 _NOT_TO_BE_READ = sorted(
@@ -153,10 +152,11 @@ async def come_back(
     charge: Annotated[str, Query()] = "",
 ) -> Response:
     """Leads who comes back from a payment provider's page to their booking."""
-    if not _REFERENCE.fullmatch(booking):
+    reference = reference_of(booking)
+    if not reference:
         return RedirectResponse("/tickets", 303)
     told = {name: value for name, value in (("result", result), ("charge", charge)) if value}
-    return RedirectResponse(f"/bookings/{booking}" + (f"?{urlencode(told)}" if told else ""), 303)
+    return RedirectResponse(f"/bookings/{reference}" + (f"?{urlencode(told)}" if told else ""), 303)
 
 
 async def asset(
