@@ -1,29 +1,11 @@
 /** Dates, money and numbers in words, by `Intl`, in the language of the page. */
 import { minorDigits } from "./currencies.js";
-import { locale, t } from "./i18n.js";
+import { formatter, t } from "./i18n.js";
 
 /** @typedef {import("api").components["schemas"]["Money"]} Amount */
 
-/** @type {Map<string, any>} */
-const made = new Map();
 /** @type {Map<string, number>} */
 const known = new Map();
-
-/**
- * @template T
- * @param {new (locale: string, options: any) => T} Kind
- * @param {object} options
- * @returns {T}
- */
-function formatter(Kind, options) {
-  const key = `${Kind.name} ${locale.value} ${JSON.stringify(options)}`;
-  let one = made.get(key);
-  if (!one) {
-    one = new Kind(locale.value, options);
-    made.set(key, one);
-  }
-  return one;
-}
 
 /**
  * How many digits of a currency's minor unit there are: 2 for NPR, 0 for JPY.

@@ -15,6 +15,12 @@ export const language = preference("language", browsers, LANGUAGES);
 /** For `Intl`: dates, numbers and money as the language writes them. */
 export const locale = computed(() => (language.value === "ne" ? "ne-NP" : "en-GB"));
 
+/** What writes dates and numbers in the place of `Intl`; empty: `Intl` itself, which knows the language. */
+export const writers = signal(/** @type {Record<string, any>} */ ({}));
+
+/** Whether the browser writes Nepali by itself. */
+const knowsNepali = Intl.DateTimeFormat.supportedLocalesOf("ne").length > 0;
+
 /** Nepali texts that are loaded, by the English ones. */
 const texts = signal(/** @type {Readonly<Record<string, string>>} */ ({}));
 
@@ -29,6 +35,9 @@ const loaded = new Set();
 export async function load(area) {
   areas.add(area);
   if (language.value !== "ne") return;
+  if (!knowsNepali && !writers.peek().NumberFormat) {
+    await import("./nepali.js").then((made) => (writers.value = made.default), () => {}); // else in English
+  }
   const missing = [...areas].filter((name) => !loaded.has(name));
   missing.forEach((name) => loaded.add(name));
   const parts = await Promise.all(
@@ -63,6 +72,28 @@ export function t(text, values) {
   return told.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+/** @type {Map<string, any>} */
+const made = new Map();
+
+/**
+ * Writes in the language of the page; made once, since making one takes long.
+ *
+ * @template T
+ * @param {new (locale: string, options: any) => T} Kind of `Intl`
+ * @param {object} options
+ * @returns {T}
+ */
+export function formatter(Kind, options) {
+  const Writer = (language.value === "ne" && writers.value[Kind.name]) || Kind;
+  const key = `${Kind.name} ${Writer === Kind} ${locale.value} ${JSON.stringify(options)}`;
+  let one = made.get(key);
+  if (!one) {
+    one = new Writer(locale.value, options);
+    made.set(key, one);
+  }
+  return one;
+}
+
 /**
  * The text for so many: `n(2, "{n} ticket", "{n} tickets")`. Nepali translates both.
  *
@@ -73,5 +104,5 @@ export function t(text, values) {
  */
 export function n(count, one, other, values) {
   const form = new Intl.PluralRules("en").select(count) === "one" ? one : other;
-  return t(form, { n: new Intl.NumberFormat(locale.value).format(count), ...values });
+  return t(form, { n: formatter(Intl.NumberFormat, {}).format(count), ...values });
 }
