@@ -115,7 +115,23 @@ def test_the_account_is_changed_and_its_news_are_read(
     page.goto("/notifications")
     expect(page.get_by_text("New", exact=True).first).to_be_visible()
     in_both_widths(page)
+    # Any number of tabs follow one stream, and another goes on when its tab is closed.
+    streams: list[str] = []
+    page.context.on(
+        "request", lambda it: streams.append(it.url) if it.url.endswith("/stream") else None
+    )
+    tabs = [page.context.new_page() for _ in range(4)]
+    for tab in tabs:
+        tab.goto("/tickets")
+        expect(tab.get_by_role("link", name=re.compile("^Notices [1-9]"))).to_be_visible()
+    assert streams == []
+    with page.context.expect_event("request", lambda it: it.url.endswith("/stream")):
+        page.close()
+    page = tabs.pop()
+    page.goto("/notifications")
     page.get_by_role("button", name="Mark all as read").click()
+    for tab in tabs:
+        expect(tab.get_by_role("link", name="Notices", exact=True)).to_be_visible()
     expect(page.get_by_text("New", exact=True)).to_have_count(0)
     page.goto(f"/bookings/{reference}")
     page.get_by_label("Language").select_option("ne")

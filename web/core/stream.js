@@ -81,6 +81,51 @@ export function follow(path, { on, state = () => {}, authenticated = false }) {
   return () => closed.abort();
 }
 
+/**
+ * Follows a stream once for all tabs of this browser, since a person may have few of them: one tab
+ * follows it and tells the others, and when it is closed another goes on. A tab that comes later is
+ * told the last event.
+ *
+ * @param {string} name what all tabs call it
+ * @param {string} path
+ * @param {StreamTerms} terms `state` is told to the tab that follows
+ * @returns {() => void} closes it for this tab
+ */
+export function followTogether(name, path, terms) {
+  if (!navigator.locks || !("BroadcastChannel" in globalThis)) return follow(path, terms);
+  const closed = new AbortController();
+  const channel = new BroadcastChannel(name);
+  const me = crypto.randomUUID();
+  /** @type {{kind: string, data: any, id: string} | null} */
+  let last = null;
+  channel.addEventListener("message", ({ data: { ask, to, event } }) => {
+    if (ask && last) channel.postMessage({ to: ask, event: last });
+    if (event && (!to || to === me)) terms.on(event.kind, event.data, event.id);
+  });
+  channel.postMessage({ ask: me });
+  const lead = () =>
+    new Promise((/** @type {(done?: undefined) => void} */ done) => {
+      const close = follow(path, {
+        ...terms,
+        on(kind, data, id) {
+          last = { kind, data, id };
+          channel.postMessage({ event: last });
+          terms.on(kind, data, id);
+        },
+      });
+      closed.signal.addEventListener("abort", () => {
+        close();
+        done();
+      });
+    });
+  // Refused with an AbortError where it is closed before its turn.
+  navigator.locks.request(name, { signal: closed.signal }, lead).catch(() => {});
+  return () => {
+    closed.abort();
+    channel.close();
+  };
+}
+
 /** @param {...AbortSignal} signals */
 function anyOf(...signals) {
   if ("any" in AbortSignal) return AbortSignal.any(signals);

@@ -1,6 +1,6 @@
 /** The notices of who is logged in, live: how many are unread. */
 import { effect, signal } from "../vendor/signals.js";
-import { follow } from "../core/stream.js";
+import { followTogether } from "../core/stream.js";
 import { user } from "../core/session.js";
 
 /** `unread`: how many; `changed`: grows with each change, so that lists load again. */
@@ -19,7 +19,7 @@ effect(() => {
   close = () => {};
   notices.unread.value = 0;
   if (!id) return;
-  close = follow("/api/v1/notifications/stream", {
+  close = followTogether(`parterre-notices-${id}`, "/api/v1/notifications/stream", {
     authenticated: true,
     on(_kind, data) {
       if (typeof data?.unread === "number") notices.unread.value = data.unread;
