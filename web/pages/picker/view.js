@@ -90,7 +90,11 @@ export class View {
   /** From the style sheet, so that both themes have theirs. */
   #colours() {
     const style = getComputedStyle(this.canvas);
-    const of = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+    // A canvas knows no custom properties; the canvas's own colour, which nothing shows, resolves them.
+    const of = (/** @type {string} */ name) => {
+      this.canvas.style.color = `var(${name})`;
+      return style.color;
+    };
     return {
       ground: of("--surface"),
       line: of("--line-strong"),
