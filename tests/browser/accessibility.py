@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from clients import node
 from clients.browser import NARROW
@@ -44,6 +46,13 @@ _FOCUSED = """() => {
     shown: box.width > 0 && box.height > 0,
   };
 }"""
+# What is hidden from the eye on purpose has no size; what listeners are not told is decoration.
+_CUT_OFF = """() => [...document.querySelectorAll("#app *")].filter((it) => {
+  if (it.closest("[aria-hidden=true]")) return false;
+  const style = getComputedStyle(it);
+  return ["hidden", "clip"].includes(style.overflowX) && it.clientWidth > 1 && it.innerText
+    && (it.scrollWidth > it.clientWidth + 1 || it.scrollHeight > it.clientHeight + 1);
+}).slice(0, 5).map((it) => it.outerHTML.slice(0, 160))"""
 
 
 @functools.cache
@@ -52,8 +61,8 @@ def _source() -> str:
     return (node.CACHE / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
-def axe(page: Page) -> None:
-    """Asserts that axe finds nothing wrong with what the page shows now."""
+def axe(page: Page, *, rules: Sequence[str] = ()) -> None:
+    """Asserts that axe finds nothing wrong with what the page shows now; by these rules alone."""
     # Colours that are on their way to others would be taken for too pale.
     page.evaluate(
         """() => Promise.allSettled(document.getAnimations()
@@ -62,9 +71,9 @@ def axe(page: Page) -> None:
     )
     page.evaluate(_source())
     found: list[dict[str, Any]] = page.evaluate(
-        """async (tags) => (await axe.run(document, { runOnly: tags, resultTypes: ["violations"] }))
+        """async (runOnly) => (await axe.run(document, { runOnly, resultTypes: ["violations"] }))
           .violations""",
-        list(_TAGS),
+        {"type": "rule", "values": list(rules)} if rules else list(_TAGS),
     )
     told = [
         f"{one['id']} ({one['impact']}): {one['help']}\n    {place['html'][:200]}\n"
@@ -120,11 +129,48 @@ def settle(page: Page) -> None:
 
 
 def in_both_widths(page: Page) -> None:
-    """Nobody is shut out of what the page shows now, in either width."""
+    """Nobody is shut out of what the page shows: wide and narrow, light and dark, large text."""
     axe(page)
+    page.emulate_media(color_scheme="dark")
+    axe(page, rules=["color-contrast"])
+    page.emulate_media(color_scheme="light")
     size = page.viewport_size
-    page.set_viewport_size(NARROW["viewport"])
+    assert size is not None
+    with _large_text(page):
+        fits_its_width(page)
+        nothing_is_cut_off(page)
+        page.set_viewport_size(NARROW["viewport"])
+        fits_its_width(page)
+        nothing_is_cut_off(page)
     fits_its_width(page)
     axe(page)
-    assert size is not None
     page.set_viewport_size(size)
+
+
+@contextmanager
+def _large_text(page: Page) -> Iterator[None]:
+    """Text is twice as large as usual (WCAG 2.2, 1.4.4), as somebody's browser is set."""
+    page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
+    yield
+    page.evaluate("() => { document.documentElement.style.fontSize = ''; }")
+
+
+def nothing_is_cut_off(page: Page) -> None:
+    """Asserts that no text runs out of a frame that hides what runs out of it."""
+    cut: list[str] = page.evaluate(_CUT_OFF)
+    assert not cut, f"{page.url} cuts text off:\n" + "\n".join(cut)
+
+
+@contextmanager
+def unanswered(page: Page, pattern: str) -> Iterator[None]:
+    """Requests of that pattern get no answer until the end of the block: the page is loading."""
+    waiting: list[Route] = []
+
+    def wait(route: Route) -> None:
+        waiting.append(route)
+
+    page.route(pattern, wait)
+    yield
+    for route in waiting:
+        route.continue_()
+    page.unroute(pattern)

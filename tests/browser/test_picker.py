@@ -14,7 +14,7 @@ from ops.client import Client
 from ops.seed import Account
 from tests.running import System
 
-from .accessibility import axe, fits_its_width, tab_through
+from .accessibility import axe, fits_its_width, in_both_widths, tab_through
 from .conftest import Visit
 
 
@@ -108,6 +108,61 @@ def test_a_buyer_chooses_with_a_rival_beside_them_and_pays(
     _pay(page)
 
 
+def test_the_page_says_what_became_of_places_elsewhere(
+    system: System, signed_in: Visit, newcomer: Callable[..., Account], seats_path: str
+) -> None:
+    someone, counted = newcomer(), system.event("COUNTED")
+    page = signed_in(someone, seats_path)
+    with Client(system.gateway).log_in(someone.email, someone.password) as elsewhere:
+        tier = elsewhere.get(f"/events/{counted}")["tiers"][0]["id"]
+        order = {"event_id": counted, "general": [{"tier_id": tier, "quantity": 1}]}
+        holds = [elsewhere.post("/holds", order) for _ in range(2)]
+
+        # Nobody has more than two holds: the page says which, and how one of them goes.
+        page.get_by_role("button", name="Best 2 seats").click()
+        full = page.get_by_role("alert")
+        expect(full.get_by_text("Himalayan Book Days")).to_have_count(2)
+        expect(full.get_by_role("link", name="Pay for those").last).to_have_attribute(
+            "href", f"/checkout/{holds[0]['id']}"
+        )
+        in_both_widths(page)
+        full.get_by_role("button", name="Let them go").first.click()
+        expect(full).to_have_count(0)
+        page.get_by_role("button", name="Best 2 seats").click()
+        expect(_lines(page)).to_have_count(2)
+
+        # Another window lets them go, and pays for others.
+        (mine,) = elsewhere.get("/holds", event_id=system.event("SEATED"))["items"]
+        elsewhere.delete(f"/holds/{mine['id']}")
+        page.get_by_role("button", name="More time").click()
+        _comes_back(page)
+        expect(page.get_by_text("These places were let go")).to_be_visible()
+        axe(page)
+        page.get_by_role("button", name="Best 2 seats").click()
+        expect(_lines(page)).to_have_count(2)
+        page.locator("aside").get_by_role("link", name="Continue").click()
+        expect(page.get_by_role("heading", name="Pay", exact=True)).to_be_visible()
+        _book(page.context.new_page(), page.url)
+        _comes_back(page)
+        expect(page.get_by_text("These places are booked already")).to_be_visible()
+        in_both_widths(page)
+        page.locator("main").get_by_role("link", name="My tickets").click()
+        expect(page.locator(".booking-card")).to_have_count(1)
+
+
+def _comes_back(page: Page) -> None:
+    """Somebody looks at this window again; a headless browser's are all seen all the time."""
+    page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def _book(other: Page, checkout: str) -> None:
+    """Pays in another tab."""
+    other.goto(checkout)
+    other.get_by_role("button", name="Pay ").click()
+    expect(other.get_by_text("It is booked.").first).to_be_visible()
+    other.close()
+
+
 def _pay(page: Page) -> None:
     """An unknown coupon, a name, the whole price, and the booking."""
     page.locator("aside").get_by_role("link", name="Continue").click()
@@ -122,9 +177,13 @@ def _pay(page: Page) -> None:
     page.set_viewport_size(NARROW["viewport"])
     axe(page)
     fits_its_width(page)
+    page.get_by_label("Card", exact=True).last.select_option(label="A card that is declined")
     with page.expect_request("**/api/v1/bookings") as booked:
         page.get_by_role("button", name="Pay ").click()
     page.wait_for_url("**/bookings/PT-*")
+    # The places are kept for another card.
+    expect(page.get_by_text("The bank declined the card.").first).to_be_visible()
+    page.get_by_role("button", name="Pay ").click()
     expect(page.get_by_text("It is booked.").first).to_be_visible()
     sent = json.loads(booked.value.post_data or "")
     assert [each["name"] for each in sent["attendees"]] == ["Maya Rai"]

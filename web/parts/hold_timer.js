@@ -7,7 +7,7 @@ import { html } from "../core/html.js";
 import { n, t } from "../core/i18n.js";
 import { useAction } from "../core/load.js";
 import { Problem } from "../core/problems.js";
-import { Button, Trouble, classes, useCountdown } from "./ui.js";
+import { Button, LinkButton, Note, Trouble, classes, useCountdown } from "./ui.js";
 
 /** @typedef {import("api").components["schemas"]["Hold"]} Hold */
 
@@ -16,17 +16,41 @@ const TOLD_SECONDS = [300, 120, 60, 30];
 const HURRY_SECONDS = 120;
 const ASKED_SECONDS = 2;
 
-/** Whether the box office has ended a hold. This device's clock may be wrong, so it does not decide. @param {string} hold_id */
-async function isEnded(hold_id) {
+/** @typedef {Exclude<Hold["status"], "ACTIVE">} HoldEnd how a hold ended: its time ran out, or it was booked or let go */
+
+/**
+ * How a hold ended, by the box office: this device's clock may be wrong, so it does not decide; null:
+ * it has not ended, or nobody answers.
+ *
+ * @param {string} hold_id
+ * @returns {Promise<HoldEnd | null>}
+ */
+export async function endOf(hold_id) {
   try {
-    return (await take(api.GET("/api/v1/holds/{hold_id}", { params: { path: { hold_id } } }))).status !== "ACTIVE";
+    const { status } = await take(api.GET("/api/v1/holds/{hold_id}", { params: { path: { hold_id } } }));
+    return status === "ACTIVE" ? null : status;
   } catch (problem) {
-    return problem instanceof Problem && problem.status === 404;
+    return problem instanceof Problem && problem.status === 404 ? "EXPIRED" : null;
   }
 }
 
+/** What became of a hold, in words, and where to go now. @param {{how: HoldEnd, children?: any}} props children: how to choose again */
+export function HoldOver({ how, children }) {
+  if (how === "BOOKED") {
+    return html`<${Note} kind="good">
+      <p>${t("These places are booked already, perhaps in another window.")}</p>
+      <p><${LinkButton} kind="primary" href="/tickets">${t("My tickets")}<//></p>
+    <//>`;
+  }
+  return html`<${Note} kind=${how === "RELEASED" ? "warn" : "bad"}>
+    <p>${how === "RELEASED" ? t("These places were let go, perhaps in another window, and are on sale again.") : t("The time for your places is over, and they are on sale again. Nothing was charged.")}</p>
+    ${children}
+  <//>`;
+}
+
 /**
- * @param {{hold: Hold, onExtended: (hold: Hold) => void, onOver: () => void}} props
+ * @param {{hold: Hold, onExtended: (hold: Hold) => void, onOver: (how: HoldEnd) => void}} props
+ *   onOver: its time is over, or another window booked it or let it go
  */
 export function HoldTimer({ hold, onExtended, onOver }) {
   const seconds = useCountdown(hold.expires_at);
@@ -43,18 +67,23 @@ export function HoldTimer({ hold, onExtended, onOver }) {
     before.current = seconds;
   }, [seconds]);
   const isOver = seconds <= 0;
+  const told = useRef(onOver);
+  told.current = onOver;
   useEffect(() => {
-    if (!isOver) return undefined;
     let done = false;
-    const timer = setInterval(async () => {
-      if (!(await isEnded(hold.id)) || done) return;
+    const ask = async () => {
+      const how = await endOf(hold.id);
+      if (!how || done) return;
       done = true;
-      clearInterval(timer);
-      onOver();
-    }, ASKED_SECONDS * 1000);
+      told.current(how);
+    };
+    const seen = () => document.visibilityState === "visible" && void ask();
+    document.addEventListener("visibilitychange", seen); // from another window, perhaps
+    const timer = isOver ? setInterval(ask, ASKED_SECONDS * 1000) : undefined;
     return () => {
       done = true;
       clearInterval(timer);
+      document.removeEventListener("visibilitychange", seen);
     };
   }, [isOver, hold.id]);
   const canGrow = hold.expires_at < hold.extendable_until;

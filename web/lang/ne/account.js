@@ -23,7 +23,6 @@ export default {
   "We send a code to the address of your account.": "तपाईंको खाताको ठेगानामा कोड पठाउँछौं।",
   "This is a developer's machine: the mail stays here.": "यो विकासकर्ताको यन्त्र हो: इमेल यहीँ रहन्छ।",
   "Its code:": "यसको कोड:",
-  "Show the code": "कोड देखाउनुहोस्",
   "Account": "खाता",
   "Profile": "विवरण",
   "Devices": "यन्त्रहरू",

@@ -17,8 +17,6 @@ export default {
   "Places": "स्थान",
   "Price": "मूल्य",
   "Tax ({percent} %)": "कर ({percent} %)",
-  "The time for your places is over, and they are on sale again. Nothing was charged.": "तपाईंका स्थानको समय सकियो, ती फेरि बिक्रीमा छन्। कुनै पैसा काटिएको छैन।",
-  "These places are booked already.": "यी स्थान बुक भइसकेका छन्।",
   "Tickets are not taken back.": "टिकट फिर्ता लिइँदैन।",
   "Total": "कुल",
   "Use it": "प्रयोग गर्नुहोस्",

@@ -124,4 +124,7 @@ export default {
   "The booking was given up.": "बुकिङ छोडियो।",
   "The booking was cancelled.": "बुकिङ रद्द भयो।",
   "The event was called off.": "कार्यक्रम रद्द भयो।",
+  "The time for your places is over, and they are on sale again. Nothing was charged.": "तपाईंका स्थानको समय सकियो, ती फेरि बिक्रीमा छन्। कुनै पैसा काटिएको छैन।",
+  "These places are booked already, perhaps in another window.": "यी स्थान बुक भइसकेका छन्, सायद अर्को विन्डोमा।",
+  "These places were let go, perhaps in another window, and are on sale again.": "यी स्थान छोडिए, सायद अर्को विन्डोमा, र फेरि बिक्रीमा छन्।",
 };

@@ -38,7 +38,6 @@ export default {
   "Stage": "मञ्च",
   "Tax and fees are shown before you pay.": "कर र शुल्क तिर्नुअघि देखाइन्छ।",
   "The live view is interrupted, and comes back by itself. What you choose is checked all the same.": "प्रत्यक्ष दृश्य रोकिएको छ, र आफैँ फर्कन्छ। तपाईंको छनोट भने जाँचिन्छ नै।",
-  "The time for your places is over, and they are on sale again. Choose anew: perhaps they are still free.": "तपाईंका स्थानको समय सकियो, ती फेरि बिक्रीमा छन्। फेरि छान्नुहोस्: अझै खाली हुन सक्छन्।",
   "The whole hall": "पूरै हल",
   "Tickets": "टिकट",
   "Try fewer, another price or section, or choose yourself.": "थोरै सिट, अर्को मूल्य वा खण्ड प्रयास गर्नुहोस्, वा आफैँ छान्नुहोस्।",
@@ -58,4 +57,5 @@ export default {
   "{n} places are kept for you.": "{n} स्थान तपाईंका लागि राखिएका छन्।",
   "{section}, row {row}, seat {number}: {tier}, {price}, {state}": "{section}, पङ्क्ति {row}, सिट {number}: {tier}, {price}, {state}",
   "available": "खाली",
+  "kept until {time}": "{time} सम्म राखिएको",
 };

@@ -1,10 +1,15 @@
 /** The one-time code by mail that registering and a new password ask for. */
+import { useEffect, useState } from "../../vendor/hooks.js";
 import { api, newKey, take } from "../../core/api.js";
 import { boot } from "../../core/boot.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction, useLoad } from "../../core/load.js";
 import { Button, Field, Note, Trouble, valuesOf } from "../../parts/ui.js";
+
+/** A mail is there in a moment, or does not come: none goes to an address that has an account already. */
+const AGAIN_MILLISECONDS = 400;
+const MOST_TRIES = 20;
 
 /** @typedef {{email: string, otp_id: string}} Sent an address, and which code went to it */
 
@@ -26,21 +31,27 @@ export function AskForCode({ why, purpose, onSent }) {
   </form>`;
 }
 
-/** On a developer's machine no mail leaves the house: here is where to read it. @param {{email: string}} props */
+/** On a developer's machine no mail leaves the house: its code is shown as soon as it is there. @param {{email: string}} props */
 export function LocalMail({ email }) {
+  const [tries, setTries] = useState(0);
   const mails = useLoad(
     async (signal) => {
       if (!boot.local) return [];
       const page = await take(api.GET("/api/v1/dev/mailbox", { params: { query: { to: email, limit: 1 } }, signal }));
       return page.items;
     },
-    [email],
+    [email, tries],
   );
   const code = mails.data?.[0]?.body.match(/\b\d{6}\b/)?.[0];
+  useEffect(() => {
+    if (!boot.local || mails.loading || code || tries >= MOST_TRIES) return undefined;
+    const timer = setTimeout(() => setTries(tries + 1), AGAIN_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, [mails.loading, code, tries]);
   if (!boot.local) return null;
   return html`<${Note}>
     <p>${t("This is a developer's machine: the mail stays here.")}
-      ${code ? html` ${t("Its code:")} <b class="mono" data-code>${code}</b>` : html` <button type="button" class="link" onClick=${mails.reload}>${t("Show the code")}</button>`}
+      ${code && html` ${t("Its code:")} <b class="mono" data-code>${code}</b>`}
     </p>
   <//>`;
 }

@@ -9,19 +9,23 @@ import { Problem } from "../../core/problems.js";
 import { navigate } from "../../core/router.js";
 import { countOf, placeName } from "../../parts/booking.js";
 import { placeOf } from "../../parts/event.js";
-import { HoldTimer } from "../../parts/hold_timer.js";
+import { HoldOver, HoldTimer, endOf } from "../../parts/hold_timer.js";
 import { NotFound } from "../../parts/layout.js";
 import { PaymentChoice, methodName, usePayment } from "../../parts/payment.js";
-import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Note, Trouble, valuesOf } from "../../parts/ui.js";
+import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Trouble, valuesOf } from "../../parts/ui.js";
 
 /** @typedef {import("../../parts/event.js").Event} Event */
 /** @typedef {import("../../parts/hold_timer.js").Hold} Hold */
+/** @typedef {import("../../parts/hold_timer.js").HoldEnd} HoldEnd */
 /** @typedef {import("api").components["schemas"]["Quote"]} Quote */
 /** @typedef {import("api").components["schemas"]["NewBooking"]} NewBooking */
 
 const WAIT_SECONDS = 20;
 /** The places are not one's own any more. */
 const GONE = ["HOLD_EXPIRED", "HOLD_NOT_ACTIVE", "HOLD_NOT_FOUND", "SEATS_UNAVAILABLE"];
+
+/** @param {unknown} problem */
+const isGone = (problem) => problem instanceof Problem && GONE.includes(problem.reason);
 
 /** @param {string} hold_id @param {AbortSignal} signal */
 async function load(hold_id, signal) {
@@ -44,24 +48,17 @@ export default function Checkout({ params }) {
   if (loaded.data === undefined && loaded.error instanceof Problem && loaded.error.status === 404) return html`<${NotFound} />`;
   return html`<${Loaded} of=${loaded}>
     ${(/** @type {{hold: Hold, event: Event, quote: Quote | null}} */ { hold, event, quote }) => {
-      if (hold.status !== "ACTIVE" || !quote) return html`<${Gone} hold=${hold} event=${event} />`;
+      if (hold.status !== "ACTIVE") return html`<${Gone} how=${hold.status} event=${event} />`;
+      if (!quote) return html`<${Gone} how="EXPIRED" event=${event} />`;
       return html`<${Pay} first=${hold} event=${event} firstQuote=${quote} />`;
     }}
   <//>`;
 }
 
-/** @param {{hold: Pick<Hold, "status">, event: Event}} props */
-function Gone({ hold, event }) {
-  if (hold.status === "BOOKED") {
-    return html`<${Heading} title=${event.title} /><${Note} kind="good" live=${false}>
-      <p>${t("These places are booked already.")}</p>
-      <p><${LinkButton} kind="primary" href="/tickets">${t("My tickets")}<//></p>
-    <//>`;
-  }
-  return html`<${Heading} title=${event.title} /><${Note} kind="bad">
-    <p>${t("The time for your places is over, and they are on sale again. Nothing was charged.")}</p>
-    <p><${LinkButton} kind="primary" href=${`/events/${event.id}/seats`}>${t("Choose again")}<//></p>
-  <//>`;
+/** @param {{how: HoldEnd, event: Event}} props */
+function Gone({ how, event }) {
+  return html`<${Heading} title=${event.title} />
+    <${HoldOver} how=${how}><p><${LinkButton} kind="primary" href=${`/events/${event.id}/seats`}>${t("Choose again")}<//></p><//>`;
 }
 
 /** A key for what is asked for: the same while it stays the same, so that no retry books twice. */
@@ -83,7 +80,7 @@ function Pay({ first, event, firstQuote }) {
   const [hold, setHold] = useState(first);
   const [{ quote, coupon }, setQuote] = useState({ quote: firstQuote, coupon: "" });
   const [payment, setPayment] = usePayment();
-  const [over, setOver] = useState(false);
+  const [over, setOver] = useState(/** @type {HoldEnd | null} */ (null));
   const [leaving, setLeaving] = useState(false);
   const names = useRef(/** @type {Record<string, string>} */ ({}));
   const places = useMemo(() => placesOf(hold), [hold]);
@@ -103,8 +100,9 @@ function Pay({ first, event, firstQuote }) {
       attendees,
     };
     const headers = { "Idempotency-Key": key.of(body), Prefer: `wait=${WAIT_SECONDS}` };
-    const booking = await take(api.POST("/api/v1/bookings", { params: { header: headers }, body })).catch((problem) => {
+    const booking = await take(api.POST("/api/v1/bookings", { params: { header: headers }, body })).catch(async (problem) => {
       if (problem instanceof Problem && problem.status >= 400 && problem.status < 500) key.forget();
+      if (isGone(problem)) setOver((await endOf(hold.id)) ?? "EXPIRED");
       throw problem;
     });
     setLeaving(true);
@@ -113,8 +111,7 @@ function Pay({ first, event, firstQuote }) {
     else await navigate(`/bookings/${booking.reference}`, { replace: true });
   });
 
-  const lost = pay.error instanceof Problem && GONE.includes(pay.error.reason);
-  if (over || lost) return html`<${Gone} hold=${{ status: "EXPIRED" }} event=${event} />`;
+  if (over) return html`<${Gone} how=${over} event=${event} />`;
   const isBusy = pay.busy || leaving;
   return html`
     <${Heading} title=${t("Pay: {event}", { event: event.title })}><span>${t("Pay")}</span><//>
@@ -128,9 +125,9 @@ function Pay({ first, event, firstQuote }) {
       <aside aria-label=${t("What you pay")}>
         <${Card} title=${countOf(hold.lines)} actions=${html`<a href=${`/events/${event.id}/seats`}>${t("Change")}</a>`}>
           <ul>${hold.lines.map((line) => html`<li key=${line.seat_id ?? line.section_id}>${placeName(line)}${line.quantity > 1 && ` × ${format.number(line.quantity)}`}</li>`)}</ul>
-          <${HoldTimer} hold=${hold} onExtended=${setHold} onOver=${() => isBusy || setOver(true)} />
+          <${HoldTimer} hold=${hold} onExtended=${setHold} onOver=${(/** @type {HoldEnd} */ how) => isBusy || setOver(how)} />
           <${Prices} quote=${quote} coupon=${coupon} event=${event} />
-          <${Coupon} hold=${hold} coupon=${coupon} onQuote=${setQuote} onGone=${() => setOver(true)} />
+          <${Coupon} hold=${hold} coupon=${coupon} onQuote=${setQuote} onGone=${setOver} />
         <//>
         <${Trouble} error=${pay.error} />
         <p class="small muted">${refundWords(event)}</p>
@@ -190,14 +187,14 @@ function Prices({ quote, coupon, event }) {
   </table>`;
 }
 
-/** @param {{hold: Hold, coupon: string, onQuote: (next: {quote: Quote, coupon: string}) => void, onGone: () => void}} props */
+/** @param {{hold: Hold, coupon: string, onQuote: (next: {quote: Quote, coupon: string}) => void, onGone: (how: HoldEnd) => void}} props */
 function Coupon({ hold, coupon, onQuote, onGone }) {
   const apply = useAction(async (/** @type {string} */ code) => {
     try {
       onQuote({ quote: await price(hold.id, code), coupon: code });
     } catch (problem) {
-      if (problem instanceof Problem && GONE.includes(problem.reason)) onGone();
-      else throw problem;
+      if (!isGone(problem)) throw problem;
+      onGone((await endOf(hold.id)) ?? "EXPIRED");
     }
   });
   if (coupon) return html`<p>${t("Coupon {code} is taken off.", { code: coupon })} <${Button} kind="quiet" busy=${apply.busy} onClick=${() => apply.run("")}>${t("Without it")}<//></p>`;

@@ -12,12 +12,13 @@ import { known, user } from "../../core/session.js";
 import { follow } from "../../core/stream.js";
 import { placeName } from "../../parts/booking.js";
 import { placeOf, saleOf } from "../../parts/event.js";
-import { HoldTimer } from "../../parts/hold_timer.js";
+import { HoldOver, HoldTimer } from "../../parts/hold_timer.js";
 import { NotFound } from "../../parts/layout.js";
 import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Note, Stepper, Tabs, Trouble } from "../../parts/ui.js";
 import { FREE, HELD, Hall } from "./hall.js";
 import { SeatList } from "./list.js";
 import { SeatMap } from "./map.js";
+import { OfOtherEvents, OfThisEvent } from "./others.js";
 import { useSelection } from "./selection.js";
 
 /** @typedef {import("../../parts/event.js").Event} Event */
@@ -283,16 +284,18 @@ function Choice({ event, hall, selection, mine, taken }) {
     const seat = hall.at.get(id);
     return seat === undefined ? [] : [placeName({ section: hall.sectionOfSeat(seat).name, row: hall.rowOfSeat(seat).label, number: hall.numbers[seat] ?? "", tier: "" })];
   });
+  const drop = (/** @type {import("./selection.js").Hold} */ other) => {
+    frame.current?.focus(); // its button goes
+    void selection.drop(other);
+  };
   return html`
     <${Trouble} error=${selection.error}>
       ${reason === "NO_ADJACENT_SEATS" && html`<p>${t("Try fewer, another price or section, or choose yourself.")}</p>`}
       ${reason === "SEATS_UNAVAILABLE" && names.length > 0 && html`<p>${t("Not kept for you: {places}.", { places: names.join("; ") })}</p>`}
+      ${reason === "HOLD_LIMIT" && html`<${OfOtherEvents} eventId=${event.id} onDrop=${drop} />`}
     <//>
-    ${selection.lost && html`<${Note} kind="bad">${selection.lost}<//>`}
-    ${selection.others.map((other) => html`<${Note} key=${other.id} live=${false}>
-      <p>${n(other.lines.length, "You have chosen {n} other place of this event, perhaps in another window.", "You have chosen {n} other places of this event, perhaps in another window.")}</p>
-      <p class="actions"><${LinkButton} href=${`/checkout/${other.id}`}>${t("Pay for those")}<//><${Button} kind="quiet" onClick=${() => selection.drop(other)}>${t("Let them go")}<//></p>
-    <//>`)}
+    ${selection.lost && html`<${HoldOver} how=${selection.lost} />`}
+    <${OfThisEvent} holds=${selection.others} onDrop=${drop} />
     <div ref=${frame} tabindex="-1">
     <${Card} title=${t("Your choice")}>
       ${hold ? html`<${Chosen} event=${event} hall=${hall} selection=${selection} hold=${hold} mine=${mine} onLeft=${() => frame.current?.focus()} />` : html`<p class="muted">${user.value ? t("Nothing yet. What you choose is kept for you at once.") : t("Nothing yet.")}</p>`}

@@ -4,9 +4,9 @@
  */
 import { useEffect, useRef, useState } from "../../vendor/hooks.js";
 import { api, newKey, take } from "../../core/api.js";
-import { t } from "../../core/i18n.js";
 import { Problem } from "../../core/problems.js";
 import { user } from "../../core/session.js";
+import { endOf } from "../../parts/hold_timer.js";
 
 /** @typedef {import("api").components["schemas"]["Hold"]} Hold */
 /** @typedef {{seats: Set<string>, tickets: Map<string, number>}} Wish seats by id, counted tickets by tier */
@@ -37,9 +37,9 @@ function beyond(more, than) {
 
 const keyed = () => ({ "Idempotency-Key": newKey() });
 
-/** @param {string} event_id @returns {Promise<Hold[]>} */
-async function activeHolds(event_id) {
-  const page = await take(api.GET("/api/v1/holds", { params: { query: { event_id, limit: 10 } } }));
+/** What is kept for who is logged in. @param {string} [event_id] of this event alone @param {AbortSignal} [signal] @returns {Promise<Hold[]>} */
+export async function activeHolds(event_id, signal) {
+  const page = await take(api.GET("/api/v1/holds", { params: { query: { event_id, limit: 100 } }, signal }));
   return page.items.filter((hold) => hold.status === "ACTIVE");
 }
 
@@ -70,7 +70,7 @@ export function useSelection(eventId, onTaken) {
   const [others, setOthers] = useState(/** @type {Hold[]} */ ([]));
   const [wish, setWish] = useState(wishOf(null));
   const [error, setError] = useState(/** @type {unknown} */ (null));
-  const [lost, setLost] = useState("");
+  const [lost, setLost] = useState(/** @type {import("../../parts/hold_timer.js").HoldEnd | null} */ (null));
   const [busy, setBusy] = useState(false);
   const now = useRef({ hold, wish, running: false, gone: false });
   const signedIn = user.value?.id;
@@ -87,8 +87,11 @@ export function useSelection(eventId, onTaken) {
   const load = async () => {
     if (!signedIn || now.current.running) return;
     try {
-      const [first = null, ...rest] = await activeHolds(eventId);
+      const before = now.current.hold?.id;
+      const active = await activeHolds(eventId);
       if (now.current.running) return;
+      if (before && !active.some((hold) => hold.id === before)) setLost(await endOf(before));
+      const [first = null, ...rest] = active;
       has(first);
       wants(wishOf(first));
       setOthers(rest);
@@ -110,13 +113,14 @@ export function useSelection(eventId, onTaken) {
 
   /** What was refused is not wished for any more. @param {unknown} problem */
   const refused = (problem) => {
-    setError(problem);
     const { current } = now;
-    if (problem instanceof Problem && ENDED.includes(problem.reason)) {
+    if (problem instanceof Problem && ENDED.includes(problem.reason) && current.hold) {
+      void endOf(current.hold.id).then((how) => (how ? setLost(how) : setError(problem)));
       has(null);
       wants(wishOf(null));
       return;
     }
+    setError(problem);
     const taken = problem instanceof Problem && problem.reason === "SEATS_UNAVAILABLE" ? (problem.body.seat_ids ?? []) : [];
     const seats = new Set([...current.wish.seats].filter((id) => !taken.includes(id)));
     if (seats.size < current.wish.seats.size) {
@@ -145,7 +149,7 @@ export function useSelection(eventId, onTaken) {
 
   const change = (/** @type {Wish} */ next) => {
     setError(null);
-    setLost("");
+    setLost(null);
     wants(next);
     return work();
   };
@@ -157,7 +161,7 @@ export function useSelection(eventId, onTaken) {
     current.running = true;
     setBusy(true);
     setError(null);
-    setLost("");
+    setLost(null);
     const before = wishOf(current.hold);
     const general = [...before.tickets].map(([tier_id, quantity]) => ({ tier_id, quantity }));
     const { tier, section, quantity } = best;
@@ -183,16 +187,23 @@ export function useSelection(eventId, onTaken) {
 
   const letGo = () => change(wishOf(null));
 
-  /** Another hold of this event, of another tab. @param {Hold} other */
+  /** Lets another hold go, of another window or another event. @param {Hold} other */
   const drop = async (other) => {
-    await api.DELETE("/api/v1/holds/{hold_id}", { params: { path: { hold_id: other.id } } }).catch(setError);
-    setOthers(others.filter((each) => each !== other));
+    setError(null);
+    try {
+      await api.DELETE("/api/v1/holds/{hold_id}", { params: { path: { hold_id: other.id } } });
+      setOthers(others.filter((each) => each !== other));
+    } catch (problem) {
+      setError(problem);
+    }
   };
 
-  const ended = () => {
+  /** @param {import("../../parts/hold_timer.js").HoldEnd} how */
+  const ended = (how) => {
     has(null);
     wants(wishOf(null));
-    setLost(t("The time for your places is over, and they are on sale again. Choose anew: perhaps they are still free."));
+    setLost(how);
+    void load();
   };
 
   return {

@@ -1,0 +1,81 @@
+"""Finding an event in the browser: words, filters, pages, and when nothing is found."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, Route, expect
+
+from clients.browser import Watch
+
+from .accessibility import in_both_widths, settle, unanswered
+
+EVENTS = "**/api/v1/events?*"
+DIGIT = "[\u0966-\u096f]"  # Devanagari
+
+
+def test_events_are_found_by_words_and_filters_that_the_address_keeps(
+    page: Page, watch: Watch
+) -> None:
+    cards = page.locator(".event-card")
+    with unanswered(page, EVENTS):
+        page.goto("/")
+        expect(page.get_by_text("Loading …")).to_be_visible()
+        in_both_widths(page)
+    settle(page)
+    all_of_them = cards.count()
+
+    def one_a_page(route: Route) -> None:
+        route.continue_(url=route.request.url.replace("limit=24", "limit=1"))
+
+    page.route(EVENTS, one_a_page)
+    page.reload()
+    expect(cards).to_have_count(1)
+    page.get_by_role("button", name="Show more").click()
+    expect(cards).to_have_count(2)
+    first, second = page.locator(".event-card h2").all_inner_texts()
+    assert first != second
+    page.unroute(EVENTS)
+
+    page.get_by_label("Search").fill("himalayan")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?q=himalayan"))
+    expect(cards).to_have_count(1)
+    page.get_by_label("Costs at most").fill("1")
+    page.get_by_role("button", name="Find tickets").click()
+    expect(page.get_by_text("Nothing fits.")).to_be_visible()
+    in_both_widths(page)
+    page.go_back()
+    expect(cards).to_have_count(1)
+    page.reload()
+    expect(page.get_by_label("Search")).to_have_value("himalayan")
+    expect(cards).to_have_count(1)
+    page.get_by_role("link", name="Show all").click()
+    expect(cards).to_have_count(all_of_them)
+    page.get_by_label("Order").select_option(label="Dearest first")
+    expect(page).to_have_url(re.compile("sort=-price"))
+    expect(cards).to_have_count(all_of_them)
+
+    watch.allow("503: GET /api/v1/events")
+    refusal = {"reason": "OVERLOADED", "status": 503, "title": "The service is busy"}
+    page.route(
+        EVENTS,
+        lambda route: route.fulfill(status=503, headers={"Retry-After": "60"}, json=refusal),
+    )
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("Very many people are here right now.")
+    in_both_widths(page)
+    page.unroute(EVENTS)
+    page.get_by_role("button", name="Try again").click()
+    expect(cards).to_have_count(all_of_them)
+
+
+def test_nepali_has_its_own_dates_and_digits_in_every_browser(page: Page) -> None:
+    page.goto("/")
+    page.get_by_label("Language").select_option("ne")
+    expect(page.locator("html")).to_have_attribute("lang", "ne")
+    when = page.locator(".event-card time").first
+    date = r"^\S+, D+ \S+ D{4}, D{2}:D{2}$".replace("D", DIGIT)
+    expect(when).to_have_text(re.compile(date))
+    expect(page.locator(".event-card .badge").first).to_contain_text(re.compile(DIGIT))
+    in_both_widths(page)
