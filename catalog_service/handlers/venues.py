@@ -12,6 +12,7 @@ from catalog_service.domain import (
     Person,
     Section,
     SectionDraft,
+    SectionInUseError,
     SectionNameTakenError,
     SectionNotFoundError,
     Venue,
@@ -87,13 +88,11 @@ async def update_section(
         SectionInUseError, VenueFullError, SectionNameTakenError
     """
     venue = await _locked(session, person, venue_id, expected)
-    found = [section for section in venue.sections if section.id == section_id]
-    if not found:
-        raise SectionNotFoundError("The venue has no such section.")
-    before = found[0].draft
+    found = _section_of(venue, section_id)
+    before = found.draft
     draft = domain.changed_section(before, change)
     if draft == before:
-        return found[0], venue.version
+        return found, venue.version
     if await venues.is_sold(session, section_id):
         domain.check_nothing_is_lost(before, draft)
     if not await venues.make_room(session, venue_id, person, draft, before):
@@ -102,6 +101,27 @@ async def update_section(
     if section is None:
         raise _name_taken()
     return section, venue.version + 1
+
+
+async def delete_section(
+    session: Session, person: Person, venue_id: UUID, section_id: UUID, *, expected: int
+) -> int:
+    """Deletes a section of a venue that was read at the version `expected`; drafts lose it.
+
+    Gives the venue's new version.
+
+    Raises:
+        VenueNotFoundError, StaleVersionError, SectionNotFoundError, SectionInUseError
+    """
+    venue = await _locked(session, person, venue_id, expected)
+    section = _section_of(venue, section_id)
+    if await venues.is_sold(session, section_id):
+        raise SectionInUseError(
+            f"An event on sale sells {section.capacity:,} places of it: it can't go.",
+            lost=str(section.capacity),
+        )
+    await venues.delete_section(session, venue_id, section)
+    return venue.version + 1
 
 
 async def get_venue(session: Session, venue_id: UUID) -> Venue:
@@ -136,6 +156,13 @@ async def _locked(session: Session, person: Person, venue_id: UUID, expected: in
         raise VenueNotFoundError
     domain.check_version(venue.version, expected)
     return venue
+
+
+def _section_of(venue: Venue, section_id: UUID) -> Section:
+    for section in venue.sections:
+        if section.id == section_id:
+            return section
+    raise SectionNotFoundError("The venue has no such section.")
 
 
 def _full() -> VenueFullError:

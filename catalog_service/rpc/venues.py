@@ -85,6 +85,18 @@ class VenueRpcs(Rpcs):
             section=section_message(section), venue_version=version
         )
 
+    async def DeleteSection(  # noqa: N802
+        self, request: catalog_pb2.DeleteSectionRequest, _context: Call
+    ) -> catalog_pb2.DeleteSectionResponse:
+        person, venue_id = who_asks(), venue_id_of(request.venue_id)
+        section_id = _section_id(request.section_id)
+        version = await self._database.run(
+            lambda session: handlers.delete_section(
+                session, person, venue_id, section_id, expected=request.expected_version
+            )
+        )
+        return catalog_pb2.DeleteSectionResponse(venue_version=version)
+
     async def GetVenue(  # noqa: N802
         self, request: catalog_pb2.GetVenueRequest, _context: Call
     ) -> catalog_pb2.GetVenueResponse:

@@ -90,6 +90,20 @@ UPDATE section SET name = :name, rows = CAST(:rows AS jsonb), capacity = :capaci
                     WHERE other.venue_id = section.venue_id AND other.id <> section.id
                       AND lower(other.name) = lower(:name))
 """
+_LESS_ROOM = """
+UPDATE venue SET sections = sections - 1, seats = seats - :seats, standing = standing - :standing,
+       version = version + 1
+ WHERE id = :id
+"""
+# With the venue's lock in hand nobody puts an event there on sale meanwhile. What drafts say of it
+# goes too, so that whoever edits one hears of it.
+_DRAFTS_LOSE_SECTION = """
+UPDATE event SET version = version + 1
+ WHERE status = 'DRAFT'
+   AND id IN (SELECT event_id FROM tier_section WHERE section_id = :id)
+"""
+_DROP_TIERS_OF_SECTION = "DELETE FROM tier_section WHERE section_id = :id"
+_DELETE_SECTION = "DELETE FROM section WHERE id = :id"
 _IS_SOLD = """
 SELECT EXISTS (SELECT FROM tier_section JOIN event ON event.id = tier_section.event_id
                 WHERE tier_section.section_id = :id
@@ -181,6 +195,15 @@ async def update_section(session: Session, id: UUID, draft: SectionDraft) -> Sec
     """Stores a section of a locked venue as it shall be; None where another has its name."""
     result = await session.execute(_UPDATE_SECTION, id=id, **_section_facts(draft))
     return _section(id, draft) if result.rowcount == 1 else None
+
+
+async def delete_section(session: Session, venue_id: UUID, section: Section) -> None:
+    """Deletes a section of a locked venue that no event sells."""
+    draft = section.draft
+    await session.execute(_LESS_ROOM, id=venue_id, seats=draft.seats, standing=draft.capacity)
+    await session.execute(_DRAFTS_LOSE_SECTION, id=section.id)
+    await session.execute(_DROP_TIERS_OF_SECTION, id=section.id)
+    await session.execute(_DELETE_SECTION, id=section.id)
 
 
 async def is_sold(session: Session, section_id: UUID) -> bool:

@@ -219,6 +219,30 @@ async def update_section(
     return Json(views.section(reply.section), headers=etag(str(reply.venue_version)))
 
 
+@VENUES.route(
+    "DELETE",
+    "/venues/{venue_id}/sections/{section_id}",
+    ORGANIZER,
+    status=204,
+    refuses=["VENUE_NOT_FOUND", "SECTION_NOT_FOUND", "SECTION_IN_USE", "STALE_VERSION"],
+    scope=Scope.EVENTS_WRITE,
+    headers=["ETag"],
+)
+async def delete_section(
+    venue_id: VenueId, section_id: SectionId, behind: Behind, if_match: IfMatch = ()
+) -> Response:
+    """Delete a section of an own venue, unless an event on sale sells it; drafts lose it.
+
+    ETag and If-Match are the venue's.
+    """
+    expected = await expected_version(if_match, lambda: _version(behind, venue_id))
+    request = catalog_pb2.DeleteSectionRequest(
+        venue_id=venue_id, section_id=section_id, expected_version=expected
+    )
+    reply = await behind.catalog(behind.catalog.rpc.DeleteSection, request)
+    return Response(status_code=204, headers=etag(str(reply.venue_version)))
+
+
 def _venue(
     venue: catalog_pb2.Venue, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:

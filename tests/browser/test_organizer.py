@@ -185,6 +185,24 @@ def test_a_hall_is_designed(signed_in: Visit, newcomer: Callable[..., Account]) 
     expect(to_the_right).to_have_value("1")
     page.get_by_role("button", name="Close").click()
 
+    stage = page.get_by_role("button", name="Stage, 0")
+    stage.press("ArrowRight")
+    expect(page.get_by_role("button", name="Stage, 1 to the right")).to_be_visible()
+    is_for_everybody(page)
+    page.get_by_role("button", name="Save where the stage is").click()
+    expect(page.get_by_role("button", name="Save where the stage is")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("button", name="Stage, 1 to the right")).to_be_visible()
+
+    section.press("Enter")
+    page.get_by_label("Name of the section").fill("Parquet")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_label("Name of the section")).to_have_value("Stalls")
+    page.get_by_label("Name of the section").fill("Parquet")
+    page.get_by_role("button", name="Save the section").click()
+    renamed = page.get_by_role("button", name="Parquet, 20 seats")
+    expect(renamed).to_be_visible()
+
     seats = FilePayload(
         name="seats.csv",
         mimeType="text/csv",
@@ -193,5 +211,13 @@ def test_a_hall_is_designed(signed_in: Visit, newcomer: Callable[..., Account]) 
     page.get_by_label("Seats from a file").set_input_files(seats)
     page.get_by_role("button", name="Take them over").click()
     expect(page.get_by_role("button", name="Balcony, 2 seats")).to_be_visible()
+
+    renamed.press("Enter")
+    page.get_by_role("button", name="Delete the section").click()
+    expect(page.get_by_role("dialog")).to_contain_text("drafts that sell it lose it")
+    axe(page)
+    page.get_by_role("button", name="Yes, delete").click()
+    expect(page.get_by_text("The section is deleted.")).to_be_visible()
+    expect(renamed).to_have_count(0)
     page.set_viewport_size(NARROW["viewport"])
     is_for_everybody(page)

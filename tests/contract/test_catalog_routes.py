@@ -114,6 +114,19 @@ async def test_of_a_section_only_what_was_said_is_changed(edge: Edge) -> None:
     assert list(asked.rows) == [catalog_pb2.Row(label="A", count=3)]
 
 
+async def test_a_section_is_deleted_at_the_version_of_its_venue(edge: Edge) -> None:
+    edge.catalog.answers["GetVenue"] = catalog_pb2.GetVenueResponse(venue=samples.venue())
+    edge.catalog.answers["DeleteSection"] = catalog_pb2.DeleteSectionResponse(venue_version=4)
+    path = f"/venues/{samples.VENUE}/sections/{samples.SECTION}"
+    for role, status in ((None, 401), (Role.CUSTOMER, 403)):
+        assert (await edge.delete(path, role=role)).status_code == status
+    answer = await edge.delete(path, role=Role.ORGANIZER, headers={"If-Match": '"3"'})
+    assert (answer.status_code, answer.headers["etag"], answer.content) == (204, '"4"', b"")
+    asked = edge.catalog.asked
+    assert (asked.venue_id, asked.section_id) == (samples.VENUE, samples.SECTION)
+    assert asked.expected_version == 3
+
+
 async def test_a_fault_in_a_section_is_named_by_its_own_field(edge: Edge) -> None:
     answer = await edge.post(
         f"/venues/{samples.VENUE}/sections",

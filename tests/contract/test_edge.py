@@ -93,6 +93,7 @@ ANYONE GET /api/v1/venues/{venue_id}
 ORGANIZER PATCH /api/v1/venues/{venue_id}
 ORGANIZER POST /api/v1/venues/{venue_id}/sections
 ORGANIZER PATCH /api/v1/venues/{venue_id}/sections/{section_id}
+ORGANIZER DELETE /api/v1/venues/{venue_id}/sections/{section_id}
 ANYONE GET /api/v1/events
 ORGANIZER GET /api/v1/organizer/events
 ORGANIZER POST /api/v1/events

@@ -173,6 +173,7 @@ ROUTES: Sequence[tuple[str, Row]] = (
         "PATCH /api/v1/venues/{venue_id}/sections/{section_id}",
         Row("1 3 3 4 + +", {"name": "As {actor} calls it"}),
     ),
+    ("DELETE /api/v1/venues/{venue_id}/sections/{section_id}", Row("1 3 3 4 ~ ~")),  # on sale
     ("GET /api/v1/events/{event_id}/calendar.ics", Row("+ + + + + +")),
     ("GET /api/v1/events/{event_id}/calendar.ics", Row("4 4 4 4 + +", names=DRAFT)),
     ("GET /api/v1/events", Row("+ + + + + +")),
@@ -428,6 +429,10 @@ RPCS: Sequence[tuple[str, Row]] = (
             "1 3 3 4 + + 3",
             {"venue_id": "{venue_id}", "section_id": "{section_id}", "name": "To {actor}"},
         ),
+    ),
+    (
+        "catalog.DeleteSection",
+        Row("1 3 3 4 ~ ~ 3", {"venue_id": "{venue_id}", "section_id": "{section_id}"}),
     ),
     (
         "catalog.UpdateEvent",

@@ -33,6 +33,7 @@ catalog.UpdateEvent events:write
 catalog.PublishEvent events:write
 catalog.CancelEvent events:write
 catalog.DeleteEvent events:write
+catalog.DeleteSection events:write
 catalog.AddImage events:write
 catalog.DeleteImage events:write
 inventory.BlockSeats events:write

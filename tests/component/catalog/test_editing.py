@@ -274,6 +274,77 @@ async def test_a_section_shrinks_or_is_put_on_sale_as_it_was_but_never_both(
         assert isinstance(shrunk, RemoteError) == (stored.capacity == 10)
 
 
+def deletion(hall: catalog_pb2.Venue, number: int, **more: Any) -> catalog_pb2.DeleteSectionRequest:
+    return catalog_pb2.DeleteSectionRequest(
+        venue_id=hall.id, section_id=hall.sections[number].id, **more
+    )
+
+
+async def test_a_section_that_nothing_on_sale_sells_is_deleted_and_drafts_lose_it(
+    catalog: Catalog,
+) -> None:
+    hall = await catalog.hall()
+    draft = await catalog.event(tiers=tiers_of(hall), venue_id=hall.id)
+    for who, version, reason in (
+        (BINA, 0, "VENUE_NOT_FOUND"),
+        (ASHA, hall.version + 7, "STALE_VERSION"),
+    ):
+        request = deletion(hall, 0, expected_version=version)
+        assert (await catalog.refusal("DeleteSection", request, who)).reason == reason
+
+    done = await catalog.call("DeleteSection", deletion(hall, 0, expected_version=hall.version))
+
+    after = await venue(catalog, hall.id)
+    assert done.venue_version == after.version == hall.version + 1
+    assert [section.name for section in after.sections] == ["Pit"]
+    assert after.capacity == 50
+    gone = await catalog.refusal("DeleteSection", deletion(hall, 0))
+    assert gone.reason == "SECTION_NOT_FOUND"
+    changed = await catalog.get(draft.id)
+    assert changed.version == draft.version + 1
+    kept = [section_id for tier in changed.tiers for section_id in tier.section_ids]
+    assert kept == [hall.sections[1].id]
+    # There is room again, and the name is free.
+    row = catalog_pb2.Row(label="A", count=2)
+    section = catalog_pb2.Section(name="Stalls", kind="SEATED", rows=[row])
+    await catalog.call(
+        "AddSection", catalog_pb2.AddSectionRequest(venue_id=hall.id, section=section)
+    )
+
+
+async def test_what_an_event_on_sale_sells_is_not_deleted_until_it_is_over(
+    catalog: Catalog,
+) -> None:
+    hall = await catalog.hall()
+    event = await catalog.published(tiers=tiers_of(hall), venue_id=hall.id)
+    for number, lost in ((0, "10"), (1, "50")):
+        refused = await catalog.refusal("DeleteSection", deletion(hall, number))
+        assert (refused.reason, refused.metadata["lost"]) == ("SECTION_IN_USE", lost)
+    await catalog.execute(
+        "UPDATE event SET starts_at = '2020-01-01', ends_at = '2020-01-02' WHERE id = :id",
+        id=event.id,
+    )
+    await catalog.call("DeleteSection", deletion(hall, 0))
+    assert [section.name for section in (await venue(catalog, hall.id)).sections] == ["Pit"]
+
+
+async def test_a_section_is_deleted_or_put_on_sale_but_never_both(catalog: Catalog) -> None:
+    for _ in range(5):
+        hall = await catalog.hall()
+        event = await catalog.event(tiers=tiers_of(hall), venue_id=hall.id)
+        await asyncio.gather(
+            catalog.publish(event.id),
+            *(catalog.call("DeleteSection", deletion(hall, 0)) for _ in range(2)),
+            return_exceptions=True,
+        )
+        stands = [section.name for section in (await venue(catalog, hall.id)).sections]
+        if (await catalog.get(event.id)).status == "PUBLISHING":
+            told = (await catalog.sent(messages_pb2.OpenEvent))[-1]
+            assert [section.name for section in told.sections] == stands
+        else:
+            assert stands == ["Pit"]
+
+
 # --- drafts ------------------------------------------------------------------------------------
 
 

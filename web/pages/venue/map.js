@@ -1,5 +1,6 @@
 /** The plan as a picture: sections are chosen and moved in it, by pointer or by arrow keys. */
 import { useRef } from "../../vendor/hooks.js";
+import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
 import { frameOf, placed, placesOf, stageOf } from "./plan.js";
@@ -16,10 +17,10 @@ const STEPS = /** @type {Record<string, Point>} */ ({ ArrowLeft: { x: -1, y: 0 }
 const snapped = (value) => Math.round(value * 10) / 10;
 
 /**
- * @param {{sections: Drawn[], focal: Point | null, chosen: string | null, onChoose: (id: string) => boolean, onMove: ((origin: Point) => void) | null}} props
- *   onChoose: says whether it may be chosen; onMove: moves the chosen one; null: nothing is changed
+ * @param {{sections: Drawn[], focal: Point | null, chosen: string | null, onChoose: (id: string) => boolean, onMove: ((origin: Point) => void) | null, onStage: ((focal: Point) => void) | null}} props
+ *   onChoose: says whether it may be chosen; onMove: moves the chosen one; onStage: moves the stage; null: nothing is changed
  */
-export function PlanMap({ sections, focal, chosen, onChoose, onMove }) {
+export function PlanMap({ sections, focal, chosen, onChoose, onMove, onStage }) {
   const picture = useRef(/** @type {SVGSVGElement | null} */ (null));
   const grip = useRef(/** @type {{from: Point, origin: Point} | null} */ (null));
   const frame = useRef(/** @type {ReturnType<typeof frameOf> | null} */ (null));
@@ -48,6 +49,23 @@ export function PlanMap({ sections, focal, chosen, onChoose, onMove }) {
     const to = at(event);
     onMove?.({ x: snapped(origin.x + to.x - from.x), y: snapped(origin.y + to.y - from.y) });
   };
+  const beginStage = (/** @type {PointerEvent} */ event) => {
+    grip.current = { from: at(event), origin: stage };
+    /** @type {Element} */ (event.currentTarget).setPointerCapture(event.pointerId);
+  };
+  const dragStage = (/** @type {PointerEvent} */ event) => {
+    if (!grip.current) return;
+    const { from, origin } = grip.current;
+    const to = at(event);
+    onStage?.({ x: snapped(origin.x + to.x - from.x), y: snapped(origin.y + to.y - from.y) });
+  };
+  const keyStage = (/** @type {KeyboardEvent} */ event) => {
+    const step = STEPS[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const by = event.shiftKey ? 0.1 : 1;
+    onStage?.({ x: snapped(stage.x + step.x * by), y: snapped(stage.y + step.y * by) });
+  };
   const key = (/** @type {KeyboardEvent} */ event, /** @type {Drawn} */ of) => {
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
@@ -63,7 +81,21 @@ export function PlanMap({ sections, focal, chosen, onChoose, onMove }) {
 
   if (!seated.length) return html`<p class="muted">${t("No seats to draw yet.")}</p>`;
   return html`<svg ref=${picture} class="plan" role="group" aria-label=${t("Plan of the hall")} viewBox=${`${x - margin} ${y - margin} ${width + 2 * margin} ${height + 2 * margin}`}>
-    <g class="plan-stage" aria-hidden="true"><rect x=${stage.x - 3} y=${stage.y - 1.5} width="6" height="1" rx="0.3" /><text x=${stage.x} y=${stage.y - 1}>${t("Stage")}</text></g>
+    <g
+      class=${onStage ? "plan-stage movable" : "plan-stage"}
+      ...${onStage
+        ? {
+            role: "button",
+            tabindex: "0",
+            "aria-label": t("Stage, {x} to the right, {y} away", { x: format.number(stage.x), y: format.number(stage.y) }),
+            onPointerDown: beginStage,
+            onPointerMove: dragStage,
+            onPointerUp: () => (grip.current = null),
+            onPointerCancel: () => (grip.current = null),
+            onKeyDown: keyStage,
+          }
+        : { "aria-hidden": "true" }}
+    ><rect x=${stage.x - 3} y=${stage.y - 1.5} width="6" height="1" rx="0.3" /><text x=${stage.x} y=${stage.y - 1}>${t("Stage")}</text></g>
     ${seated.map(({ id, draft, rows }) => html`<g
       key=${id}
       class=${id === chosen ? "plan-section chosen" : "plan-section"}

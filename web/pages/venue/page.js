@@ -6,7 +6,7 @@ import { n, t } from "../../core/i18n.js";
 import { useAction, useLoad } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { may, user } from "../../core/session.js";
-import { Badge, Button, Card, Heading, Loaded, Note } from "../../parts/ui.js";
+import { Badge, Button, Card, Confirm, Heading, Loaded, Note, Trouble } from "../../parts/ui.js";
 import { DetailsForm } from "./details.js";
 import { Exchange } from "./exchange.js";
 import { PlanMap } from "./map.js";
@@ -18,6 +18,7 @@ import { SectionForm } from "./section.js";
 /** @typedef {{venue: Venue, etag: string}} Versioned */
 
 const NEW = "new";
+const MOST_UNDONE = 100;
 
 /** @param {{params: Record<string, string>}} props */
 export default function VenuePage({ params }) {
@@ -41,6 +42,9 @@ function Designer({ of, reload }) {
   const [isDirty, setDirty] = useState(false);
   const [refused, setRefused] = useState(false);
   const [told, setTold] = useState("");
+  const [past, setPast] = useState(/** @type {Draft[]} */ ([]));
+  const [stage, setStage] = useState(/** @type {import("./plan.js").Point | null} */ (null));
+  const [removing, setRemoving] = useState(false);
   const path = { venue_id: venue.id };
 
   const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string | null} */ version) => {
@@ -57,6 +61,7 @@ function Designer({ of, reload }) {
     setDraft(null);
     setDirty(false);
     setRefused(false);
+    setPast([]);
   };
   const save = useAction(async () => {
     if (draft) await put(draft, chosen === NEW ? null : chosen, etag);
@@ -66,6 +71,19 @@ function Designer({ of, reload }) {
   });
   const details = useAction(async (/** @type {import("./details.js").Details} */ body) => {
     await take(api.PATCH("/api/v1/venues/{venue_id}", { params: { path, header: { "If-Match": etag } }, body }));
+    setTold(t("Saved."));
+    await reload();
+  });
+  const remove = useAction(async () => {
+    await take(api.DELETE("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id: chosen ?? "" }, header: { "If-Match": etag } } }));
+    setRemoving(false);
+    leave();
+    setTold(t("The section is deleted."));
+    await reload();
+  });
+  const moveStage = useAction(async (/** @type {import("./plan.js").Point} */ focal) => {
+    await take(api.PATCH("/api/v1/venues/{venue_id}", { params: { path, header: { "If-Match": etag } }, body: { focal } }));
+    setStage(null);
     setTold(t("Saved."));
     await reload();
   });
@@ -91,12 +109,20 @@ function Designer({ of, reload }) {
     return true;
   };
   const change = (/** @type {Draft} */ changed) => {
+    if (draft) setPast([...past.slice(1 - MOST_UNDONE), draft]);
     setDraft(changed);
     setDirty(true);
   };
+  const undo = () => {
+    const before = past.at(-1);
+    if (!before) return;
+    setPast(past.slice(0, -1));
+    setDraft(before);
+    setDirty(past.length > 1 || chosen === NEW);
+  };
   const drawn = venue.sections.map((section) => ({ id: section.id, draft: section.id === chosen && draft ? draft : draftOf(section) }));
   if (chosen === NEW && draft) drawn.push({ id: NEW, draft });
-  const stale = [save.error, details.error].some((error) => error instanceof Problem && error.status === 412);
+  const stale = [save.error, details.error, remove.error, moveStage.error].some((error) => error instanceof Problem && error.status === 412);
 
   return html`
     <${Heading} title=${venue.name} actions=${mine && html`<${Button} kind="primary" onClick=${() => choose(NEW)}>${t("New section")}<//>`} />
@@ -106,17 +132,25 @@ function Designer({ of, reload }) {
     ${refused && html`<${Note} kind="warn">${t("Save or discard the changes of the open section first.")}<//>`}
     ${stale && html`<${Note} kind="warn"><p>${t("The venue was changed since you opened it. Nothing was overwritten. Load it anew, and make your change again.")}</p><p><${Button} onClick=${async () => {
       leave();
-      save.clear();
-      details.clear();
+      setStage(null);
+      setRemoving(false);
+      for (const action of [save, details, remove, moveStage]) action.clear();
       await reload();
     }}>${t("Load the venue anew")}<//></p><//>`}
     <div class="columns">
       <div>
         <${Card} title=${t("Plan")}>
-          <${PlanMap} sections=${drawn} focal=${venue.focal} chosen=${chosen} onChoose=${choose} onMove=${mine ? (/** @type {import("./plan.js").Point} */ origin) => draft && change({ ...draft, layout: { ...draft.layout, origin } }) : null} />
-          ${mine && html`<p class="muted small">${t("Drag a section, or choose it and use the arrow keys (with Shift: a tenth). What you move is saved with the section.")}</p>`}
+          <${PlanMap} sections=${drawn} focal=${stage ?? venue.focal} chosen=${chosen} onChoose=${choose} onStage=${mine ? setStage : null} onMove=${mine ? (/** @type {import("./plan.js").Point} */ origin) => draft && change({ ...draft, layout: { ...draft.layout, origin } }) : null} />
+          ${mine && html`<p class="muted small">${t("Drag a section or the stage, or choose it and use the arrow keys (with Shift: a tenth). What you move is saved by the button below.")}</p>`}
+          ${stage && html`<${Trouble} error=${moveStage.error} /><div class="actions">
+            <${Button} kind="primary" busy=${moveStage.busy} onClick=${() => moveStage.run(stage)}>${t("Save where the stage is")}<//>
+            <${Button} onClick=${() => setStage(null)}>${t("Put the stage back")}<//>
+          </div>`}
         <//>
-        ${mine && draft && html`<${SectionForm} key=${chosen} draft=${draft} isNew=${chosen === NEW} isDirty=${isDirty} action=${save} onChange=${change} onLeave=${leave} />`}
+        ${mine && draft && html`<${SectionForm} key=${chosen} draft=${draft} isNew=${chosen === NEW} isDirty=${isDirty} action=${save} onChange=${change} onLeave=${leave} onUndo=${past.length ? undo : null} onRemove=${chosen === NEW ? null : () => setRemoving(true)} />`}
+        <${Confirm} open=${removing} danger=${true} title=${t("Delete the section?")} yes=${t("Yes, delete")} busy=${remove.busy} error=${remove.error} onYes=${() => remove.run()} onNo=${() => setRemoving(false)}>
+          <p>${t("{name} is gone then, and drafts that sell it lose it. While an event on sale sells it, it can't be deleted.", { name: draft?.name ?? "" })}</p>
+        <//>
       </div>
       <div>
         <${Card} title=${t("Sections")}>

@@ -10,9 +10,10 @@ import { nextLabel, numbered, placesOf, seatsOf, seatsText } from "./plan.js";
 /** @typedef {import("./plan.js").Layout} Layout */
 
 /**
- * @param {{draft: Draft, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onLeave: () => void}} props
+ * @param {{draft: Draft, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onLeave: () => void, onUndo: (() => void) | null, onRemove: (() => void) | null}} props
+ *   onUndo: null: nothing is to be undone; onRemove: null: it is not there yet
  */
-export function SectionForm({ draft, isNew, isDirty, action, onChange, onLeave }) {
+export function SectionForm({ draft, isNew, isDirty, action, onChange, onLeave, onUndo, onRemove }) {
   const set = (/** @type {Partial<Draft>} */ change) => onChange({ ...draft, ...change });
   const draw = (/** @type {Partial<Layout>} */ change) => set({ layout: { ...draft.layout, ...change } });
   const number = (/** @type {any} */ input) => Number(input.currentTarget.value) || 0;
@@ -52,7 +53,9 @@ export function SectionForm({ draft, isNew, isDirty, action, onChange, onLeave }
       <${Trouble} error=${action.error} />
       <div class="actions">
         <${Button} kind="primary" type="submit" busy=${action.busy} disabled=${!isDirty}>${isNew ? t("Add the section") : t("Save the section")}<//>
+        <${Button} onClick=${() => onUndo?.()} disabled=${!onUndo}>${t("Undo")}<//>
         <${Button} onClick=${onLeave}>${isDirty ? t("Discard") : t("Close")}<//>
+        ${onRemove && html`<${Button} kind="danger" onClick=${onRemove}>${t("Delete the section")}<//>`}
       </div>
     </form>
   <//>`;

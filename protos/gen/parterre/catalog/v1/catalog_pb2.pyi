@@ -1539,6 +1539,58 @@ class UpdateSectionResponse(_message.Message):
 Global___UpdateSectionResponse: _TypeAlias = UpdateSectionResponse  # noqa: Y015
 
 @_typing.final
+class DeleteSectionRequest(_message.Message):
+    """Request of DeleteSection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_ID_FIELD_NUMBER: _builtins.int
+    SECTION_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    venue_id: _builtins.str
+    """Whose."""
+    section_id: _builtins.str
+    """Which."""
+    expected_version: _builtins.int
+    """Of the venue; 0: whichever."""
+    def __init__(
+        self,
+        *,
+        venue_id: _builtins.str = ...,
+        section_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_version", b"expected_version", "section_id", b"section_id", "venue_id", b"venue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSectionRequest: _TypeAlias = DeleteSectionRequest  # noqa: Y015
+
+@_typing.final
+class DeleteSectionResponse(_message.Message):
+    """Response of DeleteSection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_VERSION_FIELD_NUMBER: _builtins.int
+    venue_version: _builtins.int
+    """The venue's new version."""
+    def __init__(
+        self,
+        *,
+        venue_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["venue_version", b"venue_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSectionResponse: _TypeAlias = DeleteSectionResponse  # noqa: Y015
+
+@_typing.final
 class UpdateEventRequest(_message.Message):
     """Request of UpdateEvent: the whole of what the organizer says, as it shall be."""
 

@@ -95,6 +95,11 @@ class CatalogServiceStub:
                 request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionRequest.SerializeToString,
                 response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionResponse.FromString,
                 _registered_method=True)
+        self.DeleteSection = channel.unary_unary(
+                '/parterre.catalog.v1.CatalogService/DeleteSection',
+                request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteSectionRequest.SerializeToString,
+                response_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteSectionResponse.FromString,
+                _registered_method=True)
         self.UpdateEvent = channel.unary_unary(
                 '/parterre.catalog.v1.CatalogService/UpdateEvent',
                 request_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateEventRequest.SerializeToString,
@@ -243,6 +248,14 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteSection(self, request, context):
+        """Deletes a section of an own venue that no event on sale sells; drafts lose it.
+        Reasons: VENUE_NOT_FOUND, SECTION_NOT_FOUND, SECTION_IN_USE, STALE_VERSION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateEvent(self, request, context):
         """Changes an own event: all of a draft; of one on sale what buyers were not promised otherwise.
         Reasons: EVENT_NOT_FOUND, INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND, EVENT_STATE,
@@ -372,6 +385,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.UpdateSection,
                     request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionRequest.FromString,
                     response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionResponse.SerializeToString,
+            ),
+            'DeleteSection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSection,
+                    request_deserializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteSectionRequest.FromString,
+                    response_serializer=parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteSectionResponse.SerializeToString,
             ),
             'UpdateEvent': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateEvent,
@@ -739,6 +757,33 @@ class CatalogService:
             '/parterre.catalog.v1.CatalogService/UpdateSection',
             parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionRequest.SerializeToString,
             parterre_dot_catalog_dot_v1_dot_catalog__pb2.UpdateSectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.catalog.v1.CatalogService/DeleteSection',
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteSectionRequest.SerializeToString,
+            parterre_dot_catalog_dot_v1_dot_catalog__pb2.DeleteSectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,6 +70,10 @@ class CatalogServiceStub:
     Reasons: VENUE_NOT_FOUND, SECTION_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, SECTION_IN_USE,
     VENUE_FULL, STALE_VERSION.
     """
+    DeleteSection: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteSectionRequest, _catalog_pb2.DeleteSectionResponse]
+    """Deletes a section of an own venue that no event on sale sells; drafts lose it.
+    Reasons: VENUE_NOT_FOUND, SECTION_NOT_FOUND, SECTION_IN_USE, STALE_VERSION.
+    """
     UpdateEvent: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateEventRequest, _catalog_pb2.UpdateEventResponse]
     """Changes an own event: all of a draft; of one on sale what buyers were not promised otherwise.
     Reasons: EVENT_NOT_FOUND, INVALID_EVENT, VENUE_NOT_FOUND, SECTION_NOT_FOUND, EVENT_STATE,
@@ -233,6 +237,16 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes a section of an own venue. One that a published event sells can't lose or rename seats.
         Reasons: VENUE_NOT_FOUND, SECTION_NOT_FOUND, INVALID_SECTION, SECTION_NAME_TAKEN, SECTION_IN_USE,
         VENUE_FULL, STALE_VERSION.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSection(
+        self,
+        request: _catalog_pb2.DeleteSectionRequest,
+        context: _aio.ServicerContext[_catalog_pb2.DeleteSectionRequest, _abc.Awaitable[_catalog_pb2.DeleteSectionResponse]],
+    ) -> _abc.Awaitable[_catalog_pb2.DeleteSectionResponse]:
+        """Deletes a section of an own venue that no event on sale sells; drafts lose it.
+        Reasons: VENUE_NOT_FOUND, SECTION_NOT_FOUND, SECTION_IN_USE, STALE_VERSION.
         """
 
     @_abc_1.abstractmethod
