@@ -38,8 +38,31 @@ export function intent() {
     done() {
       of = "";
     },
+    /**
+     * Sends the request with its key. Once it is answered, done or refused, the next one has another key:
+     * a refusal would be answered again under the same.
+     *
+     * @template T
+     * @param {unknown} request
+     * @param {(header: {"Idempotency-Key": string}) => Promise<T>} work
+     */
+    async send(request, work) {
+      try {
+        const answer = await work({ "Idempotency-Key": this.keyOf(request) });
+        this.done();
+        return answer;
+      } catch (error) {
+        if (isRefused(error)) this.done();
+        throw error;
+      }
+    },
   };
 }
+
+const LATER = [408, 425, 429];
+
+/** Whether it is known that it was not done, and will not be. @param {unknown} error */
+const isRefused = (error) => error instanceof Problem && error.status >= 400 && error.status < 500 && !LATER.includes(error.status) && error.reason !== "IDEMPOTENCY_IN_PROGRESS";
 
 /** What may be sent again when no answer came, or "later". @param {Request} request */
 const isRepeatable = (request) => request.method === "GET" || request.headers.has("Idempotency-Key");

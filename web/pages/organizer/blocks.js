@@ -1,6 +1,6 @@
 /** Keeps seats back, and lets them go. */
-import { useState } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { useRef, useState } from "../../vendor/hooks.js";
+import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
 import { useAction, useLoad, usePages } from "../../core/load.js";
@@ -14,11 +14,12 @@ import { Button, Card, Empty, Field, Loaded, Pages, Trouble, When } from "../../
 /** @param {{event: Event}} props */
 export function Blocks({ event }) {
   const path = { event_id: event.id };
+  const once = useRef(intent()).current;
   const map = useLoad((signal) => take(api.GET("/api/v1/events/{event_id}/seats", { params: { path }, signal })), [event.id]);
   const blocks = usePages((cursor, signal) => take(api.GET("/api/v1/events/{event_id}/blocks", { params: { path, query: { cursor, limit: 50 } }, signal })), [event.id]);
   const changed = () => Promise.all([map.reload(), blocks.reload()]);
   const release = useAction(async (/** @type {string[]} */ seat_ids) => {
-    await take(api.POST("/api/v1/events/{event_id}/blocks/release", { params: { path, header: { "Idempotency-Key": newKey() } }, body: { seat_ids } }));
+    await once.send(seat_ids, (header) => take(api.POST("/api/v1/events/{event_id}/blocks/release", { params: { path, header }, body: { seat_ids } })));
     await changed();
   });
   return html`<${Loaded} of=${map}>${(/** @type {SeatMap} */ seats) => {
@@ -57,8 +58,10 @@ function KeepBack({ event, sections, taken, names, changed }) {
   const [label, setLabel] = useState("");
   const [chosen, setChosen] = useState(/** @type {string[]} */ ([]));
   const [note, setNote] = useState("");
+  const once = useRef(intent()).current;
   const keep = useAction(async () => {
-    await take(api.POST("/api/v1/events/{event_id}/blocks", { params: { path: { event_id: event.id }, header: { "Idempotency-Key": newKey() } }, body: { seat_ids: chosen, note: note || null } }));
+    const body = { seat_ids: chosen, note: note || null };
+    await once.send(body, (header) => take(api.POST("/api/v1/events/{event_id}/blocks", { params: { path: { event_id: event.id }, header }, body })));
     setChosen([]);
     setNote("");
     await changed();

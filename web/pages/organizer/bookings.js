@@ -93,7 +93,7 @@ function Detail({ booking, event, changed }) {
 
 /** @param {{booking: Sold, changed: () => void}} props */
 function GiveBack({ booking, changed }) {
-  const refund = useRef(intent());
+  const once = useRef(intent()).current;
   const [given, setGiven] = useState("");
   const { payment } = booking;
   const { currency } = booking.price.total;
@@ -102,9 +102,7 @@ function GiveBack({ booking, changed }) {
   const give = useAction(async (/** @type {Record<string, string>} */ values) => {
     const amount = Math.round(Number(values.amount) * unit);
     const body = { amount, reason: values.reason ?? "" };
-    const header = { "Idempotency-Key": refund.current.keyOf(body) };
-    await take(api.POST("/api/v1/payments/{payment_id}/refunds", { params: { path: { payment_id: payment?.id ?? "" }, header }, body }));
-    refund.current.done();
+    await once.send(body, (header) => take(api.POST("/api/v1/payments/{payment_id}/refunds", { params: { path: { payment_id: payment?.id ?? "" }, header }, body })));
     setGiven(t("{amount} go back to the buyer.", { amount: format.money({ amount, currency }) }));
     changed();
   });

@@ -1,6 +1,6 @@
 /** An event's coupons. */
-import { useState } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { useRef, useState } from "../../vendor/hooks.js";
+import { api, intent, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
@@ -17,6 +17,7 @@ export function Coupons({ event }) {
   const unit = 10 ** format.digits(currency);
   const [kind, setKind] = useState(/** @type {Coupon["kind"]} */ ("PERCENT"));
   const path = { event_id: event.id };
+  const once = useRef(intent()).current;
   const coupons = usePages((cursor, signal) => take(api.GET("/api/v1/events/{event_id}/coupons", { params: { path, query: { cursor, limit: 50 } }, signal })), [event.id]);
   const make = useAction(async (/** @type {HTMLFormElement} */ form) => {
     const values = new FormData(form);
@@ -24,20 +25,18 @@ export function Coupons({ event }) {
     const count = (/** @type {string} */ name) => (text(name) ? Number(text(name)) : null);
     const amount = (/** @type {string} */ name) => (text(name) ? Math.round(Number(text(name)) * unit) : null);
     const time = (/** @type {string} */ name) => (text(name) ? fromLocal(text(name), event.timezone) : null);
-    await take(api.POST("/api/v1/events/{event_id}/coupons", {
-      params: { path, header: { "Idempotency-Key": newKey() } },
-      body: {
-        code: text("code").trim().toUpperCase(),
-        kind,
-        value: (kind === "PERCENT" ? count("value") : amount("value")) ?? 0,
-        min_total: amount("min_total"),
-        max_discount: amount("max_discount"),
-        usage_limit: count("usage_limit"),
-        per_customer_limit: count("per_customer_limit"),
-        valid_from: time("valid_from"),
-        valid_to: time("valid_to"),
-      },
-    }));
+    const body = {
+      code: text("code").trim().toUpperCase(),
+      kind,
+      value: (kind === "PERCENT" ? count("value") : amount("value")) ?? 0,
+      min_total: amount("min_total"),
+      max_discount: amount("max_discount"),
+      usage_limit: count("usage_limit"),
+      per_customer_limit: count("per_customer_limit"),
+      valid_from: time("valid_from"),
+      valid_to: time("valid_to"),
+    };
+    await once.send(body, (header) => take(api.POST("/api/v1/events/{event_id}/coupons", { params: { path, header }, body })));
     form.reset();
     await coupons.reload();
   });

@@ -12,11 +12,9 @@ import { missingOf } from "./status.js";
 
 /** @param {{event: import("./status.js").Event, changed: Changed}} props */
 export function Publish({ event, changed }) {
-  const publishing = useRef(intent());
+  const once = useRef(intent()).current;
   const publish = useAction(async () => {
-    const header = { "Idempotency-Key": publishing.current.keyOf(event.updated_at) };
-    await take(api.POST("/api/v1/events/{event_id}/publish", { params: { path: { event_id: event.id }, header } }));
-    publishing.current.done();
+    await once.send(event.updated_at, (header) => take(api.POST("/api/v1/events/{event_id}/publish", { params: { path: { event_id: event.id }, header } })));
     await changed(t("It is being published: its places are laid out, and then it is on sale."));
   });
   if (event.status === "PUBLISHING") return html`<${Card} title=${t("Publish")}><${Spinner} label=${t("Its places are being laid out …")} /><//>`;
@@ -34,7 +32,7 @@ export function Publish({ event, changed }) {
 export function CallOff({ of, changed }) {
   const { event } = of;
   const isDraft = event.status === "DRAFT";
-  const cancelling = useRef(intent());
+  const once = useRef(intent()).current;
   const [reason, setReason] = useState("");
   const [asking, setAsking] = useState(false);
   const end = useAction(async () => {
@@ -44,9 +42,7 @@ export function CallOff({ of, changed }) {
       await navigate("/organizer");
       return;
     }
-    const header = { "Idempotency-Key": cancelling.current.keyOf(reason) };
-    await take(api.POST("/api/v1/events/{event_id}/cancel", { params: { path, header }, body: { reason } }));
-    cancelling.current.done();
+    await once.send(reason, (header) => take(api.POST("/api/v1/events/{event_id}/cancel", { params: { path, header }, body: { reason } })));
     setAsking(false);
     await changed(t("It is called off. Whoever has tickets is told, and gets everything back."));
   });

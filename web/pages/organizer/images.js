@@ -1,6 +1,6 @@
 /** An event's pictures. */
-import { useState } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { useRef, useState } from "../../vendor/hooks.js";
+import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
@@ -11,12 +11,16 @@ import { Button, Card, Confirm, Empty, Field, Trouble, formOf } from "../../part
 /** @param {{event: import("./status.js").Event, reload: () => Promise<void>}} props */
 export function Images({ event, reload }) {
   const [leaving, setLeaving] = useState(/** @type {Image | null} */ (null));
+  const once = useRef(intent()).current;
   const add = useAction(async (/** @type {HTMLFormElement} */ form) => {
-    await take(api.POST("/api/v1/events/{event_id}/images", {
-      params: { path: { event_id: event.id }, header: { "Idempotency-Key": newKey() } },
+    const values = new FormData(form);
+    const file = values.get("file");
+    const picture = file instanceof File ? [file.name, file.size, file.lastModified, values.get("role")] : null;
+    await once.send(picture, (header) => take(api.POST("/api/v1/events/{event_id}/images", {
+      params: { path: { event_id: event.id }, header },
       body: /** @type {any} */ (null),
-      bodySerializer: () => new FormData(form),
-    }));
+      bodySerializer: () => values,
+    })));
     form.reset();
     await reload();
   });

@@ -1,6 +1,6 @@
 /** API keys: for programs that act for the organizer. */
-import { useState } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { useRef, useState } from "../../vendor/hooks.js";
+import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction, usePages } from "../../core/load.js";
@@ -28,16 +28,15 @@ export default function Keys() {
   const [made, setMade] = useState(/** @type {string | null} */ (null));
   const [leaving, setLeaving] = useState(/** @type {Key | null} */ (null));
   const [fault, setFault] = useState("");
+  const once = useRef(intent()).current;
   const make = useAction(async (/** @type {HTMLFormElement} */ form) => {
     const values = new FormData(form);
     const scopes = /** @type {Scope[]} */ (values.getAll("scopes"));
     setFault(scopes.length ? "" : t("Choose at least one thing it may do."));
     if (!scopes.length) return;
     const until = String(values.get("expires_at") ?? "");
-    const key = await take(api.POST("/api/v1/api-keys", {
-      params: { header: { "Idempotency-Key": newKey() } },
-      body: { name: String(values.get("name")), scopes, event_id: String(values.get("event_id") ?? "") || null, expires_at: until ? new Date(until).toISOString() : null },
-    }));
+    const body = { name: String(values.get("name")), scopes, event_id: String(values.get("event_id") ?? "") || null, expires_at: until ? new Date(until).toISOString() : null };
+    const key = await once.send(body, (header) => take(api.POST("/api/v1/api-keys", { params: { header }, body })));
     form.reset();
     setMade(key.key);
     await keys.reload();

@@ -1,6 +1,6 @@
 /** Tells everybody who has tickets something, by mail. */
 import { useRef, useState } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
@@ -10,24 +10,19 @@ import { Button, Card, Dialog, Field, Note, Trouble, valuesOf } from "../../part
 
 /** @param {{event: import("./status.js").Event}} props */
 export function Messages({ event }) {
-  const key = useRef(newKey());
+  const once = useRef(intent()).current;
   const [words, setWords] = useState({ subject: "", text: "" });
   const [preview, setPreview] = useState(/** @type {Message | null} */ (null));
   const [sent, setSent] = useState("");
-  const post = (/** @type {typeof words} */ said, /** @type {boolean} */ isPreview) =>
-    take(api.POST("/api/v1/events/{event_id}/messages", {
-      params: { path: { event_id: event.id }, ...(!isPreview && { header: { "Idempotency-Key": key.current } }) },
-      body: { ...said, preview: isPreview },
-    }));
+  const path = { event_id: event.id };
   const look = useAction(async (/** @type {Record<string, string>} */ values) => {
     const said = { subject: values.subject ?? "", text: values.text ?? "" };
-    key.current = newKey();
     setSent("");
     setWords(said);
-    setPreview(await post(said, true));
+    setPreview(await take(api.POST("/api/v1/events/{event_id}/messages", { params: { path }, body: { ...said, preview: true } })));
   });
   const send = useAction(async () => {
-    const message = await post(words, false);
+    const message = await once.send(words, (header) => take(api.POST("/api/v1/events/{event_id}/messages", { params: { path, header }, body: { ...words, preview: false } })));
     setPreview(null);
     setSent(n(message.bookings, "It goes to the people of {n} booking.", "It goes to the people of {n} bookings."));
   });

@@ -1,6 +1,6 @@
 /** A new event: a draft, which nobody else sees until it is published. */
 import { useRef } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
@@ -9,13 +9,9 @@ import { Heading } from "../../parts/ui.js";
 import { EventForm } from "./form.js";
 
 export default function NewEvent() {
-  const key = useRef({ key: newKey(), of: "" });
+  const once = useRef(intent()).current;
   const make = useAction(async (/** @type {import("./form.js").NewEvent} */ body) => {
-    // What was changed after a refusal is another intent.
-    const text = JSON.stringify(body);
-    if (key.current.of && key.current.of !== text) key.current.key = newKey();
-    key.current.of = text;
-    const event = await take(api.POST("/api/v1/events", { params: { header: { "Idempotency-Key": key.current.key } }, body }));
+    const event = await once.send(body, (header) => take(api.POST("/api/v1/events", { params: { header }, body })));
     await navigate(`/organizer/events/${event.id}`);
   });
   return html`

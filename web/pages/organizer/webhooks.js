@@ -1,6 +1,6 @@
 /** Webhooks: addresses of the organizer's own systems, which are told what happens. */
-import { useState } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { useRef, useState } from "../../vendor/hooks.js";
+import { api, intent, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
@@ -40,15 +40,14 @@ export default function Webhooks() {
   const endpoints = usePages((cursor, signal) => take(api.GET("/api/v1/webhook-endpoints", { params: { query: { cursor, limit: 50 } }, signal })), []);
   const [secret, setSecret] = useState(/** @type {string | null} */ (null));
   const [fault, setFault] = useState("");
+  const once = useRef(intent()).current;
   const make = useAction(async (/** @type {HTMLFormElement} */ form) => {
     const values = new FormData(form);
     const facts = /** @type {Fact[]} */ (values.getAll("facts"));
     setFault(facts.length ? "" : t("Choose at least one thing it is told of."));
     if (!facts.length) return;
-    const endpoint = await take(api.POST("/api/v1/webhook-endpoints", {
-      params: { header: { "Idempotency-Key": newKey() } },
-      body: { url: String(values.get("url")), description: String(values.get("description") ?? ""), facts },
-    }));
+    const body = { url: String(values.get("url")), description: String(values.get("description") ?? ""), facts };
+    const endpoint = await once.send(body, (header) => take(api.POST("/api/v1/webhook-endpoints", { params: { header }, body })));
     form.reset();
     setSecret(endpoint.secret);
     await endpoints.reload();
@@ -81,12 +80,14 @@ function One({ endpoint, changed, tell }) {
   const [asking, setAsking] = useState(/** @type {"rotate" | "remove" | null} */ (null));
   const [tries, setTries] = useState(0);
   const [open, setOpen] = useState(false);
+  const testing = useRef(intent()).current;
+  const rotating = useRef(intent()).current;
   const switched = useAction(async () => {
     await take(api.PATCH("/api/v1/webhook-endpoints/{endpoint_id}", { params: { path }, body: { enabled: endpoint.status !== "ENABLED" } }));
     await changed();
   });
   const test = useAction(async () => {
-    await take(api.POST("/api/v1/webhook-endpoints/{endpoint_id}/test", { params: { path, header: { "Idempotency-Key": newKey() } } }));
+    await testing.send(endpoint.id, (header) => take(api.POST("/api/v1/webhook-endpoints/{endpoint_id}/test", { params: { path, header } })));
     setOpen(true);
     setTries(tries + 1);
   });
@@ -94,7 +95,7 @@ function One({ endpoint, changed, tell }) {
     if (asking === "remove") {
       await take(api.DELETE("/api/v1/webhook-endpoints/{endpoint_id}", { params: { path } }));
     } else {
-      const renewed = await take(api.POST("/api/v1/webhook-endpoints/{endpoint_id}/rotate-secret", { params: { path, header: { "Idempotency-Key": newKey() } } }));
+      const renewed = await rotating.send(endpoint.id, (header) => take(api.POST("/api/v1/webhook-endpoints/{endpoint_id}/rotate-secret", { params: { path, header } })));
       tell(renewed.secret);
     }
     setAsking(null);
@@ -126,8 +127,9 @@ function One({ endpoint, changed, tell }) {
 function Deliveries({ endpoint, tries }) {
   const path = { endpoint_id: endpoint.id };
   const deliveries = usePages((cursor, signal) => take(api.GET("/api/v1/webhook-endpoints/{endpoint_id}/deliveries", { params: { path, query: { cursor, limit: 20 } }, signal })), [endpoint.id, tries]);
+  const once = useRef(intent()).current;
   const resend = useAction(async (/** @type {string} */ delivery_id) => {
-    await take(api.POST("/api/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/resend", { params: { path: { ...path, delivery_id }, header: { "Idempotency-Key": newKey() } } }));
+    await once.send(delivery_id, (header) => take(api.POST("/api/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/resend", { params: { path: { ...path, delivery_id }, header } })));
     await deliveries.reload();
   });
   return html`

@@ -1,6 +1,6 @@
 /** The venues: one's own, and those of others, where one may sell, too. */
 import { useRef } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { api, intent, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
@@ -14,12 +14,9 @@ import { DetailsForm } from "./details.js";
 
 export default function Venues() {
   const venues = usePages((cursor, signal) => take(api.GET("/api/v1/venues", { params: { query: { cursor, limit: 50 } }, signal })), []);
-  const key = useRef({ key: newKey(), of: "" });
+  const once = useRef(intent()).current;
   const make = useAction(async (/** @type {import("./details.js").Details} */ body) => {
-    const of = JSON.stringify(body);
-    if (key.current.of && key.current.of !== of) key.current.key = newKey();
-    key.current.of = of;
-    const venue = await take(api.POST("/api/v1/venues", { params: { header: { "Idempotency-Key": key.current.key } }, body }));
+    const venue = await once.send(body, (header) => take(api.POST("/api/v1/venues", { params: { header }, body })));
     await navigate(`/organizer/venues/${venue.id}`);
   });
   return html`

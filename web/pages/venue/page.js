@@ -1,6 +1,6 @@
 /** The designer of a venue: its plan, its sections, their rows. */
-import { useState } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { useRef, useState } from "../../vendor/hooks.js";
+import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
 import { useAction, useLoad } from "../../core/load.js";
@@ -46,6 +46,7 @@ function Designer({ of, reload }) {
   const [stage, setStage] = useState(/** @type {import("./plan.js").Point | null} */ (null));
   const [removing, setRemoving] = useState(false);
   const path = { venue_id: venue.id };
+  const once = useRef(intent()).current;
 
   const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string | null} */ version) => {
     if (section_id) {
@@ -53,7 +54,7 @@ function Designer({ of, reload }) {
       await take(api.PATCH("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id }, ...(version && { header: { "If-Match": version } }) }, body }));
     } else {
       const body = of_.kind === "SEATED" ? { kind: /** @type {const} */ ("SEATED"), ...seatsBody(of_) } : { kind: /** @type {const} */ ("STANDING"), name: of_.name, capacity: of_.capacity };
-      await take(api.POST("/api/v1/venues/{venue_id}/sections", { params: { path, header: { "Idempotency-Key": newKey() } }, body }));
+      await once.send(body, (header) => take(api.POST("/api/v1/venues/{venue_id}/sections", { params: { path, header }, body })));
     }
   };
   const leave = () => {
