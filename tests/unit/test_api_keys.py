@@ -33,7 +33,6 @@ catalog.UpdateEvent events:write
 catalog.PublishEvent events:write
 catalog.CancelEvent events:write
 catalog.DeleteEvent events:write
-catalog.DeleteSection events:write
 catalog.AddImage events:write
 catalog.DeleteImage events:write
 inventory.BlockSeats events:write
@@ -56,6 +55,7 @@ catalog.CreateVenue events:write
 catalog.UpdateVenue events:write
 catalog.AddSection events:write
 catalog.UpdateSection events:write
+catalog.DeleteSection events:write
 booking.GetBooking bookings:read
 booking.GetTimeline bookings:read
 booking.CancelBooking bookings:write
