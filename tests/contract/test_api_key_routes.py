@@ -42,6 +42,7 @@ events:write POST /api/v1/venues
 events:write PATCH /api/v1/venues/{venue_id}
 events:write POST /api/v1/venues/{venue_id}/sections
 events:write PATCH /api/v1/venues/{venue_id}/sections/{section_id}
+events:write DELETE /api/v1/venues/{venue_id}/sections/{section_id}
 events:write POST /api/v1/events
 events:write PATCH /api/v1/events/{event_id}
 events:write DELETE /api/v1/events/{event_id}
