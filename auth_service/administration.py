@@ -24,6 +24,7 @@ from auth_service.domain import (
     to_cursor,
 )
 from auth_service.handlers import Auth, end_api_keys, end_sessions
+from auth_service.handlers.accounts import tell
 from chassis.database import Session
 
 
@@ -89,6 +90,8 @@ async def update_user(
         if after != before:
             await storage.save_account(session, after)
             await _audit_change(session, admin_id, before, after)
+        if after.version != before.version:
+            tell(session, after)
         if before.organizer_requested and after.role == ORGANIZER:
             session.send(OrganizerApproved(user_id, await session.now()))
         if after.role != before.role or (after.disabled and not before.disabled):

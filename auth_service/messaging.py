@@ -41,6 +41,7 @@ def encode(message: object) -> Outgoing:
                     name=message.name,
                     version=message.version,
                     language=message.language,
+                    may_organize=message.may_organize,
                 )
             )
         case OrganizerApproved(user_id, at):

@@ -56,6 +56,7 @@ def _person(message: messages_pb2.UserChanged) -> Person:
         message.name,
         message.version,
         message.language or "en",
+        message.may_organize if message.HasField("may_organize") else None,
     )
 
 

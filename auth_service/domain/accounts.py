@@ -84,13 +84,14 @@ class ManagedAccount:
 
 @dataclass(frozen=True, slots=True)
 class UserChanged:
-    """Message: somebody registered, or changed name, address or language."""
+    """Message: somebody registered, or what is told of them changed."""
 
     user_id: UUID
     email: str
     name: str
     version: int
     language: str
+    may_organize: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +199,7 @@ def with_profile(account: Account, profile: Profile, *, signup_open: bool) -> Ac
             role=ORGANIZER if granted else CUSTOMER,
             organizer_requested=profile.request_organizer and not granted,
         )
-    told_before, told_now = ((it.name, it.language) for it in (account, changed))
-    return replace(changed, version=account.version + (told_now != told_before))
+    return _told(account, changed)
 
 
 def as_managed(account: Account, *, role: str | None, disabled: bool | None) -> Account:
@@ -211,9 +211,21 @@ def as_managed(account: Account, *, role: str | None, disabled: bool | None) -> 
     if role is not None and role not in ROLES:
         why = "This is neither CUSTOMER, ORGANIZER nor ADMIN."
         raise InvalidAccountError(why, role=why)
-    return replace(
+    changed = replace(
         account,
         role=account.role if role is None else role,
         organizer_requested=account.organizer_requested and role is None,
         disabled=account.disabled if disabled is None else disabled,
     )
+    return _told(account, changed)
+
+
+def may_organize(account: Account) -> bool:
+    """Whether events, keys and webhooks may be theirs now."""
+    return account.role in {ORGANIZER, ADMIN} and not account.disabled
+
+
+def _told(before: Account, after: Account) -> Account:
+    """The account with another version, where something changed that others are told."""
+    was, now = ((it.name, it.language, may_organize(it)) for it in (before, after))
+    return replace(after, version=before.version + (now != was))

@@ -21,6 +21,7 @@ from auth_service.domain import (
     UserChanged,
     UserNotFoundError,
     check_password,
+    may_organize,
     parse_applicant,
     parse_email,
     parse_password,
@@ -222,5 +223,12 @@ async def announce_some(session: Session) -> bool:
 def tell(session: Session, account: Account) -> None:
     """Says what others may know of the account."""
     session.send(
-        UserChanged(account.id, account.email, account.name, account.version, account.language)
+        UserChanged(
+            account.id,
+            account.email,
+            account.name,
+            account.version,
+            account.language,
+            may_organize(account),
+        )
     )

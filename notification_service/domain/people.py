@@ -15,3 +15,4 @@ class Person:
     name: str
     version: int  # rises with every change
     language: str = "en"  # of their mails: en or ne
+    may_organize: bool | None = None  # None: the version before did not say

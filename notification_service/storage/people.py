@@ -11,17 +11,20 @@ from notification_service.domain import MailsWritten, Person
 # An older version that arrives late never overwrites a newer one. Sets are taken in one order, so
 # that two processes never wait for one another.
 _SAVE_PEOPLE = """
-INSERT INTO person (user_id, email, name, version, language)
+INSERT INTO person (user_id, email, name, version, language, may_organize)
 SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:emails AS text[]), CAST(:names AS text[]),
-                     CAST(:versions AS bigint[]), CAST(:languages AS text[])) AS told (id)
+                     CAST(:versions AS bigint[]), CAST(:languages AS text[]),
+                     CAST(:may_organize AS boolean[])) AS told (id)
  ORDER BY id
     ON CONFLICT (user_id) DO UPDATE
    SET email = excluded.email, name = excluded.name, version = excluded.version,
-       language = excluded.language
+       language = excluded.language,
+       may_organize = coalesce(excluded.may_organize, person.may_organize)
  WHERE person.version < excluded.version
+    OR (person.version = excluded.version AND person.may_organize IS NULL)
 """
 _FIND_PEOPLE = """
-SELECT user_id AS id, email, name, version, language FROM person
+SELECT user_id AS id, email, name, version, language, may_organize FROM person
  WHERE user_id = ANY(CAST(:ids AS uuid[]))
 """
 
@@ -36,6 +39,7 @@ def save(session: Session, people: Sequence[Person]) -> None:
             names=[person.name for person in people],
             versions=[person.version for person in people],
             languages=[person.language for person in people],
+            may_organize=[person.may_organize for person in people],
         )
         session.note(MailsWritten())  # some may have waited for the address
 

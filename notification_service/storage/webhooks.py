@@ -1,6 +1,7 @@
 """Tables `webhook_endpoint` and `webhook_delivery`: where organizers' facts go, and which do.
 
-An endpoint that is deleted is passed by everywhere; its rows go a little at a time.
+An endpoint that is deleted is passed by everywhere; its rows go a little at a time. To one whose
+owner may no longer organize events nothing is sent, and nothing more is written.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from notification_service.domain.webhooks import (
     Parcel,
 )
 
+# A condition on an endpoint: its owner is not known to be no organizer.
+_MAY_BE_TOLD = """
+NOT EXISTS (SELECT FROM person WHERE user_id = organizer_id AND NOT may_organize)
+"""
 _ENDPOINT = """
 id, url, description, facts, status, failing_since,
 CASE WHEN old_secret_until > clock_timestamp() THEN old_secret_until END AS old_secret_until,
@@ -79,11 +84,11 @@ SELECT status FROM webhook_endpoint
  WHERE id = :id AND organizer_id = :organizer_id AND deleted_at IS NULL
 """
 _LOCK_ENDPOINT = f"{_STATUS} FOR NO KEY UPDATE"
-_WANTED = """
+_WANTED = f"""
 SELECT id, organizer_id, facts FROM webhook_endpoint
  WHERE organizer_id = ANY(CAST(:organizers AS uuid[])) AND deleted_at IS NULL
-   AND status = 'ENABLED'
-"""
+   AND status = 'ENABLED' AND {_MAY_BE_TOLD}
+"""  # noqa: S608 - put together from constants
 # One fact is told to one endpoint once, however often it arrives.
 _ADD = """
 INSERT INTO webhook_delivery (id, endpoint_id, key, fact, said, at)
@@ -117,14 +122,14 @@ SELECT {_DELIVERY} FROM webhook_delivery
 """  # noqa: S608 - put together from constants
 # Leased as mails are. A few of each endpoint, and the endpoints by lot, so that none waits for
 # another; those that are being sent to already are `busy`.
-_LEASE = """
+_LEASE = f"""
 WITH leased AS (
     UPDATE webhook_delivery SET attempts = attempts + 1, tried_at = clock_timestamp(),
            due_at = clock_timestamp() + make_interval(secs => :lease_seconds)
      WHERE id IN (
         SELECT due.id
           FROM (SELECT id FROM webhook_endpoint
-                 WHERE status = 'ENABLED' AND deleted_at IS NULL
+                 WHERE status = 'ENABLED' AND deleted_at IS NULL AND {_MAY_BE_TOLD}
                    AND coalesce(rests_until <= clock_timestamp(), true)
                    AND id <> ALL(CAST(:busy AS uuid[]))
                  ORDER BY random()) AS endpoint
@@ -139,7 +144,7 @@ WITH leased AS (
 SELECT leased.*, clock_timestamp() AS now, organizer_id, url, secret,
        CASE WHEN old_secret_until > clock_timestamp() THEN old_secret ELSE '' END AS old_secret
   FROM leased JOIN webhook_endpoint ON webhook_endpoint.id = leased.endpoint_id
-"""
+"""  # noqa: S608 - put together from constants
 # Of two senders that wrote it one was first, and both send that.
 _KEEP_BODY = """
 UPDATE webhook_delivery SET body = coalesce(body, :body) WHERE id = :id RETURNING body
@@ -408,15 +413,15 @@ async def forget_deleted(session: Session, batch: int) -> int:
 
 
 # By the index of those that wait alone.
-_COUNT_WAITING = """
+_COUNT_WAITING = f"""
 SELECT count(*) AS waiting,
        coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(due_at) FILTER (
            WHERE coalesce(rests_until <= clock_timestamp(), true)))), 0) AS overdue_seconds
   FROM (SELECT endpoint_id, due_at FROM webhook_delivery WHERE status = 'WAITING' LIMIT :most)
        AS delivery
   JOIN webhook_endpoint AS endpoint ON endpoint.id = endpoint_id
- WHERE endpoint.status = 'ENABLED' AND deleted_at IS NULL
-"""
+ WHERE endpoint.status = 'ENABLED' AND deleted_at IS NULL AND {_MAY_BE_TOLD}
+"""  # noqa: S608 - put together from constants
 
 
 async def count_waiting(session: Session, most: int) -> Row:

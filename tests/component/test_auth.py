@@ -320,6 +320,7 @@ async def test_a_newcomer_registers_with_the_code_from_the_mail_and_logs_in(box:
             "name": "Asha",
             "version": "1",
             "language": "en",
+            "may_organize": False,
         }
     ]
     me = await box.caller.as_person(user.id, "GetMe", auth_pb2.GetMeRequest())
@@ -1513,6 +1514,15 @@ async def test_another_role_ends_the_sessions_that_say_the_old_one(box: Box) -> 
     assert changed.user.role == "ADMIN"
     assert await box.revoked() == [{sid(tokens)}]
     assert (await refusal(box.refresh(tokens))).reason == "INVALID_REFRESH_TOKEN"
+    # Others hear of each change of who may organize, with a newer version.
+    for change in ({"disabled": True}, {"disabled": False}, {"role": "CUSTOMER"}):
+        await box.account(admin, "UpdateUser", update(user.id, **change))
+    told = [
+        (message["version"], message["may_organize"])
+        for message in await box.sent("UserChanged")
+        if message["user_id"] == user.id
+    ]
+    assert told == [("1", False), ("2", True), ("3", False), ("4", True), ("5", False)]
     unknown = await refusal(box.account(admin, "UpdateUser", update(user.id, role="OWNER")))
     assert (unknown.reason, set(unknown.metadata)) == ("INVALID_ACCOUNT", {"role"})
 

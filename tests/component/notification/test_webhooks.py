@@ -550,3 +550,42 @@ async def test_what_is_disabled_or_deleted_is_sent_nothing(box: Box) -> None:
         assert {each.path for each in box.receiver.requests} == {"/ok/witness"}
         await box.ask("UpdateWebhookEndpoint", endpoint_id=id, is_enabled=True)
         assert len(await box.settled(id, "DELIVERED")) == 1  # that which had waited
+
+
+async def test_who_may_no_longer_organize_is_sent_nothing_until_they_may_again(box: Box) -> None:
+    def told(version: int, *, may_organize: bool | None) -> messages_pb2.UserChanged:
+        return messages_pb2.UserChanged(
+            user_id=ORGANIZER,
+            email="asha@example.org",
+            name="Asha",
+            version=version,
+            may_organize=may_organize,
+        )
+
+    id, _secret = await box.endpoint()
+    # The version before does not say whether they may; then the same version is told of again.
+    await handle(box.database, told(3, may_organize=None))
+    await handle(box.database, confirmed())  # waits
+    await handle(box.database, told(3, may_organize=False))
+    await handle(box.database, confirmed())
+    await handle(box.database, told(2, may_organize=True))  # heard late
+    witness = (
+        await box.ask(
+            "CreateWebhookEndpoint",
+            who=OTHER,
+            url=box.receiver.url("ok/witness"),
+            facts=webhooks.FACTS,
+        )
+    ).endpoint.id
+    await box.ask("TestWebhookEndpoint", who=OTHER, endpoint_id=witness)
+    async with box.database.transaction() as session:
+        await read_webhooks(session)
+    assert WEBHOOKS_WAITING._value.get() == 1  # the witness's
+    async with box.sending():
+        async with asyncio.timeout(20):
+            while not box.receiver.requests:
+                await asyncio.sleep(0.02)
+        assert {each.path for each in box.receiver.requests} == {"/ok/witness"}
+        assert [each.status for each in await box.deliveries(id)] == ["WAITING"]
+        await handle(box.database, told(4, may_organize=True))
+        assert len(await box.settled(id, "DELIVERED")) == 1  # that which had waited

@@ -1653,7 +1653,9 @@ Global___DeliverCode: _TypeAlias = DeliverCode  # noqa: Y015
 
 @_typing.final
 class UserChanged(_message.Message):
-    """Somebody registered, or changed name or address; or is told of again, to who did not hear of it yet."""
+    """Somebody registered, changed name or address, or may organize events or no longer may; or is told
+    of again, to who did not hear of it yet.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1662,6 +1664,7 @@ class UserChanged(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    MAY_ORGANIZE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The person (UUID)."""
     email: _builtins.str
@@ -1672,6 +1675,10 @@ class UserChanged(_message.Message):
     """Rises with every change."""
     language: _builtins.str
     """In which language to write to them: en or ne; empty: en."""
+    may_organize: _builtins.bool
+    """Whether they may organize events now: by their role, and not disabled. Absent: the version before
+    does not say.
+    """
     def __init__(
         self,
         *,
@@ -1680,12 +1687,15 @@ class UserChanged(_message.Message):
         name: _builtins.str = ...,
         version: _builtins.int = ...,
         language: _builtins.str = ...,
+        may_organize: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_may_organize", b"_may_organize", "may_organize", b"may_organize"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "language", b"language", "name", b"name", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_may_organize", b"_may_organize", "email", b"email", "language", b"language", "may_organize", b"may_organize", "name", b"name", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__may_organize: _TypeAlias = _typing.Literal["may_organize"]  # noqa: Y015
+    _WhichOneofArgType__may_organize: _TypeAlias = _typing.Literal["_may_organize", b"_may_organize"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__may_organize) -> _WhichOneofReturnType__may_organize | None: ...
 
 Global___UserChanged: _TypeAlias = UserChanged  # noqa: Y015
 
