@@ -68,7 +68,7 @@ export default {
   "The section is deleted.": "खण्ड मेटियो।",
   "The sections are taken over.": "खण्डहरू लिइए।",
   "The venue": "स्थल",
-  "The venue was changed since you opened it. Nothing was overwritten. Load it anew, and make your change again.": "तपाईंले खोलेपछि स्थल फेरियो। केही मेटिएको छैन। फेरि खोलेर आफ्नो परिवर्तन गर्नुहोस्।",
+  "The venue was changed since you opened it. Nothing was overwritten. Load it anew: what you changed here stays, and can be saved then.": "तपाईंले खोलेपछि स्थल फेरियो। केही मेटिएको छैन। फेरि खोल्नुहोस्: तपाईंले फेरेको कुरा रहन्छ, अनि सुरक्षित गर्न सकिन्छ।",
   "This is neither a plan of pretix nor a table with seats.": "यो न pretix को नक्सा हो, न सिटको तालिका।",
   "This venue is somebody else's: you may sell in it, and not change it.": "यो स्थल अरूको हो: यहाँ बेच्न मिल्छ, फेर्न मिल्दैन।",
   "Time zone": "समय क्षेत्र",

@@ -131,10 +131,7 @@ function Designer({ of, reload }) {
     ${!mine && html`<${Note}>${t("This venue is somebody else's: you may sell in it, and not change it.")}<//>`}
     <div role="status">${told && html`<${Note} kind="good" live=${false}>${told}<//>`}</div>
     ${refused && html`<${Note} kind="warn">${t("Save or discard the changes of the open section first.")}<//>`}
-    ${stale && html`<${Note} kind="warn"><p>${t("The venue was changed since you opened it. Nothing was overwritten. Load it anew, and make your change again.")}</p><p><${Button} onClick=${async () => {
-      leave();
-      setStage(null);
-      setRemoving(false);
+    ${stale && html`<${Note} kind="warn"><p>${t("The venue was changed since you opened it. Nothing was overwritten. Load it anew: what you changed here stays, and can be saved then.")}</p><p><${Button} onClick=${async () => {
       for (const action of [save, details, remove, moveStage]) action.clear();
       await reload();
     }}>${t("Load the venue anew")}<//></p><//>`}
@@ -163,7 +160,7 @@ function Designer({ of, reload }) {
           </li>`)}</ul>
         <//>
         <${Exchange} name=${venue.name} sections=${venue.sections.map(draftOf)} take=${mine ? adopt : null} />
-        ${mine && html`<${DetailsForm} key=${etag} title=${t("The venue")} venue=${venue} yes=${t("Save")} action=${details} />`}
+        ${mine && html`<${DetailsForm} title=${t("The venue")} venue=${venue} yes=${t("Save")} action=${details} />`}
       </div>
     </div>
   `;
