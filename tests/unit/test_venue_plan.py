@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from catalog_service.domain.venues import Layout, RowDraft, expanded, placed
@@ -26,6 +27,67 @@ SECTION: dict[str, Any] = {
     "layout": {"origin": {"x": 3, "y": -2}, "row_spacing": 1.5, "seat_spacing": 0.8, "curve": 0},
     "capacity": 0,
 }
+
+
+def _known(required: str = "", **fields: dict[str, Any]) -> dict[str, Any]:
+    """An object that has these fields and no others."""
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": required.split(),
+        "additionalProperties": False,
+    }
+
+
+def _list(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+_TEXT, _WORD_OR_NONE = {"type": "string"}, {"type": ["string", "null"]}
+_WHOLE, _NUMBER = {"type": "integer"}, {"type": "number"}
+_POINT = _known("x y", x=_NUMBER, y=_NUMBER)
+_SIZE = _known("width height", width=_WHOLE, height=_WHOLE)
+# What pretix takes, after its src/pretix/static/seating/seating-plan.schema.json: it refuses a plan
+# with a field that it does not know.
+PRETIX = _known(
+    "zones name categories size",
+    name=_TEXT,
+    size=_SIZE,
+    categories=_list(_known("name", name=_TEXT, color=_TEXT)),
+    zones=_list(
+        _known(
+            "position rows",
+            name=_TEXT,
+            zone_id=_TEXT,
+            uuid=_TEXT,
+            position=_POINT,
+            rows=_list(
+                _known(
+                    "seats row_number",
+                    row_number=_TEXT,
+                    row_label=_WORD_OR_NONE,
+                    seat_label=_WORD_OR_NONE,
+                    uuid=_TEXT,
+                    row_number_position={"enum": ["start", "end", "both", None]},
+                    position=_POINT,
+                    seats=_list(
+                        _known(
+                            "seat_guid seat_number position category",
+                            seat_guid=_TEXT,
+                            seat_number=_TEXT,
+                            uuid=_TEXT,
+                            start_direction=_WORD_OR_NONE,
+                            radius=_WHOLE,
+                            position=_POINT,
+                            category=_TEXT,
+                        )
+                    ),
+                )
+            ),
+            areas=_list({"type": "object"}),  # ours has none
+        )
+    ),
+)
 
 
 def computed(module: str, expression: str, *values: object) -> Any:
@@ -171,3 +233,27 @@ def test_what_leaves_is_a_plan_of_pretix() -> None:
     seats = [seat for row in zone["rows"] for seat in row["seats"]]
     assert len({seat["seat_guid"] for seat in seats}) == len({seat["uuid"] for seat in seats}) == 10
     assert {seat["category"] for seat in seats} == {plan["categories"][0]["name"]}
+    jsonschema.Draft7Validator(PRETIX).validate(plan)
+    ids = [
+        each["uuid"]
+        for each in (zone, *zone["rows"], *(seat for row in zone["rows"] for seat in row["seats"]))
+    ]
+    assert len(set(ids)) == len(ids)
+
+
+def test_what_pretix_lets_be_called_alike_comes_apart() -> None:
+    seat = {"seat_guid": "x", "category": "A", "seat_number": "1"}
+    row = {
+        "row_number": "A row of a long name",
+        "seats": [{**seat, "position": {"x": x, "y": 0}} for x in (0, 25)],
+    }
+    rows = [{**row, "position": {"x": 0, "y": y}} for y in (0, 25)]
+    zone = {"name": "Floor", "position": {"x": 0, "y": 0}, "rows": rows}
+    plan = {"name": "Hall", "categories": [], "size": {"width": 9, "height": 9}}
+    whole = {**plan, "zones": [zone, {**zone, "position": {"x": 0, "y": 200}}]}
+    jsonschema.Draft7Validator(PRETIX).validate(whole)
+    sections = computed("pretix.js", "it.fromPretix(v[0])", whole)
+    assert [section["name"] for section in sections] == ["Floor", "Floor-2"]
+    for section in sections:
+        assert [row["label"] for row in section["rows"]] == ["A row of a", "A row of-2"]
+        assert [row["seats"] for row in section["rows"]] == [["1", "1-2"], ["1", "1-2"]]

@@ -10,6 +10,10 @@ import { distancesOf, fitted, frameOf, placed } from "./plan.js";
 // In pretix's plans seats are about so far from each other.
 const UNIT = 25;
 const MARGIN = 2 * UNIT;
+// Characters, as catalog_service/domain/venues.py has them.
+const MOST_OF_NAME = 60;
+const MOST_OF_LABEL = 10;
+const MOST_OF_NUMBER = 8;
 const COLOURS = ["#0f5c4d", "#b34700", "#1b4f8a", "#7a4b00", "#a8201a", "#5b574d"];
 
 /** @param {string} seed @returns {string} the same one of the same seed, in the form of a UUID */
@@ -32,7 +36,8 @@ export function toPretix(name, drafts) {
   const at = (/** @type {Point} */ point) => ({ x: round((point.x - frame.x) * scale + MARGIN), y: round((point.y - frame.y) * scale + MARGIN) });
   return {
     name,
-    size: { width: round(frame.width * scale + 2 * MARGIN), height: round(frame.height * scale + 2 * MARGIN) },
+    // Whole numbers, as its schema has it (src/pretix/static/seating/seating-plan.schema.json).
+    size: { width: Math.ceil(frame.width * scale + 2 * MARGIN), height: Math.ceil(frame.height * scale + 2 * MARGIN) },
     categories: sections.map((section, number) => ({ name: section.name, color: COLOURS[number % COLOURS.length] })),
     zones: sections.map((section) => ({
       name: section.name,
@@ -77,6 +82,23 @@ function pointOf(value) {
 const listOf = (value) => (Array.isArray(value) ? value : []);
 
 /**
+ * A name that none has yet, no longer than it may be: pretix lets two rows have one number, and zones one name.
+ *
+ * @param {string} name
+ * @param {Set<string>} taken
+ * @param {number} most characters
+ */
+function unlike(name, taken, most) {
+  let result = name.slice(0, most);
+  for (let number = 2; taken.has(result); number += 1) {
+    const suffix = `-${number}`;
+    result = name.slice(0, most - suffix.length) + suffix;
+  }
+  taken.add(result);
+  return result;
+}
+
+/**
  * The sections of pretix's plan: its zones, in units of one seat.
  *
  * @param {any} plan what JSON.parse gave
@@ -84,17 +106,23 @@ const listOf = (value) => (Array.isArray(value) ? value : []);
  * @throws {Error} NOT_A_PLAN
  */
 export function fromPretix(plan) {
+  /** @type {Set<string>} */
+  const names = new Set();
   const zones = listOf(plan?.zones).map((zone, at) => {
     const from = pointOf(zone?.position);
+    /** @type {Set<string>} */
+    const labels = new Set();
     const rows = listOf(zone?.rows).map((row, depth) => {
       const start = pointOf(row?.position);
+      /** @type {Set<string>} */
+      const numbers = new Set();
       const seats = listOf(row?.seats).map((seat, number) => {
         const place = pointOf(seat?.position);
-        return { number: String(seat?.seat_number || number + 1), x: from.x + start.x + place.x, y: from.y + start.y + place.y };
+        return { number: unlike(String(seat?.seat_number || number + 1), numbers, MOST_OF_NUMBER), x: from.x + start.x + place.x, y: from.y + start.y + place.y };
       });
-      return { label: String(row?.row_number || depth + 1), seats };
+      return { label: unlike(String(row?.row_number || depth + 1), labels, MOST_OF_LABEL), seats };
     });
-    return { name: String(zone?.name || zone?.zone_id || at + 1), rows: rows.filter((row) => row.seats.length) };
+    return { name: unlike(String(zone?.name || zone?.zone_id || at + 1), names, MOST_OF_NAME), rows: rows.filter((row) => row.seats.length) };
   });
   const seated = zones.filter((zone) => zone.rows.length);
   if (!seated.length) throw new Error("NOT_A_PLAN");
