@@ -19,6 +19,7 @@ from auth_service.handlers.api_keys import (
     end_api_keys,
     exchange_api_key,
     list_api_keys,
+    list_user_api_keys,
     revoke_api_key,
 )
 from auth_service.handlers.auth import Auth
@@ -46,6 +47,7 @@ __all__ = [
     "get_account",
     "list_api_keys",
     "list_sessions",
+    "list_user_api_keys",
     "log_in",
     "log_out",
     "organizer_name",

@@ -17,6 +17,7 @@ from auth_service.domain import (
     KeyInUse,
     NoLongerOrganizerError,
     TooManyApiKeysError,
+    UserNotFoundError,
     api_key_digest,
     check_limit,
     from_cursor,
@@ -100,8 +101,23 @@ async def list_api_keys(
     return found[:limit], to_cursor(found[limit - 1].id) if len(found) > limit else ""
 
 
-async def revoke_api_key(auth: Auth, *, account_id: UUID, key_id: UUID) -> None:
-    """Ends one of the account's keys; one that has ended stays so.
+async def list_user_api_keys(
+    auth: Auth, *, user_id: UUID, limit: int, cursor: str
+) -> tuple[Sequence[ApiKey], str]:
+    """A page of somebody's keys, as an admin sees them: as `list_api_keys`.
+
+    Raises:
+        UserNotFoundError: there is no such account.
+        InvalidFilterError, InvalidCursorError
+    """
+    async with auth.database.transaction() as session:
+        if await storage.find_account(session, user_id) is None:
+            raise UserNotFoundError
+    return await list_api_keys(auth, account_id=user_id, limit=limit, cursor=cursor)
+
+
+async def revoke_api_key(auth: Auth, *, account_id: UUID, key_id: UUID, actor_id: UUID) -> None:
+    """Ends one of the account's keys, as its owner or an admin; one that has ended stays so.
 
     Raises:
         ApiKeyNotFoundError: it has no such key.
@@ -110,7 +126,7 @@ async def revoke_api_key(auth: Auth, *, account_id: UUID, key_id: UUID) -> None:
     async def work(session: Session) -> None:
         if await storage.revoke_api_key(session, key_id, account_id):
             tell_ended(session, [key_id])
-            audit_own(session, "API_KEY_REVOKED", account_id, key_id=str(key_id))
+            storage.audit(session, "API_KEY_REVOKED", account_id, actor_id, key_id=str(key_id))
         elif not await storage.has_api_key(session, key_id, account_id):
             raise ApiKeyNotFoundError
 

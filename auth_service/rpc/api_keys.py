@@ -15,7 +15,7 @@ from auth_service.domain import (
 )
 from auth_service.handlers import Auth
 from auth_service.rpc.servicer import Call, Servicer
-from auth_service.rpc.shapes import api_key_shape
+from auth_service.rpc.shapes import api_key_shape, user_id_of
 from chassis.context import caller_id
 from chassis.database import Session
 from chassis.idempotency import once
@@ -90,8 +90,38 @@ class ApiKeys(Servicer):
         key_id = parse_uuid(request.api_key_id)
         if key_id is None:
             raise ApiKeyNotFoundError
-        await handlers.revoke_api_key(self._auth, account_id=caller_id(), key_id=key_id)
+        await handlers.revoke_api_key(
+            self._auth, account_id=caller_id(), key_id=key_id, actor_id=caller_id()
+        )
         return auth_pb2.RevokeApiKeyResponse()
+
+    async def ListUserApiKeys(  # noqa: N802 - the proto's name
+        self,
+        request: auth_pb2.ListUserApiKeysRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> auth_pb2.ListUserApiKeysResponse:
+        found, next_cursor = await handlers.list_user_api_keys(
+            self._auth,
+            user_id=user_id_of(request.user_id),
+            limit=request.limit,
+            cursor=request.cursor,
+        )
+        return auth_pb2.ListUserApiKeysResponse(
+            api_keys=map(api_key_shape, found), next_cursor=next_cursor
+        )
+
+    async def RevokeUserApiKey(  # noqa: N802 - the proto's name
+        self,
+        request: auth_pb2.RevokeUserApiKeyRequest,
+        context: Call,  # noqa: ARG002 - gRPC's signature
+    ) -> auth_pb2.RevokeUserApiKeyResponse:
+        user_id, key_id = parse_uuid(request.user_id), parse_uuid(request.api_key_id)
+        if user_id is None or key_id is None:
+            raise ApiKeyNotFoundError
+        await handlers.revoke_api_key(
+            self._auth, account_id=user_id, key_id=key_id, actor_id=caller_id()
+        )
+        return auth_pb2.RevokeUserApiKeyResponse()
 
     async def ExchangeApiKey(  # noqa: N802 - the proto's name
         self,

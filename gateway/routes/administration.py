@@ -14,6 +14,8 @@ from starlette.responses import Response
 
 from chassis.errors import RemoteError
 from gateway.answers import Json
+from gateway.bodies.api_keys import ApiKeyId
+from gateway.bodies.base import Nothing, PageQuery
 from gateway.bodies.identity import AccountChange, AuditQuery, UserId, UserQuery
 from gateway.routing import (
     ADMIN,
@@ -21,6 +23,7 @@ from gateway.routing import (
     Routes,
 )
 from gateway.services import Remote
+from presentation.views import api_keys as key_views
 from presentation.views import base, operations
 from presentation.views import identity as views
 
@@ -107,6 +110,44 @@ async def update_user(user_id: UserId, body: AccountChange, behind: Behind) -> R
         auth_pb2.UpdateUserRequest(user_id=user_id, role=body.role, disabled=body.disabled),
     )
     return Json(views.managed_user(reply.user))
+
+
+@ADMINISTRATION.route(
+    "GET",
+    "/admin/users/{user_id}/api-keys",
+    ADMIN,
+    answers=base.Page[key_views.ApiKey],
+    refuses=["USER_NOT_FOUND", "INVALID_CURSOR"],
+)
+async def list_user_api_keys(
+    user_id: UserId, query: Annotated[PageQuery, Query()], behind: Behind
+) -> Response:
+    """Somebody's API keys, newest first; those that ended 30 days ago are left out."""
+    reply = await behind.auth(
+        behind.auth.rpc.ListUserApiKeys,
+        auth_pb2.ListUserApiKeysRequest(
+            user_id=user_id, limit=query.limit, cursor=query.cursor or ""
+        ),
+    )
+    return Json(base.page(map(key_views.api_key, reply.api_keys), reply.next_cursor))
+
+
+@ADMINISTRATION.route(
+    "DELETE",
+    "/admin/users/{user_id}/api-keys/{api_key_id}",
+    ADMIN,
+    status=204,
+    refuses=["USER_NOT_FOUND", "API_KEY_NOT_FOUND"],
+)
+async def revoke_user_api_key(
+    user_id: UserId, api_key_id: ApiKeyId, behind: Behind, _body: Nothing | None = None
+) -> Response:
+    """Revoke somebody's key: it is refused everywhere at once. One that was revoked stays so."""
+    await behind.auth(
+        behind.auth.rpc.RevokeUserApiKey,
+        auth_pb2.RevokeUserApiKeyRequest(user_id=user_id, api_key_id=api_key_id),
+    )
+    return Response(status_code=204)
 
 
 @ADMINISTRATION.route(

@@ -18,7 +18,7 @@ from chassis.identity import Identity, Role
 from chassis.ids import uuid7
 from chassis.scopes import SCOPES
 
-from .test_auth import Box, MakeBox, box, make_box, refusal
+from .test_auth import Box, MakeBox, box, claims_of, make_box, refusal
 
 __all__ = ["box", "make_box"]
 
@@ -124,6 +124,33 @@ async def test_a_revoked_key_is_refused_and_everybody_is_told(box: Box) -> None:
     assert await box.revoked() == [{made.api_key.id}]
     await box.execute("UPDATE api_key SET revoked_at = revoked_at - interval '11 min'")
     assert made.api_key.id not in await handlers.ended_sessions(box.auth)
+
+
+async def test_an_admin_sees_and_revokes_anothers_key(box: Box) -> None:
+    owner, rival = await organizer(box), await organizer(box)
+    made = await make(box, owner)
+    admin = await box.admin()
+
+    async def keys_of_user(user_id: str) -> Any:
+        request = auth_pb2.ListUserApiKeysRequest(user_id=user_id, limit=9)
+        return (await box.account(admin, "ListUserApiKeys", request)).api_keys
+
+    async def revoke_of(user_id: str) -> None:
+        request = auth_pb2.RevokeUserApiKeyRequest(user_id=user_id, api_key_id=made.api_key.id)
+        await box.account(admin, "RevokeUserApiKey", request)
+
+    assert [key.id for key in await keys_of_user(owner)] == [made.api_key.id]
+    assert list(await keys_of_user(rival)) == []
+    assert (await refusal(keys_of_user(str(uuid7())))).reason == "USER_NOT_FOUND"
+    assert (await refusal(revoke_of(rival))).reason == "API_KEY_NOT_FOUND"
+    await use(box, made.key)
+
+    await revoke_of(owner)
+    await revoke_of(owner)  # it stays so
+    assert await is_refused(box, made.key) == "INVALID_API_KEY"
+    assert await box.revoked() == [{made.api_key.id}]
+    noted = "SELECT actor_id::text FROM audit WHERE action = 'API_KEY_REVOKED'"
+    assert await box.scalar(noted) == claims_of(admin)["sub"]
 
 
 async def test_another_persons_key_is_not_there(box: Box) -> None:

@@ -214,6 +214,22 @@ async def test_keys_are_listed_without_themselves_and_revoked(edge: Edge) -> Non
     assert not edge.auth.calls
 
 
+async def test_an_admin_sees_and_revokes_anothers_keys(edge: Edge) -> None:
+    page = auth_pb2.ListUserApiKeysResponse(api_keys=[listed()], next_cursor="more")
+    edge.auth.answers["ListUserApiKeys"] = page
+    path = f"/admin/users/{samples.PERSON}/api-keys"
+    answer = await edge.get(f"{path}?limit=1", role=Role.ADMIN)
+    assert answer.json() == {"items": [SHOWN], "next_cursor": "more"}
+    assert edge.auth.asked.user_id == samples.PERSON
+    edge.auth.forget()
+    answer = await edge.delete(f"{path}/{ID}", role=Role.ADMIN)
+    assert answer.status_code == 204
+    assert (edge.auth.asked.user_id, edge.auth.asked.api_key_id) == (samples.PERSON, ID)
+    for role, status in ((Role.ORGANIZER, 403), (None, 401)):
+        assert (await edge.get(path, role=role)).status_code == status
+        assert (await edge.delete(f"{path}/{ID}", role=role)).status_code == status
+
+
 # --- what they open ------------------------------------------------------------------------------
 
 

@@ -86,6 +86,8 @@ ORGANIZER DELETE /api/v1/api-keys/{api_key_id}
 ADMIN GET /api/v1/admin/users
 ADMIN GET /api/v1/admin/users/{user_id}
 ADMIN PATCH /api/v1/admin/users/{user_id}
+ADMIN GET /api/v1/admin/users/{user_id}/api-keys
+ADMIN DELETE /api/v1/admin/users/{user_id}/api-keys/{api_key_id}
 ADMIN GET /api/v1/admin/audit
 ANYONE GET /api/v1/venues
 ORGANIZER POST /api/v1/venues

@@ -156,6 +156,9 @@ ROUTES: Sequence[tuple[str, Row]] = (
     ("GET /api/v1/admin/users", Row("1 3 3 3 3 +")),
     ("GET /api/v1/admin/users/{user_id}", Row("1 3 3 3 3 +")),
     ("PATCH /api/v1/admin/users/{user_id}", Row("1 3 3 3 3 +", {"disabled": False})),
+    ("GET /api/v1/admin/users/{user_id}/api-keys", Row("1 3 3 3 3 +")),
+    # The buyer, whose id it is, has no such key.
+    ("DELETE /api/v1/admin/users/{user_id}/api-keys/{api_key_id}", Row("1 3 3 3 3 4")),
     ("GET /api/v1/admin/audit", Row("1 3 3 3 3 +")),
     # Venues and events.
     ("GET /api/v1/venues", Row("+ + + + + +")),
@@ -373,6 +376,11 @@ RPCS: Sequence[tuple[str, Row]] = (
     ("auth.ListUsers", Row("1 3 3 3 3 + 3", {"limit": 1})),
     ("auth.GetUser", Row("1 3 3 3 3 + 3", {"user_id": "{user_id}"})),
     ("auth.UpdateUser", Row("1 3 3 3 3 + 3", {"user_id": "{user_id}", "disabled": False})),
+    ("auth.ListUserApiKeys", Row("1 3 3 3 3 + 3", {"user_id": "{user_id}", "limit": 1})),
+    (
+        "auth.RevokeUserApiKey",
+        Row("1 3 3 3 3 4 3", {"user_id": "{user_id}", "api_key_id": "{api_key_id}"}),
+    ),
     ("auth.ListAudit", Row("1 3 3 3 3 + 3", {"limit": 1})),
     ("catalog.ListVenues", Row("1 + + + + + +", {"limit": 1})),
     ("catalog.GetVenue", Row("1 + + + + + +", {"venue_id": "{venue_id}"})),

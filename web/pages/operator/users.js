@@ -7,6 +7,7 @@ import { useAction, usePages } from "../../core/load.js";
 import { query as setQuery } from "../../core/router.js";
 import { user as me } from "../../core/session.js";
 import { Badge, Button, Confirm, Field, Pages, Trouble, When, valuesOf } from "../../parts/ui.js";
+import { Keys } from "./keys.js";
 
 /** @typedef {import("api").components["schemas"]["ManagedUser"]} ManagedUser */
 /** @typedef {import("api").components["schemas"]["AccountChange"]} AccountChange */
@@ -20,6 +21,7 @@ export function Users({ words }) {
     (cursor, signal) => take(api.GET("/api/v1/admin/users", { params: { query: { cursor, limit: 30, q: words || undefined, status: /** @type {any} */ (status || undefined) } }, signal })),
     [words, status],
   );
+  const [keysOf, setKeysOf] = useState(/** @type {ManagedUser | null} */ (null));
   const [closing, setClosing] = useState(/** @type {ManagedUser | null} */ (null));
   const change = useAction(async (/** @type {ManagedUser} */ of, /** @type {AccountChange} */ to) => {
     await take(api.PATCH("/api/v1/admin/users/{user_id}", { params: { path: { user_id: of.id } }, body: to }));
@@ -44,6 +46,7 @@ export function Users({ words }) {
           <p class="muted small">${one.email} · ${one.last_log_in_at ? html`${t("last log-in")} <${When} at=${one.last_log_in_at} />` : t("never logged in")}</p>
         </div>
         ${one.id !== me.value?.id && html`<div class="actions">
+          ${one.role !== "CUSTOMER" && html`<${Button} onClick=${() => setKeysOf(one)}>${t("API keys")}<span class="visually-hidden"> ${one.name}</span><//>`}
           <label>${t("Role")} <select aria-label=${t("Role of {name}", { name: one.name })} value=${one.role} onChange=${(/** @type {any} */ event) => change.run(one, { role: event.currentTarget.value })}>
             ${ROLES.map((role) => html`<option value=${role} selected=${role === one.role}>${role}</option>`)}
           </select></label>
@@ -53,6 +56,7 @@ export function Users({ words }) {
         </div>`}
       </li>`}
     <//>
+    ${keysOf && html`<${Keys} key=${keysOf.id} of=${keysOf} onClose=${() => setKeysOf(null)} />`}
     <${Confirm} open=${closing !== null} title=${t("Close this account?")} yes=${t("Yes, close it")} danger=${true} busy=${change.busy} error=${change.error} onYes=${() => closing && change.run(closing, { disabled: true })} onNo=${() => setClosing(null)}>
       <p>${t("{name} is logged out everywhere, and can't log in. Tickets that were bought stay good.", { name: closing?.name ?? "" })}</p>
     <//>

@@ -130,6 +130,16 @@ class AuthServiceStub:
                 request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeApiKeyRequest.SerializeToString,
                 response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeApiKeyResponse.FromString,
                 _registered_method=True)
+        self.ListUserApiKeys = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/ListUserApiKeys',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListUserApiKeysRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListUserApiKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeUserApiKey = channel.unary_unary(
+                '/parterre.auth.v1.AuthService/RevokeUserApiKey',
+                request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeUserApiKeyRequest.SerializeToString,
+                response_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeUserApiKeyResponse.FromString,
+                _registered_method=True)
         self.ExchangeApiKey = channel.unary_unary(
                 '/parterre.auth.v1.AuthService/ExchangeApiKey',
                 request_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ExchangeApiKeyRequest.SerializeToString,
@@ -299,6 +309,22 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUserApiKeys(self, request, context):
+        """Pages through somebody's keys.
+        Reasons: USER_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeUserApiKey(self, request, context):
+        """Ends one of somebody's keys; it is refused everywhere at once.
+        Reasons: API_KEY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExchangeApiKey(self, request, context):
         """Gives the token that calls with the key are made with.
         Reasons: INVALID_API_KEY, ADDRESS_THROTTLED.
@@ -404,6 +430,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.RevokeApiKey,
                     request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeApiKeyRequest.FromString,
                     response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeApiKeyResponse.SerializeToString,
+            ),
+            'ListUserApiKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUserApiKeys,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListUserApiKeysRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.ListUserApiKeysResponse.SerializeToString,
+            ),
+            'RevokeUserApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeUserApiKey,
+                    request_deserializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeUserApiKeyRequest.FromString,
+                    response_serializer=parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeUserApiKeyResponse.SerializeToString,
             ),
             'ExchangeApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.ExchangeApiKey,
@@ -925,6 +961,60 @@ class AuthService:
             '/parterre.auth.v1.AuthService/RevokeApiKey',
             parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeApiKeyRequest.SerializeToString,
             parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUserApiKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/ListUserApiKeys',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ListUserApiKeysRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.ListUserApiKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeUserApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parterre.auth.v1.AuthService/RevokeUserApiKey',
+            parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeUserApiKeyRequest.SerializeToString,
+            parterre_dot_auth_dot_v1_dot_auth__pb2.RevokeUserApiKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -98,6 +98,14 @@ class AuthServiceStub:
     """Ends one of the caller's keys; it is refused everywhere at once.
     Reasons: API_KEY_NOT_FOUND.
     """
+    ListUserApiKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUserApiKeysRequest, _auth_pb2.ListUserApiKeysResponse]
+    """Pages through somebody's keys.
+    Reasons: USER_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
+    """
+    RevokeUserApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeUserApiKeyRequest, _auth_pb2.RevokeUserApiKeyResponse]
+    """Ends one of somebody's keys; it is refused everywhere at once.
+    Reasons: API_KEY_NOT_FOUND.
+    """
     ExchangeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.ExchangeApiKeyRequest, _auth_pb2.ExchangeApiKeyResponse]
     """Gives the token that calls with the key are made with.
     Reasons: INVALID_API_KEY, ADDRESS_THROTTLED.
@@ -297,6 +305,26 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_auth_pb2.RevokeApiKeyRequest, _abc.Awaitable[_auth_pb2.RevokeApiKeyResponse]],
     ) -> _abc.Awaitable[_auth_pb2.RevokeApiKeyResponse]:
         """Ends one of the caller's keys; it is refused everywhere at once.
+        Reasons: API_KEY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUserApiKeys(
+        self,
+        request: _auth_pb2.ListUserApiKeysRequest,
+        context: _aio.ServicerContext[_auth_pb2.ListUserApiKeysRequest, _abc.Awaitable[_auth_pb2.ListUserApiKeysResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.ListUserApiKeysResponse]:
+        """Pages through somebody's keys.
+        Reasons: USER_NOT_FOUND, INVALID_CURSOR, INVALID_FILTER.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeUserApiKey(
+        self,
+        request: _auth_pb2.RevokeUserApiKeyRequest,
+        context: _aio.ServicerContext[_auth_pb2.RevokeUserApiKeyRequest, _abc.Awaitable[_auth_pb2.RevokeUserApiKeyResponse]],
+    ) -> _abc.Awaitable[_auth_pb2.RevokeUserApiKeyResponse]:
+        """Ends one of somebody's keys; it is refused everywhere at once.
         Reasons: API_KEY_NOT_FOUND.
         """
 
