@@ -18,7 +18,8 @@ from chassis.topology import Topology, declare
 from chassis.wire import Wire
 
 _CONNECT_SECONDS = 10.0
-_HEARTBEAT_SECONDS = 15
+# The library gives a connection up after three and a half of them without a word.
+_HEARTBEAT_SECONDS = 10
 # How long an answer to anything but a publication is waited for.
 _ANSWER_SECONDS = 10.0
 

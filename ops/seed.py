@@ -278,8 +278,8 @@ def register(visitor: Client, account: Account) -> None:
     )
 
 
-def newest_code(visitor: Client, email: str) -> str:
-    """The newest one-time code in the local mailbox; waits for it a little.
+def newest_code(visitor: Client, email: str, *, seconds: float = 15) -> str:
+    """The newest one-time code in the local mailbox; waits for it so long.
 
     Raises:
         TimeoutError: none came.
@@ -287,7 +287,7 @@ def newest_code(visitor: Client, email: str) -> str:
     mails = visitor.wait_for(
         "/dev/mailbox",
         lambda page: any(mail["kind"] == "code" for mail in page["items"]),
-        seconds=15,
+        seconds=seconds,
         to=email,
     )
     body = next(mail["body"] for mail in mails["items"] if mail["kind"] == "code")
