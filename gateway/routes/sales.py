@@ -24,6 +24,7 @@ from gateway.answers import Json
 from gateway.backend import Backend
 from gateway.bodies.catalog import EventId
 from gateway.bodies.sales import AttendeeQuery, ExportQuery
+from gateway.problems import AWAY
 from gateway.routing import (
     ADMIN,
     ORGANIZER,
@@ -45,9 +46,7 @@ _PART_SECONDS = 2.0
 # A part that fails like this is shown as missing; a refusal is still a refusal.
 _MISSING = frozenset(
     {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        *AWAY,
         grpc.StatusCode.UNIMPLEMENTED,
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from ops.client import Client
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 _COMMAND_SECONDS = 400
+# Of each container's log the end is kept, where a test fails.
+_KEPT_LINES = 20_000
+_KEPT_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,23 @@ class Containers:
         """The ids of a service's containers that run."""
         return self.compose("ps", "--quiet", service).split()
 
+    def keep_logs(self) -> Path:
+        """Writes the end of every container's log to a file each; gives their folder."""
+        folder = self.secrets.parent / "logs"
+        folder.mkdir(exist_ok=True)
+        for id in self.compose("ps", "--all", "--quiet", check=False).split():
+            name = self.docker("inspect", "--format", "{{.Name}}", id, check=False).strip(" /\n")
+            done = subprocess.run(
+                [self.environment["DOCKER"], "logs", "--tail", str(_KEPT_LINES), id],
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_COMMAND_SECONDS,
+                check=False,
+            )
+            (folder / f"{name or id}.log").write_bytes(done.stdout[-_KEPT_BYTES:])
+        return folder
+
     def operator(self, *words: str) -> str:
         """What one of the operator's commands prints, which must succeed."""
         return self.compose("run", "--rm", "--no-deps", "operator", "parterre", *words)
@@ -81,6 +101,19 @@ class Containers:
         accounts = json.loads((self.secrets / "demo/accounts.json").read_text())["accounts"]
         account = next(one for one in accounts if one["role"] == role)
         return Client(self.gateway).log_in(account["email"], account["password"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keeps the logs of all containers where a test has failed, and says where they are."""
+    report = yield
+    if report.failed and call.when == "call":
+        for system in getattr(item, "funcargs", {}).values():
+            if isinstance(system, Containers):
+                report.sections.append(("logs of all containers", str(system.keep_logs())))
+    return report
 
 
 @contextmanager

@@ -26,18 +26,23 @@ class Seen:
     """Every answer that customers got, and how often none came."""
 
     answers: list[tuple[str, int, str | None]] = field(default_factory=list)
+    # Each with the request's id, by which the logs are searched.
+    failures: list[str] = field(default_factory=list)
     cut_off: list[str] = field(default_factory=list)
     bookings: list[tuple[Client, str]] = field(default_factory=list)
 
     @property
-    def wrong(self) -> list[object]:
+    def wrong(self) -> list[str]:
         """What a customer should never see: no answer, or a failure that is no "come again"."""
-        bad = [
-            answer
-            for answer in self.answers
-            if answer[1] >= 500 and not (answer[1] == 503 and answer[2])
-        ]
-        return [*bad, *self.cut_off]
+        return [*self.failures, *self.cut_off]
+
+    def note(self, request: str, answer: httpx.Response) -> None:
+        """Keeps an answer."""
+        status, again = answer.status_code, answer.headers.get("Retry-After")
+        self.answers.append((request, status, again))
+        if status >= 500 and not (status == 503 and again):
+            id = answer.request.headers["X-Request-Id"]
+            self.failures.append(f"{request}: {status}, request id {id}: {answer.text[:300]}")
 
 
 class Customer:
@@ -90,13 +95,15 @@ class Customer:
         key = {"Idempotency-Key": secrets.token_hex(8)} if method == "POST" else {}
         http, ends_at = self.client._http, time.monotonic() + _GIVES_UP_SECONDS
         while True:
+            id = secrets.token_hex(8)
+            headers = {**key, "X-Request-Id": id}
             try:
-                answer = http.request(method, f"/api/v1{path}", json=body, headers=key)
+                answer = http.request(method, f"/api/v1{path}", json=body, headers=headers)
             except httpx.HTTPError as error:
-                self._seen.cut_off.append(f"{method} {path}: {error!r}")
+                self._seen.cut_off.append(f"{method} {path}: {error!r}, request id {id}")
                 return None
             again = answer.headers.get("Retry-After")
-            self._seen.answers.append((f"{method} {path}", answer.status_code, again))
+            self._seen.note(f"{method} {path}", answer)
             if answer.status_code not in {429, 503} or time.monotonic() > ends_at:
                 return answer.json() if answer.is_success and answer.content else None
             time.sleep(min(float(again or 1), 2.0))
