@@ -186,8 +186,6 @@ async def _file(
     if file is None:
         raise ProblemError("NOT_FOUND")
     told = {"Cache-Control": cache, "Vary": "Accept-Encoding", **(headers or {})}
-    if file.is_script:  # a worker is held to the policy that its script came with
-        told["Content-Security-Policy"] = shell.HEADERS["Content-Security-Policy"]
     if has := held(if_none_match, file.tag):
         return Response(status_code=304, headers={**told, **etag(has)})
     coding = file.coding(best_encoding(", ".join(accept_encoding)))
@@ -226,7 +224,11 @@ async def service_worker(
     behind: Behind, if_none_match: IfNoneMatch = (), accept_encoding: AcceptEncoding = ()
 ) -> Response:
     """What has the door work without a network: web/sw.js tells."""
-    headers = {"Service-Worker-Allowed": "/door"}
+    headers = {
+        "Service-Worker-Allowed": "/door",
+        # A worker is held to the policy that its script came with; other scripts to their page's.
+        "Content-Security-Policy": shell.HEADERS["Content-Security-Policy"],
+    }
     return await _file(
         behind, "sw.js", if_none_match, accept_encoding, cache="no-cache", headers=headers
     )

@@ -55,11 +55,6 @@ class Asset:
     compressed: dict[str, bytes] = field(default_factory=dict)
     being_made: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False, repr=False)
 
-    @property
-    def is_script(self) -> bool:
-        """Whether a browser runs it."""
-        return self.media_type.startswith("text/javascript")
-
     def coding(self, liked: str) -> str:
         """How it travels to a client that likes this coding best."""
         gains = self.media_type not in _PACKED and len(self.content) >= _LEAST_BYTES

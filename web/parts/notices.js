@@ -1,6 +1,5 @@
 /** The notices of who is logged in, live: how many are unread. */
 import { effect, signal } from "../vendor/signals.js";
-import { followTogether } from "../core/stream.js";
 import { user } from "../core/session.js";
 
 /** `unread`: how many; `changed`: grows with each change, so that lists load again. */
@@ -18,7 +17,13 @@ effect(() => {
   close();
   close = () => {};
   notices.unread.value = 0;
-  if (!id) return;
+  if (id) void begin(id);
+});
+
+/** What only who is logged in needs is loaded for them alone. @param {string} id */
+async function begin(id) {
+  const { followTogether } = await import("../core/stream.js");
+  if (id !== followed) return;
   close = followTogether(`parterre-notices-${id}`, "/api/v1/notifications/stream", {
     authenticated: true,
     on(_kind, data) {
@@ -26,4 +31,4 @@ effect(() => {
       notices.changed.value = notices.changed.peek() + 1;
     },
   });
-});
+}
