@@ -54,6 +54,8 @@ _PAUSE_SECONDS = 0.25
 _CLIENT_SECONDS = 60.0
 # What is begun at once, and may end when all is well again.
 _MAY_WAIT = ("a code by mail", "a purchase")
+# What took no longer than this was only under way when the fault ended.
+_UNDER_WAY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -325,7 +327,10 @@ def measured(
             for answer in bad
         }
         if what in _MAY_WAIT and any(
-            answer.sent + answer.seconds > ended and answer.status < 400 for answer in meanwhile
+            answer.sent + answer.seconds > ended
+            and answer.seconds > _UNDER_WAY_SECONDS
+            and answer.status < 400
+            for answer in meanwhile
         ):
             waits.append(what)
         else:
