@@ -81,21 +81,6 @@ export function PlanMap({ sections, focal, chosen, onChoose, onMove, onStage }) 
 
   if (!seated.length) return html`<p class="muted">${t("No seats to draw yet.")}</p>`;
   return html`<svg ref=${picture} class="plan" role="group" aria-label=${t("Plan of the hall")} viewBox=${`${x - margin} ${y - margin} ${width + 2 * margin} ${height + 2 * margin}`}>
-    <g
-      class=${onStage ? "plan-stage movable" : "plan-stage"}
-      ...${onStage
-        ? {
-            role: "button",
-            tabindex: "0",
-            "aria-label": t("Stage, {x} to the right, {y} away", { x: format.number(stage.x), y: format.number(stage.y) }),
-            onPointerDown: beginStage,
-            onPointerMove: dragStage,
-            onPointerUp: () => (grip.current = null),
-            onPointerCancel: () => (grip.current = null),
-            onKeyDown: keyStage,
-          }
-        : { "aria-hidden": "true" }}
-    ><rect x=${stage.x - 3} y=${stage.y - 1.5} width="6" height="1" rx="0.3" /><text x=${stage.x} y=${stage.y - 1}>${t("Stage")}</text></g>
     ${seated.map(({ id, draft, rows }) => html`<g
       key=${id}
       class=${id === chosen ? "plan-section chosen" : "plan-section"}
@@ -112,6 +97,21 @@ export function PlanMap({ sections, focal, chosen, onChoose, onMove, onStage }) 
       <${Ground} rows=${rows} />
       ${rows.map((row) => (id === chosen || all <= MOST_SEATS ? html`<${SeatRow} key=${row.label} row=${row} size=${sizeOf(draft)} />` : html`<polyline key=${row.label} points=${row.seats.map((seat) => `${seat.x},${seat.y}`).join(" ")} />`))}
     </g>`)}
+    <g
+      class=${onStage ? "plan-stage movable" : "plan-stage"}
+      ...${onStage
+        ? {
+            role: "button",
+            tabindex: "0",
+            "aria-label": t("Stage, {x} to the right, {y} away", { x: format.number(stage.x), y: format.number(stage.y) }),
+            onPointerDown: beginStage,
+            onPointerMove: dragStage,
+            onPointerUp: () => (grip.current = null),
+            onPointerCancel: () => (grip.current = null),
+            onKeyDown: keyStage,
+          }
+        : { "aria-hidden": "true" }}
+    ><rect x=${stage.x - 3} y=${stage.y - 1.5} width="6" height="1" rx="0.3" /><text x=${stage.x} y=${stage.y - 1}>${t("Stage")}</text></g>
     ${seated.filter(({ id }) => id === chosen).map(({ draft, rows }) => html`<${Numbers} rows=${rows} size=${sizeOf(draft)} />`)}
   </svg>`;
 }
