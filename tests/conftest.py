@@ -8,7 +8,10 @@ import pytest
 
 from deploy.postgres import Postgres
 from deploy.rabbitmq import RabbitMQ
+from tests.reaping import pytest_sessionfinish, pytest_sessionstart
 from tests.running import System, new_system
+
+__all__ = ["pytest_sessionfinish", "pytest_sessionstart"]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import psutil
 
 from deploy.plan import HOST, MODULES
 from deploy.processes import free_port, tail
+from tests.reaping import MARK
 
 from .conftest import System
 
@@ -54,6 +56,7 @@ def beside(
     serves = "GATEWAY_PORT" if name == "gateway" else f"{prefix}_GRPC_PORT"
     environment = {
         **psutil.Process(system.run["pids"][name]).environ(),
+        MARK: os.environ[MARK],
         "PYTHONPATH": f"{code}:{code / 'protos' / 'gen'}",
         f"{prefix}_INTERNAL_PORT": str(internal),
         serves: str(port),
