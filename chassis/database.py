@@ -30,6 +30,7 @@ from chassis.postgres import (
     COMMIT,
     ROLLBACK,
     STALE_STATES,
+    STANDBY_STATE,
     Bound,
     Connection,
     NotOneRowError,
@@ -77,8 +78,9 @@ _TRIES = 4
 _TIMEOUT_STATES = frozenset({"57014", "55P03"})
 # Those, too many connections, disk full, out of memory: no room for it now.
 _OVERLOAD_STATES = _TIMEOUT_STATES | {"53300", "53100", "53200"}
-# The server is shutting down, starting, or has crashed; 08 is the class of connection failures.
-_LOST_STATES = frozenset({"57P01", "57P02", "57P03"})
+# The server is shutting down, starting, or has crashed, or it is a standby; 08 is the class of
+# connection failures.
+_LOST_STATES = frozenset({"57P01", "57P02", "57P03", STANDBY_STATE})
 
 
 def is_overload(error: DatabaseError) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, text
 
 from chassis.logs import get_logger
 
@@ -46,12 +47,14 @@ def migrate(url: str, package: str, schema: str, *, to: str = "head") -> None:
     """
     config = chain_of(package)
     engine = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args={
-            "options": f"-c search_path={schema} -c lock_timeout={_LOCK_MS}"
+        "postgresql+psycopg://",
+        # SQLAlchemy does not read an address with several hosts; libpq does.
+        creator=lambda: psycopg.connect(
+            url,
+            options=f"-c search_path={schema} -c lock_timeout={_LOCK_MS}"
             f" -c statement_timeout={_STATEMENT_MS} -c timezone=UTC",
-            "application_name": f"migrate-{schema}",
-        },
+            application_name=f"migrate-{schema}",
+        ),
     )
     try:
         with engine.connect() as connection:

@@ -40,6 +40,8 @@ _CANCEL_SECONDS = 2.0
 _RECOVER_SECONDS = 5.0
 # "Cached plan must not change result type", or a prepared statement that is gone.
 STALE_STATES = frozenset({"0A000", "26000"})
+# "Cannot execute … in a read-only transaction": this is a standby, and the primary is elsewhere.
+STANDBY_STATE = "25006"
 _PLACES = re.compile(
     r"""
     [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
@@ -190,7 +192,8 @@ class Connection:
         self._next_look: asyncio.TimerHandle | None = None
         self._seen: asyncio.Future[list[Result]] | None = None  # owed at the last look
         self.lost = False
-        # A plan of this connection no longer fits the tables: it must not be used again.
+        # A plan of this connection no longer fits the tables, or its server is no primary: it must
+        # not be used again.
         self.stale = False
 
     @property
@@ -307,7 +310,7 @@ class Connection:
             prepared.is_made = False
         if status != ExecStatus.PIPELINE_ABORTED and self._error is None:
             self._error = _error_of(result)
-            self.stale = self._error.sqlstate in STALE_STATES
+            self.stale = self._error.sqlstate in STALE_STATES | {STANDBY_STATE}
 
     def _load(self, result: PGresult, prepared: _Prepared) -> Result:
         if result.status == ExecStatus.COMMAND_OK:

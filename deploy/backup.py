@@ -23,7 +23,6 @@ import psycopg
 from alembic.script import ScriptDirectory
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import make_url
 
 from chassis.migrate import chain_of
 from chassis.version import VERSION
@@ -95,7 +94,6 @@ def make(
 def _write(
     url: str, folder: Path, step: Step, media: Path | None, secrets: Path | None
 ) -> Manifest:
-    url = _plain(url)
     with psycopg.connect(url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         # It lives as long as this transaction does, which does nothing but wait.
@@ -199,8 +197,7 @@ def restore(
             then the database is as it was.
         psycopg.Error: the database can't be asked.
     """
-    url = _plain(migrator_url)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(migrator_url, autocommit=True) as connection:
         _refuse_a_live_one(connection)
         found = connection.execute(
             "SELECT 1 FROM pg_tables WHERE schemaname = ANY(%s) LIMIT 1", (list(SCHEMAS),)
@@ -222,7 +219,7 @@ def restore(
     if media is not None and MEDIA in manifest.parts:
         step("Unpacking the pictures")
         pictures = _unpack(folder / MEDIA, media)
-    _replace_schemas(client_programs(major), url, folder, step)
+    _replace_schemas(client_programs(major), migrator_url, folder, step)
     if pictures is not None and media is not None:
         shutil.rmtree(media, ignore_errors=True)
         pictures.rename(media)
@@ -328,11 +325,6 @@ def _nameless(url: str) -> str:
     told = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     told.pop("password", None)
     return make_conninfo("", **told)
-
-
-def _plain(url: str) -> str:
-    made = make_url(url).set(drivername="postgresql")
-    return made.render_as_string(hide_password=False)
 
 
 def _only(connection: psycopg.Connection, query: str) -> tuple[str, datetime]:

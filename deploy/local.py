@@ -62,7 +62,7 @@ _RESTARTS = 5
 _RESTARTS_WITHIN_SECONDS = 60.0
 # On one machine the gateway goes before all that works for it (nice(2)): whom the others have no
 # time for, it refuses at once. Three times their share of a core is enough for that.
-_BEHIND_THE_GATEWAY = 5
+BEHIND_THE_GATEWAY = 5
 # What a process is told of the environment it was started from.
 _INHERITED = (
     "PATH",
@@ -207,7 +207,7 @@ class LocalSystem:
         admin_url = os.environ.get("DATABASE_URL")
         if not admin_url:
             step("Starting PostgreSQL")
-            self._postgres = Postgres(self.home / "postgres", niceness=_BEHIND_THE_GATEWAY)
+            self._postgres = Postgres(self.home / "postgres", niceness=BEHIND_THE_GATEWAY)
             stack.enter_context(self._postgres)
             admin_url = self._postgres.admin_url
         step("Preparing the schemas")
@@ -226,24 +226,26 @@ class LocalSystem:
         if url := os.environ.get("AMQP_URL"):
             return url
         ensure_installed(step)
-        self._rabbitmq = RabbitMQ(self.home / "rabbitmq", niceness=_BEHIND_THE_GATEWAY)
+        self._rabbitmq = RabbitMQ(self.home / "rabbitmq", niceness=BEHIND_THE_GATEWAY)
         return self._rabbitmq.url
 
     # --- the processes -------------------------------------------------------------------------
 
     def _start_child(self, name: str) -> None:
+        log = self.logs / f"{name}.log"
+        self._children[name] = self._start_process(name, self._environments[name], log)
+
+    @staticmethod
+    def _start_process(
+        name: str, environment: Mapping[str, str], log: Path
+    ) -> subprocess.Popen[bytes]:
         env = {key: os.environ[key] for key in _INHERITED if key in os.environ}
-        self._children[name] = start(
+        return start(
             [sys.executable, "-m", MODULES[name]],
             # gRPC's core would write lines of a form of its own between ours.
-            env={
-                **env,
-                "PYTHONUNBUFFERED": "1",
-                "GRPC_VERBOSITY": "NONE",
-                **self._environments[name],
-            },
-            log=self.logs / f"{name}.log",
-            niceness=0 if name == "gateway" else _BEHIND_THE_GATEWAY,
+            env={**env, "PYTHONUNBUFFERED": "1", "GRPC_VERBOSITY": "NONE", **environment},
+            log=log,
+            niceness=0 if name == "gateway" else BEHIND_THE_GATEWAY,
         )
 
     def _restart(self, name: str) -> None:

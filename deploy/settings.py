@@ -7,10 +7,12 @@ its password, so that no password is said twice.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy import URL, make_url
 
 from chassis.settings import FromFiles
 from deploy.processes import SetupError
@@ -47,10 +49,10 @@ class ProvisionSettings(MigrateSettings):
         Raises:
             SetupError: they do not name the same one.
         """
-        names = {url.database for url in self._urls().values()}
+        names = {told.get("dbname") for told in self._addresses().values()}
         if len(names) != 1 or not (name := names.pop()):
             raise SetupError("The roles' addresses (…_DATABASE_URL) must name one database, alike.")
-        return name
+        return str(name)
 
     @property
     def passwords(self) -> Mapping[str, str]:
@@ -60,17 +62,26 @@ class ProvisionSettings(MigrateSettings):
             SetupError: an address names another role than the one it is for, or no password.
         """
         found = {}
-        for role, url in self._urls().items():
-            if url.username != role or not url.password:
+        for role, told in self._addresses().items():
+            if told.get("user") != role or not told.get("password"):
                 raise SetupError(f"The address for {role} must name that role, and its password.")
-            found[role] = str(url.password)
+            found[role] = str(told["password"])
         return found
 
-    def _urls(self) -> Mapping[str, URL]:
+    def _addresses(self) -> Mapping[str, Mapping[str, Any]]:
         secrets = {
             MIGRATOR: self.migrate_database_url,
             **{role_of(name): getattr(self, f"{name}_database_url") for name in SCHEMAS},
         }
         if self.reader_database_url:
             secrets[READER] = self.reader_database_url
-        return {role: make_url(secret.get_secret_value()) for role, secret in secrets.items()}
+        try:
+            return {
+                role: conninfo_to_dict(secret.get_secret_value())
+                for role, secret in secrets.items()
+            }
+        except psycopg.ProgrammingError:  # its text may show the address, the password with it
+            raise SetupError(
+                "A role's address (…_DATABASE_URL) can't be read: write"
+                " postgresql://role:password@host:port/database."
+            ) from None

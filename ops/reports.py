@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
@@ -43,12 +44,12 @@ def fsck(
         began = time.perf_counter()
         try:
             began_at = clock_of(reader_url)
-            findings = _findings(reader_url, amqp_url, console, quiet=as_json)
+            findings, standby = _findings(reader_url, amqp_url, console, quiet=as_json)
         except (psycopg.Error, _BrokerAwayError) as error:
             code = untold(error)
         else:
             seconds = time.perf_counter() - began
-            code = _print_findings(findings, console, as_json=as_json)
+            code = _print_findings(findings, standby, console, as_json=as_json)
             if recorded:
                 _record(amqp_url, recording.checked(findings, began_at, seconds))
         if watch is None:
@@ -68,25 +69,33 @@ def _record(amqp_url: str, message: messages_pb2.InvariantsChecked) -> None:
 
 def _findings(
     reader_url: str, amqp_url: str, console: Console, *, quiet: bool
-) -> Sequence[Finding]:
+) -> tuple[Sequence[Finding], str | None]:
+    """What was found, and up to when a standby has followed, where it is one."""
+    standby: list[str] = []
+
+    def follows(as_of: datetime | None) -> None:
+        standby.append(iso(as_of) if as_of else "before it was started")
+
     if quiet or not console.is_terminal:
-        found = list(check_all(reader_url))
+        found = list(check_all(reader_url, on_a_standby=follows))
     else:
         with console.status("") as status:
 
             def tell(check: Check) -> None:
                 status.update(f"{check.invariant} {check.title}")
 
-            found = list(check_all(reader_url, before_each=tell))
+            found = list(check_all(reader_url, before_each=tell, on_a_standby=follows))
     began = time.perf_counter()
     waiting = {queue: n for queue, n in _ask(letters.counts(amqp_url)).items() if n}
     shown = [{"queue": queue, "letters": n} for queue, n in waiting.items()]
     check = Check("I9", "no message was given up", "")
     found.append(Finding(check, sum(waiting.values()), shown, time.perf_counter() - began))
-    return found
+    return found, next(iter(standby), None)
 
 
-def _print_findings(findings: Sequence[Finding], console: Console, *, as_json: bool) -> int:
+def _print_findings(
+    findings: Sequence[Finding], standby: str | None, console: Console, *, as_json: bool
+) -> int:
     violations = sum(finding.violations for finding in findings)
     if as_json:
         rows = [
@@ -99,7 +108,8 @@ def _print_findings(findings: Sequence[Finding], console: Console, *, as_json: b
             }
             for finding in findings
         ]
-        print(as_text({"violations": violations, "checks": rows}))
+        seen = {"standby_as_of": standby} if standby else {}
+        print(as_text({"violations": violations, **seen, "checks": rows}))
     else:
         shown = [
             (
@@ -119,6 +129,8 @@ def _print_findings(findings: Sequence[Finding], console: Console, *, as_json: b
                 console.print(f"{finding.check.invariant} {finding.check.title}: {what}")
         if any(finding.shown for finding in findings):
             console.print("Amounts are in minor units.")
+        if standby:
+            console.print(f"This is a standby, which shows what was written up to {standby}.")
         verdict = f"{violations} violations" if violations else "All of it holds."
         console.print(verdict, style="red" if violations else "green")
     return WRONG if violations else WELL

@@ -426,6 +426,22 @@ async def test_a_server_that_cannot_be_reached_is_told_apart() -> None:
     assert not is_overload(lost.value)
 
 
+async def test_a_connection_to_a_standby_is_given_up_and_the_next_one_looks_for_the_primary(
+    make_database: MakeDatabase,
+) -> None:
+    database = await make_database("notification", pool_size=1)
+    # As a standby answers, of which this one server has none.
+    await value(database, "SELECT set_config('default_transaction_read_only', 'on', false)")
+    person = {"id": uuid7(), "email": "a@example.org", "version": 1}
+    with pytest.raises(DatabaseError) as refused:
+        async with database.transaction() as session:
+            await session.execute(INSERT, **person)
+    assert is_lost(refused.value)
+    async with database.transaction() as session:
+        await session.execute(INSERT, **person)
+    assert await people(database) == 1
+
+
 async def test_those_who_wait_for_a_connection_are_served_in_turn_and_lose_none(
     make_database: MakeDatabase,
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import ValidationError
 
 from auth_service.settings import Settings as AuthSettings
@@ -15,7 +16,7 @@ from catalog_service.settings import Settings as CatalogSettings
 from chassis.identity import encode_key
 from chassis.settings import ProcessSettings, given
 from deploy.processes import SetupError
-from deploy.provision import SCHEMAS, provision, role_of
+from deploy.provision import SCHEMAS, provision, role_of, url_for
 from deploy.settings import ProvisionSettings
 from gateway.settings import Settings as GatewaySettings
 from inventory_service.settings import Settings as InventorySettings
@@ -252,6 +253,31 @@ def test_provisioning_takes_roles_and_passwords_from_the_services_own_addresses(
     assert settings.database == "parterre"
     passwords = {role_of(schema): schema for schema in SCHEMAS}
     assert settings.passwords == {"parterre_migrator": "m", **passwords}
+
+
+def test_addresses_may_name_a_primary_and_its_standby() -> None:
+    def twice(url: str) -> str:
+        return url.replace("@db/", "@db:5432,standby:5433/") + "?target_session_attrs=read-write"
+
+    settings = ProvisionSettings(**{name: twice(url) for name, url in URLS.items()})
+    assert settings.database == "parterre"
+    assert settings.passwords["parterre_auth"] == "auth"
+    made = url_for(twice("postgresql://postgres:p@db/postgres"), "parterre", "reader", "a/b@c")
+    assert conninfo_to_dict(made) == {
+        "host": "db,standby",
+        "port": "5432,5433",
+        "dbname": "parterre",
+        "user": "reader",
+        "password": "a/b@c",
+        "target_session_attrs": "read-write",
+    }
+
+
+def test_an_address_that_cannot_be_read_is_refused_without_its_password() -> None:
+    url = "postgresql://parterre_auth:s3cret@db/parterre?s3cret"
+    with pytest.raises(SetupError, match="can't be read") as refused:
+        ProvisionSettings(**{**URLS, "auth_database_url": url}).passwords  # noqa: B018 - it raises
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
