@@ -53,6 +53,7 @@ def _run(reports: Sequence[Report], console: Console) -> bool:
     for report in reports:
         module: Any = import_module(f"bench.scenarios.{report.scenario}")
         overrides: Mapping[str, Mapping[str, str]] = getattr(module, "OVERRIDES", {})
+        twice: Sequence[str] = getattr(module, "TWICE", ())
         console.print(f"{report.scenario}: {(module.__doc__ or '').partition(chr(10))[0]}")
         if hasattr(module, "run_alone"):
             failed |= _fails(partial(module.run_alone, report), report)
@@ -62,7 +63,7 @@ def _run(reports: Sequence[Report], console: Console) -> bool:
             home.chmod(0o755)  # PostgreSQL may run as another account
             report.yardstick = yardstick()
             report.add("yardstick: floor's FastAPI and gRPC alone, before", report.yardstick, "ms")
-            with System.running(home, overrides) as system:
+            with System.running(home, overrides, twice) as system:
                 failed |= _fails(partial(module.run, system, report), report)
                 if wrong := system.violations():
                     report.remarks.append(f"FAILED: fsck: {wrong}")

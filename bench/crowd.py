@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 import uvloop
 
+from bench.figures import Report
 from bench.load import (
     Call,
     Outcome,
@@ -29,7 +31,14 @@ MADE_OR_NOT = frozenset({201, 409})
 # A buyer waits so long for a booking to come to rest.
 WAIT_SECONDS = 20
 # What a saga is made of apart from the provider, which is not ours.
-_NOT_A_SAGAS = frozenset({"generator", "sandbox"})
+NOT_A_SAGAS = frozenset({"generator", "sandbox"})
+_SETTLE_SECONDS = 90.0
+_SETTLED_MS, _SETTLED_TIMES = 100.0, 2  # of CPU a second, so often one after the other
+_NO_MAILS = """
+WITH gone AS (UPDATE notification.mail SET sent_at = clock_timestamp() WHERE sent_at IS NULL
+              RETURNING 1)
+SELECT count(*) FROM gone
+"""
 
 
 def measured(
@@ -41,6 +50,7 @@ def measured(
             system.url,
             visits,
             meter=system.meter,
+            more=system.more_gateways,
             connections=connections,
             warm_up=warm_up,
             seconds=seconds,
@@ -64,6 +74,7 @@ def paced(
             visits,
             steady(per_second),
             meter=system.meter,
+            more=system.more_gateways,
             connections=connections,
             warm_up=warm_up,
             seconds=seconds,
@@ -73,13 +84,37 @@ def paced(
 
 def saga_cpu(outcome: Outcome) -> float:
     """Seconds of CPU that sagas used; the provider stands for another's machine: not counted."""
-    return sum(seconds for name, seconds in outcome.cpu.items() if name not in _NOT_A_SAGAS)
+    return sum(seconds for name, seconds in outcome.cpu.items() if name not in NOT_A_SAGAS)
 
 
 def saga_cpu_ms(outcome: Outcome) -> float:
     """Milliseconds of CPU for each booking that was made."""
     sagas = outcome.count("booking", 201)
     return saga_cpu(outcome) / sagas * 1000 if sagas else float("nan")
+
+
+def used(system: System, seconds: float) -> float:
+    """Milliseconds of CPU a second that the system uses by itself, for so long."""
+    before, began = system.meter.read(), time.perf_counter()
+    time.sleep(seconds)
+    took = time.perf_counter() - began
+    spent = system.meter.since(before)
+    return sum(spent[name] for name in spent if name not in NOT_A_SAGAS) / took * 1000
+
+
+def settle(system: System, report: Report) -> None:
+    """Waits until nothing is left to do of what was done before.
+
+    Mails are taken for sent: theirs is another measurement, and thousands would take minutes.
+    """
+    began = time.perf_counter()
+    calm = 0
+    while calm < _SETTLED_TIMES:
+        system.scalar(_NO_MAILS)
+        calm = calm + 1 if used(system, 1.0) < _SETTLED_MS else 0
+        if time.perf_counter() - began > _SETTLE_SECONDS:
+            report.remarks.append("Something of before was still going on.")
+            return
 
 
 def greet(system: System, people: Sequence[Person]) -> None:

@@ -19,7 +19,7 @@ import gc
 import itertools
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -260,9 +260,9 @@ def _content_length(head: bytes) -> int:
 class _Crowd:
     """The connections, and what they have seen since the warm-up."""
 
-    def __init__(self, url: str, meter: Meter) -> None:
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port or 80
+    def __init__(self, urls: Sequence[str], meter: Meter) -> None:
+        parts = map(urlsplit, urls)
+        self._addresses = itertools.cycle([(one.hostname or "", one.port or 80) for one in parts])
         self._meter = meter
         self.outcome = Outcome()
         self._counts = False
@@ -277,7 +277,7 @@ class _Crowd:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT_SECONDS):
             _transport, connection = await loop.create_connection(
-                lambda: _Connection(self), self._host, self._port
+                lambda: _Connection(self), *next(self._addresses)
             )
         self._connections.add(connection)
         return connection
@@ -359,19 +359,20 @@ async def closed_loop(
     visits: Iterable[Visit],
     *,
     meter: Meter,
+    more: Sequence[str] = (),
     connections: int = 64,
     warm_up: float = 2.0,
     seconds: float = 8.0,
 ) -> Outcome:
     """Keeps `connections` visits going, one after the other on each, until the time is up.
 
-    `visits` must not run out before.
+    `visits` must not run out before. `more` are addresses besides `url`: connections take turns.
 
     Raises:
         UnexpectedAnswerError: something came back that a call did not expect.
     """
     source = iter(visits)
-    crowd = _Crowd(url, meter)
+    crowd = _Crowd([url, *more], meter)
 
     def begin_next(connection: _Connection) -> None:
         if not crowd.goes_on:
@@ -399,20 +400,22 @@ async def open_loop(
     moments: Iterable[float],
     *,
     meter: Meter,
+    more: Sequence[str] = (),
     connections: int = 256,
     warm_up: float = 2.0,
     seconds: float = 8.0,
 ) -> Outcome:
     """Begins a visit at each of `moments` (seconds from the start), whatever became of the others.
 
-    More than `connections` visits at once wait for a connection. A visit's first call's latency
+    More than `connections` visits at once wait for a connection; of these each takes the next of
+    `url` and `more`. A visit's first call's latency
     counts that wait, and a new connection's making.
 
     Raises:
         UnexpectedAnswerError: something came back that a call did not expect.
     """
     source = iter(visits)
-    crowd = _Crowd(url, meter)
+    crowd = _Crowd([url, *more], meter)
     # Others are opened when they are needed: a server does not wait long for a first request.
     idle = [await crowd.connect() for _ in range(min(connections, _OPEN_AT_FIRST))]
     opened = len(idle)

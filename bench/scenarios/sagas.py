@@ -23,6 +23,7 @@ from bench.crowd import (
     measured,
     paced,
     saga_cpu_ms,
+    settle,
 )
 from bench.figures import Report
 from bench.load import Call, Visit, percentile, request
@@ -58,6 +59,7 @@ def run(system: System, report: Report) -> None:
         ("20/s, Prefer: wait", events[1], _prefers),
         ("20/s, GET ?wait", events[2], _asks),
     ):
+        settle(system, report)
         outcome = paced(
             system, _visits(event_id, people, visit), _PACE, warm_up=2, seconds=_SECONDS
         )
