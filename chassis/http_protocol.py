@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import types
+from asyncio import _enter_task, _leave_task
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Generator
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import Scope
@@ -310,16 +309,10 @@ class BoundedProtocol(HttpToolsProtocol):
         ):
             super()._start_asgi_task(cycle, app)
             return
-        context = Context()
-        answering = cycle.run_asgi(app)
-        try:
-            waited_for = context.run(answering.send, None)
-        except StopIteration:
-            return
-        # It waits for something all the same.
-        task = self.loop.create_task(_going_on(answering, waited_for), context=context)
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        task = begin_at_once(cycle.run_asgi(app), self.loop)
+        if task is not None:
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
@@ -332,17 +325,73 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
 
-@types.coroutine
-def _going_on(begun: Coroutine[Any, Any, None], waited_for: object) -> Generator[object, Any, None]:
-    """The rest of a coroutine that was begun outside of a task, and waits for something."""
-    while True:
+def begin_at_once(
+    coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
+) -> asyncio.Task[None] | None:
+    """Runs a coroutine up to where it first waits, and the rest as a task; None: it is done.
+
+    What it does before is done in that task already, as it sees it: it may ask for the current
+    task, set a time-out, be cancelled. (Python 3.12 has tasks that start eagerly; 3.11 has not.)
+    """
+    begun, context = _Begun(coroutine), Context()
+    task = loop.create_task(begun, context=context)
+    caller = asyncio.current_task(loop)
+    # What implementations of tasks call (Python's documentation, "Extending").
+    if caller is not None:
+        _leave_task(loop, caller)
+    _enter_task(loop, task)
+    try:
+        context.run(begun.begin)
+    finally:
+        _leave_task(loop, task)
+        if caller is not None:
+            _enter_task(loop, caller)
+    return None if begun.is_done else task
+
+
+class _Begun(Coroutine[Any, Any, None]):
+    """A coroutine whose first step has been taken; to its task it looks as if it were to begin."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine = coroutine
+        self._first: object = None  # what it waits for, until its task is told
+        self._is_told = False
+        self.is_done = False
+
+    def begin(self) -> None:
+        """Takes the first step."""
         try:
-            given = yield waited_for
-        except BaseException as error:  # noqa: BLE001 - it is for what was begun, cancellation too
-            resume = partial(begun.throw, error)
-        else:
-            resume = partial(begun.send, given)
-        try:
-            waited_for = resume()
+            self._first = self._coroutine.send(None)
         except StopIteration:
-            return
+            self.is_done = True
+        except BaseException:
+            self.is_done = True  # and whoever began it is told why
+            raise
+
+    def send(self, value: Any, /) -> Any:
+        """The next step; at first, what the one that was taken waits for."""
+        if self.is_done:
+            raise StopIteration
+        if not self._is_told:
+            self._is_told = True
+            return self._first
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """The next step, which meets an error: cancellation above all."""
+        if self.is_done:
+            raise StopIteration
+        self._is_told = True
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """Ends it where it waits."""
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Nothing waits for it but its task.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError("only its task runs it")

@@ -6,11 +6,12 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import pytest
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from chassis.http_protocol import BoundedProtocol, Bounds
+from chassis.http_protocol import BoundedProtocol, Bounds, begin_at_once
 
 _HEAD = b"POST /holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n"
 
@@ -44,9 +45,21 @@ class _Refusing:
 
     def __init__(self) -> None:
         self.waits_for: asyncio.Future[None] | None = None
+        self.seconds: float | None = None
         self.was_cancelled = False
+        self.was_late = False
+        self.tasks: list[asyncio.Task[Any] | None] = []
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.tasks.append(asyncio.current_task())
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._answer(scope, receive, send)
+        except TimeoutError:
+            self.was_late = True
+        self.tasks.append(asyncio.current_task())
+
+    async def _answer(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         if self.waits_for is not None:
             try:
                 await self.waits_for
@@ -119,3 +132,47 @@ async def test_a_refusal_that_has_to_wait_can_be_cancelled() -> None:
     await task  # the server answers for an app that raises
     assert app.was_cancelled
     protocol.connection_lost(None)
+
+
+async def test_a_refusal_is_one_tasks_from_its_first_step_on() -> None:
+    app = _Refusing()
+    app.waits_for, app.seconds = asyncio.get_running_loop().create_future(), 0.01
+    protocol, _wire, state = _connected(app)
+    mine = asyncio.current_task()
+    protocol.data_received(_HEAD + b"{}")
+    assert asyncio.current_task() is mine
+    (task,) = state.tasks
+    await task
+    assert app.was_late
+    assert app.tasks == [task, task]
+    protocol.connection_lost(None)
+
+
+async def test_one_that_cancels_itself_meets_it_where_it_first_waits() -> None:
+    met: list[str] = []
+
+    async def answer() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        met.append("went on")
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            met.append("cancelled")
+
+    task = begin_at_once(answer(), asyncio.get_running_loop())
+    assert task is not None
+    await task
+    assert met == ["went on", "cancelled"]
+
+
+async def test_what_fails_at_once_fails_for_whoever_began_it() -> None:
+    async def fail() -> None:
+        raise LookupError
+
+    others = asyncio.all_tasks()
+    with pytest.raises(LookupError):
+        begin_at_once(fail(), asyncio.get_running_loop())
+    (task,) = asyncio.all_tasks() - others
+    await task  # what is left of it has nothing to do
