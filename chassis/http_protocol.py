@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # would take the refusal from it (RFC 9112, 9.6). One that does not read is let go after it too.
 _LINGER_SECONDS = 5.0
 _LINGER_BYTES = 1024 * 1024
+# So long a server that stops waits for the request of who has just connected.
+_FIRST_HEAD_SECONDS = 0.5
 
 # Why a connection ends before there is a request.
 MALFORMED = "MALFORMED_REQUEST"
@@ -132,6 +134,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._lingered_bytes = 0
         # While a head is taken, nothing before it being under way.
         self._may_begin_now = False
+        # The server stops: no request comes after the one that is served, or is about to come.
+        self._is_last = False
 
     # --- connections -----------------------------------------------------------------------------
 
@@ -188,6 +192,23 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
                 return
         self._end()
+
+    def shutdown(self) -> None:
+        """Ends the connection of a server that stops: after its request, also one that only comes.
+
+        Nobody can tell a connection that is closed before its first answer from a server that has
+        died, so who has just connected is waited for a moment. A client whose connection has had
+        answers knows that it may be closed between two of them.
+        """
+        self._is_last = True
+        if self._ended or (self._latest() is not None and not self._is_in_head):
+            super().shutdown()
+        else:
+            self.loop.call_later(_FIRST_HEAD_SECONDS, self._end_unless_serving)
+
+    def _end_unless_serving(self) -> None:
+        if not self._is_serving() and not self.transport.is_closing():
+            self._end()
 
     def _end(self) -> None:
         self.transport.close()
@@ -302,6 +323,8 @@ class BoundedProtocol(HttpToolsProtocol):
         A task begins when the loop comes round, behind all that was to do already: under overload,
         when most are refused, a refusal took eight milliseconds of waiting (p99) for 0.2 of work.
         """
+        if self._is_last:
+            cycle.keep_alive = False
         if (
             not self._may_begin_now
             or self.flow.write_paused

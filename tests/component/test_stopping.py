@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+from starlette.responses import PlainTextResponse
 
 from chassis import context
 from chassis.errors import RemoteError, ServiceError
@@ -17,6 +19,7 @@ from chassis.grpc_client import GrpcClient
 from chassis.grpc_server import serve_grpc
 from chassis.identity import Identity, Role, ServiceTokens, TokenVerifier, encode_key
 from chassis.ids import uuid7
+from chassis.telemetry import serve_http
 from deploy.processes import free_port
 from gateway.holds import Holds
 from gateway.problems import ProblemError, from_remote_error, from_service_error
@@ -129,3 +132,32 @@ async def test_what_a_stopping_service_breaks_off_may_be_asked_for_again() -> No
     await client.channel.close()
     assert {(status, again) for _kind, status, again in seen} == {(200, False), (503, True)}
     assert {kind for kind, status, _again in seen if status == 200} == set(kinds)
+
+
+async def test_who_has_just_connected_to_a_gateway_that_stops_is_answered() -> None:
+    """A connection that is closed before its first answer looks like a server that died."""
+    port = free_port()
+    head = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            serve_http(PlainTextResponse("here"), "127.0.0.1", port, drain_seconds=5)
+        )
+        silent, connected, half, kept = [
+            await asyncio.open_connection("127.0.0.1", port) for _ in range(4)
+        ]
+        kept[1].write(head)
+        assert (await kept[0].readuntil(b"here")).startswith(b"HTTP/1.1 200 ")
+        half[1].write(head[:10])
+        stopping = asyncio.create_task(stack.pop_all().aclose())
+        assert await kept[0].read() == b""  # so the stop has begun; it may be closed at any time
+        connected[1].write(head)
+        half[1].write(head[10:])
+        for reader, _writer in (connected, half):
+            answer = (await reader.read()).lower()
+            assert answer.startswith(b"http/1.1 200 ")
+            assert b"connection: close" in answer
+            assert answer.endswith(b"here")
+        assert await silent[0].read() == b""
+        await stopping
+    for _reader, writer in (silent, connected, half, kept):
+        writer.close()
