@@ -31,7 +31,7 @@ from gateway.site.pages import LOST, PAGES, Page
 from gateway.snapshots import PLAIN, best_encoding
 from gateway.versions import IfNoneMatch, coded, etag, held
 
-_FOREVER = "public, max-age=31536000, immutable"
+_FOREVER = "max-age=31536000, immutable"
 _HTML = "text/html; charset=utf-8"
 # One person's pages, by how their addresses begin.
 _NOT_TO_BE_READ = sorted(

@@ -207,7 +207,7 @@ async def test_a_file_of_this_version_is_kept_for_good(edge: Edge) -> None:
     for path in ("main.js", "styles/tokens.css", "pages/event/page.js", "icons/icon.svg"):
         answer = await edge.http.get(f"/assets/{version}/{path}")
         assert answer.status_code == 200, path
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["cache-control"] == "max-age=31536000, immutable"
         assert answer.headers["vary"] == "Accept-Encoding"
         tag = answer.headers["etag"]
         again = await edge.http.get(f"/assets/{version}/{path}", headers={"If-None-Match": tag})
@@ -220,10 +220,11 @@ async def test_a_file_of_this_version_is_kept_for_good(edge: Edge) -> None:
 
 
 # Of an empty browser, in kB as they travel, headers and all; pictures and what the API answers come
-# on top. The goal for an event is 60; what is more here is to be noticed before people do.
+# on top. The goal for an event is 60 with what a server adds to each head (a date: 1.2 in all); what
+# is more here is to be noticed before people do.
 WEIGHTS = {
     "/": 58,
-    "/events/{event_id}": 60,
+    "/events/{event_id}": 58.8,
     "/events/{event_id}/seats": 90,
     "/checkout/{hold_id}": 66,
     "/bookings/{reference}": 68,
