@@ -220,8 +220,8 @@ async def test_a_file_of_this_version_is_kept_for_good(edge: Edge) -> None:
 
 
 # Of an empty browser, in kB as they travel, headers and all; pictures and what the API answers come
-# on top. The goal for an event is 60 with what a server adds to each head (a date: 1.2 in all); what
-# is more here is to be noticed before people do.
+# on top. The goal for an event is 60 with the date that a server adds to each head (1.2 in all).
+# What is more here is to be noticed before people do.
 WEIGHTS = {
     "/": 58,
     "/events/{event_id}": 58.8,
