@@ -69,6 +69,16 @@ def test_seats_are_streamed_and_not_held_back(containers: Containers) -> None:
         assert "event: snapshot" in stream.iter_lines()
 
 
+def test_the_container_that_checks_tells_admins_what_it_found(containers: Containers) -> None:
+    with containers.somebody("ADMIN") as admin:
+        deadline = time.monotonic() + _SOON_SECONDS
+        while (told := admin.get("/admin/verdict")["verdict"]) is None:
+            assert time.monotonic() < deadline, containers.compose("logs", "fsck")
+            time.sleep(1)
+    assert told["checks"] > 30
+    assert told["findings"] == []
+
+
 @contextmanager
 def stopped(containers: Containers, service: str) -> Iterator[None]:
     containers.compose("stop", service)
