@@ -41,17 +41,23 @@ class Page:
 _STYLES = ("styles/tokens.css", "styles/base.css", "styles/parts.css")
 
 _PAGES = (
-    Page("/", "discover", "discover/page", "What is on", is_public=True, is_listed=True),
+    Page("/", "discover", "discover/page", "What's on", is_public=True, is_listed=True),
     Page("/events/{event_id}", "event", "event/page", "Event", is_public=True, is_listed=True),
-    Page("/events/{event_id}/seats", "picker", "picker/page", "Choose places", is_public=True),
+    Page("/events/{event_id}/seats", "picker", "picker/page", "Choose tickets", is_public=True),
     Page("/checkout/{hold_id}", "checkout", "checkout/page", "Pay"),
     Page("/bookings/{reference}", "booking", "booking/page", "Booking"),
     Page("/tickets", "booking", "booking/tickets", "My tickets"),
     Page("/login", "account", "account/login", "Log in", is_public=True),
     Page("/register", "account", "account/register", "Register", is_public=True),
-    Page("/password-reset", "account", "account/password_reset", "A new password", is_public=True),
+    Page(
+        "/password-reset",
+        "account",
+        "account/password_reset",
+        "Reset your password",
+        is_public=True,
+    ),
     Page("/account", "account", "account/page", "Account"),
-    Page("/notifications", "account", "account/notifications", "Notices"),
+    Page("/notifications", "account", "account/notifications", "Notifications"),
     Page("/organizer", "organizer", "organizer/dashboard", "Organize"),
     Page("/organizer/events/new", "organizer", "organizer/new_event", "New event"),
     Page("/organizer/events/{event_id}", "organizer", "organizer/event", "Your event"),
@@ -61,9 +67,9 @@ _PAGES = (
     Page("/organizer/keys", "organizer", "organizer/keys", "API keys"),
     Page("/door", "door", "door/list", "Door"),
     Page("/door/{event_id}", "door", "door/page", "Door"),
-    Page("/operator", "operator", "operator/page", "Operate"),
+    Page("/operator", "operator", "operator/page", "Operations"),
     Page("/race", "race", "race/page", "Race test", is_public=True, is_local=True),
 )
 PAGES: Mapping[str, Page] = MappingProxyType({page.path: page for page in _PAGES})
 # For an address that no page has.
-LOST = Page("", "discover", "discover/page", "Nothing here", is_public=True)
+LOST = Page("", "discover", "discover/page", "Page not found", is_public=True)

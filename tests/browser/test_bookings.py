@@ -49,7 +49,7 @@ def test_a_declined_card_leads_to_another_try_and_a_booking_to_its_money_back(
     )
     page.get_by_role("button", name=re.compile("^Pay")).click()
     page.reload()  # while the bank thinks
-    expect(page.get_by_text("It is booked.").first).to_be_visible()
+    expect(page.get_by_text("Your booking is confirmed.").first).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("Code of the ticket"))).to_have_count(2)
     in_both_widths(page)
 
@@ -71,8 +71,8 @@ def test_a_declined_card_leads_to_another_try_and_a_booking_to_its_money_back(
     expect(asked).to_contain_text(f"You get NPR\u00a0{total // 100:,}")
     axe(page)
     asked.get_by_role("button", name="Yes, cancel it").click()
-    expect(page.get_by_text("went back to you").first).to_be_visible()
-    expect(page.get_by_text("The money went back.")).to_be_visible()
+    expect(page.get_by_text("was refunded to you").first).to_be_visible()
+    expect(page.get_by_text("The money was refunded.")).to_be_visible()
 
     page.goto("/tickets?tab=past")
     expect(page.get_by_role("link", name="Himalayan Book Days")).to_be_visible()
@@ -88,7 +88,7 @@ def test_a_wallet_leads_to_its_page_and_back(
     page.get_by_role("link", name="Pay with Khalti").click()
     page.get_by_role("button", name="Approve").click()
     expect(page).to_have_url(re.compile(rf"/bookings/{reference}"))
-    expect(page.get_by_text("It is booked.").first).to_be_visible()
+    expect(page.get_by_text("Your booking is confirmed.").first).to_be_visible()
     page.goto("/tickets")
     expect(page.get_by_role("link", name="Himalayan Book Days")).to_be_visible()
 
@@ -104,9 +104,9 @@ def test_the_account_is_changed_and_its_news_are_read(
     expect(page.get_by_role("link", name="Sita Gurung")).to_be_visible()
     in_both_widths(page)
     page.get_by_role("tab", name="Devices").click()
-    expect(page.get_by_text("This one")).to_be_visible()
+    expect(page.get_by_text("Current device")).to_be_visible()
     in_both_widths(page)
-    page.get_by_role("tab", name="What I am told").click()
+    page.get_by_role("tab", name="Notifications").click()
     box = page.get_by_role("checkbox", name="a booking is confirmed: in the app")
     box.click()
     expect(box).not_to_be_checked()
@@ -123,7 +123,7 @@ def test_the_account_is_changed_and_its_news_are_read(
     tabs = [page.context.new_page() for _ in range(4)]
     for tab in tabs:
         tab.goto("/tickets")
-        expect(tab.get_by_role("link", name=re.compile("^Notices [1-9]"))).to_be_visible()
+        expect(tab.get_by_role("link", name=re.compile("^Notifications [1-9]"))).to_be_visible()
     assert streams == []
     with page.context.expect_event("request", lambda it: it.url.endswith("/stream")):
         page.close()
@@ -131,7 +131,7 @@ def test_the_account_is_changed_and_its_news_are_read(
     page.goto("/notifications")
     page.get_by_role("button", name="Mark all as read").click()
     for tab in tabs:
-        expect(tab.get_by_role("link", name="Notices", exact=True)).to_be_visible()
+        expect(tab.get_by_role("link", name="Notifications", exact=True)).to_be_visible()
     expect(page.get_by_text("New", exact=True)).to_have_count(0)
     page.goto(f"/bookings/{reference}")
     page.get_by_label("Language").select_option("ne")

@@ -122,11 +122,11 @@ def test_the_page_says_what_became_of_places_elsewhere(
         page.get_by_role("button", name="Best 2 seats").click()
         full = page.get_by_role("alert")
         expect(full.get_by_text("Himalayan Book Days")).to_have_count(2)
-        expect(full.get_by_role("link", name="Pay for those").last).to_have_attribute(
+        expect(full.get_by_role("link", name="Pay for them").last).to_have_attribute(
             "href", f"/checkout/{holds[0]['id']}"
         )
         in_both_widths(page)
-        full.get_by_role("button", name="Let them go").first.click()
+        full.get_by_role("button", name="Release them").first.click()
         expect(full).to_have_count(0)
         page.get_by_role("button", name="Best 2 seats").click()
         expect(_lines(page)).to_have_count(2)
@@ -136,7 +136,7 @@ def test_the_page_says_what_became_of_places_elsewhere(
         elsewhere.delete(f"/holds/{mine['id']}")
         page.get_by_role("button", name="More time").click()
         _comes_back(page)
-        expect(page.get_by_text("These places were let go")).to_be_visible()
+        expect(page.get_by_text("These tickets were released")).to_be_visible()
         axe(page)
         page.get_by_role("button", name="Best 2 seats").click()
         expect(_lines(page)).to_have_count(2)
@@ -144,7 +144,7 @@ def test_the_page_says_what_became_of_places_elsewhere(
         expect(page.get_by_role("heading", name="Pay", exact=True)).to_be_visible()
         _book(page.context.new_page(), page.url)
         _comes_back(page)
-        expect(page.get_by_text("These places are booked already")).to_be_visible()
+        expect(page.get_by_text("These tickets are already booked")).to_be_visible()
         in_both_widths(page)
         page.locator("main").get_by_role("link", name="My tickets").click()
         expect(page.locator(".booking-card")).to_have_count(1)
@@ -159,7 +159,7 @@ def _book(other: Page, checkout: str) -> None:
     """Pays in another tab."""
     other.goto(checkout)
     other.get_by_role("button", name="Pay ").click()
-    expect(other.get_by_text("It is booked.").first).to_be_visible()
+    expect(other.get_by_text("Your booking is confirmed.").first).to_be_visible()
     other.close()
 
 
@@ -169,10 +169,10 @@ def _pay(page: Page) -> None:
     expect(page.get_by_role("heading", name="Pay", exact=True)).to_be_visible()
     axe(page)
     page.get_by_text("I have a coupon").click()
-    page.get_by_label("Code of the coupon").fill("no-such-code")
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_label("Coupon code").fill("no-such-code")
+    page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    page.get_by_text("Give names").click()
+    page.get_by_text("Add names").click()
     page.locator("details input").first.fill("Maya Rai")
     page.set_viewport_size(NARROW["viewport"])
     axe(page)
@@ -184,6 +184,6 @@ def _pay(page: Page) -> None:
     # The places are kept for another card.
     expect(page.get_by_text("The bank declined the card.").first).to_be_visible()
     page.get_by_role("button", name="Pay ").click()
-    expect(page.get_by_text("It is booked.").first).to_be_visible()
+    expect(page.get_by_text("Your booking is confirmed.").first).to_be_visible()
     sent = json.loads(booked.value.post_data or "")
     assert [each["name"] for each in sent["attendees"]] == ["Maya Rai"]

@@ -115,7 +115,7 @@ async def test_an_event_that_is_not_there_is_a_page_that_says_so(edge: Edge, wro
         assert answer.status_code == 404, path
         assert answer.headers["content-security-policy"] == POLICY
         assert '<meta name="robots" content="noindex">' in answer.text
-        assert "Nothing here" in answer.text
+        assert "Page not found" in answer.text
 
 
 @pytest.mark.parametrize("role", [None, Role.ORGANIZER, Role.ADMIN])

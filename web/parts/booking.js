@@ -10,10 +10,10 @@ import { Badge, Spinner } from "./ui.js";
 /** @typedef {import("api").components["schemas"]["Line"]} Line */
 
 const STATUSES = /** @type {Record<Booking["status"], [import("./ui.js").BadgeKind, () => string]>} */ ({
-  PENDING: ["warn", () => t("Not paid yet")],
-  CONFIRMED: ["good", () => t("Booked")],
+  PENDING: ["warn", () => t("Awaiting payment")],
+  CONFIRMED: ["good", () => t("Confirmed")],
   FAILED: ["bad", () => t("Not booked")],
-  EXPIRED: ["bad", () => t("Time ran out")],
+  EXPIRED: ["bad", () => t("Expired")],
   CANCELLING: ["warn", () => t("Being cancelled")],
   CANCELLED: ["info", () => t("Cancelled")],
 });
@@ -32,7 +32,7 @@ export function placeName(of) {
 
 /** How many places lines are. @param {{quantity: number}[]} lines */
 export function countOf(lines) {
-  return n(lines.reduce((sum, line) => sum + line.quantity, 0), "{n} place", "{n} places");
+  return n(lines.reduce((sum, line) => sum + line.quantity, 0), "{n} ticket", "{n} tickets");
 }
 
 /**
@@ -63,7 +63,7 @@ export function Code({ ticket }) {
       if (address) URL.revokeObjectURL(address);
     };
   }, [path]);
-  if (failed) return html`<p class="code-missing">${t("The code can't be loaded now. It is in the PDF and in your mail, too.")}</p>`;
+  if (failed) return html`<p class="code-missing">${t("The code can't be loaded now. It is in the PDF and in your e-mail, too.")}</p>`;
   if (!image) return html`<${Spinner} />`;
   return html`<img class="code" src=${image} width="240" height="240" alt=${t("Code of the ticket for {place}", { place: placeName(ticket) })} />`;
 }

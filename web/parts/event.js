@@ -49,8 +49,8 @@ export function pricesOf(event) {
  * @returns {{kind: "good" | "warn" | "bad" | "info", text: string, buy: boolean}}
  */
 export function saleOf(event, now) {
-  if (event.status === "CANCELLED") return { kind: "bad", text: t("Called off"), buy: false };
-  if (event.status === "COMPLETED" || new Date(event.ends_at).getTime() < now) return { kind: "info", text: t("Over"), buy: false };
+  if (event.status === "CANCELLED") return { kind: "bad", text: t("Cancelled"), buy: false };
+  if (event.status === "COMPLETED" || new Date(event.ends_at).getTime() < now) return { kind: "info", text: t("Ended"), buy: false };
   if (event.status !== "PUBLISHED") return { kind: "info", text: t("Not on sale yet"), buy: false };
   if (event.sales.from && new Date(event.sales.from).getTime() > now) {
     return { kind: "info", text: t("On sale from {time}", { time: format.time(event.sales.from, event.timezone) }), buy: false };
@@ -59,7 +59,7 @@ export function saleOf(event, now) {
   const { available, capacity } = event.availability ?? { available: 1, capacity: 1 };
   if (available === 0) return { kind: "bad", text: t("Sold out"), buy: false };
   if (available <= Math.max(10, capacity * 0.1)) return { kind: "warn", text: n(available, "{n} left", "{n} left"), buy: true };
-  return { kind: "good", text: n(available, "{n} place free", "{n} places free"), buy: true };
+  return { kind: "good", text: n(available, "{n} available", "{n} available"), buy: true };
 }
 
 /** @param {{of: Event}} props */

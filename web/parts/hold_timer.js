@@ -38,12 +38,12 @@ export async function endOf(hold_id) {
 export function HoldOver({ how, children }) {
   if (how === "BOOKED") {
     return html`<${Note} kind="good">
-      <p>${t("These places are booked already, perhaps in another window.")}</p>
+      <p>${t("These tickets are already booked, perhaps in another window.")}</p>
       <p><${LinkButton} kind="primary" href="/tickets">${t("My tickets")}<//></p>
     <//>`;
   }
   return html`<${Note} kind=${how === "RELEASED" ? "warn" : "bad"}>
-    <p>${how === "RELEASED" ? t("These places were let go, perhaps in another window, and are on sale again.") : t("The time for your places is over, and they are on sale again. Nothing was charged.")}</p>
+    <p>${how === "RELEASED" ? t("These tickets were released, perhaps in another window, and are on sale again.") : t("The time to buy has run out, and your tickets are on sale again. Nothing was charged.")}</p>
     ${children}
   <//>`;
 }
@@ -63,7 +63,7 @@ export function HoldTimer({ hold, onExtended, onOver }) {
   });
   useEffect(() => {
     const passed = TOLD_SECONDS.find((mark) => before.current > mark && seconds <= mark);
-    if (passed) announce(passed < 60 ? t("30 seconds left for your places.") : n(passed / 60, "{n} minute left for your places.", "{n} minutes left for your places."));
+    if (passed) announce(passed < 60 ? t("30 seconds left to buy your tickets.") : n(passed / 60, "{n} minute left to buy your tickets.", "{n} minutes left to buy your tickets."));
     before.current = seconds;
   }, [seconds]);
   const isOver = seconds <= 0;
@@ -88,7 +88,7 @@ export function HoldTimer({ hold, onExtended, onOver }) {
   }, [isOver, hold.id]);
   const canGrow = hold.expires_at < hold.extendable_until;
   return html`<div class=${classes("hold-timer", seconds <= HURRY_SECONDS && "hold-timer-hurry")}>
-    <p ref=${time} tabindex="-1"><span>${t("Kept for you for")}</span> <b role="timer" aria-live="off">${format.countdown(seconds)}</b></p>
+    <p ref=${time} tabindex="-1"><span>${t("Held for you for")}</span> <b role="timer" aria-live="off">${format.countdown(seconds)}</b></p>
     ${canGrow && html`<${Button} kind="quiet" busy=${extend.busy} onClick=${() => extend.run()}>${t("More time")}<//>`}
     <${Trouble} error=${extend.error} />
   </div>`;

@@ -58,18 +58,18 @@ class Guard extends Component {
 
 export function NotFound() {
   useEffect(() => {
-    document.title = `${t("Nothing here")} · Parterre`;
+    document.title = `${t("Page not found")} · Parterre`;
   }, []);
   return html`<div class="empty">
-    <h1>${t("Nothing here")}</h1>
-    <p>${t("No page has this address. It may have been mistyped, or it is gone.")}</p>
+    <h1>${t("Page not found")}</h1>
+    <p>${t("There is no page at this address. It may be mistyped, or the page was removed.")}</p>
     <p><${LinkButton} href="/" kind="primary">${t("See all events")}<//></p>
   </div>`;
 }
 
 function Forbidden() {
   return html`<div class="empty">
-    <h1>${t("This page is not for this account")}</h1>
+    <h1>${t("This account may not see this page")}</h1>
     <p>${t("You are logged in as {name}.", { name: user.value?.name ?? "" })}</p>
     <p><${LinkButton} href="/" kind="primary">${t("See all events")}<//></p>
   </div>`;
@@ -98,12 +98,12 @@ function Header() {
       <${NavLink} href="/">${t("Events")}<//>
       ${user.value && html`<${NavLink} href="/tickets">${t("My tickets")}<//>`}
       ${may.organize.value && html`<${NavLink} href="/organizer">${t("Organize")}<//><${NavLink} href="/door">${t("Door")}<//>`}
-      ${may.administer.value && html`<${NavLink} href="/operator">${t("Operate")}<//>`}
+      ${may.administer.value && html`<${NavLink} href="/operator">${t("Operations")}<//>`}
       ${boot.local && html`<${NavLink} href="/race">${t("Race test")}<//>`}
       <span class="spring"></span>
       ${known.value && (user.value
         ? html`
-            <${NavLink} href="/notifications">${t("Notices")}${notices.unread.value > 0 && html` <span class="count">${notices.unread.value}</span>`}<//>
+            <${NavLink} href="/notifications">${t("Notifications")}${notices.unread.value > 0 && html` <span class="count">${notices.unread.value}</span>`}<//>
             <${NavLink} href="/account">${user.value.name}<//>
             <${Button} kind="quiet" onClick=${leave}>${t("Log out")}<//>`
         : html`<${NavLink} href="/login">${t("Log in")}<//><${NavLink} href="/register">${t("Register")}<//>`)}

@@ -41,7 +41,7 @@ export function PaymentChoice({ value, onChange }) {
     <legend>${t("How to pay")}</legend>
     ${/** @type {Method[]} */ (Object.keys(METHODS)).map((method) => html`<label class="payment-method" key=${method}>
       <input type="radio" name="method" value=${method} checked=${value.method === method} onChange=${() => choose(method)} />
-      <span><b>${methodName(method)}</b>${method !== "CARD" && html` <span class="muted small">${t("You go on at {name} and come back.", { name: methodName(method) })}</span>`}</span>
+      <span><b>${methodName(method)}</b>${method !== "CARD" && html` <span class="muted small">${t("You continue at {name} and come back.", { name: methodName(method) })}</span>`}</span>
     </label>`)}
     ${value.method === "CARD" && html`<div class="field">
       <label for="payment-card">${t("Card")}</label>
@@ -56,7 +56,7 @@ export function PaymentChoice({ value, onChange }) {
 const REFUSALS = /** @type {Record<string, () => string>} */ ({
   CARD_DECLINED: () => t("The bank declined the card."),
   INSUFFICIENT_FUNDS: () => t("There was not enough money on the card."),
-  CAPTURE_FAILED: () => t("The bank promised the money, and then did not give it."),
+  CAPTURE_FAILED: () => t("The bank approved the payment, and then did not make it."),
   REFUSED_BY_CUSTOMER: () => t("The payment was refused on the provider's page."),
   PAYMENT_TIMED_OUT: () => t("The payment was not made in time."),
 });

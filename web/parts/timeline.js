@@ -7,19 +7,19 @@ import { useLoad } from "../core/load.js";
 
 /** The steps that read the same to both, in words. @type {Record<string, () => string>} */
 export const STEPS = {
-  RESERVE_REFUSED: () => t("The places could not be kept."),
+  RESERVE_REFUSED: () => t("The tickets could not be held."),
   CHARGED: () => t("The payment was made."),
   CHARGE_REFUSED: () => t("The payment was refused."),
-  GIVEN_BACK: () => t("What had been charged was given back."),
-  RELEASED: () => t("The places went on sale again."),
-  REFUNDED: () => t("The money went back."),
-  RESTOCKED: () => t("The places went on sale again."),
-  RECLAIMED: () => t("The payment came late, and the same places could be had again."),
-  RECLAIM_REFUSED: () => t("The payment came late, and the places were gone."),
+  GIVEN_BACK: () => t("The charge was refunded."),
+  RELEASED: () => t("The tickets went on sale again."),
+  REFUNDED: () => t("The money was refunded."),
+  RESTOCKED: () => t("The tickets went on sale again."),
+  RECLAIMED: () => t("The payment came late, but the same tickets were still available."),
+  RECLAIM_REFUSED: () => t("The payment came late, and the tickets were no longer available."),
   PAID_LATE: () => t("A payment came after the time had run out."),
-  GIVE_UP: () => t("The booking was given up."),
+  GIVE_UP: () => t("The booking was abandoned."),
   CANCEL: () => t("The booking was cancelled."),
-  EVENT_CANCELLED: () => t("The event was called off."),
+  EVENT_CANCELLED: () => t("The event was cancelled."),
 };
 
 /**

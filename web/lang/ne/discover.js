@@ -1,6 +1,6 @@
 /** Discover, in Nepali. */
 export default {
-  "What is on": "के के हुँदैछ",
+  "What's on": "के के हुँदैछ",
   "Search": "खोज",
   "Title, artist, place …": "शीर्षक, कलाकार, स्थान …",
   "Category": "प्रकार",
@@ -8,14 +8,14 @@ export default {
   "City": "सहर",
   "From": "देखि",
   "Until": "सम्म",
-  "Costs at least": "न्यूनतम मूल्य",
-  "Costs at most": "अधिकतम मूल्य",
-  "Order": "क्रम",
+  "Lowest price": "न्यूनतम मूल्य",
+  "Highest price": "अधिकतम मूल्य",
+  "Sort by": "क्रम",
   "Soonest first": "छिटो हुने पहिले",
   "Cheapest first": "सस्तो पहिले",
-  "Dearest first": "महँगो पहिले",
-  "Most wanted first": "धेरै मन पराइएको पहिले",
+  "Most expensive first": "महँगो पहिले",
+  "Most popular first": "धेरै मन पराइएको पहिले",
   "Find tickets": "टिकट खोज्नुहोस्",
   "Show all": "सबै देखाउनुहोस्",
-  "Nothing fits. Try other words, another day or another city.": "केही मिलेन। अरू शब्द, अर्को दिन वा अर्को सहर हेर्नुहोस्।",
+  "No events found. Try other words, another day or another city.": "केही मिलेन। अरू शब्द, अर्को दिन वा अर्को सहर हेर्नुहोस्।",
 };

@@ -50,7 +50,7 @@ export function LocalMail({ email }) {
   }, [mails.loading, code, tries]);
   if (!boot.local) return null;
   return html`<${Note}>
-    <p>${t("This is a developer's machine: the mail stays here.")}
+    <p>${t("This is a developer's machine: the e-mail stays here.")}
       ${code && html` ${t("Its code:")} <b class="mono" data-code>${code}</b>`}
     </p>
   <//>`;

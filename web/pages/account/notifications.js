@@ -24,9 +24,9 @@ export default function Notifications() {
     await notices.reload();
   });
   return html`
-    <${Heading} title=${t("Notices")} actions=${html`<${Button} busy=${readAll.busy} onClick=${() => readAll.run()}>${t("Mark all as read")}<//>`} />
+    <${Heading} title=${t("Notifications")} actions=${html`<${Button} busy=${readAll.busy} onClick=${() => readAll.run()}>${t("Mark all as read")}<//>`} />
     <${Trouble} error=${read.error ?? readAll.error} />
-    <${Pages} of=${notices} empty=${t("There is no news.")}>
+    <${Pages} of=${notices} empty=${t("No notifications yet.")}>
       ${(/** @type {Notice} */ notice) => {
         const to = leadsTo(notice);
         return html`<li key=${notice.id} class=${notice.read_at ? "" : "unread"}>

@@ -23,7 +23,7 @@ export default function Account({ query }) {
         { id: "profile", label: t("Profile"), show: () => html`<${Profile} />` },
         { id: "password", label: t("Password"), show: () => html`<${Password} />` },
         { id: "devices", label: t("Devices"), show: () => html`<${Devices} />` },
-        { id: "news", label: t("What I am told"), show: () => html`<${News} />` },
+        { id: "news", label: t("Notifications"), show: () => html`<${News} />` },
       ]}
     />
   `;
@@ -56,13 +56,13 @@ function Profile() {
     <${Field} label=${t("Your name")} name="name" autocomplete="name" maxlength="100" defaultValue=${me.name} error=${save.error} />
     <${Field} label=${t("Phone")} name="phone" type="tel" autocomplete="tel" optional=${true} defaultValue=${me.phone ?? ""} hint=${t("With the country's code: +977 …")} error=${save.error} />
     <${Field} label=${t("Country")} name="country" autocomplete="country" optional=${true} maxlength="2" defaultValue=${me.country ?? ""} hint=${t("Two letters, such as NP.")} error=${save.error} />
-    <${Field} label=${t("Language of mails")} name="language" as="select" error=${save.error}>
+    <${Field} label=${t("Language of e-mails")} name="language" as="select" error=${save.error}>
       <option value="en" selected=${me.language === "en"}>English</option>
       <option value="ne" selected=${me.language === "ne"}>नेपाली</option>
     <//>
     ${me.role === "CUSTOMER" && (me.organizer_requested
-      ? html`<${Note}>${t("You asked to organize events. An admin will look at it.")}<//>`
-      : html`<${Checkbox} label=${t("I want to organize events")} name="organizer" value="yes" hint=${t("An admin looks at it first.")} />`)}
+      ? html`<${Note}>${t("You asked to organize events. An admin will review it.")}<//>`
+      : html`<${Checkbox} label=${t("I want to organize events")} name="organizer" value="yes" hint=${t("An admin reviews it first.")} />`)}
     <${Button} kind="primary" type="submit" busy=${save.busy}>${t("Save")}<//>
   </form>`;
 }
@@ -84,7 +84,7 @@ function Password() {
     <${Trouble} error=${save.error} />
     ${saved && html`<${Note} kind="good">${t("Your new password is set. Other devices were logged out.")}<//>`}
     <input type="hidden" name="username" autocomplete="username" value=${user.value?.email} />
-    <${Field} label=${t("Password until now")} name="current_password" type="password" autocomplete="current-password" error=${save.error} />
+    <${Field} label=${t("Current password")} name="current_password" type="password" autocomplete="current-password" error=${save.error} />
     <${Field} label=${t("New password")} name="new_password" type="password" autocomplete="new-password" minlength="10" hint=${t("At least 10 characters; four words are good, too.")} error=${save.error} />
     <${Button} kind="primary" type="submit" busy=${save.busy}>${t("Set the password")}<//>
   </form>`;
@@ -115,10 +115,10 @@ function Devices() {
         <ul class="list" role="list">
           ${all.map((one) => html`<li key=${one.id} class="item">
             <div>
-              <b>${deviceName(one.user_agent)}</b> ${one.current && html`<${Badge} kind="good">${t("This one")}<//>`}
+              <b>${deviceName(one.user_agent)}</b> ${one.current && html`<${Badge} kind="good">${t("Current device")}<//>`}
               <p class="muted small">${one.address} · ${t("last used")} <${When} at=${one.last_used_at} /></p>
             </div>
-            ${!one.current && html`<${Button} onClick=${() => setLeaving([one])}>${t("Log it out")}<//>`}
+            ${!one.current && html`<${Button} onClick=${() => setLeaving([one])}>${t("Log out this device")}<//>`}
           </li>`)}
         </ul>
         ${others.length > 1 && html`<p><${Button} kind="danger" onClick=${() => setLeaving(others)}>${t("Log out all others")}<//></p>`}
@@ -144,17 +144,17 @@ function News() {
       const box = (kind, channel) => {
         const one = all.find((each) => each.kind === kind && each.channel === channel);
         if (!one) return html`<span class="muted">–</span>`;
-        return html`<input type="checkbox" checked=${one.wanted} disabled=${one.essential} aria-label=${`${one.tells}: ${channel === "MAIL" ? t("by mail") : t("in the app")}`} onChange=${() => wish.run(one)} />`;
+        return html`<input type="checkbox" checked=${one.wanted} disabled=${one.essential} aria-label=${`${one.tells}: ${channel === "MAIL" ? t("by e-mail") : t("in the app")}`} onChange=${() => wish.run(one)} />`;
       };
       return html`
         <${Trouble} error=${wish.error} />
-        <div class="scroll" tabindex="0" role="region" aria-label=${t("What I am told")}>
+        <div class="scroll" tabindex="0" role="region" aria-label=${t("Notifications")}>
           <table>
-            <thead><tr><th scope="col">${t("News")}</th><th scope="col">${t("By mail")}</th><th scope="col">${t("In the app")}</th></tr></thead>
+            <thead><tr><th scope="col">${t("Notification")}</th><th scope="col">${t("By e-mail")}</th><th scope="col">${t("In the app")}</th></tr></thead>
             <tbody>${kinds.map((kind) => html`<tr key=${kind}><th scope="row" class="tells">${all.find((one) => one.kind === kind)?.tells}</th><td>${box(kind, "MAIL")}</td><td>${box(kind, "APP")}</td></tr>`)}</tbody>
           </table>
         </div>
-        <p class="muted small">${t("What is about your money and your account is always told by mail.")}</p>
+        <p class="muted small">${t("Messages about payments and your account are always sent by e-mail.")}</p>
       `;
     }}
   <//>`;

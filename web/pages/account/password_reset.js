@@ -21,14 +21,14 @@ export default function PasswordReset() {
     await navigate("/login?done=password", { replace: true });
   });
   return html`<div class="narrow">
-    <${Heading} title=${t("A new password")} />
+    <${Heading} title=${t("Reset your password")} />
     ${sent
       ? html`
           <${Note} kind="good"><p>${t("If {email} has an account, a code is on its way.", { email: sent.email })}</p><//>
           <${LocalMail} email=${sent.email} />
           <form class="card" onSubmit=${(/** @type {Event} */ event) => set.run(valuesOf(event))}>
             <${Trouble} error=${set.error} />
-            <${Field} label=${t("Code from the mail")} name="otp" inputmode="numeric" autocomplete="one-time-code" maxlength="20" error=${set.error} />
+            <${Field} label=${t("Code from the e-mail")} name="otp" inputmode="numeric" autocomplete="one-time-code" maxlength="20" error=${set.error} />
             <${Field} label=${t("New password")} name="new_password" type="password" autocomplete="new-password" minlength="10" hint=${t("You will be logged out everywhere else.")} error=${set.error} />
             <div class="actions">
               <${Button} kind="primary" type="submit" busy=${set.busy}>${t("Set the password")}<//>

@@ -42,11 +42,11 @@ function Account({ sent, onAgain }) {
     await logIn(sent.email, values.password ?? "");
   });
   return html`
-    <${Note} kind="good"><p>${t("If {email} has no account yet, a code is on its way. It is good for a few minutes.", { email: sent.email })}</p><//>
+    <${Note} kind="good"><p>${t("If {email} has no account yet, a code is on its way. It is valid for a few minutes.", { email: sent.email })}</p><//>
     <${LocalMail} email=${sent.email} />
     <form class="card" onSubmit=${(/** @type {Event} */ event) => make.run(valuesOf(event))}>
       <${Trouble} error=${make.error} />
-      <${Field} label=${t("Code from the mail")} name="otp" inputmode="numeric" autocomplete="one-time-code" maxlength="20" error=${make.error} />
+      <${Field} label=${t("Code from the e-mail")} name="otp" inputmode="numeric" autocomplete="one-time-code" maxlength="20" error=${make.error} />
       <${Field} label=${t("Your name")} name="name" autocomplete="name" maxlength="100" error=${make.error} />
       <${Field} label=${t("Password")} name="password" type="password" autocomplete="new-password" minlength="10" hint=${t("At least 10 characters; four words are good, too.")} error=${make.error} />
       <${Checkbox} label=${t("I organize events")} name="organizer" value="yes" />

@@ -108,7 +108,7 @@ export default function BookingPage({ params, query }) {
         <${Story} booking=${booking} />
       </div>
       <aside aria-label=${t("About the booking")}>
-        <${Card} title=${t("What it is for")}>
+        <${Card} title=${t("Event")}>
           <p><a href=${`/events/${event.id}`}>${event.title}</a></p>
           <p><time datetime=${event.starts_at}>${event.ends_at ? format.span(event.starts_at, event.ends_at, event.timezone) : format.time(event.starts_at, event.timezone)}</time></p>
           ${"place" in event && html`<p>${event.place}</p>`}
@@ -126,20 +126,20 @@ function stateWords(booking) {
   switch (booking.status) {
     case "PENDING": {
       const status = booking.payment?.status;
-      if (status === "REQUIRES_ACTION") return t("Go on at the provider to pay.");
+      if (status === "REQUIRES_ACTION") return t("Continue to the payment provider to pay.");
       if (status === "FAILED") return refusalWords(booking.payment?.refused_because);
       return t("Your payment is being made. You may close this page; it goes on without it.");
     }
     case "CONFIRMED":
-      return t("It is booked. Your tickets are here, and in your mail.");
+      return t("Your booking is confirmed. Your tickets are below and in your e-mail.");
     case "CANCELLING":
-      return t("The booking is being cancelled. The money is on its way back.");
+      return t("The booking is being cancelled. Your refund is on its way.");
     case "CANCELLED":
       return booking.refunded.amount
-        ? t("The booking was cancelled. {amount} went back to you.", { amount: format.money(booking.refunded) })
+        ? t("The booking was cancelled. {amount} was refunded to you.", { amount: format.money(booking.refunded) })
         : t("The booking was cancelled.");
     case "EXPIRED":
-      return t("The time to pay ran out. The places are on sale again.");
+      return t("The time to pay ran out. The tickets are on sale again.");
     case "FAILED":
       return t("Nothing was booked.");
   }
@@ -151,31 +151,31 @@ function State({ booking, refresh }) {
   if (booking.status === "PENDING") return html`<${Pending} booking=${booking} refresh=${refresh} />`;
   if (booking.status === "CONFIRMED") {
     return html`<${Note} kind="good" live=${false}>${words}
-      ${booking.cancellation?.because === "EVENT_MOVED" && html` ${t("Time or place changed: until {until} you may cancel and get everything back.", { until: format.time(booking.cancellation.until, booking.event.timezone) })}`}
+      ${booking.cancellation?.because === "EVENT_MOVED" && html` ${t("The time or place changed: you may cancel for a full refund until {until}.", { until: format.time(booking.cancellation.until, booking.event.timezone) })}`}
     <//>`;
   }
   if (booking.status === "CANCELLING") return html`<${Note} kind="warn" live=${false}>${words}<//>`;
   if (booking.status === "CANCELLED") return html`<${Note}>${words} ${reasonWords(booking.reason)}<//>`;
   return html`<${Note} kind="bad" live=${false}>
     <p>${words} ${reasonWords(booking.reason)}</p>
-    <p>${booking.refunded.amount ? t("{amount} went back to you.", { amount: format.money(booking.refunded) }) : t("Nothing was charged, or it goes back by itself.")}</p>
+    <p>${booking.refunded.amount ? t("{amount} was refunded to you.", { amount: format.money(booking.refunded) }) : t("You were not charged, or the charge is refunded automatically.")}</p>
     <p><${LinkButton} kind="primary" href=${`/events/${booking.event.id}/seats`}>${t("Choose again")}<//></p>
   <//>`;
 }
 
 const REASONS = /** @type {Record<string, () => string>} */ ({
-  GIVEN_UP: () => t("It was given up."),
+  GIVEN_UP: () => t("It was abandoned."),
   CANCELLED_BY_ORGANIZER: () => t("The organizer cancelled it."),
-  EVENT_CANCELLED: () => t("The event was called off."),
-  EVENT_MOVED: () => t("Time or place had changed."),
+  EVENT_CANCELLED: () => t("The event was cancelled."),
+  EVENT_MOVED: () => t("The time or place had changed."),
   PAYMENT_TIMED_OUT: () => "",
-  PAID_LATE_SEATS_GONE: () => t("The payment came late, and somebody else has the places. It goes back in full."),
-  PAID_LATE_CUSTOMER_LIMIT: () => t("The payment came late, and you have as many places as one may have. It goes back in full."),
-  PAID_LATE_COUPON_USED_UP: () => t("The payment came late, and the coupon is used up. It goes back in full."),
-  PAID_LATE_SALES_CLOSED: () => t("The payment came late, after the sale had closed. It goes back in full."),
-  PAID_LATE_GIVEN_BACK: () => t("The payment came after the booking had ended. It goes back in full."),
-  SEATS_UNAVAILABLE: () => t("The places were gone."),
-  HOLD_EXPIRED: () => t("The hold had run out."),
+  PAID_LATE_SEATS_GONE: () => t("The payment came late, and somebody else has the tickets. It is refunded in full."),
+  PAID_LATE_CUSTOMER_LIMIT: () => t("The payment came late, and you have as many tickets as one person may buy. It is refunded in full."),
+  PAID_LATE_COUPON_USED_UP: () => t("The payment came late, and the coupon is used up. It is refunded in full."),
+  PAID_LATE_SALES_CLOSED: () => t("The payment came late, after the sale had closed. It is refunded in full."),
+  PAID_LATE_GIVEN_BACK: () => t("The payment came after the booking had ended. It is refunded in full."),
+  SEATS_UNAVAILABLE: () => t("The tickets were no longer available."),
+  HOLD_EXPIRED: () => t("The hold had expired."),
 });
 
 /** @param {string | null} reason */
@@ -188,11 +188,11 @@ function reasonWords(reason) {
 function Pending({ booking, refresh }) {
   const seconds = useCountdown(booking.expires_at);
   const { payment } = booking;
-  const deadline = booking.expires_at && html`<p>${t("The places are yours for")} <b role="timer">${format.countdown(seconds)}</b></p>`;
+  const deadline = booking.expires_at && html`<p>${t("Held for you for")} <b role="timer">${format.countdown(seconds)}</b></p>`;
   if (payment?.status === "FAILED") return html`<${Another} booking=${booking} refresh=${refresh} deadline=${deadline} />`;
   if (payment?.status === "REQUIRES_ACTION" && payment.action) {
     return html`<${Note} kind="warn" live=${false}>
-      <p>${t("Go on at the provider to pay. Then you come back here.")}</p>
+      <p>${t("Continue to the payment provider to pay. Then you come back here.")}</p>
       ${deadline}
       <div class="actions">
         <a class="button button-primary" href=${payment.action.url}>${t("Pay with {name}", { name: methodName(payment.method) })}</a>
@@ -222,7 +222,7 @@ function Another({ booking, refresh, deadline }) {
     else refresh();
   });
   return html`
-    <${Note} kind="bad" live=${false}><p>${refusalWords(booking.payment?.refused_because)}</p>${deadline}<p>${t("Nothing was charged, and you keep the places: try another card, or another way.")}</p><//>
+    <${Note} kind="bad" live=${false}><p>${refusalWords(booking.payment?.refused_because)}</p>${deadline}<p>${t("Nothing was charged, and your tickets are still held: try another card or another way to pay.")}</p><//>
     <${Card} title=${t("Try again")}>
       <${PaymentChoice} value=${payment} onChange=${setPayment} />
       <${Trouble} error=${pay.error} />
@@ -243,8 +243,8 @@ function GiveUp({ booking, refresh }) {
   });
   return html`
     <${Button} kind="quiet" onClick=${() => setAsks(true)}>${t("Give up")}<//>
-    <${Confirm} open=${asks} title=${t("Give these places up?")} yes=${t("Yes, give up")} danger=${true} busy=${giveUp.busy} error=${giveUp.error} onYes=${() => giveUp.run("")} onNo=${() => setAsks(false)}>
-      <p>${t("They go on sale again at once. If money was already taken, it comes back.")}</p>
+    <${Confirm} open=${asks} title=${t("Give up these tickets?")} yes=${t("Yes, give up")} danger=${true} busy=${giveUp.busy} error=${giveUp.error} onYes=${() => giveUp.run("")} onNo=${() => setAsks(false)}>
+      <p>${t("They go on sale again at once. If you were already charged, you get a refund.")}</p>
     <//>
   `;
 }
@@ -296,12 +296,12 @@ function PriceCard({ booking }) {
     <table>
       <caption class="visually-hidden">${t("Price")}</caption>
       <tbody>
-        ${price.total.amount !== price.subtotal.amount && row(t("Places"), price.subtotal)}
+        ${price.total.amount !== price.subtotal.amount && row(t("Tickets"), price.subtotal)}
         ${row(booking.coupon_code ? t("Coupon {code}", { code: booking.coupon_code }) : t("Discount"), price.discount, true)}
         ${row(t("Tax"), price.tax)}
         ${row(t("Fees"), price.fees)}
         <tr><th scope="row"><b>${t("Total")}</b></th><td class="number"><b><${Money} of=${price.total} /></b></td></tr>
-        ${row(t("Gone back to you"), booking.refunded)}
+        ${row(t("Refunded to you"), booking.refunded)}
       </tbody>
     </table>
     ${booking.payment && booking.status !== "PENDING" && html`<p class="small muted">${t("Paid with {name}", { name: methodName(booking.payment.method) })}</p>`}

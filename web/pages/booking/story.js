@@ -9,13 +9,13 @@ import { Card, Loaded, When } from "../../parts/ui.js";
 
 const WORDS = /** @type {Record<string, () => string>} */ ({
   ...STEPS,
-  CREATED: () => t("You asked for the places."),
-  RESERVED: () => t("The places were kept for you."),
-  ACTION_REQUIRED: () => t("The provider asked you to go on there."),
+  CREATED: () => t("You placed the order."),
+  RESERVED: () => t("The tickets were held for you."),
+  ACTION_REQUIRED: () => t("The payment provider asked you to confirm the payment."),
   NEW_ATTEMPT: () => t("You tried to pay again."),
-  SOLD: () => t("The places are yours."),
-  PAID_BACK: () => t("The organizer gave money back."),
-  DEADLINE: () => t("No answer came in time, so it was asked again, or given back."),
+  SOLD: () => t("The booking was confirmed."),
+  PAID_BACK: () => t("The organizer made a refund."),
+  DEADLINE: () => t("No answer came in time, so it was tried again, or reversed."),
 });
 
 /** An entry in words. @param {Entry} entry */
@@ -29,12 +29,12 @@ export function stepWords(entry) {
 /** @param {{booking: import("../../parts/booking.js").Booking}} props */
 export function Story({ booking }) {
   const entries = useTimeline(booking.reference, booking.updated_at);
-  return html`<${Card} title=${t("What happened")}>
+  return html`<${Card} title=${t("History")}>
     <${Loaded} of=${entries}>
       ${(/** @type {Entry[]} */ all) => html`<ol class="story">
         ${all.map((entry) => html`<li>
           <${When} at=${entry.at} zone=${booking.event.timezone} options=${{ dateStyle: "medium", timeStyle: "medium" }} />
-          <span>${stepWords(entry)}${entry.outcome === "RESENT" && ` ${t("(asked again)")}`}</span>
+          <span>${stepWords(entry)}${entry.outcome === "RESENT" && ` ${t("(retried)")}`}</span>
         </li>`)}
       </ol>`}
     <//>

@@ -75,14 +75,14 @@ function FullScreen({ tickets, at, title, onMove, onClose }) {
       if (Math.abs(moved) > 60) move(moved < 0 ? 1 : -1);
     }}
   >
-    <p class="at-door-hint">☀ ${t("Turn the brightness of your screen up.")}</p>
+    <p class="at-door-hint">☀ ${t("Turn up the brightness of your screen.")}</p>
     <h2>${title}</h2>
     <${Code} ticket=${ticket} key=${ticket.id} />
     <p aria-live="polite"><b>${placeName(ticket)}</b><br />${ticket.attendee_name}</p>
     <div class="actions">
-      ${tickets.length > 1 && html`<${Button} onClick=${() => move(-1)} aria-label=${t("The ticket before")}>←<//>`}
+      ${tickets.length > 1 && html`<${Button} onClick=${() => move(-1)} aria-label=${t("Previous ticket")}>←<//>`}
       <span>${format.number(at + 1)} / ${format.number(tickets.length)}</span>
-      ${tickets.length > 1 && html`<${Button} onClick=${() => move(1)} aria-label=${t("The next ticket")}>→<//>`}
+      ${tickets.length > 1 && html`<${Button} onClick=${() => move(1)} aria-label=${t("Next ticket")}>→<//>`}
       <${Button} kind="primary" onClick=${() => dialog.current?.close()}>${t("Close")}<//>
     </div>
   </dialog>`;

@@ -38,7 +38,7 @@ export default function MyTickets({ query }) {
         {
           id: "upcoming",
           label: t("Upcoming"),
-          show: () => list(upcoming, html`<p>${t("You have no tickets for anything to come.")}</p><p><${LinkButton} kind="primary" href="/">${t("See what is on")}<//></p>`),
+          show: () => list(upcoming, html`<p>${t("You have no upcoming tickets.")}</p><p><${LinkButton} kind="primary" href="/">${t("Find events")}<//></p>`),
         },
         { id: "past", label: t("Past and cancelled"), show: () => list(past, html`<p>${t("Nothing here yet.")}</p>`) },
       ]}

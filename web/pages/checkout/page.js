@@ -122,7 +122,7 @@ function Pay({ first, event, firstQuote }) {
         <${Attendees} places=${places} names=${names.current} error=${pay.error} />
         ${!isFree && html`<${PaymentChoice} value=${payment} onChange=${setPayment} />`}
       </div>
-      <aside aria-label=${t("What you pay")}>
+      <aside aria-label=${t("Summary of the order")}>
         <${Card} title=${countOf(hold.lines)} actions=${html`<a href=${`/events/${event.id}/seats`}>${t("Change")}</a>`}>
           <ul>${hold.lines.map((line) => html`<li key=${line.seat_id ?? line.section_id}>${placeName(line)}${line.quantity > 1 && ` × ${format.number(line.quantity)}`}</li>`)}</ul>
           <${HoldTimer} hold=${hold} onExtended=${setHold} onOver=${(/** @type {HoldEnd} */ how) => isBusy || setOver(how)} />
@@ -132,7 +132,7 @@ function Pay({ first, event, firstQuote }) {
         <${Trouble} error=${pay.error} />
         <p class="small muted">${refundWords(event)}</p>
         <${Button} kind="primary" class="wide" busy=${isBusy} onClick=${() => pay.run()}>
-          ${isFree ? t("Book") : payment.method === "CARD" ? t("Pay {amount}", { amount: format.money(quote.total) }) : t("Go on to {name}", { name: methodName(payment.method) })}
+          ${isFree ? t("Book") : payment.method === "CARD" ? t("Pay {amount}", { amount: format.money(quote.total) }) : t("Continue to {name}", { name: methodName(payment.method) })}
         <//>
         <p class="small muted" role="status">${isBusy ? t("Your booking is being made. Please stay a moment.") : ""}</p>
       </aside>
@@ -153,10 +153,10 @@ function placesOf(hold) {
 
 /** @param {{places: ReturnType<typeof placesOf>, names: Record<string, string>, error: unknown}} props */
 function Attendees({ places, names, error }) {
-  return html`<${Card} title=${t("Who comes")}>
+  return html`<${Card} title=${t("Ticket holders")}>
     <p class="muted">${t("Names are printed on the tickets. You may leave them out.")}</p>
     <details>
-      <summary>${t("Give names")}</summary>
+      <summary>${t("Add names")}</summary>
       ${places.map(({ id, words }) => html`<${Field}
         key=${id}
         label=${words}
@@ -178,7 +178,7 @@ function Prices({ quote, coupon, event }) {
   return html`<table aria-live="polite">
     <caption class="visually-hidden">${t("Price")}</caption>
     <tbody>
-      ${row(t("Places"), quote.subtotal)}
+      ${row(t("Tickets"), quote.subtotal)}
       ${row(t("Coupon {code}", { code: coupon }), quote.discount, true)}
       ${row(t("Tax ({percent} %)", { percent: format.number(event.tax_percent) }), quote.tax)}
       ${row(t("Fees"), quote.fees)}
@@ -197,13 +197,13 @@ function Coupon({ hold, coupon, onQuote, onGone }) {
       onGone((await endOf(hold.id)) ?? "EXPIRED");
     }
   });
-  if (coupon) return html`<p>${t("Coupon {code} is taken off.", { code: coupon })} <${Button} kind="quiet" busy=${apply.busy} onClick=${() => apply.run("")}>${t("Without it")}<//></p>`;
+  if (coupon) return html`<p>${t("Coupon {code} is applied.", { code: coupon })} <${Button} kind="quiet" busy=${apply.busy} onClick=${() => apply.run("")}>${t("Remove")}<//></p>`;
   return html`<details>
     <summary>${t("I have a coupon")}</summary>
     <form onSubmit=${(/** @type {globalThis.Event} */ event) => apply.run(valuesOf(event).coupon?.trim().toUpperCase() ?? "")}>
-      <${Field} label=${t("Code of the coupon")} name="coupon" autocomplete="off" maxlength="40" />
+      <${Field} label=${t("Coupon code")} name="coupon" autocomplete="off" maxlength="40" />
       <${Trouble} error=${apply.error} />
-      <${Button} type="submit" busy=${apply.busy}>${t("Use it")}<//>
+      <${Button} type="submit" busy=${apply.busy}>${t("Apply")}<//>
     </form>
   </details>`;
 }
@@ -213,5 +213,5 @@ function refundWords(event) {
   const { percent, until_hours_before: hours } = event.refund_policy;
   return percent
     ? t("You may cancel until {hours} hours before the start and get {percent} % back.", { hours: format.number(hours), percent: format.number(percent) })
-    : t("Tickets are not taken back.");
+    : t("Tickets can't be cancelled.");
 }

@@ -17,8 +17,8 @@ const SORTS = /** @type {const} */ (["starts_at", "price", "-price", "popularity
 const SORT_NAMES = {
   starts_at: () => t("Soonest first"),
   price: () => t("Cheapest first"),
-  "-price": () => t("Dearest first"),
-  popularity: () => t("Most wanted first"),
+  "-price": () => t("Most expensive first"),
+  popularity: () => t("Most popular first"),
 };
 
 /**
@@ -63,7 +63,7 @@ export default function Discover({ query }) {
   const change = (/** @type {Event} */ event) => /** @type {HTMLElement} */ (event.target).closest("form")?.requestSubmit();
   const value = (/** @type {string} */ name) => query.get(name) ?? "";
   return html`
-    <${Heading} title=${t("What is on")} />
+    <${Heading} title=${t("What's on")} />
     <form key=${asked} class="search" role="search" onSubmit=${search}>
       <${Field} class="search-words" label=${t("Search")} name="q" type="search" defaultValue=${value("q")} optional=${true} maxlength="200" placeholder=${t("Title, artist, place …")} />
       <${Field} label=${t("Category")} name="category" as="select" optional=${true} onChange=${change}>
@@ -73,9 +73,9 @@ export default function Discover({ query }) {
       <${Field} label=${t("City")} name="city" defaultValue=${value("city")} optional=${true} maxlength="100" />
       <${Field} label=${t("From")} name="from" type="date" defaultValue=${value("from")} optional=${true} onChange=${change} />
       <${Field} label=${t("Until")} name="to" type="date" defaultValue=${value("to")} optional=${true} onChange=${change} />
-      <${Field} label=${t("Costs at least")} name="least" type="number" min="0" inputmode="decimal" defaultValue=${value("least")} optional=${true} />
-      <${Field} label=${t("Costs at most")} name="most" type="number" min="0" inputmode="decimal" defaultValue=${value("most")} optional=${true} />
-      <${Field} label=${t("Order")} name="sort" as="select" optional=${true} onChange=${change}>
+      <${Field} label=${t("Lowest price")} name="least" type="number" min="0" inputmode="decimal" defaultValue=${value("least")} optional=${true} />
+      <${Field} label=${t("Highest price")} name="most" type="number" min="0" inputmode="decimal" defaultValue=${value("most")} optional=${true} />
+      <${Field} label=${t("Sort by")} name="sort" as="select" optional=${true} onChange=${change}>
         ${SORTS.map((sort) => html`<option value=${sort} selected=${sort === (filters.sort ?? "starts_at")}>${SORT_NAMES[sort]()}</option>`)}
       <//>
       <div class="actions">
@@ -83,7 +83,7 @@ export default function Discover({ query }) {
         ${asked && html`<a href="/" class="button button-quiet">${t("Show all")}</a>`}
       </div>
     </form>
-    <${Pages} of=${events} class="grid cards" empty=${t("Nothing fits. Try other words, another day or another city.")}>
+    <${Pages} of=${events} class="grid cards" empty=${t("No events found. Try other words, another day or another city.")}>
       ${(/** @type {import("../../parts/event.js").Event} */ event) => html`<li key=${event.id}>
         <article class="event-card">
           <${Picture} of=${event} sizes="(max-width: 40rem) 100vw, 18rem" />

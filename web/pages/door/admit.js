@@ -10,11 +10,12 @@ const PATIENCE_MILLISECONDS = 3000;
 /**
  * @typedef {object} Verdict
  * @property {boolean} good
- * @property {"ADMITTED" | "ADMITTED_OFFLINE" | "ALREADY_ADMITTED" | "REVOKED" | "WRONG_EVENT" | "INVALID" | "UNKNOWN"} result
- *   UNKNOWN: without the gateway this browser can't tell
+ * @property {"ADMITTED" | "ADMITTED_OFFLINE" | "ALREADY_ADMITTED" | "REVOKED" | "WRONG_EVENT" | "INVALID" | "REFUSED" | "UNKNOWN"} result
+ *   REFUSED: the gateway does not let this account check; UNKNOWN: without the gateway this browser can't tell
  * @property {import("api").components["schemas"]["AdmittedTicket"] | null} ticket
  * @property {string} [at] when it was admitted before
  * @property {string} [gate] where
+ * @property {unknown} [problem] why the gateway refused
  * @property {string} [seat] the seat's id, where the gateway was not asked
  */
 
@@ -32,6 +33,9 @@ export async function loadKeys() {
 /** Whether the gateway did not decide: it did not answer, or not now, or does not know who asks. @param {unknown} error */
 const isUndecided = (error) =>
   !(error instanceof Problem) || error.status === 0 || error.status >= 500 || error.status === 429 || error.status === 401;
+
+/** Whether the gateway can't read the code. @param {unknown} error */
+const isNoTicket = (error) => error instanceof Problem && (error.status === 400 || error.status === 422);
 
 /**
  * @param {import("./store.js").Admission} admission
@@ -63,7 +67,7 @@ export async function admit(token, { eventId, gate, keys, online }) {
       if (good) await note({ ...admission, ticketId: told.ticket?.id ?? "" });
       return { good, result: told.result, ticket: told.ticket ?? null, at: told.admitted_at ?? undefined, gate: told.gate ?? undefined };
     } catch (error) {
-      if (!isUndecided(error)) return { good: false, result: "INVALID", ticket: null };
+      if (!isUndecided(error)) return { good: false, result: isNoTicket(error) ? "INVALID" : "REFUSED", ticket: null, problem: error };
     }
   }
   return admitOffline(admission, keys);

@@ -20,7 +20,7 @@ export function Guests({ eventId }) {
   );
   return html`<${Card} title=${t("Find a guest")}>
     <form class="code-form" role="search" onSubmit=${(/** @type {Event} */ event) => setWords(valuesOf(event).q?.trim() ?? "")}>
-      <${Field} label=${t("Name, mail or reference")} name="q" type="search" />
+      <${Field} label=${t("Name, e-mail or reference")} name="q" type="search" />
       <${Button} type="submit">${t("Find")}<//>
     </form>
     ${words && html`<${Loaded} of=${found}>
@@ -30,7 +30,7 @@ export function Guests({ eventId }) {
               <p><b>${booking.buyer?.name}</b> <span class="mono">${booking.reference}</span> <${BookingBadge} of=${booking} /></p>
               <ul>${(booking.tickets ?? []).map((ticket) => html`<li>${placeName(ticket)} ${ticket.attendee_name} ${ticket.status !== "VALID" && html`<${Badge} kind=${ticket.status === "REVOKED" ? "bad" : "info"}>${ticket.status === "REVOKED" ? t("Void") : t("Admitted")}<//>`}</li>`)}</ul>
             </li>`)}</ul>`
-          : html`<${Empty}>${t("Nobody by that name has a ticket.")}<//>`}
+          : html`<${Empty}>${t("No guest found.")}<//>`}
     <//>`}
   <//>`;
 }

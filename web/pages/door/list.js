@@ -14,11 +14,11 @@ export default function Doors() {
   const near = events.items.filter((event) => new Date(event.ends_at).getTime() > Date.now() - 12 * HOUR).sort((a, b) => a.starts_at.localeCompare(b.starts_at));
   return html`
     <${Heading} title=${t("Door")} />
-    <p>${t("Open the event on the device that stands at the door, once while there is a network. After that it works without one, too.")}</p>
-    <${Pages} of=${{ ...events, items: near }} empty=${t("You have no events to come.")}>
+    <p>${t("Open the event once on the device at the door while it is online. After that it works offline, too.")}</p>
+    <${Pages} of=${{ ...events, items: near }} empty=${t("You have no upcoming events.")}>
       ${(/** @type {import("../../parts/event.js").Event} */ event) => html`<li key=${event.id} class="item">
         <div><b>${event.title}</b><p class="muted">${format.span(event.starts_at, event.ends_at, event.timezone)} · ${placeOf(event)}</p></div>
-        <${LinkButton} kind="primary" href=${`/door/${event.id}`}>${t("Open the door")}<span class="visually-hidden">: ${event.title}</span><//>
+        <${LinkButton} kind="primary" href=${`/door/${event.id}`}>${t("Scan tickets")}<span class="visually-hidden">: ${event.title}</span><//>
       </li>`}
     <//>
   `;

@@ -4,7 +4,7 @@ import { api, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
-import { Problem } from "../../core/problems.js";
+import { Problem, wordsOf } from "../../core/problems.js";
 import { known, may, user } from "../../core/session.js";
 import { placeName } from "../../parts/booking.js";
 import { Badge, Button, Card, Checkbox, Field, Heading, LinkButton, Note, Spinner, Trouble, When, valuesOf } from "../../parts/ui.js";
@@ -22,6 +22,10 @@ import { canVerify } from "./ticket.js";
 const REFRESH_MILLISECONDS = 15_000;
 /** The camera sees the same code again and again. */
 const SAME_CODE_MILLISECONDS = 4000;
+/** Codes that were scanned while another one is checked. */
+const MOST_WAITING = 8;
+/** Each is shown so long at least, before the next one is. */
+const SHOWN_MILLISECONDS = 1000;
 
 /** What is known of the event: from the gateway, else as it was kept. @param {string} id @returns {Promise<{kept: Kept | null, online: boolean, error: unknown}>} */
 async function look(id) {
@@ -87,14 +91,14 @@ export default function Door({ params }) {
     <p>
       <b class="counter" aria-live="polite">${format.number((state.kept?.admitted ?? 0) + queued)} / ${format.number(state.kept?.tickets ?? 0)}</b> ${t("admitted")}
       ${" "}${state.online ? html`<${Badge} kind="good">${t("Online")}<//>` : html`<${Badge} kind="warn">${t("Offline: tickets are checked by their signature")}<//>`}
-      ${queued > 0 && html` <${Badge} kind="warn">${n(queued, "{n} admission waits for the network", "{n} admissions wait for the network")}<//>`}
+      ${queued > 0 && html` <${Badge} kind="warn">${n(queued, "{n} admission is waiting for the network", "{n} admissions are waiting for the network")}<//>`}
     </p>
     ${!user.value && state.ready && html`<${LogIn} id=${id} />`}
-    ${!verifies && html`<${Note} kind="warn">${t("This browser can't check tickets without a network. Take a newer one for a door that may lose it.")}<//>`}
+    ${!verifies && html`<${Note} kind="warn">${t("This browser can't check tickets offline. Use a newer one where the network may fail.")}<//>`}
     <${Desk} id=${id} gate=${gate} keys=${keys} online=${state.online} zone=${event.timezone} onDone=${refresh} />
     <div class="columns">
       <${Odd} of=${odd} zone=${event.timezone} />
-      <${Card} title=${t("This door")}>
+      <${Card} title=${t("This device")}>
         <${Field} label=${t("Name of the gate")} name="gate" maxlength="50" optional=${true} value=${gate} onInput=${(/** @type {any} */ input) => {
           setGate(input.currentTarget.value);
           void keep("gate", input.currentTarget.value);
@@ -109,39 +113,46 @@ export default function Door({ params }) {
 /** @param {{id: string}} props */
 function LogIn({ id }) {
   if (user.value) return null;
-  return html`<${Note} kind="warn"><p>${t("Log in to let people in with the network's help, and to send what was admitted without it.")}</p><p><${LinkButton} href=${`/login?next=${encodeURIComponent(`/door/${id}`)}`}>${t("Log in")}<//></p><//>`;
+  return html`<${Note} kind="warn"><p>${t("Log in to check tickets online, and to send what was admitted offline.")}</p><p><${LinkButton} href=${`/login?next=${encodeURIComponent(`/door/${id}`)}`}>${t("Log in")}<//></p><//>`;
 }
 
 /** Where codes come in, and what came of the last one. @param {{id: string, gate: string, keys: import("./ticket.js").Key[], online: boolean, zone: string, onDone: () => unknown}} props */
 function Desk({ id, gate, keys, online, zone, onDone }) {
   const [verdict, setVerdict] = useState(/** @type {(Verdict & {number: number}) | null} */ (null));
+  const [checking, setChecking] = useState(false);
   const last = useRef({ token: "", at: 0 });
-  const busy = useRef(false);
+  const waiting = useRef(/** @type {string[]} */ ([])).current;
+  const door = useRef({ eventId: id, gate, keys, online });
+  door.current = { eventId: id, gate, keys, online };
+  // One code after the other; the word for the one before is gone at once, so that nobody takes it for this one's.
   const check = async (/** @type {string} */ text) => {
     const token = text.trim();
-    if (!token || busy.current) return;
-    busy.current = true;
-    try {
-      const found = await admit(token, { eventId: id, gate, keys, online });
-      last.current = { token, at: Date.now() };
+    if (!token || waiting.length >= MOST_WAITING || waiting.push(token) > 1) return;
+    while (waiting[0]) {
+      setChecking(true);
+      const found = await admit(waiting[0], door.current);
+      last.current = { token: waiting[0], at: Date.now() };
       signalVerdict(found.good);
-      setVerdict((/** @type {any} */ before) => ({ ...found, number: (before?.number ?? 0) + 1 }));
+      setVerdict((before) => ({ ...found, number: (before?.number ?? 0) + 1 }));
+      setChecking(false);
       if (found.good) void onDone();
-    } finally {
-      busy.current = false;
+      if (waiting[1]) await new Promise((done) => setTimeout(done, SHOWN_MILLISECONDS));
+      waiting.shift();
     }
   };
   const seen = (/** @type {string} */ token) => {
     const same = token === last.current.token && Date.now() - last.current.at < SAME_CODE_MILLISECONDS;
-    if (!same) void check(token);
+    if (!same && !waiting.length) void check(token);
   };
   const typed = (/** @type {Event} */ event) => {
     const form = /** @type {HTMLFormElement} */ (event.currentTarget);
-    void check(valuesOf(event).code ?? "").then(() => form.reset());
+    const { code } = valuesOf(event);
+    form.reset(); // for the next one, who may be scanned before this one is answered
+    void check(code ?? "");
   };
   return html`<section class="desk" aria-label=${t("Check a ticket")}>
-    <div class=${`verdict ${verdict ? (verdict.good ? "good" : "bad") : ""}`} role="alert" key=${verdict?.number ?? 0}>
-      ${verdict ? html`<${Told} verdict=${verdict} zone=${zone} />` : html`<p>${t("Scan a ticket, or type its code.")}</p>`}
+    <div class=${`verdict ${verdict && !checking ? (verdict.good ? "good" : "bad") : ""}`} role="alert" key=${verdict?.number ?? 0} aria-busy=${checking}>
+      ${checking ? html`<p>${t("Checking …")}</p>` : verdict ? html`<${Told} verdict=${verdict} zone=${zone} />` : html`<p>${t("Scan a ticket, or type its code.")}</p>`}
     </div>
     <${Scanner} onCode=${seen} />
     <form class="code-form" onSubmit=${typed}>
@@ -159,31 +170,33 @@ function Told({ verdict, zone }) {
   const before = verdict.at && html`<p>${t("Admitted")} <${When} at=${verdict.at} zone=${zone} options=${{ timeStyle: "medium", dateStyle: "short" }} />${verdict.gate && `, ${verdict.gate}`}</p>`;
   switch (result) {
     case "ADMITTED":
-      return html`<p class="verdict-word"><span aria-hidden="true">✓</span> ${t("Let in")}</p>${place}${name}`;
+      return html`<p class="verdict-word"><span aria-hidden="true">✓</span> ${t("Admitted")}</p>${place}${name}`;
     case "ADMITTED_OFFLINE":
-      return html`<p class="verdict-word"><span aria-hidden="true">✓</span> ${t("Let in")}</p><p>${t("Checked by its signature; the network is told later.")}</p>`;
+      return html`<p class="verdict-word"><span aria-hidden="true">✓</span> ${t("Admitted")}</p><p>${t("Checked by its signature. The admission is sent when the network is back.")}</p>`;
     case "ALREADY_ADMITTED":
-      return html`<p class="verdict-word"><span aria-hidden="true">✕</span> ${t("Already inside")}</p>${place}${name}${before}`;
+      return html`<p class="verdict-word"><span aria-hidden="true">✕</span> ${t("Already admitted")}</p>${place}${name}${before}`;
     case "REVOKED":
       return html`<p class="verdict-word"><span aria-hidden="true">✕</span> ${t("Void")}</p><p>${t("The booking was cancelled.")}</p>${place}`;
     case "WRONG_EVENT":
-      return html`<p class="verdict-word"><span aria-hidden="true">✕</span> ${t("Another event")}</p><p>${t("The ticket is good, but not for this event.")}</p>`;
+      return html`<p class="verdict-word"><span aria-hidden="true">✕</span> ${t("Wrong event")}</p><p>${t("The ticket is valid, but for another event.")}</p>`;
     case "INVALID":
-      return html`<p class="verdict-word"><span aria-hidden="true">✕</span> ${t("No ticket")}</p><p>${t("This code is no ticket of ours, or it was changed.")}</p>`;
+      return html`<p class="verdict-word"><span aria-hidden="true">✕</span> ${t("Not a ticket")}</p><p>${t("This code is not one of our tickets, or it was altered.")}</p>`;
+    case "REFUSED":
+      return html`<p class="verdict-word"><span aria-hidden="true">✕</span> ${t("Can't check")}</p><p>${wordsOf(verdict.problem)}</p>`;
     default:
-      return html`<p class="verdict-word"><span aria-hidden="true">?</span> ${t("Can't tell")}</p><p>${t("There is no network, and this device can't check the ticket by itself.")}</p>`;
+      return html`<p class="verdict-word"><span aria-hidden="true">?</span> ${t("Can't check")}</p><p>${t("The device is offline and can't check this ticket by itself.")}</p>`;
   }
 }
 
 /** Who was let in without a network, and should not have been. @param {{of: import("./store.js").Admission[], zone: string}} props */
 function Odd({ of, zone }) {
   if (!of.length) return html`<div></div>`;
-  return html`<${Card} title=${t("To look at")}>
-    <p>${t("These were let in here without a network; when it came back, it said otherwise.")}</p>
+  return html`<${Card} title=${t("Needs attention")}>
+    <p>${t("These were admitted here offline, and were refused when the network came back.")}</p>
     <ul>
       ${of.map((one) => html`<li key=${one.id}>
         <${When} at=${new Date(one.at).toISOString()} zone=${zone} options=${{ timeStyle: "medium" }} />:
-        ${one.state === "DUPLICATE" ? t("admitted elsewhere before") : t("not good any more")} <span class="mono small">${one.ticketId} ${one.detail}</span>
+        ${one.state === "DUPLICATE" ? t("already admitted elsewhere") : t("no longer valid")} <span class="mono small">${one.ticketId} ${one.detail}</span>
       </li>`)}
     </ul>
   <//>`;

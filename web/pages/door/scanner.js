@@ -72,7 +72,7 @@ export function Scanner({ onCode }) {
   }, [on]);
   return html`
     ${fault && html`<${Note} kind="warn">${fault}<//>`}
-    ${on && html`<video class="camera" ref=${video} muted playsinline aria-label=${t("What the camera sees")}></video>`}
+    ${on && html`<video class="camera" ref=${video} muted playsinline aria-label=${t("Picture of the camera")}></video>`}
     <${Button} onClick=${() => setOn(!on)} aria-pressed=${on ? "true" : "false"}>${on ? t("Stop the camera") : t("Scan with the camera")}<//>
   `;
 }

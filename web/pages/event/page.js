@@ -61,12 +61,12 @@ function paragraphs(text) {
 /** @param {{event: Event}} props */
 function State({ event }) {
   if (event.status === "CANCELLED") {
-    return html`<${Note} kind="bad"><p><b>${t("This event was called off.")}</b> ${event.cancel_reason}</p><p>${t("Whoever had paid gets everything back.")}</p><//>`;
+    return html`<${Note} kind="bad"><p><b>${t("This event was cancelled.")}</b> ${event.cancel_reason}</p><p>${t("Everyone who paid gets a full refund.")}</p><//>`;
   }
   if (event.status === "DRAFT") return html`<${Note}>${t("This is a draft: only you see it.")}<//>`;
   if (!event.moved) return null;
   return html`<${Note} kind="warn">
-    ${t("Time or place changed on {day}. Whoever had bought before may cancel in full until {until}.", {
+    ${t("The time or place changed on {day}. If you had bought before, you may cancel for a full refund until {until}.", {
       day: format.day(event.moved.at, event.timezone),
       until: format.time(event.moved.cancel_until, event.timezone),
     })}
@@ -86,16 +86,16 @@ function Buy({ event }) {
     </table>
     ${event.tax_percent > 0 && html`<p class="small muted">${t("Plus {percent} % tax; the whole price is shown before you pay.", { percent: format.number(event.tax_percent) })}</p>`}
     ${sale.buy
-      ? html`<p><${LinkButton} kind="primary" class="wide" href=${`/events/${event.id}/seats`}>${t("Choose places")}<//></p>`
+      ? html`<p><${LinkButton} kind="primary" class="wide" href=${`/events/${event.id}/seats`}>${t("Choose tickets")}<//></p>`
       : html`<p class="muted">${sale.text}</p>`}
-    <p class="small muted">${n(event.max_per_customer, "At most {n} place a person.", "At most {n} places a person.")} ${refundWords(event)}</p>
+    <p class="small muted">${n(event.max_per_customer, "At most {n} ticket per person.", "At most {n} tickets per person.")} ${refundWords(event)}</p>
   <//>`;
 }
 
 /** @param {Event} event */
 function refundWords(event) {
   const { percent, until_hours_before: hours } = event.refund_policy;
-  if (!percent) return t("Tickets are not taken back.");
+  if (!percent) return t("Tickets can't be cancelled.");
   return n(hours, "Until {n} hour before the start you may cancel and get {percent} % back.", "Until {n} hours before the start you may cancel and get {percent} % back.", { percent: format.number(percent) });
 }
 
@@ -104,7 +104,7 @@ function Time({ event }) {
   const zone = format.foreignZone(event.starts_at, event.timezone);
   return html`<${Card} title=${t("When")}>
     <p><time datetime=${event.starts_at}>${format.span(event.starts_at, event.ends_at, event.timezone)}</time></p>
-    ${zone && html`<p class="small muted">${t("In the event's own time, {zone}. Your clock says {time}.", { zone, time: format.time(event.starts_at, undefined) })}</p>`}
+    ${zone && html`<p class="small muted">${t("Local time of the event ({zone}). In your time zone: {time}.", { zone, time: format.time(event.starts_at, undefined) })}</p>`}
     ${event.doors_at && html`<p>${t("Doors open at {time}", { time: format.clock(event.doors_at, event.timezone) })}</p>`}
     <p><a href=${`/api/v1/events/${event.id}/calendar.ics`} download>${t("Add to calendar")}</a></p>
   <//>`;
@@ -145,7 +145,7 @@ function Reviews({ event }) {
   );
   const begun = new Date(event.starts_at).getTime() < Date.now();
   if (!event.rating && !begun) return null;
-  return html`<${Card} title=${t("What visitors say")}>
+  return html`<${Card} title=${t("Reviews")}>
     ${event.rating && html`<p><${Stars} rating=${event.rating.average} /> ${n(event.rating.count, "{n} review", "{n} reviews")}</p>`}
     ${begun && html`<${Write} event=${event} onWritten=${reviews.reload} />`}
     <${Pages} of=${reviews} empty=${t("Nobody has written a review yet.")}>
@@ -182,7 +182,7 @@ function Write({ event, onWritten }) {
       <${Field} label=${t("Stars")} name="rating" as="select" error=${write.error}>
         ${[5, 4, 3, 2, 1].map((stars) => html`<option value=${stars}>${n(stars, "{n} star", "{n} stars")}</option>`)}
       <//>
-      <${Field} label=${t("In words")} name="text" as="textarea" maxlength="2000" optional=${true} error=${write.error} />
+      <${Field} label=${t("Your review")} name="text" as="textarea" maxlength="2000" optional=${true} error=${write.error} />
       <${Trouble} error=${write.error} />
       <${Button} kind="primary" type="submit" busy=${write.busy}>${t("Publish")}<//>
     </form>

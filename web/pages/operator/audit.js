@@ -7,7 +7,7 @@ import { Badge, Pages, When } from "../../parts/ui.js";
 
 export function Audit() {
   const entries = usePages((cursor, signal) => take(api.GET("/api/v1/admin/audit", { params: { query: { cursor, limit: 50 } }, signal })), []);
-  return html`<${Pages} of=${entries} empty=${t("Nothing was done yet.")}>
+  return html`<${Pages} of=${entries} empty=${t("No entries yet.")}>
     ${(/** @type {import("api").components["schemas"]["AuditEntry"]} */ entry) => html`<li key=${entry.id}>
       <p><${When} at=${entry.at} options=${{ dateStyle: "medium", timeStyle: "medium" }} /> <${Badge}>${entry.action}<//></p>
       <p class="small">${t("by")} <span class="mono">${entry.actor_id ?? "–"}</span> ${t("on")} <span class="mono">${entry.subject_id ?? "–"}</span></p>

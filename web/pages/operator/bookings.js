@@ -37,7 +37,7 @@ function Story({ reference }) {
     ${(/** @type {Awaited<ReturnType<typeof read>>} */ { booking, steps, payment }) => html`
       <${Card} title=${booking.event.title}>
         <p><${BookingBadge} of=${booking} /> <span class="mono">${booking.reference}</span> <span class="muted mono small">${booking.id}</span> ${booking.reason && html`<span class="mono">${booking.reason}</span>`}</p>
-        <p>${t("Total")} <${Money} of=${booking.price.total} />, ${t("given back")} <${Money} of=${booking.refunded} /></p>
+        <p>${t("Total")} <${Money} of=${booking.price.total} />, ${t("refunded")} <${Money} of=${booking.refunded} /></p>
         <p class="muted small">${t("The traces and logs of it:")} <code>parterre timeline ${booking.reference}</code>, <code>parterre trace ${booking.reference}</code></p>
       <//>
       <${Card} title=${t("Booking: its steps")}>
@@ -47,13 +47,13 @@ function Story({ reference }) {
         </table></div>
       <//>
       ${payment && html`<${Card} title=${t("Payment: its attempts and refunds")}>
-        <p><${Badge}>${payment.status}<//> ${t("taken")} <${Money} of=${payment.captured} />, ${t("given back")} <${Money} of=${payment.refunded} /> <span class="muted mono small">${payment.id}</span></p>
+        <p><${Badge}>${payment.status}<//> ${t("captured")} <${Money} of=${payment.captured} />, ${t("refunded")} <${Money} of=${payment.refunded} /> <span class="muted mono small">${payment.id}</span></p>
         <ul>
           ${payment.attempts.map((attempt) => html`<li>${format.number(attempt.number)}. ${attempt.method} ${attempt.status} ${attempt.reason} <${When} at=${attempt.created_at} /></li>`)}
           ${payment.refunds.map((refund) => html`<li>${t("Refund")} <${Money} of=${refund.amount} /> ${refund.status} ${refund.reason}</li>`)}
         </ul>
       <//>`}
-      <${Card} title=${t("Inventory: its places")}>
+      <${Card} title=${t("Inventory: its hold and tickets")}>
         <p class="muted mono small">${t("Hold")} ${booking.hold_id}</p>
         <ul>${booking.lines.map((line) => html`<li>${placeName(line)} × ${format.number(line.quantity)}</li>`)}</ul>
         ${(booking.tickets ?? []).map((ticket) => html`<p>${t("Ticket")} <span class="mono small">${ticket.id}</span> ${placeName(ticket)} <${Badge}>${ticket.status}<//></p>`)}

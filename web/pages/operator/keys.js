@@ -24,7 +24,7 @@ export function Keys({ of, onClose }) {
       <${Pages} of=${keys} empty=${t("No keys.")}>
         ${(/** @type {Key} */ key) => html`<li key=${key.id} class="item">
           <div>
-            <b>${key.name}</b> <${Badge} kind=${key.status === "ACTIVE" ? "good" : "info"}>${key.status === "ACTIVE" ? t("Good") : key.revoked_at ? t("Revoked") : t("Run out")}<//>
+            <b>${key.name}</b> <${Badge} kind=${key.status === "ACTIVE" ? "good" : "info"}>${key.status === "ACTIVE" ? t("Valid") : key.revoked_at ? t("Revoked") : t("Expired")}<//>
             <p class="small"><code>${key.prefix}…</code> · ${key.scopes.join(" · ")}</p>
             <p class="muted small">${key.last_used_at ? html`${t("Last used")} <${When} at=${key.last_used_at} />` : t("Never used")}</p>
           </div>
@@ -33,7 +33,7 @@ export function Keys({ of, onClose }) {
       <//>
     <//>
     <${Confirm} open=${ending !== null} danger=${true} title=${t("Revoke the key?")} yes=${t("Yes, revoke")} busy=${revoke.busy} error=${revoke.error} onYes=${() => ending && revoke.run(ending)} onNo=${() => setEnding(null)}>
-      <p>${t("{name}: whatever signs in with it is refused at once. This can't be taken back.", { name: ending?.name ?? "" })}</p>
+      <p>${t("{name}: whatever uses it is refused at once. This can't be undone.", { name: ending?.name ?? "" })}</p>
     <//>
   `;
 }

@@ -11,9 +11,9 @@ import { Vitals } from "./vitals.js";
 /** @param {{query: URLSearchParams}} props */
 export default function Operator({ query }) {
   return html`
-    <${Heading} title=${t("Operate")} />
+    <${Heading} title=${t("Operations")} />
     <${Tabs}
-      label=${t("Operate")}
+      label=${t("Operations")}
       chosen=${query.get("tab")}
       onChoose=${(/** @type {string} */ tab) => setQuery({ tab, q: null })}
       tabs=${[

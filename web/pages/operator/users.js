@@ -31,7 +31,7 @@ export function Users({ words }) {
   return html`
     <form role="search" class="code-form" onSubmit=${(/** @type {Event} */ event) => setQuery({ q: valuesOf(event).q?.trim() })}>
       <${Field} label=${t("Name or address")} name="q" type="search" defaultValue=${words} optional=${true} />
-      <${Field} label=${t("Only")} name="status" as="select" optional=${true} onChange=${(/** @type {any} */ event) => setStatus(event.currentTarget.value)}>
+      <${Field} label=${t("Show")} name="status" as="select" optional=${true} onChange=${(/** @type {any} */ event) => setStatus(event.currentTarget.value)}>
         <option value="">${t("All")}</option>
         <option value="ORGANIZER_REQUESTED">${t("Want to organize")}</option>
         <option value="DISABLED">${t("Closed")}</option>
@@ -39,7 +39,7 @@ export function Users({ words }) {
       <${Button} type="submit">${t("Find")}<//>
     </form>
     <${Trouble} error=${closing ? null : change.error} />
-    <${Pages} of=${users} empty=${t("Nobody fits.")}>
+    <${Pages} of=${users} empty=${t("No accounts found.")}>
       ${(/** @type {ManagedUser} */ one) => html`<li key=${one.id} class="item">
         <div>
           <b>${one.name}</b> ${one.disabled && html`<${Badge} kind="bad">${t("Closed")}<//>`} ${one.organizer_requested && html`<${Badge} kind="warn">${t("Wants to organize")}<//>`}
@@ -51,14 +51,14 @@ export function Users({ words }) {
             ${ROLES.map((role) => html`<option value=${role} selected=${role === one.role}>${role}</option>`)}
           </select></label>
           ${one.disabled
-            ? html`<${Button} onClick=${() => change.run(one, { disabled: false })}>${t("Open again")}<//>`
+            ? html`<${Button} onClick=${() => change.run(one, { disabled: false })}>${t("Reopen")}<//>`
             : html`<${Button} kind="danger" onClick=${() => setClosing(one)}>${t("Close")}<span class="visually-hidden"> ${one.name}</span><//>`}
         </div>`}
       </li>`}
     <//>
     ${keysOf && html`<${Keys} key=${keysOf.id} of=${keysOf} onClose=${() => setKeysOf(null)} />`}
     <${Confirm} open=${closing !== null} title=${t("Close this account?")} yes=${t("Yes, close it")} danger=${true} busy=${change.busy} error=${change.error} onYes=${() => closing && change.run(closing, { disabled: true })} onNo=${() => setClosing(null)}>
-      <p>${t("{name} is logged out everywhere, and can't log in. Tickets that were bought stay good.", { name: closing?.name ?? "" })}</p>
+      <p>${t("{name} is logged out everywhere and can't log in. Tickets that were bought stay valid.", { name: closing?.name ?? "" })}</p>
     <//>
   `;
 }

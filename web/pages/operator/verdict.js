@@ -19,11 +19,11 @@ export function Verdict() {
     const timer = setInterval(() => document.hidden || void last.reload(), REFRESH_MILLISECONDS);
     return () => clearInterval(timer);
   }, []);
-  return html`<${Card} title=${t("Is everything as promised?")}>
+  return html`<${Card} title=${t("Consistency")}>
     <${Loaded} of=${last}>${(/** @type {Found | null} */ found) =>
       found
         ? html`<${Shown} of=${found} />`
-        : html`<${Note} kind="warn" live=${false}><p>${t("Nobody has checked yet. The command parterre fsck does, and this page shows what it finds.")}</p><//>`}<//>
+        : html`<${Note} kind="warn" live=${false}><p>${t("Not checked yet. Run parterre fsck: this page then shows what it found.")}</p><//>`}<//>
   <//>`;
 }
 
@@ -33,12 +33,12 @@ function Shown({ of }) {
   const isOld = now - Date.parse(of.began_at) > OLD_MILLISECONDS;
   const violations = of.findings.reduce((sum, finding) => sum + finding.violations, 0);
   return html`
-    ${isOld && html`<${Note} kind="warn" live=${false}><p>${t("This is old: it should be checked every six hours. Nobody knows what has become of it since.")}</p><//>`}
+    ${isOld && html`<${Note} kind="warn" live=${false}><p>${t("This result is old: the check should run every six hours.")}</p><//>`}
     ${of.findings.length
       ? html`<${Note} kind="bad"><p><b>${t("{some} of {all} checks found something wrong: {violations} rows. The command parterre fsck shows the first of them.", { some: format.number(of.findings.length), all: format.number(of.checks), violations: format.number(violations) })}</b></p><//>
         <div class="scroll" tabindex="0" role="region" aria-label=${t("What is wrong")}>
           <table>
-            <thead><tr><th scope="col">${t("Promise")}</th><th scope="col">${t("What should hold")}</th><th scope="col" class="number">${t("Rows that do not")}</th></tr></thead>
+            <thead><tr><th scope="col">${t("Check")}</th><th scope="col">${t("What it checks")}</th><th scope="col" class="number">${t("Violations")}</th></tr></thead>
             <tbody>${of.findings.map((finding) => html`<tr key=${finding.title}>
               <td class="mono">${finding.invariant}</td>
               <th scope="row">${finding.title}</th>
@@ -46,7 +46,7 @@ function Shown({ of }) {
             </tr>`)}</tbody>
           </table>
         </div>`
-      : html`<${Note} kind="good" live=${false}><p><b>${t("All of it holds: {checks} checks found nothing wrong.", { checks: format.number(of.checks) })}</b></p><//>`}
+      : html`<${Note} kind="good" live=${false}><p><b>${t("Seats and money agree: {checks} checks found nothing wrong.", { checks: format.number(of.checks) })}</b></p><//>`}
     <p class="muted small">${t("Checked {age}", { age: format.relative(of.began_at, now) })} (<${When} at=${of.began_at} />), ${t("in {seconds} s, by version {version}", { seconds: format.number(of.milliseconds / 1000, { maximumFractionDigits: 1 }), version: of.version })}</p>
   `;
 }

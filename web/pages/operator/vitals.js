@@ -18,14 +18,14 @@ const STUCK_SECONDS = 900;
 
 /** What is wrong by itself, and what to do; the runbooks say more. @type {{of: (figure: Figure) => boolean, words: () => string, kind: "warn" | "bad"}[]} */
 const WORRIES = [
-  { of: ({ name, labels, value }) => name === "parterre_queue_messages" && (labels.queue ?? "").endsWith(".dead") && value > 0, words: () => t("Messages were given up: parterre dead-letters"), kind: "bad" },
+  { of: ({ name, labels, value }) => name === "parterre_queue_messages" && (labels.queue ?? "").endsWith(".dead") && value > 0, words: () => t("There are dead letters: parterre dead-letters"), kind: "bad" },
   { of: ({ name, value }) => name === "parterre_ledger_unbalanced" && value > 0, words: () => t("The ledger does not add up: parterre fsck"), kind: "bad" },
   { of: ({ name, value }) => name === "parterre_alerts_total" && value > 0, words: () => t("The service wanted an operator since it started: see its log"), kind: "warn" },
   { of: ({ name, value }) => name === "parterre_outbox_oldest_seconds" && value > LATE_SECONDS, words: () => t("Messages wait to be published: is the broker there?"), kind: "bad" },
-  { of: ({ name, value }) => name === "parterre_provider_breaker_open" && value > 0, words: () => t("A payment provider does not answer, and is left alone for a while"), kind: "bad" },
-  { of: ({ name, value }) => name === "parterre_money_unknown_oldest_seconds" && value > STUCK_SECONDS, words: () => t("Money is unknown for long: parterre reconcile"), kind: "bad" },
+  { of: ({ name, value }) => name === "parterre_provider_breaker_open" && value > 0, words: () => t("A payment provider does not answer: its circuit breaker is open"), kind: "bad" },
+  { of: ({ name, value }) => name === "parterre_money_unknown_oldest_seconds" && value > STUCK_SECONDS, words: () => t("The outcome of a payment has been unknown for long: parterre reconcile"), kind: "bad" },
   { of: ({ name, labels, value }) => name === "parterre_saga_oldest_seconds" && labels.state !== "AWAITING_PAYMENT" && labels.state !== "CONFIRMED" && value > STUCK_SECONDS, words: () => t("A booking is stuck in its step"), kind: "bad" },
-  { of: ({ name, labels, value }) => name === "parterre_queue_consumers" && !/\.(dead|retry)$/.test(labels.queue ?? "") && value === 0, words: () => t("Nobody takes the messages of a queue"), kind: "bad" },
+  { of: ({ name, labels, value }) => name === "parterre_queue_consumers" && !/\.(dead|retry)$/.test(labels.queue ?? "") && value === 0, words: () => t("A queue has no consumer"), kind: "bad" },
   { of: ({ name, value }) => name === "parterre_messages_parked" && value > 0, words: () => t("Messages wait for a newer version of the service"), kind: "warn" },
 ];
 
@@ -60,7 +60,7 @@ function Business({ of }) {
     ${(of.revenue ?? []).map((one) => figure(t("Revenue, {currency}", { currency: one.net.currency }), format.money(one.net)))}
     ${figure(t("Tickets sold"), count(of.tickets))}
     ${figure(t("Events on sale"), count(of.events?.active))}
-    ${figure(t("Holds now"), count(of.holds?.holds))}
+    ${figure(t("Active holds"), count(of.holds?.holds))}
   </dl>`;
 }
 
@@ -86,10 +86,10 @@ function Sagas({ services }) {
   const of = (/** @type {string} */ name, /** @type {string} */ state) => figures.find((figure) => figure.name === name && figure.labels.state === state)?.value ?? 0;
   const states = [...new Set(figures.filter((figure) => figure.name === "parterre_sagas_waiting").map((figure) => figure.labels.state ?? ""))];
   if (!states.length) return null;
-  return html`<${Card} title=${t("Bookings under way")}>
+  return html`<${Card} title=${t("Bookings in progress")}>
     <div class="scroll" tabindex="0">
       <table>
-        <thead><tr><th scope="col">${t("State")}</th><th scope="col" class="number">${t("How many")}</th><th scope="col" class="number">${t("Longest in it")}</th><th scope="col" class="number">${t("Sent again")}</th></tr></thead>
+        <thead><tr><th scope="col">${t("State")}</th><th scope="col" class="number">${t("Count")}</th><th scope="col" class="number">${t("Oldest")}</th><th scope="col" class="number">${t("Resent")}</th></tr></thead>
         <tbody>${states.map((state) => html`<tr>
           <th scope="row" class="mono">${state}</th>
           <td class="number">${format.number(of("parterre_sagas_waiting", state))}</td>
@@ -103,9 +103,9 @@ function Sagas({ services }) {
 
 /** @param {{of: ServiceVitals}} props */
 function Service({ of }) {
-  return html`<${Card} title=${html`${of.service} <${Badge} kind=${of.answers ? "good" : "bad"}>${of.answers ? t("answers") : t("silent")}<//>`} level=${3}>
+  return html`<${Card} title=${html`${of.service} <${Badge} kind=${of.answers ? "good" : "bad"}>${of.answers ? t("answers") : t("no answer")}<//>`} level=${3}>
     <details>
-      <summary>${t("All its figures")}</summary>
+      <summary>${t("All metrics")}</summary>
       <table>
         <caption class="visually-hidden">${of.service}</caption>
         <tbody>${of.figures.map((figure) => html`<tr><th scope="row" class="mono small">${figure.name.replace("parterre_", "")} ${labelsOf(figure)}</th><td class="number">${format.number(figure.value, { maximumFractionDigits: 1 })}</td></tr>`)}</tbody>

@@ -28,11 +28,11 @@ export function Blocks({ event }) {
     const names = namesOf(sections);
     return html`
       <${Trouble} error=${release.error} />
-      <${Pages} of=${blocks} empty=${t("No seats are kept back.")}>
+      <${Pages} of=${blocks} empty=${t("No seats are blocked.")}>
         ${(/** @type {Block} */ block) => html`<li key=${block.id}>
           <p><b>${n(block.seat_ids.length, "{n} seat", "{n} seats")}</b>${block.note && ` · ${block.note}`} <span class="muted small"><${When} at=${block.created_at} zone=${event.timezone} /></span></p>
           <p>${block.seat_ids.map((id) => names.get(id) ?? id).join("; ")}</p>
-          <${Button} busy=${release.busy} onClick=${() => release.run(block.seat_ids)}>${t("Let them go")}<//>
+          <${Button} busy=${release.busy} onClick=${() => release.run(block.seat_ids)}>${t("Unblock them")}<//>
         </li>`}
       <//>
       <${KeepBack} event=${event} sections=${sections} taken=${seats.taken} names=${names} changed=${changed} />
@@ -75,7 +75,7 @@ function KeepBack({ event, sections, taken, names, changed }) {
     submitted.preventDefault();
     return keep.run();
   };
-  return html`<${Card} title=${t("Keep seats back")}>
+  return html`<${Card} title=${t("Block seats")}>
     <form onSubmit=${submit}>
       <div class="row">
         <${Field} as="select" label=${t("Section")} name="section" value=${section?.id} onChange=${(/** @type {any} */ change) => setSectionId(change.currentTarget.value)}>
@@ -93,9 +93,9 @@ function KeepBack({ event, sections, taken, names, changed }) {
         ${free.length ? html`<${Button} onClick=${() => add(free.map((seat) => seat.id))}>${t("All of this row")}<//>` : html`<p>${t("None of this row is free.")}</p>`}
       </fieldset>
       <p role="status">${chosen.length ? chosen.map((id) => names.get(id) ?? id).join("; ") : t("No seats chosen.")}</p>
-      <${Field} label=${t("Why, for yourself")} name="note" optional=${true} maxlength="200" value=${note} onInput=${(/** @type {any} */ input) => setNote(input.currentTarget.value)} />
+      <${Field} label=${t("Note for yourself")} name="note" optional=${true} maxlength="200" value=${note} onInput=${(/** @type {any} */ input) => setNote(input.currentTarget.value)} />
       <${Trouble} error=${keep.error} />
-      <${Button} kind="primary" type="submit" busy=${keep.busy} disabled=${!chosen.length}>${t("Keep them back")}<//>
+      <${Button} kind="primary" type="submit" busy=${keep.busy} disabled=${!chosen.length}>${t("Block them")}<//>
     </form>
   <//>`;
 }

@@ -29,14 +29,14 @@ export function Bookings({ event }) {
   };
   return html`
     <form class="row" role="search" onSubmit=${search}>
-      <${Field} type="search" label=${t("Name, mail address or reference")} name="q" optional=${true} maxlength="100" />
+      <${Field} type="search" label=${t("Name, e-mail address or reference")} name="q" optional=${true} maxlength="100" />
       <${Field} as="select" label=${t("Status")} name="status" optional=${true}>
         <option value="">${t("All")}</option>
-        <option value="CONFIRMED">${t("Booked")}</option>
-        <option value="PENDING">${t("Not paid yet")}</option>
+        <option value="CONFIRMED">${t("Confirmed")}</option>
+        <option value="PENDING">${t("Awaiting payment")}</option>
         <option value="CANCELLED">${t("Cancelled")}</option>
         <option value="FAILED">${t("Not booked")}</option>
-        <option value="EXPIRED">${t("Time ran out")}</option>
+        <option value="EXPIRED">${t("Expired")}</option>
       <//>
       <div class="actions">
         <${Button} kind="primary" type="submit">${t("Search")}<//>
@@ -62,12 +62,12 @@ export function Bookings({ event }) {
 
 const WORDS = /** @type {Record<string, () => string>} */ ({
   ...STEPS,
-  CREATED: () => t("The buyer asked for the places."),
-  RESERVED: () => t("The places were kept."),
-  ACTION_REQUIRED: () => t("The provider asked the buyer to go on there."),
+  CREATED: () => t("The buyer placed the order."),
+  RESERVED: () => t("The tickets were held."),
+  ACTION_REQUIRED: () => t("The payment provider asked the buyer to confirm the payment."),
   NEW_ATTEMPT: () => t("The buyer tried to pay again."),
-  SOLD: () => t("The places were sold."),
-  PAID_BACK: () => t("You gave money back."),
+  SOLD: () => t("The booking was confirmed."),
+  PAID_BACK: () => t("You made a refund."),
   DEADLINE: () => t("No answer came in time."),
 });
 
@@ -77,10 +77,10 @@ function Detail({ booking, event, changed }) {
   return html`
     <p><${BookingBadge} of=${booking} /> ${booking.buyer && `${booking.buyer.name} · ${booking.buyer.email}`}</p>
     <ul>${booking.lines.map((line) => html`<li>${format.number(line.quantity)} × ${placeName(line)} · <${Money} of=${line.price} /></li>`)}</ul>
-    <p>${t("To pay: {total}. Gone back: {back}.", { total: format.money(booking.price.total), back: format.money(booking.refunded) })}
+    <p>${t("Total: {total}. Refunded: {back}.", { total: format.money(booking.price.total), back: format.money(booking.refunded) })}
       ${booking.coupon_code && ` ${t("Coupon: {code}", { code: booking.coupon_code })}`}</p>
-    ${booking.attendees.length > 0 && html`<p>${t("Who comes: {names}", { names: booking.attendees.map((one) => one.name).join(", ") })}</p>`}
-    <${Card} title=${t("What happened")} level=${3}>
+    ${booking.attendees.length > 0 && html`<p>${t("Ticket holders: {names}", { names: booking.attendees.map((one) => one.name).join(", ") })}</p>`}
+    <${Card} title=${t("History")} level=${3}>
       <${Loaded} of=${story}>${(/** @type {Entry[]} */ all) => html`<ol class="story-list">
         ${all.map((entry) => html`<li>
           <span class="muted small"><${When} at=${entry.at} zone=${event.timezone} options=${{ dateStyle: "medium", timeStyle: "medium" }} /></span> ${WORDS[entry.step]?.() ?? entry.step}
@@ -103,18 +103,18 @@ function GiveBack({ booking, changed }) {
     const amount = Math.round(Number(values.amount) * unit);
     const body = { amount, reason: values.reason ?? "" };
     await once.send(body, (header) => take(api.POST("/api/v1/payments/{payment_id}/refunds", { params: { path: { payment_id: payment?.id ?? "" }, header }, body })));
-    setGiven(t("{amount} go back to the buyer.", { amount: format.money({ amount, currency }) }));
+    setGiven(t("{amount} will be refunded to the buyer.", { amount: format.money({ amount, currency }) }));
     changed();
   });
   if (given) return html`<${Note} kind="good">${given}<//>`;
   if (!payment || left <= 0 || !["CAPTURED", "PARTIALLY_REFUNDED"].includes(payment.status)) return null;
-  return html`<${Card} title=${t("Give money back")} level=${3}>
+  return html`<${Card} title=${t("Refund")} level=${3}>
     <form onSubmit=${(/** @type {Event_} */ submitted) => give.run(valuesOf(submitted))}>
-      <p>${t("The tickets stay good. At most {left} can go back.", { left: format.money({ amount: left, currency }) })}</p>
+      <p>${t("The tickets stay valid. At most {left} can be refunded.", { left: format.money({ amount: left, currency }) })}</p>
       <${Trouble} error=${give.error} />
       <${Field} type="number" label=${t("Amount in {currency}", { currency })} name="amount" min=${1 / unit} max=${left / unit} step=${1 / unit} defaultValue=${left / unit} error=${give.error} />
       <${Field} label=${t("Reason")} name="reason" maxlength="200" error=${give.error} />
-      <${Button} kind="danger" type="submit" busy=${give.busy}>${t("Give it back")}<//>
+      <${Button} kind="danger" type="submit" busy=${give.busy}>${t("Refund")}<//>
     </form>
   <//>`;
 }

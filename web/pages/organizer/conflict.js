@@ -24,8 +24,8 @@ const NAMES = {
   sales_from: () => t("Sale from"),
   sales_to: () => t("Sale until"),
   currency: () => t("Currency"),
-  max_per_customer: () => t("Most places of one person"),
-  refund_policy: () => t("What goes back after cancelling"),
+  max_per_customer: () => t("Maximum tickets per person"),
+  refund_policy: () => t("Cancellation and refund"),
   tax_percent: () => t("Tax on the prices, percent"),
   terms: () => t("Terms a buyer agrees to"),
   tiers: () => t("Prices"),
@@ -76,8 +76,8 @@ export function Conflict({ base, said, theirs, busy, error, onSave, onDrop }) {
     })}
     <${Trouble} error=${error} />
     <div class="actions">
-      <${Button} kind="primary" busy=${busy} onClick=${save}>${t("Save it so")}<//>
-      <${Button} onClick=${onDrop}>${t("Give up what I typed")}<//>
+      <${Button} kind="primary" busy=${busy} onClick=${save}>${t("Save this version")}<//>
+      <${Button} onClick=${onDrop}>${t("Discard my changes")}<//>
     </div>
   <//>`;
 }

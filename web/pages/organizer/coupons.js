@@ -63,23 +63,23 @@ export function Coupons({ event }) {
         <${Trouble} error=${error} />
         <div class="row">
           <${Field} label=${t("Code")} name="code" maxlength="32" autocapitalize="characters" error=${error} />
-          <${Field} as="select" label=${t("What it takes off")} name="kind" value=${kind} onChange=${(/** @type {any} */ chosen) => setKind(chosen.currentTarget.value)} error=${error}>
+          <${Field} as="select" label=${t("Discount")} name="kind" value=${kind} onChange=${(/** @type {any} */ chosen) => setKind(chosen.currentTarget.value)} error=${error}>
             <option value="PERCENT">${t("Percent")}</option>
             <option value="FIXED">${t("Amount in {currency}", { currency })}</option>
           <//>
-          <${Field} type="number" label=${t("How much")} name="value" min="0" max=${kind === "PERCENT" ? 100 : undefined} step=${kind === "PERCENT" ? 1 : 1 / unit} error=${error} />
+          <${Field} type="number" label=${t("Amount")} name="value" min="0" max=${kind === "PERCENT" ? 100 : undefined} step=${kind === "PERCENT" ? 1 : 1 / unit} error=${error} />
         </div>
         <div class="row">
-          <${Field} type="number" label=${t("From a price of")} name="min_total" min="0" step=${1 / unit} optional=${true} error=${error} />
-          <${Field} type="number" label=${t("At most off")} name="max_discount" min="0" step=${1 / unit} optional=${true} error=${error} />
-          <${Field} type="number" label=${t("Bookings in all")} name="usage_limit" min="1" optional=${true} error=${error} />
-          <${Field} type="number" label=${t("Bookings of one person")} name="per_customer_limit" min="1" optional=${true} error=${error} />
+          <${Field} type="number" label=${t("Minimum order")} name="min_total" min="0" step=${1 / unit} optional=${true} error=${error} />
+          <${Field} type="number" label=${t("Maximum discount")} name="max_discount" min="0" step=${1 / unit} optional=${true} error=${error} />
+          <${Field} type="number" label=${t("Number of bookings")} name="usage_limit" min="1" optional=${true} error=${error} />
+          <${Field} type="number" label=${t("Bookings per person")} name="per_customer_limit" min="1" optional=${true} error=${error} />
         </div>
         <div class="row">
-          <${Field} type="datetime-local" label=${t("Good from")} name="valid_from" optional=${true} error=${error} />
-          <${Field} type="datetime-local" label=${t("Good until")} name="valid_to" optional=${true} error=${error} />
+          <${Field} type="datetime-local" label=${t("Valid from")} name="valid_from" optional=${true} error=${error} />
+          <${Field} type="datetime-local" label=${t("Valid until")} name="valid_to" optional=${true} error=${error} />
         </div>
-        <${Button} kind="primary" type="submit" busy=${make.busy}>${t("Make the coupon")}<//>
+        <${Button} kind="primary" type="submit" busy=${make.busy}>${t("Create coupon")}<//>
       </form>
     <//>
   `;

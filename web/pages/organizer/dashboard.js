@@ -30,7 +30,7 @@ export default function Dashboard({ query }) {
     <${Card} title=${t("Your events")}>
       <${Field} as="select" label=${t("Status")} name="status" onChange=${(/** @type {any} */ change) => setQuery({ status: change.currentTarget.value })}>
         <option value="">${t("All")}</option>
-        ${[["DRAFT", t("Draft")], ["PUBLISHED", t("Published")], ["COMPLETED", t("Over")], ["CANCELLED", t("Called off")]].map(([value, label]) => html`<option value=${value} selected=${value === status}>${label}</option>`)}
+        ${[["DRAFT", t("Draft")], ["PUBLISHED", t("Published")], ["COMPLETED", t("Ended")], ["CANCELLED", t("Cancelled")]].map(([value, label]) => html`<option value=${value} selected=${value === status}>${label}</option>`)}
       <//>
       <${Pages} of=${events} empty=${t("No events yet. Draft the first one; nobody sees it until you publish it.")}>
         ${(/** @type {Event} */ event) => html`<li key=${event.id} class="item">
@@ -38,7 +38,7 @@ export default function Dashboard({ query }) {
             <a href=${`/organizer/events/${event.id}`}><b>${event.title}</b></a> <${StatusBadge} of=${event} />
             <p class="muted small">${format.span(event.starts_at, event.ends_at, event.timezone)} · ${placeOf(event)}</p>
           </div>
-          ${event.availability && html`<p>${t("{sold} of {all} gone", { sold: format.number(event.availability.capacity - event.availability.available), all: format.number(event.availability.capacity) })}</p>`}
+          ${event.availability && html`<p>${t("{sold} of {all} taken", { sold: format.number(event.availability.capacity - event.availability.available), all: format.number(event.availability.capacity) })}</p>`}
         </li>`}
       <//>
     <//>
@@ -46,11 +46,11 @@ export default function Dashboard({ query }) {
 }
 
 const BOOKINGS = /** @type {[string, () => string][]} */ ([
-  ["CONFIRMED", () => t("Booked")],
-  ["PENDING", () => t("Not paid yet")],
+  ["CONFIRMED", () => t("Confirmed")],
+  ["PENDING", () => t("Awaiting payment")],
   ["CANCELLED", () => t("Cancelled")],
   ["FAILED", () => t("Not booked")],
-  ["EXPIRED", () => t("Time ran out")],
+  ["EXPIRED", () => t("Expired")],
 ]);
 
 /** A figure with its name. @param {{name: string, children?: any}} props */
@@ -62,10 +62,10 @@ function Numbers({ of }) {
   const shown = BOOKINGS.filter(([status]) => counts[status]);
   return html`
     <dl class="figures">
-      ${(of.revenue ?? []).map((row) => html`<${Figure} key=${row.net.currency} name=${t("Taken, less what went back")}><${Money} of=${row.net} /><//>`)}
-      <${Figure} name=${t("Good tickets")}>${of.tickets === null ? "–" : format.number(of.tickets)}<//>
+      ${(of.revenue ?? []).map((row) => html`<${Figure} key=${row.net.currency} name=${t("Net revenue")}><${Money} of=${row.net} /><//>`)}
+      <${Figure} name=${t("Valid tickets")}>${of.tickets === null ? "–" : format.number(of.tickets)}<//>
       <${Figure} name=${t("Events on sale")}>${of.events ? format.number(of.events.active) : "–"}<//>
-      <${Figure} name=${t("Places held just now")}>${of.holds ? format.number(of.holds.places) : "–"}<//>
+      <${Figure} name=${t("Tickets held now")}>${of.holds ? format.number(of.holds.places) : "–"}<//>
     </dl>
     ${shown.length > 0 && html`<${Card} title=${t("Bookings")}>
       <${Bars} title=${t("Bookings")} of=${t("Status")} items=${shown.map(([status, words]) => ({ label: words(), value: counts[status] ?? 0, told: format.number(counts[status] ?? 0) }))} />

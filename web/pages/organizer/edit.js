@@ -40,7 +40,7 @@ export function Edit({ of, reload, changed }) {
     }} />`;
   }
   return html`
-    ${of.event.status === "PUBLISHED" && html`<${Note}>${t("It is on sale: who has tickets is told of another time or place, and may cancel in full for a while. What is sold keeps its price.")}<//>`}
+    ${of.event.status === "PUBLISHED" && html`<${Note}>${t("It is on sale. If you change the time or place, everyone with tickets is notified and may cancel for a full refund for a while. Sold tickets keep their price.")}<//>`}
     <${EventForm} event=${of.event} action=${save} yes=${t("Save")} />
   `;
 }

@@ -48,7 +48,7 @@ function Shown({ of, reload, chosen }) {
   };
   const isDraft = event.status === "DRAFT" || event.status === "PUBLISHING";
   const sold = [
-    { id: "overview", label: t("Figures"), show: () => html`<${Overview} event=${event} />` },
+    { id: "overview", label: t("Overview"), show: () => html`<${Overview} event=${event} />` },
     { id: "bookings", label: t("Bookings"), show: () => html`<${Bookings} event=${event} />` },
   ];
   const tabs = [
@@ -57,20 +57,20 @@ function Shown({ of, reload, chosen }) {
     { id: "images", label: t("Pictures"), show: () => html`<${Images} event=${event} reload=${reload} />` },
     { id: "coupons", label: t("Coupons"), show: () => html`<${Coupons} event=${event} />` },
     ...(isDraft ? [] : [
-      { id: "blocks", label: t("Seats kept back"), show: () => html`<${Blocks} event=${event} />` },
+      { id: "blocks", label: t("Blocked seats"), show: () => html`<${Blocks} event=${event} />` },
       { id: "messages", label: t("Messages"), show: () => html`<${Messages} event=${event} />` },
     ]),
-    ...(event.status === "PUBLISHED" || event.status === "DRAFT" ? [{ id: "end", label: event.status === "DRAFT" ? t("Delete") : t("Call off"), show: () => html`<${CallOff} of=${of} changed=${changed} />` }] : []),
+    ...(event.status === "PUBLISHED" || event.status === "DRAFT" ? [{ id: "end", label: event.status === "DRAFT" ? t("Delete") : t("Cancel event"), show: () => html`<${CallOff} of=${of} changed=${changed} />` }] : []),
   ];
   return html`
     <${Heading} title=${event.title} actions=${html`
-      ${event.status === "PUBLISHED" && html`<${LinkButton} href=${`/door/${event.id}`}>${t("Open the door")}<//>`}
-      ${event.status !== "DRAFT" && html`<${LinkButton} href=${`/events/${event.id}`}>${t("As buyers see it")}<//>`}
+      ${event.status === "PUBLISHED" && html`<${LinkButton} href=${`/door/${event.id}`}>${t("Scan tickets")}<//>`}
+      ${event.status !== "DRAFT" && html`<${LinkButton} href=${`/events/${event.id}`}>${t("Public page")}<//>`}
     `} />
     <p><${StatusBadge} of=${event} /> ${format.span(event.starts_at, event.ends_at, event.timezone)} · ${placeOf(event)}</p>
-    ${event.cancel_reason && html`<${Note} kind="warn" live=${false}>${t("Called off: {reason}", { reason: event.cancel_reason })}<//>`}
+    ${event.cancel_reason && html`<${Note} kind="warn" live=${false}>${t("Cancelled: {reason}", { reason: event.cancel_reason })}<//>`}
     <div role="status">${told && html`<${Note} kind="good" live=${false}>${told}<//>`}</div>
-    <${Tabs} label=${t("What of this event")} chosen=${chosen} onChoose=${(/** @type {string} */ tab) => {
+    <${Tabs} label=${t("Sections of this page")} chosen=${chosen} onChoose=${(/** @type {string} */ tab) => {
       setTold("");
       return setQuery({ tab });
     }} tabs=${tabs} />

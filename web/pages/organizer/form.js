@@ -97,22 +97,22 @@ export function EventForm({ event, action, yes, children }) {
   const at = (/** @type {string | null | undefined} */ time) => (time ? toLocal(time, event?.timezone ?? "UTC") : "");
 
   return html`<form onSubmit=${submit} class="narrow event-form">
-    <fieldset><legend>${t("What it is")}</legend>
+    <fieldset><legend>${t("About the event")}</legend>
       <${Field} label=${t("Title")} name="title" maxlength="200" defaultValue=${event?.title ?? ""} error=${error} />
       <${Field} as="textarea" label=${t("Description")} name="description" optional=${true} defaultValue=${event?.description ?? ""} error=${error} />
       <${Field} as="select" label=${t("Category")} name="category" error=${error}>
         ${CATEGORY_LIST.map((category) => html`<option value=${category} selected=${category === event?.category}>${categoryName(category)}</option>`)}
       <//>
     </fieldset>
-    <fieldset><legend>${t("Where it is")}</legend>
+    <fieldset><legend>${t("Location")}</legend>
       <${Trouble} error=${venues.error} retry=${venues.reload} />
-      <${Field} as="select" label=${t("Venue")} name="venue_id" optional=${true} value=${venueId} onChange=${(/** @type {any} */ change) => setVenueId(change.currentTarget.value)} error=${error} hint=${t("Venues have sections and seats. A place in words sells counted tickets.")}>
-        <option value="">${t("A place in words")}</option>
+      <${Field} as="select" label=${t("Venue")} name="venue_id" optional=${true} value=${venueId} onChange=${(/** @type {any} */ change) => setVenueId(change.currentTarget.value)} error=${error} hint=${t("A venue has sections and seats. Without one, the event sells general admission tickets.")}>
+        <option value="">${t("Without a venue: general admission")}</option>
         ${known.map((one) => html`<option key=${one.id} value=${one.id}>${`${one.name}, ${one.city}`}</option>`)}
       <//>
       ${!venueId && html`<${Field} label=${t("Place")} name="location" maxlength="300" defaultValue=${event?.location ?? ""} error=${error} />`}
     </fieldset>
-    <fieldset><legend>${t("When it is")}</legend>
+    <fieldset><legend>${t("Date and time")}</legend>
       <${Field} label=${t("Time zone")} name="timezone" value=${zone} onInput=${(/** @type {any} */ input) => setZone(input.currentTarget.value)} hint=${t("All times here are what clocks show there. An example: Asia/Kathmandu.")} error=${error} />
       <div class="row">
         <${Field} type="datetime-local" label=${t("Starts")} name="starts_at" defaultValue=${event ? at(event.starts_at) : `${toLocal(Date.now() + 30 * DAY, "UTC").slice(0, 10)}T19:00`} error=${error} />
@@ -131,20 +131,20 @@ export function EventForm({ event, action, yes, children }) {
         onChange=${(/** @type {TierInput} */ changed) => setTiers(tiers.map((one, at_) => (at_ === number ? changed : one)))}
         onRemove=${() => setTiers(tiers.filter((_one, at_) => at_ !== number))}
       />`)}
-      <${Button} onClick=${() => setTiers([...tiers, emptyTier()])}>${t("One more price")}<//>
+      <${Button} onClick=${() => setTiers([...tiers, emptyTier()])}>${t("Add a price")}<//>
     </fieldset>
     <fieldset><legend>${t("Sale")}</legend>
       <div class="row">
-        <${Field} type="datetime-local" label=${t("Sale from")} name="sales_from" optional=${true} defaultValue=${at(event?.sales.from)} hint=${t("Empty: once it is published.")} error=${error} />
-        <${Field} type="datetime-local" label=${t("Sale until")} name="sales_to" optional=${true} defaultValue=${event && event.sales.to !== event.starts_at ? at(event.sales.to) : ""} hint=${t("Empty: until it starts.")} error=${error} />
+        <${Field} type="datetime-local" label=${t("Sale from")} name="sales_from" optional=${true} defaultValue=${at(event?.sales.from)} hint=${t("If empty: as soon as it is published.")} error=${error} />
+        <${Field} type="datetime-local" label=${t("Sale until")} name="sales_to" optional=${true} defaultValue=${event && event.sales.to !== event.starts_at ? at(event.sales.to) : ""} hint=${t("If empty: until it starts.")} error=${error} />
       </div>
       <div class="row">
-        <${Field} type="number" label=${t("Most places of one person")} name="max_per_customer" min="1" defaultValue=${event?.max_per_customer ?? 10} error=${error} />
+        <${Field} type="number" label=${t("Maximum tickets per person")} name="max_per_customer" min="1" defaultValue=${event?.max_per_customer ?? 10} error=${error} />
         <${Field} type="number" label=${t("Tax on the prices, percent")} name="tax_percent" min="0" max="100" step="0.01" defaultValue=${event?.tax_percent ?? 0} error=${error} />
       </div>
       <div class="row">
-        <${Field} type="number" label=${t("May be cancelled until so many hours before")} name="until_hours_before" min="0" defaultValue=${event?.refund_policy.until_hours_before ?? 24} error=${error} />
-        <${Field} type="number" label=${t("What goes back then, percent")} name="percent" min="0" max="100" defaultValue=${event?.refund_policy.percent ?? 100} error=${error} />
+        <${Field} type="number" label=${t("Cancellation until, hours before the start")} name="until_hours_before" min="0" defaultValue=${event?.refund_policy.until_hours_before ?? 24} error=${error} />
+        <${Field} type="number" label=${t("Refund, percent")} name="percent" min="0" max="100" defaultValue=${event?.refund_policy.percent ?? 100} error=${error} />
       </div>
       <${Field} as="textarea" label=${t("Terms a buyer agrees to")} name="terms" optional=${true} defaultValue=${event?.terms ?? ""} error=${error} />
     </fieldset>

@@ -40,8 +40,8 @@ export function Images({ event, reload }) {
     <${Card} title=${t("Add a picture")}>
       <form onSubmit=${(/** @type {SubmitEvent} */ submitted) => add.run(formOf(submitted))}>
         <${Trouble} error=${add.error} />
-        <${Field} type="file" label=${t("File")} name="file" accept="image/jpeg,image/png,image/webp" hint=${t("JPEG, PNG or WebP. It is made smaller, and what it says of its place is taken out.")} error=${add.error} />
-        <${Field} as="select" label=${t("Where it is shown")} name="role" error=${add.error}>
+        <${Field} type="file" label=${t("File")} name="file" accept="image/jpeg,image/png,image/webp" hint=${t("JPEG, PNG or WebP. It is resized, and location data is removed.")} error=${add.error} />
+        <${Field} as="select" label=${t("Used as")} name="role" error=${add.error}>
           <option value="BANNER">${t("Banner")}</option>
           <option value="GALLERY">${t("Gallery")}</option>
         <//>

@@ -12,13 +12,13 @@ import { Secret } from "./secret.js";
 
 const SCOPES = /** @type {Record<Scope, () => string>} */ ({
   "events:read": () => t("Read events, drafts too"),
-  "events:write": () => t("Make and change events and venues"),
+  "events:write": () => t("Create and change events and venues"),
   "bookings:read": () => t("Read bookings, with names and addresses"),
-  "bookings:write": () => t("Cancel bookings and give money back"),
+  "bookings:write": () => t("Cancel and refund bookings"),
   "coupons:read": () => t("Read coupons"),
-  "coupons:write": () => t("Make and change coupons"),
-  "check-ins:write": () => t("Let people in"),
-  "sales:read": () => t("Read figures of sales"),
+  "coupons:write": () => t("Create and change coupons"),
+  "check-ins:write": () => t("Admit people"),
+  "sales:read": () => t("Read sales figures"),
   "webhooks:write": () => t("Manage webhooks"),
 });
 
@@ -32,7 +32,7 @@ export default function Keys() {
   const make = useAction(async (/** @type {HTMLFormElement} */ form) => {
     const values = new FormData(form);
     const scopes = /** @type {Scope[]} */ (values.getAll("scopes"));
-    setFault(scopes.length ? "" : t("Choose at least one thing it may do."));
+    setFault(scopes.length ? "" : t("Choose at least one permission."));
     if (!scopes.length) return;
     const until = String(values.get("expires_at") ?? "");
     const body = { name: String(values.get("name")), scopes, event_id: String(values.get("event_id") ?? "") || null, expires_at: until ? new Date(until).toISOString() : null };
@@ -48,14 +48,14 @@ export default function Keys() {
   });
   return html`
     <${Heading} title=${t("API keys")} />
-    <p>${t("A program acts for you by a key, and only in what the key is for. A key never buys.")}</p>
+    <p>${t("A program can act for you with a key, within the key's permissions. A key can never buy.")}</p>
     <${Pages} of=${keys} empty=${t("No keys yet.")}>
       ${(/** @type {Key} */ key) => html`<li key=${key.id} class="item">
         <div>
-          <b>${key.name}</b> <${Badge} kind=${key.status === "ACTIVE" ? "good" : "info"}>${key.status === "ACTIVE" ? t("Good") : key.revoked_at ? t("Revoked") : t("Run out")}<//>
+          <b>${key.name}</b> <${Badge} kind=${key.status === "ACTIVE" ? "good" : "info"}>${key.status === "ACTIVE" ? t("Valid") : key.revoked_at ? t("Revoked") : t("Expired")}<//>
           <p class="small"><code>${key.prefix}…</code> · ${key.scopes.map((scope) => SCOPES[scope]()).join(" · ")}</p>
           <p class="muted small">${key.last_used_at ? html`${t("Last used")} <${When} at=${key.last_used_at} />` : t("Never used")}
-            ${key.expires_at && html` · ${t("Good until")} <${When} at=${key.expires_at} />`}</p>
+            ${key.expires_at && html` · ${t("Valid until")} <${When} at=${key.expires_at} />`}</p>
         </div>
         ${key.status === "ACTIVE" && html`<${Button} kind="danger" onClick=${() => setLeaving(key)}>${t("Revoke")}<span class="visually-hidden"> ${key.name}</span><//>`}
       </li>`}
@@ -63,22 +63,22 @@ export default function Keys() {
     <${Card} title=${t("New key")}>
       <form onSubmit=${(/** @type {SubmitEvent} */ submitted) => make.run(formOf(submitted))}>
         <${Trouble} error=${make.error} />
-        <${Field} label=${t("What you call it")} name="name" maxlength="100" error=${make.error} />
-        <fieldset><legend>${t("What it may do")}</legend>
+        <${Field} label=${t("Name")} name="name" maxlength="100" error=${make.error} />
+        <fieldset><legend>${t("Permissions")}</legend>
           ${Object.entries(SCOPES).map(([scope, words]) => html`<${Checkbox} key=${scope} name="scopes" value=${scope} label=${words()} />`)}
           ${fault && html`<${Note} kind="bad">${fault}<//>`}
         </fieldset>
         <${Field} as="select" label=${t("For one event only")} name="event_id" optional=${true} error=${make.error}>
-          <option value="">${t("All of mine")}</option>
+          <option value="">${t("All my events")}</option>
           ${events.items.map((event) => html`<option value=${event.id}>${event.title}</option>`)}
         <//>
-        <${Field} type="datetime-local" label=${t("Good until")} name="expires_at" optional=${true} hint=${t("Empty: until you revoke it. The time is this device's.")} error=${make.error} />
-        <${Button} kind="primary" type="submit" busy=${make.busy}>${t("Make the key")}<//>
+        <${Field} type="datetime-local" label=${t("Valid until")} name="expires_at" optional=${true} hint=${t("If empty: until you revoke it. The time is this device's.")} error=${make.error} />
+        <${Button} kind="primary" type="submit" busy=${make.busy}>${t("Create key")}<//>
       </form>
     <//>
     <${Secret} title=${t("Your new key")} secret=${made} onClose=${() => setMade(null)} />
     <${Confirm} open=${leaving !== null} danger=${true} title=${t("Revoke the key?")} yes=${t("Yes, revoke")} busy=${revoke.busy} error=${revoke.error} onYes=${() => revoke.run()} onNo=${() => setLeaving(null)}>
-      <p>${t("Programs that use it are refused from then on. This can't be taken back.")}</p>
+      <p>${t("Programs that use it are refused from then on. This can't be undone.")}</p>
     <//>
   `;
 }

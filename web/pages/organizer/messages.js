@@ -24,19 +24,19 @@ export function Messages({ event }) {
   const send = useAction(async () => {
     const message = await once.send(words, (header) => take(api.POST("/api/v1/events/{event_id}/messages", { params: { path, header }, body: { ...words, preview: false } })));
     setPreview(null);
-    setSent(n(message.bookings, "It goes to the people of {n} booking.", "It goes to the people of {n} bookings."));
+    setSent(n(message.bookings, "It is sent to the buyer of {n} booking.", "It is sent to the buyers of {n} bookings."));
   });
-  return html`<${Card} title=${t("Write to everybody who has tickets")}>
+  return html`<${Card} title=${t("Message everyone who has tickets")}>
     <form onSubmit=${(/** @type {Event} */ submitted) => look.run(valuesOf(submitted))}>
       ${sent && html`<${Note} kind="good">${sent}<//>`}
       <${Trouble} error=${look.error} />
       <${Field} label=${t("Subject")} name="subject" maxlength="150" error=${look.error} />
       <${Field} as="textarea" label=${t("Text")} name="text" maxlength="5000" error=${look.error} />
-      <${Button} kind="primary" type="submit" busy=${look.busy}>${t("Look at it first")}<//>
+      <${Button} kind="primary" type="submit" busy=${look.busy}>${t("Preview")}<//>
     </form>
     <${Dialog} open=${preview !== null} wide=${true} title=${preview?.subject ?? ""} onClose=${() => setPreview(null)}>
       <pre class="message-preview">${preview?.text}</pre>
-      <p>${n(preview?.bookings ?? 0, "It goes to the people of {n} booking.", "It goes to the people of {n} bookings.")}
+      <p>${n(preview?.bookings ?? 0, "It is sent to the buyer of {n} booking.", "It is sent to the buyers of {n} bookings.")}
         ${" "}${n(preview?.messages_left ?? 0, "You may send {n} more today.", "You may send {n} more today.")}</p>
       <${Trouble} error=${send.error} />
       <div class="actions end">

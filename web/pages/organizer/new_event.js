@@ -16,7 +16,7 @@ export default function NewEvent() {
   });
   return html`
     <${Heading} title=${t("New event")} />
-    <p class="narrow">${t("This makes a draft. Nobody else sees it until you publish it.")}</p>
-    <${EventForm} action=${make} yes=${t("Make the draft")} />
+    <p class="narrow">${t("This creates a draft. Nobody else sees it until you publish it.")}</p>
+    <${EventForm} action=${make} yes=${t("Create draft")} />
   `;
 }

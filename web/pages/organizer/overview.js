@@ -27,13 +27,13 @@ export function Overview({ event }) {
   }, [event]);
   return html`<${Loaded} of=${sales}>${(/** @type {Sales} */ of) => html`
     <dl class="figures">
-      <${Figure} name=${t("Taken")}><${Money} of=${of.revenue.gross} /><//>
-      <${Figure} name=${t("Gone back")}><${Money} of=${of.revenue.refunded} /><//>
-      <${Figure} name=${t("Left")}><${Money} of=${of.revenue.net} /><//>
-      <${Figure} name=${t("Taken off by coupons")}><${Money} of=${of.discounts} /><//>
-      <${Figure} name=${t("Tax in it")}><${Money} of=${of.tax} /><//>
+      <${Figure} name=${t("Gross revenue")}><${Money} of=${of.revenue.gross} /><//>
+      <${Figure} name=${t("Refunded")}><${Money} of=${of.revenue.refunded} /><//>
+      <${Figure} name=${t("Net revenue")}><${Money} of=${of.revenue.net} /><//>
+      <${Figure} name=${t("Discounts")}><${Money} of=${of.discounts} /><//>
+      <${Figure} name=${t("Tax included")}><${Money} of=${of.tax} /><//>
       <${Figure} name=${t("Bookings")}>${format.number(of.bookings)}<//>
-      <${Figure} name=${t("Good tickets")}>${format.number(of.tickets)}<//>
+      <${Figure} name=${t("Valid tickets")}>${format.number(of.tickets)}<//>
     </dl>
     <${Card} title=${t("Tickets by day")}>
       ${of.by_day.length
@@ -47,8 +47,8 @@ export function Overview({ event }) {
     <${Card} title=${t("Tickets by price")}>
       <${Bars} title=${t("Tickets")} of=${t("Price")} items=${of.by_tier.map((tier) => ({ label: tier.tier, value: tier.tickets, told: `${format.number(tier.tickets)} · ${format.money(tier.amount)}` }))} />
     <//>
-    <${Card} title=${t("Let in")}>
-      <${Bars} title=${t("Tickets")} of=${t("Where they are")} items=${[{ label: t("Let in"), value: of.check_ins, most: of.tickets, told: t("{some} of {all}", { some: format.number(of.check_ins), all: format.number(of.tickets) }) }]} />
+    <${Card} title=${t("Admitted")}>
+      <${Bars} title=${t("Tickets")} of=${t("Admission")} items=${[{ label: t("Admitted"), value: of.check_ins, most: of.tickets, told: t("{some} of {all}", { some: format.number(of.check_ins), all: format.number(of.tickets) }) }]} />
       <${OverTime} of=${of.check_ins_over_time} zone=${event.timezone} />
     <//>
   `}<//>`;
@@ -56,8 +56,8 @@ export function Overview({ event }) {
 
 /** @param {{of: Sales["check_ins_over_time"], zone: string}} props */
 function OverTime({ of, zone }) {
-  if (!of.stretches.length) return html`<p class="muted">${t("As soon as somebody is let in, you see here how many come, minute by minute.")}</p>`;
-  const title = of.minutes === 1 ? t("Let in, by the minute") : t("Let in, every {minutes} minutes", { minutes: format.number(of.minutes) });
+  if (!of.stretches.length) return html`<p class="muted">${t("Once people are admitted, this shows how many arrive, minute by minute.")}</p>`;
+  const title = of.minutes === 1 ? t("Admissions per minute") : t("Admissions every {minutes} minutes", { minutes: format.number(of.minutes) });
   return html`<h3>${title}</h3>
     <${Columns} title=${title} of=${t("From")} items=${stretchesOf(of).map((stretch) => ({
       label: format.time(stretch.begins_at, zone, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" }),

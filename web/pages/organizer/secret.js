@@ -18,11 +18,11 @@ export function Secret({ title, secret, onClose }) {
     }
   };
   return html`<${Dialog} open=${secret !== null} title=${title} onClose=${onClose}>
-    <p>${t("Keep it where nobody else reads it. It is shown only now; if it is lost, make another one.")}</p>
+    <p>${t("Keep it secret. It is shown only once; if you lose it, create another one.")}</p>
     <pre class="secret" tabindex="0">${secret}</pre>
     <div class="actions end">
       <${Button} onClick=${copy}>${copied ? t("Copied.") : t("Copy")}<//>
-      <${Button} kind="primary" onClick=${onClose}>${t("I have it")}<//>
+      <${Button} kind="primary" onClick=${onClose}>${t("Done")}<//>
     </div>
   <//>`;
 }

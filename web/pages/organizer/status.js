@@ -9,8 +9,8 @@ const STATUSES = /** @type {Record<Event["status"], [import("../../parts/ui.js")
   DRAFT: ["info", () => t("Draft")],
   PUBLISHING: ["warn", () => t("Being published")],
   PUBLISHED: ["good", () => t("Published")],
-  CANCELLED: ["bad", () => t("Called off")],
-  COMPLETED: ["info", () => t("Over")],
+  CANCELLED: ["bad", () => t("Cancelled")],
+  COMPLETED: ["info", () => t("Ended")],
 });
 
 /** @param {{of: Event}} props */
@@ -27,8 +27,8 @@ export function StatusBadge({ of }) {
  */
 export function missingOf(event, now) {
   const missing = [];
-  if (new Date(event.starts_at).getTime() <= now) missing.push(t("Its start is over: choose a time to come."));
-  if (new Date(event.sales.to).getTime() <= now) missing.push(t("Its sale ends before now: choose a time to come."));
+  if (new Date(event.starts_at).getTime() <= now) missing.push(t("Its start is in the past: choose a later time."));
+  if (new Date(event.sales.to).getTime() <= now) missing.push(t("Its sale ends in the past: choose a later time."));
   if (!event.tiers.length) missing.push(t("It has no prices."));
   if (event.venue) {
     const sections = event.venue.sections;

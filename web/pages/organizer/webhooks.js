@@ -16,11 +16,11 @@ import { Secret } from "./secret.js";
 const FACTS = /** @type {Record<Fact, () => string>} */ ({
   "booking.confirmed": () => t("A booking is paid"),
   "booking.cancelled": () => t("A booking is cancelled"),
-  "ticket.admitted": () => t("Somebody is let in"),
-  "payment.refunded": () => t("Money went back"),
+  "ticket.admitted": () => t("Somebody is admitted"),
+  "payment.refunded": () => t("A refund was made"),
   "event.published": () => t("An event is on sale"),
   "event.changed": () => t("An event on sale was changed"),
-  "event.cancelled": () => t("An event is called off"),
+  "event.cancelled": () => t("An event is cancelled"),
 });
 
 const STATUSES = /** @type {Record<Endpoint["status"], [BadgeKind, () => string]>} */ ({
@@ -31,9 +31,9 @@ const STATUSES = /** @type {Record<Endpoint["status"], [BadgeKind, () => string]
 });
 
 const DELIVERIES = /** @type {Record<Delivery["status"], [BadgeKind, () => string]>} */ ({
-  WAITING: ["warn", () => t("Waits")],
+  WAITING: ["warn", () => t("Waiting")],
   DELIVERED: ["good", () => t("Delivered")],
-  GIVEN_UP: ["bad", () => t("Given up")],
+  GIVEN_UP: ["bad", () => t("Failed")],
 });
 
 export default function Webhooks() {
@@ -44,7 +44,7 @@ export default function Webhooks() {
   const make = useAction(async (/** @type {HTMLFormElement} */ form) => {
     const values = new FormData(form);
     const facts = /** @type {Fact[]} */ (values.getAll("facts"));
-    setFault(facts.length ? "" : t("Choose at least one thing it is told of."));
+    setFault(facts.length ? "" : t("Choose at least one event type."));
     if (!facts.length) return;
     const body = { url: String(values.get("url")), description: String(values.get("description") ?? ""), facts };
     const endpoint = await once.send(body, (header) => take(api.POST("/api/v1/webhook-endpoints", { params: { header }, body })));
@@ -54,7 +54,7 @@ export default function Webhooks() {
   });
   return html`
     <${Heading} title=${t("Webhooks")} />
-    <p>${t("Your own systems are told what happens, by signed requests.")}</p>
+    <p>${t("Your own systems are notified of what happens, by signed requests.")}</p>
     <${Pages} of=${endpoints} as="div" class="" empty=${t("No webhooks yet.")}>
       ${(/** @type {Endpoint} */ endpoint) => html`<${One} key=${endpoint.id} endpoint=${endpoint} changed=${endpoints.reload} tell=${setSecret} />`}
     <//>
@@ -62,8 +62,8 @@ export default function Webhooks() {
       <form onSubmit=${(/** @type {SubmitEvent} */ submitted) => make.run(formOf(submitted))}>
         <${Trouble} error=${make.error} />
         <${Field} type="url" label=${t("Address")} name="url" maxlength="500" placeholder="https://" hint=${t("https, on a public host.")} error=${make.error} />
-        <${Field} label=${t("What you call it")} name="description" maxlength="100" optional=${true} error=${make.error} />
-        <fieldset><legend>${t("What it is told of")}</legend>
+        <${Field} label=${t("Name")} name="description" maxlength="100" optional=${true} error=${make.error} />
+        <fieldset><legend>${t("Event types")}</legend>
           ${Object.entries(FACTS).map(([fact, words]) => html`<${Checkbox} key=${fact} name="facts" value=${fact} label=${words()} />`)}
           ${fault && html`<${Note} kind="bad">${fault}<//>`}
         </fieldset>
@@ -106,19 +106,19 @@ function One({ endpoint, changed, tell }) {
   return html`<${Card} title=${endpoint.description || endpoint.url}>
     <p><${Badge} kind=${kind}>${words()}<//> <span class="mono">${endpoint.url}</span></p>
     <p>${endpoint.facts.map((fact) => FACTS[fact]()).join(" · ")}</p>
-    ${endpoint.failing_since && html`<p>${t("It has taken nothing since")} <${When} at=${endpoint.failing_since} /></p>`}
-    ${endpoint.old_secret_until && html`<p class="muted small">${t("The secret of before signs too, until")} <${When} at=${endpoint.old_secret_until} /></p>`}
+    ${endpoint.failing_since && html`<p>${t("Failing since")} <${When} at=${endpoint.failing_since} /></p>`}
+    ${endpoint.old_secret_until && html`<p class="muted small">${t("The previous secret also signs until")} <${When} at=${endpoint.old_secret_until} /></p>`}
     <${Trouble} error=${switched.error ?? test.error} />
     <div class="actions">
       <${Button} busy=${test.busy} disabled=${!isOn} onClick=${() => test.run()}>${t("Send a test")}<//>
-      <${Button} aria-expanded=${open ? "true" : "false"} onClick=${() => setOpen(!open)}>${t("What was sent")}<//>
+      <${Button} aria-expanded=${open ? "true" : "false"} onClick=${() => setOpen(!open)}>${t("Deliveries")}<//>
       <${Button} busy=${switched.busy} onClick=${() => switched.run()}>${isOn ? t("Switch off") : t("Switch on")}<//>
       <${Button} onClick=${() => setAsking("rotate")}>${t("New secret")}<//>
       <${Button} kind="danger" onClick=${() => setAsking("remove")}>${t("Remove")}<//>
     </div>
     ${open && html`<${Deliveries} endpoint=${endpoint} tries=${tries} />`}
-    <${Confirm} open=${asking !== null} danger=${true} title=${asking === "remove" ? t("Remove the webhook?") : t("Make a new secret?")} yes=${asking === "remove" ? t("Yes, remove") : t("Yes, a new one")} busy=${sure.busy} error=${sure.error} onYes=${() => sure.run()} onNo=${() => setAsking(null)}>
-      <p>${asking === "remove" ? t("Nothing is sent there any more; what waits is lost.") : t("The old one signs too for a day, so that your system can change over.")}</p>
+    <${Confirm} open=${asking !== null} danger=${true} title=${asking === "remove" ? t("Remove the webhook?") : t("Create a new secret?")} yes=${asking === "remove" ? t("Yes, remove") : t("Yes, create it")} busy=${sure.busy} error=${sure.error} onYes=${() => sure.run()} onNo=${() => setAsking(null)}>
+      <p>${asking === "remove" ? t("Nothing is sent there any more, and waiting deliveries are dropped.") : t("The old secret also signs for a day, so that your system can change over.")}</p>
     <//>
   <//>`;
 }
@@ -142,14 +142,14 @@ function Deliveries({ endpoint, tries }) {
           <div>
             <b>${delivery.fact === "webhook.test" ? t("A test") : FACTS[delivery.fact]()}</b> <${Badge} kind=${kind}>${words()}<//>
             <p class="muted small"><${When} at=${delivery.created_at} /> · ${t("tried {times} times", { times: format.number(delivery.attempts) })}
-              ${answer !== null && ` · ${t("answer: {answer}", { answer })}`}
+              ${answer !== null && ` · ${t("response: {answer}", { answer })}`}
               ${delivery.next_try_at && html` · ${t("next try")} <${When} at=${delivery.next_try_at} />`}</p>
-            ${delivery.answer && html`<details><summary>${t("How the answer began")}</summary><pre tabindex="0">${delivery.answer}</pre></details>`}
+            ${delivery.answer && html`<details><summary>${t("Beginning of the response")}</summary><pre tabindex="0">${delivery.answer}</pre></details>`}
           </div>
           <${Button} busy=${resend.busy} disabled=${endpoint.status !== "ENABLED"} onClick=${() => resend.run(delivery.id)}>${t("Send again")}<//>
         </li>`;
       }}
     <//>
-    <p><${Button} onClick=${deliveries.reload}>${t("Look again")}<//></p>
+    <p><${Button} onClick=${deliveries.reload}>${t("Refresh")}<//></p>
   `;
 }

@@ -27,7 +27,7 @@ export function SeatList({ hall, look, label, onPick }) {
   const [chosen, setChosen] = useState(-1);
   const [from, setFrom] = useState(0);
   const current = shown.find(({ index }) => index === chosen) ?? shown[0];
-  if (!current) return html`<p>${t("No section has such places.")}</p>`;
+  if (!current) return html`<p>${t("No section has seats at these prices.")}</p>`;
   const { section } = current;
   const count = section.endRow - section.firstRow;
   const first = section.firstRow + (from < count ? from : 0);
@@ -40,7 +40,7 @@ export function SeatList({ hall, look, label, onPick }) {
         setChosen(Number(event.currentTarget.value));
         setFrom(0);
       }}>
-        ${shown.map(({ section: each, index }) => html`<option value=${String(index)}>${each.name}: ${n(hall.free(each.first, each.end), "{n} free", "{n} free")}</option>`)}
+        ${shown.map(({ section: each, index }) => html`<option value=${String(index)}>${each.name}: ${n(hall.free(each.first, each.end), "{n} left", "{n} left")}</option>`)}
       <//>
       ${parts.length > 1 && html`<${Field} label=${t("Rows")} name="list-rows" as="select" value=${String(first - section.firstRow)} onChange=${(/** @type {any} */ event) => setFrom(Number(event.currentTarget.value))}>
         ${parts.map((part) => html`<option value=${String(part)}>${rowName(section.firstRow + part)} – ${rowName(Math.min(section.firstRow + part + ROWS_SHOWN, section.endRow) - 1)}</option>`)}

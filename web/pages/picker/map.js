@@ -99,12 +99,12 @@ export function SeatMap({ hall, look, label, onPick }) {
       onBlur=${onBlur}
     ></canvas>
     ${hint.seat >= 0 && html`<div class="map-hint" aria-hidden="true" style=${placed(canvas.current, hint)}>${label(hint.seat)}</div>`}
-    <div class="map-zoom" role="group" aria-label=${t("Size of the map")}>
-      <${Button} onClick=${() => zoom(ZOOM_STEP)} aria-label=${t("Nearer")}>+<//>
-      <${Button} onClick=${() => zoom(1 / ZOOM_STEP)} aria-label=${t("Farther")}>−<//>
-      <${Button} onClick=${() => view.current?.fit()} aria-label=${t("The whole hall")}>⤢<//>
+    <div class="map-zoom" role="group" aria-label=${t("Zoom")}>
+      <${Button} onClick=${() => zoom(ZOOM_STEP)} aria-label=${t("Zoom in")}>+<//>
+      <${Button} onClick=${() => zoom(1 / ZOOM_STEP)} aria-label=${t("Zoom out")}>−<//>
+      <${Button} onClick=${() => view.current?.fit()} aria-label=${t("Whole hall")}>⤢<//>
     </div>
-    <p id="map-keys" class="visually-hidden">${t("Arrow keys go from seat to seat, Enter chooses or lets go, plus and minus change the size. The list has the same seats.")}</p>
+    <p id="map-keys" class="visually-hidden">${t("Arrow keys move from seat to seat, Enter chooses or releases, plus and minus zoom. The list has the same seats.")}</p>
   </div>`;
 }
 

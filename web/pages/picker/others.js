@@ -15,8 +15,8 @@ import { activeHolds } from "./selection.js";
 function Other({ hold, onDrop, children }) {
   return html`<p>${children}</p>
     <p class="actions">
-      <${LinkButton} href=${`/checkout/${hold.id}`}>${t("Pay for those")}<//>
-      <${Button} kind="quiet" onClick=${() => onDrop(hold)}>${t("Let them go")}<//>
+      <${LinkButton} href=${`/checkout/${hold.id}`}>${t("Pay for them")}<//>
+      <${Button} kind="quiet" onClick=${() => onDrop(hold)}>${t("Release them")}<//>
     </p>`;
 }
 
@@ -26,7 +26,7 @@ export function OfThisEvent({ holds, onDrop }) {
     const count = hold.lines.reduce((sum, line) => sum + line.quantity, 0);
     return html`<${Note} key=${hold.id} live=${false}>
       <${Other} hold=${hold} onDrop=${onDrop}>
-        ${n(count, "You have chosen {n} other place of this event, perhaps in another window.", "You have chosen {n} other places of this event, perhaps in another window.")}
+        ${n(count, "You hold {n} other ticket for this event, perhaps in another window.", "You hold {n} other tickets for this event, perhaps in another window.")}
       <//>
     <//>`;
   });
@@ -45,7 +45,7 @@ export function OfOtherEvents({ eventId, onDrop }) {
   const kept = useLoad((signal) => elsewhere(eventId, signal), [eventId]);
   return html`<${Loaded} of=${kept}>
     ${(/** @type {Kept[]} */ all) => all.map(({ hold, event }) => html`<${Other} key=${hold.id} hold=${hold} onDrop=${onDrop}>
-      <b>${event.title}</b><br />${countOf(hold.lines)} · ${t("kept until {time}", { time: format.clock(hold.expires_at) })}
+      <b>${event.title}</b><br />${countOf(hold.lines)} · ${t("held until {time}", { time: format.clock(hold.expires_at) })}
     <//>`)}
   <//>`;
 }

@@ -124,7 +124,7 @@ function Places({ event, hall, query }) {
 
   const count = selection.hold?.lines.reduce((sum, line) => sum + line.quantity, 0) ?? 0;
   useEffect(() => {
-    if (selection.hold) announce(n(count, "{n} place is kept for you.", "{n} places are kept for you."));
+    if (selection.hold) announce(n(count, "{n} ticket is held for you.", "{n} tickets are held for you."));
   }, [count]);
 
   const filter = (/** @type {string} */ tier) => {
@@ -137,11 +137,11 @@ function Places({ event, hall, query }) {
     { id: "list", label: t("List"), show: () => html`<${SeatList} hall=${hall} look=${look} label=${label} onPick=${onPick} />` },
   ];
   return html`
-    <${Heading} title=${t("Choose places: {event}", { event: event.title })}><a href=${`/events/${event.id}`}>${event.title}</a><//>
+    <${Heading} title=${t("Choose tickets: {event}", { event: event.title })}><a href=${`/events/${event.id}`}>${event.title}</a><//>
     <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}</p>
     <div ref=${top}>${known.value && !user.value && html`<${LogInFirst} />`}</div>
     ${!event.sales.open && html`<${Note} kind="warn" live=${false}>${saleOf(event, Date.now()).text}<//>`}
-    ${!open && html`<${Note} kind="warn">${t("The live view is interrupted, and comes back by itself. What you choose is checked all the same.")}<//>`}
+    ${!open && html`<${Note} kind="warn">${t("Live updates are interrupted and will resume by themselves. What you choose is still checked.")}<//>`}
     <div class="columns picker">
       <div>
         ${hall.count > 0 && html`
@@ -151,12 +151,12 @@ function Places({ event, hall, query }) {
         `}
         <${Counted} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />
       </div>
-      <aside aria-label=${t("Your choice")} class="choice">
+      <aside aria-label=${t("Your selection")} class="choice">
         <${Choice} event=${event} hall=${hall} selection=${selection} mine=${mine} taken=${taken} />
       </aside>
     </div>
     ${selection.hold && html`<div class="choice-bar">
-      <span>${n(count, "{n} place", "{n} places")} · <${Money} of=${selection.hold.total} /></span>
+      <span>${n(count, "{n} ticket", "{n} tickets")} · <${Money} of=${selection.hold.total} /></span>
       <${LinkButton} kind="primary" href=${`/checkout/${selection.hold.id}`}>${t("Continue")}<//>
     </div>`}
   `;
@@ -179,12 +179,12 @@ function seatWords(hall, tiers, look, seat) {
   const state = look.mine.has(seat)
     ? t("yours")
     : look.pending.has(seat)
-      ? t("being asked for")
+      ? t("being requested")
       : hall.state[seat] === FREE
         ? t("available")
         : hall.state[seat] === HELD
           ? t("held by somebody")
-          : t("not to be had");
+          : t("not available");
   return t("{section}, row {row}, seat {number}: {tier}, {price}, {state}", {
     section: section.name,
     row: hall.rowOfSeat(seat).label,
@@ -201,7 +201,7 @@ const priceWords = (tier) => (tier.price.amount ? format.money(tier.price) : t("
 function LogInFirst() {
   const next = encodeURIComponent(location.pathname + location.search);
   return html`<${Note} live=${false}>
-    <p>${t("Look around. To have places kept for you, log in: you come back here.")}</p>
+    <p>${t("Look around. To have tickets held for you, log in: you come back here.")}</p>
     <p class="actions"><${LinkButton} kind="primary" href=${`/login?next=${next}`}>${t("Log in")}<//><${LinkButton} href=${`/register?next=${next}`}>${t("Register")}<//></p>
   <//>`;
 }
@@ -241,14 +241,14 @@ function Legend({ hall, tiers, only, onFilter }) {
       ${seated.map(({ tier, index }) => html`<button type="button" key=${tier.id} class="legend-tier" aria-pressed=${only.has(tier.id) ? "true" : "false"} onClick=${() => onFilter(tier.id)}>
         <span class=${`dot tier-${(index % 6) + 1}`} aria-hidden="true"></span>
         <span>${tier.name}, ${priceWords(tier)}</span>
-        <span class="muted">${n(free(tier.id), "{n} free", "{n} free")}</span>
+        <span class="muted">${n(free(tier.id), "{n} left", "{n} left")}</span>
       </button>`)}
     </div>
-    <ul class="legend-signs" aria-label=${t("Signs")}>
+    <ul class="legend-signs" aria-label=${t("Legend")}>
       <li><span aria-hidden="true">●</span> ${t("available")}</li>
       <li><span aria-hidden="true">✓</span> ${t("yours")}</li>
       <li><span aria-hidden="true">◔</span> ${t("held by somebody")}</li>
-      <li><span aria-hidden="true">×</span> ${t("not to be had")}</li>
+      <li><span aria-hidden="true">×</span> ${t("not available")}</li>
     </ul>
   </div>`;
 }
@@ -261,7 +261,7 @@ function Counted({ event, hall, tiers, selection }) {
     return pools.length ? [{ tier, left, names: pools.map((pool) => pool.name).join(", ") }] : [];
   });
   if (!counted.length) return null;
-  return html`<${Card} title=${hall.count ? t("Without a numbered seat") : t("Tickets")}>
+  return html`<${Card} title=${hall.count ? t("General admission") : t("Tickets")}>
     <ul class="list">
       ${counted.map(({ tier, left, names }) => {
         const value = selection.wish.tickets.get(tier.id) ?? 0;
@@ -291,14 +291,14 @@ function Choice({ event, hall, selection, mine, taken }) {
   return html`
     <${Trouble} error=${selection.error}>
       ${reason === "NO_ADJACENT_SEATS" && html`<p>${t("Try fewer, another price or section, or choose yourself.")}</p>`}
-      ${reason === "SEATS_UNAVAILABLE" && names.length > 0 && html`<p>${t("Not kept for you: {places}.", { places: names.join("; ") })}</p>`}
+      ${reason === "SEATS_UNAVAILABLE" && names.length > 0 && html`<p>${t("Could not be held for you: {places}.", { places: names.join("; ") })}</p>`}
       ${reason === "HOLD_LIMIT" && html`<${OfOtherEvents} eventId=${event.id} onDrop=${drop} />`}
     <//>
     ${selection.lost && html`<${HoldOver} how=${selection.lost} />`}
     <${OfThisEvent} holds=${selection.others} onDrop=${drop} />
     <div ref=${frame} tabindex="-1">
-    <${Card} title=${t("Your choice")}>
-      ${hold ? html`<${Chosen} event=${event} hall=${hall} selection=${selection} hold=${hold} mine=${mine} onLeft=${() => frame.current?.focus()} />` : html`<p class="muted">${user.value ? t("Nothing yet. What you choose is kept for you at once.") : t("Nothing yet.")}</p>`}
+    <${Card} title=${t("Your selection")}>
+      ${hold ? html`<${Chosen} event=${event} hall=${hall} selection=${selection} hold=${hold} mine=${mine} onLeft=${() => frame.current?.focus()} />` : html`<p class="muted">${user.value ? t("Nothing yet. What you choose is held for you at once.") : t("Nothing yet.")}</p>`}
       ${selection.busy && html`<p class="small muted" aria-live="polite">${t("Asking the box office …")}</p>`}
     <//>
     </div>
@@ -313,17 +313,17 @@ function Chosen({ event, hall, selection, hold, mine, onLeft }) {
       ${hold.lines.map((line) => html`<li key=${line.seat_id ?? line.section_id}>
         <span>${placeName(line)}${line.quantity > 1 && ` × ${format.number(line.quantity)}`}<br /><span class="muted small">${line.tier}</span></span>
         <${Money} of=${{ ...line.price, amount: line.price.amount * line.quantity }} />
-        <${Button} kind="quiet" aria-label=${t("Let go: {place}", { place: placeName(line) })} onClick=${() => {
+        <${Button} kind="quiet" aria-label=${t("Release: {place}", { place: placeName(line) })} onClick=${() => {
           onLeft();
           void (line.seat_id ? selection.toggle(line.seat_id) : selection.setTickets(line.tier_id, 0));
         }}>✕<//>
       </li>`)}
     </ul>
-    <p class="choice-total"><span>${t("Together")}</span> <b><${Money} of=${hold.total} /></b></p>
+    <p class="choice-total"><span>${t("Total")}</span> <b><${Money} of=${hold.total} /></b></p>
     ${event.tax_percent > 0 && html`<p class="small muted">${t("Tax and fees are shown before you pay.")}</p>`}
     ${lonely.length > 0 && html`<${Note} kind="info">
-      <p>${n(lonely.length, "{n} free seat beside yours would stay alone between taken ones: {seats}.", "{n} free seats beside yours would stay alone between taken ones: {seats}.", { seats: lonely.map((seat) => `${hall.rowOfSeat(seat).label} ${hall.numbers[seat]}`).join(", ") })}</p>
-      <p>${t("Hardly anybody comes alone. If it is all the same to you, move up by one; you may go on as it is, too.")}</p>
+      <p>${n(lonely.length, "{n} free seat beside yours would be left alone between taken ones: {seats}.", "{n} free seats beside yours would be left alone between taken ones: {seats}.", { seats: lonely.map((seat) => `${hall.rowOfSeat(seat).label} ${hall.numbers[seat]}`).join(", ") })}</p>
+      <p>${t("A single seat is hard to sell. If you don't mind, move by one seat; you may also continue as it is.")}</p>
     <//>`}
     <${HoldTimer} hold=${hold} onExtended=${selection.extended} onOver=${selection.ended} />
     <div class="actions">
@@ -331,7 +331,7 @@ function Chosen({ event, hall, selection, hold, mine, onLeft }) {
       <${Button} kind="quiet" onClick=${() => {
         onLeft();
         void selection.letGo();
-      }}>${t("Let all go")}<//>
+      }}>${t("Release all")}<//>
     </div>
   `;
 }

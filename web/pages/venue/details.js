@@ -25,7 +25,7 @@ export function DetailsForm({ venue, yes, saved = false, title, action }) {
         <${Field} label=${t("Country, two letters")} name="country" minlength="2" maxlength="2" defaultValue=${venue?.country ?? "NP"} error=${error} />
         <${Field} label=${t("Time zone")} name="timezone" defaultValue=${venue?.timezone ?? "Asia/Kathmandu"} error=${error} />
       </div>
-      <${Field} label=${t("What there is besides")} name="amenities" optional=${true} hint=${t("Separated by commas: parking, bar")} defaultValue=${venue?.amenities.join(", ") ?? ""} error=${error} />
+      <${Field} label=${t("Facilities")} name="amenities" optional=${true} hint=${t("Separated by commas: parking, bar")} defaultValue=${venue?.amenities.join(", ") ?? ""} error=${error} />
       <${Trouble} error=${error} />
       <${Button} kind="primary" type="submit" busy=${action.busy}>${yes}<//>
     </form>

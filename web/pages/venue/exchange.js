@@ -53,17 +53,17 @@ export function Exchange({ name, sections, take }) {
   const known = new Set(sections.map((section) => section.name));
   return html`<${Card} title=${t("Import and export")}>
     <div class="actions">
-      <${Button} onClick=${() => hand(JSON.stringify(toPretix(name, sections), null, 1), "application/json", "seating-plan.json")}>${t("Save as pretix's seating plan")}<//>
-      <${Button} onClick=${() => hand(toCsv(sections), "text/csv", "seats.csv")}>${t("Save the seats as CSV")}<//>
+      <${Button} onClick=${() => hand(JSON.stringify(toPretix(name, sections), null, 1), "application/json", "seating-plan.json")}>${t("Export as a pretix seating plan")}<//>
+      <${Button} onClick=${() => hand(toCsv(sections), "text/csv", "seats.csv")}>${t("Export the seats as CSV")}<//>
     </div>
     ${take && html`
-      <${Field} type="file" label=${t("Seats from a file")} name="plan" optional=${true} accept=".json,.csv,application/json,text/csv" onChange=${read} hint=${t("pretix's seating plan (JSON), or CSV with the columns section, row, seat, x, y. Rows are drawn straight or bent here, so freer plans come near, not equal; seats and numbers are all kept.")} />
+      <${Field} type="file" label=${t("Import seats from a file")} name="plan" optional=${true} accept=".json,.csv,application/json,text/csv" onChange=${read} hint=${t("A pretix seating plan (JSON), or CSV with the columns section, row, seat, x, y. Rows here are straight or curved, so free-form plans look similar, not identical; all seats and numbers are kept.")} />
       ${fault && html`<${Note} kind="bad">${fault}<//>`}
       ${found.length > 0 && html`<div role="status">
         <p>${t("The file has these sections:")}</p>
         <ul>${found.map((draft) => html`<li>${n(placesOf(draft), "{name}, {n} seat", "{name}, {n} seats", { name: draft.name })}${known.has(draft.name) && ` · ${t("takes the place of the one there")}`}</li>`)}</ul>
         <${Trouble} error=${adopt.error} />
-        <${Button} kind="primary" busy=${adopt.busy} onClick=${() => adopt.run()}>${t("Take them over")}<//>
+        <${Button} kind="primary" busy=${adopt.busy} onClick=${() => adopt.run()}>${t("Import them")}<//>
       </div>`}`}
   <//>`;
 }

@@ -24,9 +24,9 @@ export default function Venues() {
     <${Pages} of=${venues} empty=${t("No venues yet.")}>
       ${(/** @type {Venue} */ venue) => html`<li key=${venue.id}>
         <a href=${`/organizer/venues/${venue.id}`}><b>${venue.name}</b></a> ${venue.owner_id === user.value?.id && html`<${Badge} kind="good">${t("Yours")}<//>`}
-        <p class="muted">${venue.address}, ${venue.city} · ${t("holds {count}", { count: format.number(venue.capacity) })}</p>
+        <p class="muted">${venue.address}, ${venue.city} · ${t("capacity {count}", { count: format.number(venue.capacity) })}</p>
       </li>`}
     <//>
-    <${DetailsForm} title=${t("New venue")} yes=${t("Make the venue")} action=${make} />
+    <${DetailsForm} title=${t("New venue")} yes=${t("Create venue")} action=${make} />
   `;
 }

@@ -91,7 +91,7 @@ function Designer({ of, reload }) {
   const adopt = async (/** @type {Draft[]} */ drafts) => {
     try {
       for (const one of drafts) await put(one, venue.sections.find((section) => section.name === one.name)?.id ?? null, null);
-      setTold(t("The sections are taken over."));
+      setTold(t("The sections are imported."));
     } finally {
       await reload();
     }
@@ -128,13 +128,13 @@ function Designer({ of, reload }) {
   return html`
     <${Heading} title=${venue.name} actions=${mine && html`<${Button} kind="primary" onClick=${() => choose(NEW)}>${t("New section")}<//>`} />
     <p class="muted">${venue.address}, ${venue.city} · ${venue.timezone}</p>
-    ${!mine && html`<${Note}>${t("This venue is somebody else's: you may sell in it, and not change it.")}<//>`}
+    ${!mine && html`<${Note}>${t("This venue belongs to somebody else: you may sell in it, but not change it.")}<//>`}
     <div role="status">${told && html`<${Note} kind="good" live=${false}>${told}<//>`}</div>
     ${refused && html`<${Note} kind="warn">${t("Save or discard the changes of the open section first.")}<//>`}
-    ${stale && html`<${Note} kind="warn"><p>${t("The venue was changed since you opened it. Nothing was overwritten. Load it anew: what you changed here stays, and can be saved then.")}</p><p><${Button} onClick=${async () => {
+    ${stale && html`<${Note} kind="warn"><p>${t("The venue was changed since you opened it. Nothing was overwritten. Reload it: what you changed here stays, and can be saved then.")}</p><p><${Button} onClick=${async () => {
       for (const action of [save, details, remove, moveStage]) action.clear();
       await reload();
-    }}>${t("Load the venue anew")}<//></p><//>`}
+    }}>${t("Reload the venue")}<//></p><//>`}
     <div class="columns">
       <div>
         <${Card} title=${t("Plan")}>
@@ -155,7 +155,7 @@ function Designer({ of, reload }) {
           ${venue.sections.length === 0 && html`<p>${t("No sections yet.")}</p>`}
           <ul class="list" role="list">${venue.sections.map((section) => html`<li key=${section.id}>
             <button type="button" class="link" aria-pressed=${section.id === chosen ? "true" : "false"} onClick=${() => choose(section.id)}>${section.name}</button>
-            ${section.kind === "STANDING" && html` <${Badge}>${t("Room to stand")}<//>`}
+            ${section.kind === "STANDING" && html` <${Badge}>${t("Standing")}<//>`}
             <span class="muted"> · ${n(placesOf(draftOf(section)), "{n} place", "{n} places")}</span>
           </li>`)}</ul>
         <//>

@@ -26,22 +26,22 @@ export function SectionForm({ draft, isNew, isDirty, action, onChange, onLeave, 
     <form onSubmit=${submit}>
       <div class="row">
         <${Field} label=${t("Name of the section")} name="section-name" maxlength="60" value=${draft.name} onInput=${(/** @type {any} */ input) => set({ name: input.currentTarget.value })} />
-        ${isNew && html`<${Field} as="select" label=${t("What it has")} name="kind" value=${draft.kind} onChange=${(/** @type {any} */ change) => set({ kind: change.currentTarget.value })}>
+        ${isNew && html`<${Field} as="select" label=${t("Kind")} name="kind" value=${draft.kind} onChange=${(/** @type {any} */ change) => set({ kind: change.currentTarget.value })}>
           <option value="SEATED">${t("Numbered seats")}</option>
-          <option value="STANDING">${t("Room to stand")}</option>
+          <option value="STANDING">${t("Standing")}</option>
         <//>`}
-        ${draft.kind === "STANDING" && html`<${Field} type="number" label=${t("How many may stand")} name="capacity" min="1" max="200000" value=${draft.capacity} onInput=${(/** @type {any} */ input) => set({ capacity: number(input) })} />`}
+        ${draft.kind === "STANDING" && html`<${Field} type="number" label=${t("Capacity")} name="capacity" min="1" max="200000" value=${draft.capacity} onInput=${(/** @type {any} */ input) => set({ capacity: number(input) })} />`}
       </div>
       ${draft.kind === "SEATED" && html`
-        <fieldset><legend>${t("How it is drawn")}</legend>
+        <fieldset><legend>${t("Layout")}</legend>
           <div class="row">
             <${Field} type="number" step="any" label=${t("Middle of the first row, to the right")} name="x" value=${layout.origin.x} onChange=${(/** @type {any} */ input) => draw({ origin: { ...layout.origin, x: number(input) } })} />
             <${Field} type="number" step="any" label=${t("Middle of the first row, away from the stage")} name="y" value=${layout.origin.y} onChange=${(/** @type {any} */ input) => draw({ origin: { ...layout.origin, y: number(input) } })} />
           </div>
           <div class="row">
-            <${Field} type="number" step="any" min="0.1" max="100" label=${t("From row to row")} name="row_spacing" value=${layout.row_spacing} onChange=${(/** @type {any} */ input) => draw({ row_spacing: number(input) || 1 })} />
-            <${Field} type="number" step="any" min="0.1" max="100" label=${t("From seat to seat")} name="seat_spacing" value=${layout.seat_spacing} onChange=${(/** @type {any} */ input) => draw({ seat_spacing: number(input) || 1 })} />
-            <${Field} type="number" step="any" label=${t("Ends bend to the stage by")} name="curve" value=${layout.curve} onChange=${(/** @type {any} */ input) => draw({ curve: number(input) })} />
+            <${Field} type="number" step="any" min="0.1" max="100" label=${t("Row spacing")} name="row_spacing" value=${layout.row_spacing} onChange=${(/** @type {any} */ input) => draw({ row_spacing: number(input) || 1 })} />
+            <${Field} type="number" step="any" min="0.1" max="100" label=${t("Seat spacing")} name="seat_spacing" value=${layout.seat_spacing} onChange=${(/** @type {any} */ input) => draw({ seat_spacing: number(input) || 1 })} />
+            <${Field} type="number" step="any" label=${t("Curve towards the stage")} name="curve" value=${layout.curve} onChange=${(/** @type {any} */ input) => draw({ curve: number(input) })} />
           </div>
         </fieldset>
         <fieldset><legend>${t("Rows, front to back")}</legend>
@@ -86,16 +86,16 @@ function AddRows({ last, onAdd }) {
   };
   return html`<div role="group" aria-label=${t("More rows")} class="plan-add">
     <div class="row">
-      <${Field} type="number" min="1" max="500" label=${t("How many rows")} name="add-count" value=${scheme.count} onInput=${(/** @type {any} */ input) => set({ count: number(input) })} />
-      <${Field} type="number" min="1" max="500" label=${t("Seats in each")} name="add-seats" value=${scheme.seats} onInput=${(/** @type {any} */ input) => set({ seats: number(input) })} />
-      <${Field} as="select" label=${t("How they count")} name="add-numbering" value=${scheme.numbering} onChange=${(/** @type {any} */ change) => set({ numbering: change.currentTarget.value })}>
+      <${Field} type="number" min="1" max="500" label=${t("Number of rows")} name="add-count" value=${scheme.count} onInput=${(/** @type {any} */ input) => set({ count: number(input) })} />
+      <${Field} type="number" min="1" max="500" label=${t("Seats per row")} name="add-seats" value=${scheme.seats} onInput=${(/** @type {any} */ input) => set({ seats: number(input) })} />
+      <${Field} as="select" label=${t("Numbering")} name="add-numbering" value=${scheme.numbering} onChange=${(/** @type {any} */ change) => set({ numbering: change.currentTarget.value })}>
         <option value="FORWARD">${t("1, 2, 3 from the left")}</option>
         <option value="BACKWARD">${t("1, 2, 3 from the right")}</option>
         <option value="ODD">${t("1, 3, 5")}</option>
         <option value="EVEN">${t("2, 4, 6")}</option>
       <//>
-      <${Field} type="number" min="0" max="10000" label=${t("Lowest number")} name="add-start" value=${scheme.start} onInput=${(/** @type {any} */ input) => set({ start: number(input) })} />
-      <${Field} label=${t("Numbers that are missing")} name="add-missing" optional=${true} value=${scheme.missing} hint=${t("Such as 5, 6 for an aisle.")} onInput=${(/** @type {any} */ input) => set({ missing: input.currentTarget.value })} />
+      <${Field} type="number" min="0" max="10000" label=${t("First number")} name="add-start" value=${scheme.start} onInput=${(/** @type {any} */ input) => set({ start: number(input) })} />
+      <${Field} label=${t("Skipped numbers")} name="add-missing" optional=${true} value=${scheme.missing} hint=${t("Such as 5, 6 for an aisle.")} onInput=${(/** @type {any} */ input) => set({ missing: input.currentTarget.value })} />
     </div>
     <${Button} onClick=${add}>${n(scheme.count, "Add {n} row", "Add {n} rows")}<//>
   </div>`;
