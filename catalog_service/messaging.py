@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from uuid import UUID
 
 from parterre.messages.v1 import messages_pb2
@@ -136,6 +137,7 @@ def _open_event(opening: Opening) -> messages_pb2.OpenEvent:
             name=section.name,
             tier_id=str(section.tier_id),
             capacity=section.capacity,
+            area=types_pb2.Area(**asdict(section.area)) if section.area else None,
         )
         for row in section.rows:
             places.rows.add(label=row.label, numbers=row.seats, xs=row.xs, ys=row.ys)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from catalog_service.domain import Event, Point, Row, Section, stage
+from catalog_service.domain import Area, Event, Point, Row, Section, areas, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class OpenSection:
     tier_id: UUID
     rows: Sequence[Row]  # of seats alone: a gap shows by how far apart its neighbours stand
     capacity: int  # 0 with rows
+    area: Area | None = None  # where people stand; None with rows, or without a hall
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ def opening(event: Event, sections: Sequence[Section]) -> Opening:
         return Opening(event, counted, Point(0.0, 0.0))
     tier_of = {section_id: tier.id for tier in event.tiers for section_id in tier.section_ids}
     sold = [section for section in sections if section.id in tier_of]
+    said = event.venue.draft.focal if event.venue else None
+    area_of = areas(sections, said)
     opened = [
         OpenSection(
             section.id,
@@ -90,10 +93,10 @@ def opening(event: Event, sections: Sequence[Section]) -> Opening:
             tier_of[section.id],
             [_seats(row) for row in section.rows],
             0 if section.rows else section.capacity,
+            area_of.get(section.id),
         )
         for section in sold
     ]
-    said = event.venue.draft.focal if event.venue else None
     return Opening(
         event, opened, said or stage([section.layout for section in sold if section.rows])
     )

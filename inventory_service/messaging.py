@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from parterre.messages.v1 import messages_pb2
+from parterre.types.v1 import types_pb2
 
 from chassis.consumer import Handlers, Together
 from chassis.context import Origin, origins
@@ -15,6 +16,7 @@ from chassis.database import Session
 from chassis.outbox import Outgoing, encoded
 from inventory_service.changes import PlacesChange
 from inventory_service.domain import (
+    Area,
     AskReservation,
     AvailabilityIs,
     CapacityIs,
@@ -62,6 +64,7 @@ async def on_open_event(session: Session, message: messages_pb2.OpenEvent) -> No
                 tier_id=UUID(section.tier_id),
                 rows=rows,
                 capacity=sum(len(row.numbers) for row in rows) if rows else section.capacity,
+                area=_area(section.area) if section.HasField("area") else None,
             )
         )
     layout = Layout(
@@ -73,6 +76,10 @@ async def on_open_event(session: Session, message: messages_pb2.OpenEvent) -> No
         sections=sections,
     )
     await open_event(session, Opening(layout, UUID(message.organizer_id), *_times(message)))
+
+
+def _area(area: types_pb2.Area) -> Area:
+    return Area(area.x, area.y, area.width, area.height)
 
 
 async def on_event_published(session: Session, message: messages_pb2.EventPublished) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from math import sqrt
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,12 @@ MAX_START = 10_000
 MAX_COORDINATE = 10_000
 MIN_SPACING, MAX_SPACING = 0.1, 100
 MAX_CURVE = 1_000
+MIN_SIDE, MAX_SIDE = 0.1, 10_000  # of the area where people stand
+# Who stands needs half the room of who sits. Fewer people are drawn as if they were so many, so
+# that there is room for the name.
+_ROOM = 0.5
+_FEWEST_DRAWN = 50
+_WIDER_THAN_DEEP = 2
 # A plan is mostly seats: half as many gaps, so that a venue always fits a message.
 _FREE_GAPS = 50
 KINDS = ("SEATED", "STANDING")  # of a section
@@ -76,6 +83,35 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class AreaDraft:
+    """What an organizer says of where people stand; None: as `areas` has room for it."""
+
+    x: float | None = None
+    y: float | None = None
+    width: float | None = None
+    height: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Where people stand: a rectangle by its middle, in the organizer's own units."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far the seats of a section reach."""
+
+    left: float
+    right: float
+    back: float  # y of the last one, away from the stage
+
+
+@dataclass(frozen=True, slots=True)
 class RowDraft:
     """A row as an organizer says it: each place by name, or so many of them and how they count."""
 
@@ -111,6 +147,7 @@ class SectionDraft:
     rows: Sequence[Row]  # front to back; none where people stand
     capacity: int  # how many may stand; 0 where they sit
     layout: Layout
+    area: AreaDraft = AreaDraft()  # where they stand
 
     @property
     def seats(self) -> int:
@@ -133,12 +170,14 @@ class Section:
     rows: Sequence[Row]
     capacity: int
     layout: Layout
+    area: AreaDraft = AreaDraft()
+    extent: Extent | None = None  # of its seats; read only where `areas` asks for it
 
     @property
     def draft(self) -> SectionDraft:
         """What the organizer said of it, where it was read with its rows."""
         capacity = 0 if self.rows else self.capacity
-        return SectionDraft(self.name, self.kind, self.rows, capacity, self.layout)
+        return SectionDraft(self.name, self.kind, self.rows, capacity, self.layout, self.area)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +269,61 @@ def stage(layouts: Sequence[Layout]) -> Point:
     return Point(round(x, 3), round(front.origin_y - front.row_spacing, 3))
 
 
+# --- where people stand ------------------------------------------------------------------------
+
+
+def areas(sections: Sequence[Section], focal: Point | None) -> Mapping[UUID, Area]:
+    """How each standing section of a venue is drawn: as said, and else where there is room.
+
+    That is behind the last of all seats (without seats: in front of the stage), side by side in the
+    sections' order, about the middle of the hall, twice as wide as deep, half a seat's room for
+    each person. A section that is drawn elsewhere keeps its room there, so that the others stay
+    where they are. Rounded to thousandths of a unit.
+    """
+    standing = [section for section in sections if section.kind == "STANDING"]
+    extents = [section.extent for section in sections if section.extent]
+    layouts = [section.layout for section in sections if section.extent]
+    # Of one seat, on average.
+    room = sum(one.row_spacing * one.seat_spacing for one in layouts) / (len(layouts) or 1) or 1.0
+    aisle = sqrt(room)
+    if extents:
+        middle = (min(one.left for one in extents) + max(one.right for one in extents)) / 2
+        front = max(one.back for one in extents) + 2 * aisle
+    else:
+        at = focal or stage(())
+        middle, front = at.x, at.y + aisle
+    widths = [
+        sqrt(max(section.capacity, _FEWEST_DRAWN) * room * _ROOM * _WIDER_THAN_DEEP)
+        for section in standing
+    ]
+    all_widths = sum(widths) + aisle * max(0, len(widths) - 1)
+    shrink = min(1.0, MAX_COORDINATE / (all_widths or 1))
+    left = middle - all_widths * shrink / 2
+    result = {}
+    for section, full_width in zip(standing, widths, strict=True):
+        width = full_width * shrink
+        height = width / _WIDER_THAN_DEEP
+        usual = (
+            _coordinate(left + width / 2),
+            _coordinate(front + height / 2),
+            max(MIN_SIDE, round(width, 3)),
+            max(MIN_SIDE, round(height, 3)),
+        )
+        said = astuple(section.area)
+        result[section.id] = Area(
+            *(
+                default if value is None else value
+                for value, default in zip(said, usual, strict=True)
+            )
+        )
+        left += width + aisle * shrink
+    return result
+
+
+def _coordinate(value: float) -> float:
+    return round(max(-MAX_COORDINATE, min(MAX_COORDINATE, value)), 3)
+
+
 # --- what is sound -----------------------------------------------------------------------------
 
 
@@ -271,9 +365,11 @@ def check_section(draft: SectionDraft) -> None:
         wrong.add("capacity", "is what the rows add up to", when=draft.capacity != 0)
         _check_rows(wrong, draft)
         _check_layout(wrong, draft.layout)
+        wrong.add("area", "is for standing room", when=draft.area != AreaDraft())
     elif draft.kind == "STANDING":
         wrong.add("rows", "are for seats", when=bool(draft.rows))
         wrong.within("capacity", draft.capacity, 1, MAX_STANDING)
+        _check_area(wrong, draft.area)
     else:
         wrong.add("kind", f"must be {' or '.join(KINDS)}", when=True)
     wrong.refuse(InvalidSectionError, "This section can't be")
@@ -308,6 +404,15 @@ def _check_layout(wrong: Findings, layout: Layout) -> None:
     wrong.within("curve", layout.curve, -MAX_CURVE, MAX_CURVE)
 
 
+def _check_area(wrong: Findings, area: AreaDraft) -> None:
+    for field, value in (("x", area.x), ("y", area.y)):
+        if value is not None:
+            wrong.within(f"area.{field}", value, -MAX_COORDINATE, MAX_COORDINATE)
+    for field, value in (("width", area.width), ("height", area.height)):
+        if value is not None:
+            wrong.within(f"area.{field}", value, MIN_SIDE, MAX_SIDE)
+
+
 # --- changes -----------------------------------------------------------------------------------
 
 
@@ -323,17 +428,20 @@ def changed_venue(draft: VenueDraft, change: Mapping[str, Any]) -> VenueDraft:
 
 
 def changed_section(draft: SectionDraft, change: Mapping[str, Any]) -> SectionDraft:
-    """The section with some fields changed, of its layout too, and every place where it then is.
+    """The section with some fields changed, of its layout or area too, and where all then stands.
 
     Raises:
         InvalidSectionError: it can't be like that.
     """
+    wrong = Findings()
     if draft.kind == "STANDING":
-        wrong = Findings()
         wrong.add("layout", "is for seats", when="layout" in change)
-        wrong.refuse(InvalidSectionError, "This section can't be")
+    else:
+        wrong.add("area", "is for standing room", when="area" in change)
+    wrong.refuse(InvalidSectionError, "This section can't be")
     layout = replace(draft.layout, **change.get("layout", {}))
-    result = replace(draft, **{**change, "layout": layout})
+    area = replace(draft.area, **change.get("area", {}))
+    result = replace(draft, **{**change, "layout": layout, "area": area})
     check_section(result)
     return replace(result, rows=placed(result.rows, result.layout))
 

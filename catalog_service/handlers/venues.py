@@ -9,6 +9,7 @@ from uuid import UUID
 
 from catalog_service import domain
 from catalog_service.domain import (
+    Area,
     Person,
     Section,
     SectionDraft,
@@ -51,8 +52,8 @@ async def update_venue(
 
 async def add_section(
     session: Session, person: Person, venue_id: UUID, draft: SectionDraft
-) -> Section:
-    """Adds a section to a venue; to another's only as an admin.
+) -> tuple[Section, Area | None]:
+    """Adds a section to a venue; to another's only as an admin. Gives also where people stand.
 
     Raises:
         InvalidSectionError, VenueNotFoundError, VenueFullError, SectionNameTakenError
@@ -67,7 +68,7 @@ async def add_section(
     section = await venues.add_section(session, venue_id, draft)
     if section is None:
         raise _name_taken()
-    return section
+    return section, await _area_of(session, venue_id, section)
 
 
 async def update_section(
@@ -78,10 +79,10 @@ async def update_section(
     change: Mapping[str, Any],
     *,
     expected: int,
-) -> tuple[Section, int]:
+) -> tuple[Section, Area | None, int]:
     """Changes fields of a section of a venue that was read at the version `expected`.
 
-    Gives it and the venue's new version.
+    Gives it, where people stand, and the venue's new version.
 
     Raises:
         VenueNotFoundError, StaleVersionError, SectionNotFoundError, InvalidSectionError,
@@ -92,7 +93,7 @@ async def update_section(
     before = found.draft
     draft = domain.changed_section(before, change)
     if draft == before:
-        return found, venue.version
+        return found, await _area_of(session, venue_id, found), venue.version
     if await venues.is_sold(session, section_id):
         domain.check_nothing_is_lost(before, draft)
     if not await venues.make_room(session, venue_id, person, draft, before):
@@ -100,7 +101,7 @@ async def update_section(
     section = await venues.update_section(session, section_id, draft)
     if section is None:
         raise _name_taken()
-    return section, venue.version + 1
+    return section, await _area_of(session, venue_id, section), venue.version + 1
 
 
 async def delete_section(
@@ -156,6 +157,16 @@ async def _locked(session: Session, person: Person, venue_id: UUID, expected: in
         raise VenueNotFoundError
     domain.check_version(venue.version, expected)
     return venue
+
+
+async def _area_of(session: Session, venue_id: UUID, section: Section) -> Area | None:
+    """Where people stand, which may depend on all sections of the venue; None where they sit."""
+    if section.kind != "STANDING":
+        return None
+    venue = await venues.find_venue(session, venue_id)
+    if venue is None:
+        raise VenueNotFoundError
+    return domain.areas(venue.sections, venue.draft.focal)[section.id]
 
 
 def _section_of(venue: Venue, section_id: UUID) -> Section:

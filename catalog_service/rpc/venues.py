@@ -10,6 +10,8 @@ from parterre.catalog.v1 import catalog_pb2
 
 from catalog_service import domain
 from catalog_service.domain import (
+    Area,
+    AreaDraft,
     Layout,
     Point,
     Row,
@@ -54,8 +56,8 @@ class VenueRpcs(Rpcs):
         draft = _section_draft(request.section)
 
         async def work(session: Session) -> catalog_pb2.AddSectionResponse:
-            section = await handlers.add_section(session, person, venue_id, draft)
-            return catalog_pb2.AddSectionResponse(section=section_message(section))
+            section, area = await handlers.add_section(session, person, venue_id, draft)
+            return catalog_pb2.AddSectionResponse(section=section_message(section, area))
 
         return await once(self._database, request, catalog_pb2.AddSectionResponse, work, context)
 
@@ -76,13 +78,13 @@ class VenueRpcs(Rpcs):
     ) -> catalog_pb2.UpdateSectionResponse:
         person, venue_id = who_asks(), venue_id_of(request.venue_id)
         section_id, change = _section_id(request.section_id), _section_change(request)
-        section, version = await self._database.run(
+        section, area, version = await self._database.run(
             lambda session: handlers.update_section(
                 session, person, venue_id, section_id, change, expected=request.expected_version
             )
         )
         return catalog_pb2.UpdateSectionResponse(
-            section=section_message(section), venue_version=version
+            section=section_message(section, area), venue_version=version
         )
 
     async def DeleteSection(  # noqa: N802
@@ -157,7 +159,9 @@ def _section_change(request: catalog_pb2.UpdateSectionRequest) -> dict[str, Any]
     if request.rows:
         change["rows"] = _rows(request.rows)
     if request.HasField("layout"):
-        change["layout"] = _layout_change(request.layout)
+        change["layout"] = _said(request.layout)
+    if request.HasField("area"):
+        change["area"] = _said(request.area)
     if request.HasField("capacity"):
         change["capacity"] = request.capacity
     return change
@@ -169,7 +173,8 @@ def _section_draft(section: catalog_pb2.Section) -> SectionDraft:
         kind=section.kind,
         rows=_rows(section.rows),
         capacity=section.capacity,
-        layout=Layout(**_layout_change(section.layout)) if section.rows else Layout(),
+        layout=Layout(**_said(section.layout)) if section.rows else Layout(),
+        area=AreaDraft(**_said(section.area)),
     )
 
 
@@ -189,12 +194,13 @@ def _rows(rows: Iterable[catalog_pb2.Row]) -> Sequence[Row]:
     )
 
 
-def _layout_change(layout: catalog_pb2.SectionLayout) -> dict[str, float]:
-    return {field.name: value for field, value in layout.ListFields()}
+def _said(drawing: catalog_pb2.SectionLayout | catalog_pb2.SectionArea) -> dict[str, float]:
+    return {field.name: value for field, value in drawing.ListFields()}
 
 
 def venue_message(venue: domain.Venue) -> catalog_pb2.Venue:
     draft = venue.draft
+    area_of = domain.areas(venue.sections, draft.focal)
     return catalog_pb2.Venue(
         id=str(venue.id),
         owner_id=str(venue.owner_id),
@@ -205,14 +211,14 @@ def venue_message(venue: domain.Venue) -> catalog_pb2.Venue:
         timezone=draft.timezone,
         capacity=venue.capacity,
         amenities=draft.amenities,
-        sections=[section_message(section) for section in venue.sections],
+        sections=[section_message(part, area_of.get(part.id)) for part in venue.sections],
         version=venue.version,
         created_at=timestamp(venue.created_at),
         focal=catalog_pb2.Point(x=draft.focal.x, y=draft.focal.y) if draft.focal else None,
     )
 
 
-def section_message(section: domain.Section) -> catalog_pb2.Section:
+def section_message(section: domain.Section, area: Area | None) -> catalog_pb2.Section:
     layout = section.layout
     return catalog_pb2.Section(
         id=str(section.id),
@@ -231,5 +237,8 @@ def section_message(section: domain.Section) -> catalog_pb2.Section:
             curve=layout.curve,
         )
         if section.kind == "SEATED"
+        else None,
+        area=catalog_pb2.SectionArea(x=area.x, y=area.y, width=area.width, height=area.height)
+        if area
         else None,
     )

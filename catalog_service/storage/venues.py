@@ -11,6 +11,8 @@ from uuid import UUID
 from catalog_service.domain import (
     MAX_SEATS,
     MAX_SECTIONS,
+    AreaDraft,
+    Extent,
     Layout,
     Person,
     Point,
@@ -67,24 +69,39 @@ UPDATE venue SET sections = sections + :sections, seats = seats + :seats,
 """
 _ADD_SECTION = """
 INSERT INTO section (id, venue_id, name, kind, rows, capacity,
-                     origin_x, origin_y, row_spacing, seat_spacing, curve, xs, ys)
+                     origin_x, origin_y, row_spacing, seat_spacing, curve, xs, ys,
+                     area_x, area_y, area_width, area_height)
 VALUES (:id, :venue_id, :name, :kind, CAST(:rows AS jsonb), :capacity,
-        :origin_x, :origin_y, :row_spacing, :seat_spacing, :curve, :xs, :ys)
+        :origin_x, :origin_y, :row_spacing, :seat_spacing, :curve, :xs, :ys,
+        :area_x, :area_y, :area_width, :area_height)
     ON CONFLICT (venue_id, lower(name)) DO NOTHING
 """
-# A section's id is a UUIDv7, so that this is the order in which they were added.
+# A section's id is a UUIDv7, so that this is the order in which they were added. How far seats
+# reach is asked for only where people stand whose area nobody said: that is found out once for all
+# sections, and otherwise no seat is looked at.
 _LIST_SECTIONS = """
 SELECT id, name, kind, capacity, origin_x, origin_y, row_spacing, seat_spacing, curve,
+       area_x, area_y, area_width, area_height, extent.*,
        CASE WHEN :with_rows THEN rows ELSE '[]' END AS rows,
        CASE WHEN :with_rows THEN xs ELSE '{}' END AS xs,
        CASE WHEN :with_rows THEN ys ELSE '{}' END AS ys
-  FROM section WHERE venue_id = :venue_id ORDER BY id
+  FROM section
+  LEFT JOIN LATERAL (
+       SELECT min(place.x) AS "left", max(place.x) AS "right", max(place.y) AS back
+         FROM unnest(xs, ys) AS place (x, y)
+        WHERE EXISTS (SELECT FROM section AS other
+                       WHERE other.venue_id = :venue_id AND other.kind = 'STANDING'
+                         AND num_nulls(other.area_x, other.area_y, other.area_width,
+                                       other.area_height) > 0)
+       ) AS extent ON true
+ WHERE venue_id = :venue_id ORDER BY id
 """
 # With the venue's lock in hand nobody else takes the name between the question and the answer.
 _UPDATE_SECTION = """
 UPDATE section SET name = :name, rows = CAST(:rows AS jsonb), capacity = :capacity,
        origin_x = :origin_x, origin_y = :origin_y, row_spacing = :row_spacing,
-       seat_spacing = :seat_spacing, curve = :curve, xs = :xs, ys = :ys
+       seat_spacing = :seat_spacing, curve = :curve, xs = :xs, ys = :ys,
+       area_x = :area_x, area_y = :area_y, area_width = :area_width, area_height = :area_height
  WHERE id = :id
    AND NOT EXISTS (SELECT FROM section AS other
                     WHERE other.venue_id = section.venue_id AND other.id <> section.id
@@ -224,6 +241,8 @@ async def list_sections(
             list(_rows(row)),
             row.capacity,
             Layout(row.origin_x, row.origin_y, row.row_spacing, row.seat_spacing, row.curve),
+            AreaDraft(row.area_x, row.area_y, row.area_width, row.area_height),
+            None if row.back is None else Extent(row.left, row.right, row.back),
         )
         for row in rows
     ]
@@ -243,11 +262,12 @@ def _section_facts(draft: SectionDraft) -> dict[str, Any]:
         "xs": [x for row in draft.rows for x in row.xs],
         "ys": [y for row in draft.rows for y in row.ys],
         **asdict(draft.layout),
+        **{f"area_{field}": value for field, value in asdict(draft.area).items()},
     }
 
 
 def _section(id: UUID, draft: SectionDraft) -> Section:
-    return Section(id, draft.name, draft.kind, draft.rows, draft.places, draft.layout)
+    return Section(id, draft.name, draft.kind, draft.rows, draft.places, draft.layout, draft.area)
 
 
 def _rows(row: DatabaseRow) -> Iterator[Row]:

@@ -88,6 +88,9 @@ Coordinate = Annotated[
 Spacing = Annotated[
     float, Field(strict=True, ge=limits.SPACING_LEAST, le=limits.SPACING, allow_inf_nan=False)
 ]
+Side = Annotated[
+    float, Field(strict=True, ge=limits.SIDE_LEAST, le=limits.SIDE, allow_inf_nan=False)
+]
 Curve = Annotated[float, Field(strict=True, ge=-limits.CURVE, le=limits.CURVE, allow_inf_nan=False)]
 Percent = Annotated[
     Decimal,
@@ -229,6 +232,19 @@ class SeatedSection(Input):
     """How far the ends of a row bend towards the stage."""
 
 
+class Rectangle(Input):
+    """How standing room is drawn: a rectangle; what is absent stays, or is where there is room."""
+
+    x: Coordinate = Field(default_factory=absent)
+    """Its middle, to the right, seen from the hall towards the stage."""
+    y: Coordinate = Field(default_factory=absent)
+    """Its middle, away from the stage."""
+    width: Side = Field(default_factory=absent)
+    """From left to right."""
+    height: Side = Field(default_factory=absent)
+    """From front to back."""
+
+
 class StandingSection(Input):
     """Standing room."""
 
@@ -238,6 +254,8 @@ class StandingSection(Input):
     """What people call it; no other section of the venue has that name."""
     capacity: Standing
     """How many it holds."""
+    area: Rectangle = Field(default_factory=absent)
+    """How it is drawn; absent: behind all seats."""
 
 
 class SectionChange(Input):
@@ -257,6 +275,8 @@ class SectionChange(Input):
     """How far the ends of a row bend towards the stage."""
     capacity: Standing = Field(default_factory=absent)
     """How many it holds, where people stand."""
+    area: Rectangle = Field(default_factory=absent)
+    """How it is drawn, where people stand."""
 
 
 NewSection = Annotated[SeatedSection | StandingSection, Field(discriminator="kind")]

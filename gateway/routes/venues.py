@@ -17,6 +17,7 @@ from gateway.bodies.catalog import (
     NewSection,
     NewVenue,
     Point,
+    Rectangle,
     SeatedSection,
     SectionChange,
     SectionId,
@@ -170,6 +171,8 @@ async def add_section(
         section.layout.curve = body.curve
     else:
         section.capacity = body.capacity
+        if "area" in body.model_fields_set:
+            section.area.CopyFrom(_area(body.area))
     reply, replayed = await behind.catalog.replayable(
         behind.catalog.rpc.AddSection,
         catalog_pb2.AddSectionRequest(venue_id=venue_id, section=section, idempotency_key=key),
@@ -215,6 +218,8 @@ async def update_section(
         setattr(request.layout, field, getattr(body, field))
     if "origin" in said:
         request.layout.origin_x, request.layout.origin_y = body.origin.x, body.origin.y
+    if "area" in said:
+        request.area.CopyFrom(_area(body.area))
     reply = await behind.catalog(behind.catalog.rpc.UpdateSection, request)
     return Json(views.section(reply.section), headers=etag(str(reply.venue_version)))
 
@@ -258,6 +263,10 @@ async def _version(behind: Backend, venue_id: str) -> int:
 
 def _point(point: Point) -> catalog_pb2.Point:
     return catalog_pb2.Point(x=point.x, y=point.y)
+
+
+def _area(area: Rectangle) -> catalog_pb2.SectionArea:
+    return catalog_pb2.SectionArea(**area.model_dump(include=area.model_fields_set))
 
 
 def _rows(rows: Iterable[NewRow]) -> Iterable[catalog_pb2.Row]:

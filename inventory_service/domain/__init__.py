@@ -53,6 +53,7 @@ from inventory_service.domain.holds import (
     Line,
 )
 from inventory_service.domain.places import (
+    Area,
     Layout,
     Opening,
     Part,
@@ -96,6 +97,7 @@ __all__ = [
     "SEATS_OF",
     "STEPS",
     "AdminsOnlyError",
+    "Area",
     "AskReservation",
     "AvailabilityIs",
     "BestAvailable",

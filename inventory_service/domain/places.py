@@ -41,6 +41,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Area:
+    """Where people stand: a rectangle by its middle, in the units of the seats."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """Numbered rows, or (without rows) standing room."""
 
@@ -49,6 +59,7 @@ class Section:
     tier_id: UUID
     rows: Sequence[Row]
     capacity: int
+    area: Area | None = None  # None with rows, and where it was not told
 
     @property
     def kind(self) -> str:

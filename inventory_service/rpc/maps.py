@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from uuid import UUID
 
 from cachetools import LRUCache
 from parterre.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+from parterre.types.v1 import types_pb2
 
 from chassis.database import Database
 from chassis.ids import parse_uuid
@@ -59,6 +61,7 @@ class MapsServicer(inventory_pb2_grpc.InventoryServiceServicer):
                     kind=section.kind,
                     tier_id=str(section.tier_id),
                     capacity=0 if section.rows else section.capacity,
+                    area=types_pb2.Area(**asdict(section.area)) if section.area else None,
                 )
                 for row in section.rows:
                     seats = shown.rows.add(label=row.label).seats

@@ -11,6 +11,7 @@ from cachetools import LRUCache
 from chassis.database import Row as Record
 from chassis.database import Session
 from inventory_service.domain import (
+    Area,
     Layout,
     Opening,
     Row,
@@ -86,10 +87,15 @@ SELECT CAST(:event_id AS uuid), * FROM unnest(CAST(:ids AS uuid[]), CAST(:ordina
 """
 
 _ADD_SECTIONS = """
-INSERT INTO section (event_id, section_id, ordinal, name, tier_id, kind, capacity)
+INSERT INTO section (event_id, section_id, ordinal, name, tier_id, kind, capacity,
+                     area_x, area_y, area_width, area_height)
 SELECT CAST(:event_id AS uuid), * FROM unnest(CAST(:ids AS uuid[]), CAST(:ordinals AS integer[]),
                                 CAST(:names AS text[]), CAST(:tier_ids AS uuid[]),
-                                CAST(:kinds AS text[]), CAST(:capacities AS integer[]))
+                                CAST(:kinds AS text[]), CAST(:capacities AS integer[]),
+                                CAST(:area_xs AS double precision[]),
+                                CAST(:area_ys AS double precision[]),
+                                CAST(:area_widths AS double precision[]),
+                                CAST(:area_heights AS double precision[]))
 """
 
 _ADD_POOLS = """
@@ -141,7 +147,8 @@ UPDATE tier SET name = new.name, price = new.price
 """
 
 _SECTIONS = """
-SELECT section_id, name, tier_id, capacity FROM section WHERE event_id = :event_id ORDER BY ordinal
+SELECT section_id, name, tier_id, capacity, area_x, area_y, area_width, area_height
+  FROM section WHERE event_id = :event_id ORDER BY ordinal
 """
 
 _ROWS = """
@@ -199,6 +206,10 @@ async def open_event(session: Session, opening: Opening) -> int:
         tier_ids=[section.tier_id for section in layout.sections],
         kinds=[section.kind for section in layout.sections],
         capacities=[section.capacity for section in layout.sections],
+        area_xs=[section.area and section.area.x for section in layout.sections],
+        area_ys=[section.area and section.area.y for section in layout.sections],
+        area_widths=[section.area and section.area.width for section in layout.sections],
+        area_heights=[section.area and section.area.height for section in layout.sections],
     )
     await session.execute(_ADD_POOLS, event_id=event_id)
     for places in _places(layout.sections):
@@ -367,7 +378,14 @@ async def _load_layout(session: Session, event_id: UUID) -> Layout | None:
         focal=(event.focal_x, event.focal_y),
         tiers=terms.tiers,
         sections=[
-            Section(s.section_id, s.name, s.tier_id, rows[s.section_id], s.capacity)
+            Section(
+                s.section_id,
+                s.name,
+                s.tier_id,
+                rows[s.section_id],
+                s.capacity,
+                None if s.area_x is None else Area(s.area_x, s.area_y, s.area_width, s.area_height),
+            )
             for s in sections
         ],
         terms_version=terms.version,

@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Annotated, Generic, Literal, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from parterre.catalog.v1 import catalog_pb2
+from parterre.types.v1 import types_pb2
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
@@ -56,6 +58,24 @@ class Money(View):
 def money(amount: int, currency: str) -> Money:
     """`amount` minor units of `currency`."""
     return {"amount": amount, "currency": currency}
+
+
+class Area(View):
+    """A rectangle on the plan of a hall, in the organizer's own units."""
+
+    x: float
+    """Its middle, to the right, seen from the hall towards the stage."""
+    y: float
+    """Its middle, away from the stage."""
+    width: float
+    """From left to right."""
+    height: float
+    """From front to back."""
+
+
+def area(it: catalog_pb2.SectionArea | types_pb2.Area) -> Area:
+    """Where people stand."""
+    return {"x": it.x, "y": it.y, "width": it.width, "height": it.height}
 
 
 def time(moment: Timestamp) -> str:

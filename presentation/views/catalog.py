@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from presentation.views.base import (
+    Area,
     Count,
     CountryCode,
     CurrencyCode,
@@ -18,6 +19,7 @@ from presentation.views.base import (
     Percent,
     Time,
     View,
+    area,
     money,
     time,
 )
@@ -74,6 +76,8 @@ class Section(View):
     """Its rows, front to back; null where people stand, empty in lists."""
     layout: Layout | None
     """How it is drawn; null where people stand."""
+    area: Area | None
+    """How it is drawn where people stand; null where they sit."""
 
 
 class Venue(View):
@@ -288,6 +292,7 @@ def section(part: catalog_pb2.Section) -> Section:
         }
         if seated
         else None,
+        "area": area(part.area) if part.HasField("area") else None,
     }
 
 

@@ -8,7 +8,7 @@ from parterre.inventory.v1 import inventory_pb2
 from parterre.types.v1 import types_pb2
 from pydantic import Field
 
-from presentation.views.base import Count, Id, Money, Time, View, money, time
+from presentation.views.base import Area, Count, Id, Money, Time, View, area, money, time
 from presentation.vocabulary import HoldStatus, SeatStatus, word
 
 
@@ -64,6 +64,8 @@ class StandingPlaces(View):
     """All places."""
     available: Count
     """Places that are free."""
+    area: Area | None
+    """How it is drawn, in the units of the seats; null where there is no hall to draw."""
 
 
 Places = Annotated[SeatedPlaces | StandingPlaces, Field(discriminator="kind")]
@@ -134,6 +136,7 @@ def places(part: inventory_pb2.SeatMap.Section) -> SeatedPlaces | StandingPlaces
             "tier_id": part.tier_id,
             "capacity": part.capacity,
             "available": part.available,
+            "area": area(part.area) if part.HasField("area") else None,
         }
     return {
         "id": part.id,

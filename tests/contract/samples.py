@@ -179,7 +179,13 @@ def seat_map(version: int = 9, rows: int = 1) -> inventory_pb2.SeatMap:
                 ],
             ),
             seats.Section(
-                id=TIER, name="Floor", kind="STANDING", tier_id=TIER, capacity=350, available=300
+                id=TIER,
+                name="Floor",
+                kind="STANDING",
+                tier_id=TIER,
+                capacity=350,
+                available=300,
+                area=types_pb2.Area(x=0, y=12, width=18, height=9),
             ),
         ],
         taken=[seats.Taken(status="SOLD", seat_ids=["1", "2"]), seats.Taken(status="HELD")],

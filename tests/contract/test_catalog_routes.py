@@ -61,6 +61,53 @@ async def test_a_venue_shows_rows_and_layout(edge: Edge) -> None:
     assert body["sections"][0]["layout"]["origin"] == {"x": 0.0, "y": 4.0}
 
 
+async def test_where_people_stand_is_shown_and_passed_on_as_it_was_said(edge: Edge) -> None:
+    area = catalog_pb2.SectionArea(x=1, y=12, width=18, height=9)
+    floor = catalog_pb2.Section(
+        id=samples.SECTION, name="Floor", kind="STANDING", capacity=350, area=area
+    )
+    edge.catalog.answers["AddSection"] = catalog_pb2.AddSectionResponse(section=floor)
+    edge.catalog.answers["UpdateSection"] = catalog_pb2.UpdateSectionResponse(section=floor)
+    path = f"/venues/{samples.VENUE}/sections"
+    said = {"name": "Floor", "kind": "STANDING", "capacity": 350}
+
+    made = await edge.post(path, {**said, "area": {"x": 1, "width": 18}}, role=Role.ORGANIZER)
+    await edge.post(path, said, role=Role.ORGANIZER)
+    change = {"area": {"height": 9}}
+    await edge.patch(f"{path}/{samples.SECTION}", change, role=Role.ORGANIZER)
+    asked, unsaid, changed = (call.request for call in edge.catalog.calls)
+
+    body = made.json()
+    assert (body["rows"], body["layout"]) == (None, None)
+    assert body["area"] == {"x": 1, "y": 12, "width": 18, "height": 9}
+    assert asked.section.area == catalog_pb2.SectionArea(x=1, width=18)
+    assert not unsaid.section.HasField("area")
+    assert changed.area == catalog_pb2.SectionArea(height=9)
+
+
+@pytest.mark.parametrize(
+    ("area", "field"),
+    [
+        ({"width": 0}, "area.width"),
+        ({"x": 10_001}, "area.x"),
+        ({"x": "1"}, "area.x"),
+        ({"radius": 3}, "area.radius"),
+        (None, "area"),
+    ],
+    ids=["no-width", "too-far", "text", "unknown", "null"],
+)
+async def test_an_area_that_can_not_be_is_named_by_its_field(
+    edge: Edge, area: object, field: str
+) -> None:
+    answer = await edge.post(
+        f"/venues/{samples.VENUE}/sections",
+        {"name": "Floor", "kind": "STANDING", "capacity": 5, "area": area},
+        role=Role.ORGANIZER,
+    )
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
 async def test_how_a_row_counts_is_passed_on_as_it_was_said(edge: Edge) -> None:
     edge.catalog.answers["AddSection"] = catalog_pb2.AddSectionResponse(section=samples.section())
     odd = {"numbering": "ODD", "start": 3, "missing": ["13"]}

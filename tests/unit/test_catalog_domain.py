@@ -16,6 +16,7 @@ from catalog_service.codes import COUNTRIES, CURRENCIES
 from catalog_service.domain import (
     NUMBERINGS,
     SORTS,
+    AreaDraft,
     EventSearch,
     InvalidCursorError,
     InvalidFilterError,
@@ -94,6 +95,11 @@ def test_an_unsound_venue_is_refused_by_field(change: dict[str, Any], field: str
         (STANDING, {"capacity": 0}, "capacity"),
         (STANDING, {"capacity": 200_001}, "capacity"),
         (STANDING, {"rows": [Row("A", ["1"])]}, "rows"),
+        (SEATED, {"area": AreaDraft(x=1)}, "area"),
+        (STANDING, {"area": AreaDraft(x=10_001)}, "area.x"),
+        (STANDING, {"area": AreaDraft(y=math.nan)}, "area.y"),
+        (STANDING, {"area": AreaDraft(width=0)}, "area.width"),
+        (STANDING, {"area": AreaDraft(height=math.inf)}, "area.height"),
     ],
 )
 def test_an_unsound_section_is_refused_by_field(
@@ -108,6 +114,7 @@ def test_sound_ones_pass_at_their_limits() -> None:
     check_venue(replace(VENUE, name="भृकुटीमण्डप", country="NP", capacity=10_000_000))
     check_section(replace(SEATED, rows=[Row(str(row), numbers(500)) for row in range(200)]))
     check_section(replace(STANDING, capacity=200_000))
+    check_section(replace(STANDING, area=AreaDraft(-10_000, 10_000, 0.1, 10_000)))
     check_filter(EventSearch(query="a b c d e f g h i j", sort="-price", status="COMPLETED"))
 
 

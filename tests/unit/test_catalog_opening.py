@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog_service.domain import (
+    Area,
+    AreaDraft,
     Event,
     EventDraft,
     Layout,
@@ -94,7 +96,8 @@ def test_counted_tiers_open_as_standing_room_of_their_own() -> None:
 
 def test_only_sections_with_a_tier_open_each_with_its_own() -> None:
     balcony, stalls = seated(1, Layout(0, 9)), seated(2, Layout(0, 3))
-    floor = Section(UUID(int=3), "Floor", "STANDING", [], 80, Layout())
+    drawn = AreaDraft(0, 5, 6, 3)
+    floor = Section(UUID(int=3), "Floor", "STANDING", [], 80, Layout(), drawn)
     added_later = seated(4, Layout(0, -50))
     tiers = [
         Tier(UUID(int=11), "Cheap", 1, [balcony.id, floor.id], 0),
@@ -108,6 +111,7 @@ def test_only_sections_with_a_tier_open_each_with_its_own() -> None:
         ("Section 2", 12, 0),
         ("Floor", 11, 80),
     ]
+    assert [section.area for section in told.sections] == [None, None, Area(0, 5, 6, 3)]
     assert told.focal == Point(0.0, 2.0)
 
 

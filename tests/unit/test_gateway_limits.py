@@ -42,6 +42,8 @@ THE_SERVICES_OWN: dict[str, tuple[Any, ...]] = {
     "SPACING_LEAST": (venues.MIN_SPACING,),
     "SPACING": (venues.MAX_SPACING,),
     "CURVE": (venues.MAX_CURVE,),
+    "SIDE_LEAST": (venues.MIN_SIDE,),
+    "SIDE": (venues.MAX_SIDE,),
     "TITLE": (events.MAX_TITLE,),
     "PROSE": (events.MAX_PROSE,),
     "LOCATION": (events.MAX_LOCATION,),

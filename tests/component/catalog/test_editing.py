@@ -14,7 +14,7 @@ from catalog_service.handlers import events
 from chassis.errors import RemoteError
 from chassis.identity import Role
 
-from .box import ASHA, BINA, ROOT, Catalog, counted, stamp, tiers_of
+from .box import ASHA, BINA, ROOT, Catalog, counted, section_request, stamp, tiers_of
 
 
 async def edit(catalog: Catalog, event_id: str, who: str = ASHA, **said: Any) -> catalog_pb2.Event:
@@ -188,6 +188,50 @@ async def test_a_section_is_redrawn_and_counted_anew(catalog: Catalog) -> None:
     assert roomier.venue_version == after.version == 6
     assert after.capacity == 12 + 70
     assert [section.name for section in after.sections] == ["Stalls", "Pit"]
+
+
+async def test_where_people_stand_is_drawn_as_said_and_else_behind_the_seats(
+    catalog: Catalog,
+) -> None:
+    hall = await catalog.hall()
+    area = catalog_pb2.SectionArea
+    said = area(x=-20, width=8)
+    wing = await catalog.section(
+        hall.id, name="Wing", kind="STANDING", rows=[], capacity=20, area=said
+    )
+    moved = await catalog.call("UpdateSection", section_change(hall, 1, area=area(y=-4, height=3)))
+    renamed = await catalog.call("UpdateSection", section_change(hall, 1, name="Front"))
+    stored = await venue(catalog, hall.id)
+    event = await catalog.event(tiers=tiers_of(hall), venue_id=hall.id)
+
+    assert (wing.area.x, wing.area.width) == (-20, 8)
+    assert wing.area.y - wing.area.height / 2 == pytest.approx(1 + 2 * 0.6**0.5, abs=0.001)
+    assert (moved.section.area.y, moved.section.area.height) == (-4, 3)
+    assert moved.section.area == renamed.section.area
+    assert [section.area for section in stored.sections[1:]] == [moved.section.area, wing.area]
+    # An event's hall comes without its rows, and with the same drawing.
+    assert [section.area for section in event.venue.sections[1:]] == [
+        moved.section.area,
+        wing.area,
+    ]
+
+
+async def test_an_area_that_can_not_be_is_refused_by_its_field(catalog: Catalog) -> None:
+    hall = await catalog.hall()
+    area = catalog_pb2.SectionArea
+
+    async def refused(at: int, **said: float) -> tuple[str, list[str]]:
+        request = section_change(hall, at, area=area(**said))
+        refusal = await catalog.refusal("UpdateSection", request)
+        return refusal.reason, list(refusal.metadata)
+
+    assert await refused(1, width=0, x=10_001) == ("INVALID_SECTION", ["area.x", "area.width"])
+    assert await refused(1, height=float("nan")) == ("INVALID_SECTION", ["area.height"])
+    assert await refused(0, x=1) == ("INVALID_SECTION", ["area"])
+    seated = section_request(hall.id, name="Box", area=area(x=1))
+    refusal = await catalog.refusal("AddSection", seated)
+    assert (refusal.reason, list(refusal.metadata)) == ("INVALID_SECTION", ["area"])
+    assert (await venue(catalog, hall.id)).version == hall.version
 
 
 async def test_a_section_is_changed_by_owner_and_admin_at_the_version_they_read(

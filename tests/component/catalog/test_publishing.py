@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from parterre.catalog.v1 import catalog_pb2
 from parterre.messages.v1 import messages_pb2
+from parterre.types.v1 import types_pb2
 
 from catalog_service import loops, messaging
 from catalog_service.handlers import events
@@ -55,6 +56,8 @@ async def test_publishing_asks_inventory_to_open_every_place_and_its_answer_publ
     assert list(stalls.rows[0].xs) == [-0.6, 0.0, 0.6]
     assert list(stalls.rows[1].ys) == [1.0] * 7
     assert (pit.section_id, pit.capacity, len(pit.rows)) == (hall.sections[1].id, 50, 0)
+    assert pit.area == types_pb2.Area(x=0, y=3.918, width=5.477, height=2.739)
+    assert not stalls.HasField("area")
     assert (command.focal_x, command.focal_y) == (0.0, -1.0)
     assert (fact.title, fact.place, fact.timezone) == ("The Tempest", "Globe", "Europe/London")
     assert (fact.version, fact.tax_basis_points, fact.refund_policy.percent) == (3, 1300, 100)

@@ -28,6 +28,8 @@ async def test_a_venue_is_found_by_anyone_with_its_sections_and_what_they_add_up
     assert (stalls.kind, stalls.capacity, len(stalls.rows)) == ("SEATED", 10, 2)
     assert (stalls.layout.row_spacing, stalls.layout.seat_spacing) == (1.0, 0.6)
     assert (pit.kind, pit.capacity, pit.HasField("layout")) == ("STANDING", 50, False)
+    assert not stalls.HasField("area")
+    assert pit.area == catalog_pb2.SectionArea(x=0, y=3.918, width=5.477, height=2.739)
 
 
 async def test_what_the_organizer_says_a_venue_holds_is_believed(catalog: Catalog) -> None:

@@ -150,8 +150,9 @@ def place(
         )
     for section_id, capacity in zip(standing, pools, strict=True):
         message.sections.add(
-            section_id=section_id, name="Floor", tier_id=standing_tier, capacity=capacity
-        )
+            section_id=section_id, name="Floor", tier_id=standing_tier, capacity=capacity,
+            area={"x": 5, "y": 20, "width": 12, "height": 6},
+        )  # fmt: skip
     return Place(event_id, seated_tier, seated, standing_tier, standing, message)
 
 

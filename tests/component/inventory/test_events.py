@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from parterre.inventory.v1 import inventory_pb2
 from parterre.messages.v1 import messages_pb2
+from parterre.types.v1 import types_pb2
 from pydantic import SecretStr
 
 from chassis.database import Database
@@ -32,6 +33,21 @@ async def test_opening_twice_is_opening_once_and_answered_twice(box: Box) -> Non
     opened = await box.sent(messages_pb2.EventOpened)
     assert [(o.event_id, o.capacity) for o in opened] == [(event.event_id, 30)] * 4
     assert (await box.sql("SELECT count(*) FROM seat"))[0][0] == 15
+
+
+async def test_the_map_shows_where_people_stand_where_that_was_told(box: Box) -> None:
+    event = place(rows=1, seats=5, pools=(7, 8))
+    event.message.sections[-1].ClearField("area")  # of a catalog that does not tell it yet
+    await box.tell(event.message)
+
+    reply = await box.call(
+        str(uuid7()), "GetSeatMap", inventory_pb2.GetSeatMapRequest(event_id=event.event_id)
+    )
+
+    seated, told, untold = reply.seat_map.sections
+    assert told.area == types_pb2.Area(x=5, y=20, width=12, height=6)
+    assert not seated.HasField("area")
+    assert not untold.HasField("area")
 
 
 async def test_an_event_of_fifty_thousand_seats_opens(box: Box) -> None:

@@ -138,6 +138,7 @@ class Section(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
     LAYOUT_FIELD_NUMBER: _builtins.int
+    AREA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     name: _builtins.str
@@ -154,6 +155,10 @@ class Section(_message.Message):
     def layout(self) -> Global___SectionLayout:
         """Seated: how it is drawn."""
 
+    @_builtins.property
+    def area(self) -> Global___SectionArea:
+        """Standing: how it is drawn."""
+
     def __init__(
         self,
         *,
@@ -163,10 +168,11 @@ class Section(_message.Message):
         rows: _abc.Iterable[Global___Row] | None = ...,
         capacity: _builtins.int = ...,
         layout: Global___SectionLayout | None = ...,
+        area: Global___SectionArea | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["layout", b"layout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "layout", b"layout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "id", b"id", "kind", b"kind", "layout", b"layout", "name", b"name", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "capacity", b"capacity", "id", b"id", "kind", b"kind", "layout", b"layout", "name", b"name", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,6 +296,57 @@ class SectionLayout(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seat_spacing) -> _WhichOneofReturnType__seat_spacing | None: ...
 
 Global___SectionLayout: _TypeAlias = SectionLayout  # noqa: Y015
+
+@_typing.final
+class SectionArea(_message.Message):
+    """Where people stand: a rectangle by its middle, in the organizer's own units. In requests, what is absent
+    stays, or is as the plan has room: behind all seats. In answers it is whole.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    x: _builtins.float
+    """x of its middle."""
+    y: _builtins.float
+    """y of its middle."""
+    width: _builtins.float
+    """From left to right."""
+    height: _builtins.float
+    """From front to back."""
+    def __init__(
+        self,
+        *,
+        x: _builtins.float | None = ...,
+        y: _builtins.float | None = ...,
+        width: _builtins.float | None = ...,
+        height: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_height", b"_height", "_width", b"_width", "_x", b"_x", "_y", b"_y", "height", b"height", "width", b"width", "x", b"x", "y", b"y"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_height", b"_height", "_width", b"_width", "_x", b"_x", "_y", b"_y", "height", b"height", "width", b"width", "x", b"x", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__height: _TypeAlias = _typing.Literal["height"]  # noqa: Y015
+    _WhichOneofArgType__height: _TypeAlias = _typing.Literal["_height", b"_height"]  # noqa: Y015
+    _WhichOneofReturnType__width: _TypeAlias = _typing.Literal["width"]  # noqa: Y015
+    _WhichOneofArgType__width: _TypeAlias = _typing.Literal["_width", b"_width"]  # noqa: Y015
+    _WhichOneofReturnType__x: _TypeAlias = _typing.Literal["x"]  # noqa: Y015
+    _WhichOneofArgType__x: _TypeAlias = _typing.Literal["_x", b"_x"]  # noqa: Y015
+    _WhichOneofReturnType__y: _TypeAlias = _typing.Literal["y"]  # noqa: Y015
+    _WhichOneofArgType__y: _TypeAlias = _typing.Literal["_y", b"_y"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__height) -> _WhichOneofReturnType__height | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__width) -> _WhichOneofReturnType__width | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__x) -> _WhichOneofReturnType__x | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__y) -> _WhichOneofReturnType__y | None: ...
+
+Global___SectionArea: _TypeAlias = SectionArea  # noqa: Y015
 
 @_typing.final
 class Tier(_message.Message):
@@ -1466,6 +1523,7 @@ class UpdateSectionRequest(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     LAYOUT_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
+    AREA_FIELD_NUMBER: _builtins.int
     venue_id: _builtins.str
     """Whose."""
     section_id: _builtins.str
@@ -1484,6 +1542,10 @@ class UpdateSectionRequest(_message.Message):
     def layout(self) -> Global___SectionLayout:
         """Seated: how it is drawn."""
 
+    @_builtins.property
+    def area(self) -> Global___SectionArea:
+        """Standing: how it is drawn."""
+
     def __init__(
         self,
         *,
@@ -1494,10 +1556,11 @@ class UpdateSectionRequest(_message.Message):
         rows: _abc.Iterable[Global___Row] | None = ...,
         layout: Global___SectionLayout | None = ...,
         capacity: _builtins.int | None = ...,
+        area: Global___SectionArea | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "capacity", b"capacity", "layout", b"layout", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "area", b"area", "capacity", b"capacity", "layout", b"layout", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "capacity", b"capacity", "expected_version", b"expected_version", "layout", b"layout", "name", b"name", "rows", b"rows", "section_id", b"section_id", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "area", b"area", "capacity", b"capacity", "expected_version", b"expected_version", "layout", b"layout", "name", b"name", "rows", b"rows", "section_id", b"section_id", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
     _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015

@@ -39,6 +39,7 @@ class SeatMap(_message.Message):
         ROWS_FIELD_NUMBER: _builtins.int
         CAPACITY_FIELD_NUMBER: _builtins.int
         AVAILABLE_FIELD_NUMBER: _builtins.int
+        AREA_FIELD_NUMBER: _builtins.int
         id: _builtins.str
         """UUID."""
         name: _builtins.str
@@ -55,6 +56,10 @@ class SeatMap(_message.Message):
         def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeatMap.Row]:
             """Seated only."""
 
+        @_builtins.property
+        def area(self) -> _types_pb2.Area:
+            """Standing only: how it is drawn; absent where that was not told when it was put on sale."""
+
         def __init__(
             self,
             *,
@@ -65,10 +70,11 @@ class SeatMap(_message.Message):
             rows: _abc.Iterable[Global___SeatMap.Row] | None = ...,
             capacity: _builtins.int = ...,
             available: _builtins.int = ...,
+            area: _types_pb2.Area | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["area", b"area"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "capacity", b"capacity", "id", b"id", "kind", b"kind", "name", b"name", "rows", b"rows", "tier_id", b"tier_id"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "available", b"available", "capacity", b"capacity", "id", b"id", "kind", b"kind", "name", b"name", "rows", b"rows", "tier_id", b"tier_id"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -78,6 +78,7 @@ class OpenEvent(_message.Message):
         TIER_ID_FIELD_NUMBER: _builtins.int
         ROWS_FIELD_NUMBER: _builtins.int
         CAPACITY_FIELD_NUMBER: _builtins.int
+        AREA_FIELD_NUMBER: _builtins.int
         section_id: _builtins.str
         """UUID."""
         name: _builtins.str
@@ -90,6 +91,10 @@ class OpenEvent(_message.Message):
         def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenEvent.Row]:
             """Seated: its rows, front to back. Empty for standing room."""
 
+        @_builtins.property
+        def area(self) -> _types_pb2.Area:
+            """Standing: how it is drawn; absent where the event has no hall."""
+
         def __init__(
             self,
             *,
@@ -98,10 +103,11 @@ class OpenEvent(_message.Message):
             tier_id: _builtins.str = ...,
             rows: _abc.Iterable[Global___OpenEvent.Row] | None = ...,
             capacity: _builtins.int = ...,
+            area: _types_pb2.Area | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["area", b"area"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "name", b"name", "rows", b"rows", "section_id", b"section_id", "tier_id", b"tier_id"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "capacity", b"capacity", "name", b"name", "rows", b"rows", "section_id", b"section_id", "tier_id", b"tier_id"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dparterre/types/v1/types.proto\x12\x11parterre.types.v1\")\n\x05Money\x12\x0e\n\x06\x61mount\x18\x01 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\"\xb3\x01\n\x04Line\x12\x0f\n\x07seat_id\x18\x01 \x01(\t\x12\x12\n\nsection_id\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x0b\n\x03row\x18\x04 \x01(\t\x12\x0e\n\x06number\x18\x05 \x01(\t\x12\x0f\n\x07tier_id\x18\x06 \x01(\t\x12\x0c\n\x04tier\x18\x07 \x01(\t\x12\x10\n\x08quantity\x18\x08 \x01(\x05\x12\'\n\x05price\x18\t \x01(\x0b\x32\x18.parterre.types.v1.Money\";\n\x0cRefundPolicy\x12\x1a\n\x12until_hours_before\x18\x01 \x01(\x05\x12\x0f\n\x07percent\x18\x02 \x01(\x05\"\xa4\x01\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12:\n\x08metadata\x18\x04 \x03(\x0b\x32(.parterre.types.v1.Refusal.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dparterre/types/v1/types.proto\x12\x11parterre.types.v1\")\n\x05Money\x12\x0e\n\x06\x61mount\x18\x01 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\";\n\x04\x41rea\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\r\n\x05width\x18\x03 \x01(\x01\x12\x0e\n\x06height\x18\x04 \x01(\x01\"\xb3\x01\n\x04Line\x12\x0f\n\x07seat_id\x18\x01 \x01(\t\x12\x12\n\nsection_id\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x0b\n\x03row\x18\x04 \x01(\t\x12\x0e\n\x06number\x18\x05 \x01(\t\x12\x0f\n\x07tier_id\x18\x06 \x01(\t\x12\x0c\n\x04tier\x18\x07 \x01(\t\x12\x10\n\x08quantity\x18\x08 \x01(\x05\x12\'\n\x05price\x18\t \x01(\x0b\x32\x18.parterre.types.v1.Money\";\n\x0cRefundPolicy\x12\x1a\n\x12until_hours_before\x18\x01 \x01(\x05\x12\x0f\n\x07percent\x18\x02 \x01(\x05\"\xa4\x01\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12:\n\x08metadata\x18\x04 \x03(\x0b\x32(.parterre.types.v1.Refusal.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFUSAL_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_MONEY']._serialized_start=52
   _globals['_MONEY']._serialized_end=93
-  _globals['_LINE']._serialized_start=96
-  _globals['_LINE']._serialized_end=275
-  _globals['_REFUNDPOLICY']._serialized_start=277
-  _globals['_REFUNDPOLICY']._serialized_end=336
-  _globals['_REFUSAL']._serialized_start=339
-  _globals['_REFUSAL']._serialized_end=503
-  _globals['_REFUSAL_METADATAENTRY']._serialized_start=456
-  _globals['_REFUSAL_METADATAENTRY']._serialized_end=503
+  _globals['_AREA']._serialized_start=95
+  _globals['_AREA']._serialized_end=154
+  _globals['_LINE']._serialized_start=157
+  _globals['_LINE']._serialized_end=336
+  _globals['_REFUNDPOLICY']._serialized_start=338
+  _globals['_REFUNDPOLICY']._serialized_end=397
+  _globals['_REFUSAL']._serialized_start=400
+  _globals['_REFUSAL']._serialized_end=564
+  _globals['_REFUSAL_METADATAENTRY']._serialized_start=517
+  _globals['_REFUSAL_METADATAENTRY']._serialized_end=564
 # @@protoc_insertion_point(module_scope)
