@@ -29,9 +29,11 @@ from presentation.plain import many_lines, one_line
 from presentation.qr import qr_svg
 
 _TEMPLATE = Path(__file__).with_name("ticket.typ")
-# The typesetter keeps what it laid out for so many documents to come, some 100 MB for each that is
-# large; so many empty ones, a millisecond each, make it forget.
+# The typesetter keeps what it laid out for so many documents to come: 1 MB each of those that say
+# so little, some 100 MB of a large one. So many empty ones, half a millisecond each, make it
+# forget.
 _REMEMBERED = 11
+_LITTLE = 4096  # bytes, composed: four tickets, or one with long terms
 # More than a page has room for.
 _LONGEST = {"line": 500, "terms": 4000}
 _SCRIPTS = {
@@ -151,7 +153,7 @@ def typeset(composed: bytes) -> bytes:
         # A panic is no Exception, and would get past whoever answers for failures.
         raise TypesettingError from error
     assert isinstance(drawn, bytes)  # noqa: S101 - one document, and no file to write it to
-    for _ in range(_REMEMBERED):
+    for _ in range(_REMEMBERED if len(composed) > _LITTLE else 0):
         typst.Compiler(b"", font_paths=font_book()).compile(b"")
     return drawn
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pypdfium2
 import pytest
+import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parterre.booking.v1 import booking_pb2
@@ -80,6 +81,18 @@ def test_a_page_says_all_that_a_visitor_needs() -> None:
         "1 / 1",
     ):
         assert said in page.replace("\xa0", " ")
+
+
+@pytest.mark.parametrize("a_token", ["A" * 62 + "." + "b" * 86, "x" * 300], ids=len)
+def test_the_code_on_the_page_is_the_ticket(a_token: str) -> None:
+    printed = ticket()
+    printed.token = a_token
+    document = pypdfium2.PdfDocument(tickets_pdf([printed]))
+    try:
+        [code] = zxingcpp.read_barcodes(document[0].render(scale=PIXELS).to_pil())
+    finally:
+        document.close()
+    assert (code.text, code.ec_level) == (a_token, "M")
 
 
 def test_the_page_of_somebody_who_did_not_pay_says_nothing_of_payment() -> None:
