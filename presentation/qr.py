@@ -26,10 +26,10 @@ def qr_svg(text: str) -> bytes:
 
     A line for each run of dark modules, drawn at half the height of its row.
     """
-    modules = _code(text).to_image(add_quiet_zones=False)
-    rows, columns = modules.shape
+    modules = Image.fromarray(_code(text).to_image(add_quiet_zones=False))
+    columns, rows = modules.size
     side = columns + 2 * _QUIET
-    dark = bytes(memoryview(modules))
+    dark = modules.tobytes()
     lines = "".join(
         f"M{run.start() + _QUIET} {row + _QUIET}.5h{run.end() - run.start()}"
         for row in range(rows)
