@@ -4,7 +4,7 @@ const NAMES = [
   "AbortController", "AbortSignal", "AudioContext", "Blob", "BroadcastChannel", "CSS", "CustomEvent", "DOMException", "DOMMatrix",
   "Element", "Event", "File", "FileReader", "FormData", "HTMLCanvasElement", "HTMLDialogElement", "HTMLElement", "HTMLFormElement",
   "HTMLInputElement", "HTMLVideoElement", "Image", "ImageData", "IntersectionObserver", "Intl", "KeyboardEvent", "Notification",
-  "MouseEvent", "OffscreenCanvas", "Path2D", "PerformanceObserver", "PointerEvent", "Request", "ResizeObserver", "Response",
+  "MouseEvent", "MutationObserver", "OffscreenCanvas", "Path2D", "PerformanceObserver", "PointerEvent", "Request", "ResizeObserver", "Response",
   "SVGElement", "TextDecoder", "TextDecoderStream", "TextEncoder", "TouchEvent", "URL", "URLSearchParams", "WheelEvent",
   "addEventListener", "atob", "btoa", "caches", "cancelAnimationFrame", "clearInterval", "clearTimeout", "clients", "confirm", "console",
   "createImageBitmap", "crypto", "devicePixelRatio", "document", "fetch", "getComputedStyle", "history", "indexedDB",

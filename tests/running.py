@@ -62,6 +62,26 @@ class System:
         """The id of the demo event of that kind."""
         return next(event["id"] for event in self.run["events"] if event["kind"] == kind)
 
+    def database(self, name: str = DATABASE) -> str:
+        """Where the superuser connects."""
+        port = psycopg.conninfo.conninfo_to_dict(self.run["database"]["reader"])["port"]
+        server = Postgres(self.home / "postgres", port=int(str(port)))
+        return server.admin_url.removesuffix("postgres") + name
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Asks, or changes, anything."""
+        with psycopg.connect(self.database(), autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def deadline_passes(self, reference: str) -> None:
+        """Nobody waits for the clock: the deadline is moved instead."""
+        self.sql(
+            "UPDATE booking.saga SET deadline_at = clock_timestamp() FROM booking.booking"
+            " WHERE booking.booking_id = saga.booking_id AND reference = %s",
+            reference,
+        )
+
 
 @dataclass(frozen=True)
 class Breakable(System):
@@ -115,18 +135,6 @@ class Breakable(System):
         finally:
             say(mode="none")
 
-    def database(self, name: str = DATABASE) -> str:
-        """Where the superuser connects."""
-        port = psycopg.conninfo.conninfo_to_dict(self.run["database"]["reader"])["port"]
-        server = Postgres(self.home / "postgres", port=int(str(port)))
-        return server.admin_url.removesuffix("postgres") + name
-
-    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Asks, or changes, anything."""
-        with psycopg.connect(self.database(), autocommit=True) as connection:
-            cursor = connection.execute(query.encode(), values)
-            return cursor.fetchall() if cursor.description else []
-
     def state(self, reference: str) -> str:
         """Where a booking's saga stands."""
         ((found,),) = self.sql(
@@ -135,14 +143,6 @@ class Breakable(System):
             reference,
         )
         return str(found)
-
-    def deadline_passes(self, reference: str) -> None:
-        """Nobody waits for the clock: the deadline is moved instead."""
-        self.sql(
-            "UPDATE booking.saga SET deadline_at = clock_timestamp() FROM booking.booking"
-            " WHERE booking.booking_id = saga.booking_id AND reference = %s",
-            reference,
-        )
 
     def money(self, reference: str) -> tuple[int, int]:
         """What was taken for a booking, and what of it went back, minor units."""

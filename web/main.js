@@ -12,4 +12,5 @@ if (root) {
   // The gateway's own text of the event has been read by now, or will be in a moment.
   root.replaceChildren();
   render(html`<${App} />`, root);
+  void import("./core/focus.js").catch(() => {}); // the page works without it, too
 }

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import expect
+import httpx
+from playwright.sync_api import Page, expect
 
 from ops.client import Client
 from ops.seed import Account
@@ -91,6 +92,87 @@ def test_a_wallet_leads_to_its_page_and_back(
     expect(page.get_by_text("Your booking is confirmed.").first).to_be_visible()
     page.goto("/tickets")
     expect(page.get_by_role("link", name="Himalayan Book Days")).to_be_visible()
+
+
+def hold(system: System, account: Account, places: int) -> str:
+    """The id of a new hold of the counted demo event."""
+    event_id = system.event("COUNTED")
+    with Client(system.gateway).log_in(account.email, account.password) as buyer:
+        tier = buyer.get(f"/events/{event_id}")["tiers"][0]["id"]
+        general = [{"tier_id": tier, "quantity": places}]
+        return str(buyer.post("/holds", {"event_id": event_id, "general": general})["id"])
+
+
+def closed_while_paying(page: Page, how: str) -> Page:
+    """A new tab at "My tickets"; the other was closed as soon as "Pay" was pressed."""
+    page.get_by_label("Card", exact=True).last.select_option(label=how)
+    pay = page.get_by_role("button", name=re.compile("^Pay"))
+    with page.expect_request(lambda it: it.url.endswith("/bookings") and it.method == "POST"):
+        pay.click()
+    context = page.context
+    page.close()
+    page = context.new_page()
+    page.goto("/tickets")
+    return page
+
+
+def test_a_tab_that_is_closed_while_the_bank_thinks_loses_nothing(
+    system: System, newcomer: Newcomer, signed_in: Visit
+) -> None:
+    buyer = newcomer()
+    held = hold(system, buyer, 2)
+    page = signed_in(buyer, f"/checkout/{held}")
+    page = closed_while_paying(page, "A card that takes three seconds")
+    card = page.get_by_role("article").filter(has_text="Himalayan Book Days")
+    expect(card).to_contain_text("Payment in progress")
+    page.goto(f"/checkout/{held}")  # by the browser's history
+    expect(page.get_by_text("These tickets are already booked")).to_be_visible()
+    page.goto("/tickets")
+    expect(card).to_contain_text("Confirmed")  # by itself
+    page.get_by_role("link", name="Himalayan Book Days").click()
+    expect(page.get_by_text("Your booking is confirmed.").first).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Code of the ticket"))).to_have_count(2)
+
+
+def test_who_closes_the_tab_of_a_provider_is_told_the_truth(
+    system: System, newcomer: Newcomer, signed_in: Visit
+) -> None:
+    buyer = newcomer()
+    page = signed_in(buyer, f"/checkout/{hold(system, buyer, 1)}")
+    page.get_by_label("Card", exact=True).last.select_option(label="A card whose bank asks first")
+    page.get_by_role("button", name=re.compile("^Pay")).click()
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+    bank, context = page.url, page.context
+    page.close()
+
+    # Nothing is decided: the places are kept, and the way back to the bank is told.
+    page = context.new_page()
+    page.goto("/tickets")
+    card = page.get_by_role("article")
+    expect(card).to_contain_text("Awaiting payment")
+    expect(card).to_contain_text("Your tickets are held until")
+    page.get_by_role("link", name="Himalayan Book Days").click()
+    expect(page.get_by_role("timer")).to_contain_text(":")
+    expect(page.get_by_role("link", name="Pay with Card")).to_have_attribute("href", bank)
+
+    # The bank hears the answer, and its page is closed before it leads back.
+    page.goto("/tickets")
+    assert httpx.post(bank, data={"action": "approve"}).status_code == 303
+    expect(card).to_contain_text("Confirmed")
+
+    # Time runs out while nobody looks: the places are let go, and nothing was charged.
+    late = book(system, buyer, "KHALTI", None, 1)
+    with Client(system.gateway).log_in(buyer.email, buyer.password) as client:
+        client.wait_for(f"/bookings/{late}", lambda it: it["payment"]["action"], seconds=15)
+        page.goto(f"/bookings/{late}")
+        expect(page.get_by_role("link", name="Pay with Khalti")).to_be_visible()
+        system.deadline_passes(late)
+        expect(page.get_by_text("The time to pay ran out.").first).to_be_visible()
+        expect(page.get_by_text("You were not charged")).to_be_visible()
+        page.goto("/tickets")
+        expect(page.get_by_role("article")).to_have_count(1)
+        page.get_by_role("tab", name="Past and cancelled").click()
+        expect(page.get_by_role("article")).to_contain_text("Expired")
 
 
 def test_the_account_is_changed_and_its_news_are_read(

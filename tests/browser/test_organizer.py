@@ -7,6 +7,7 @@ from collections.abc import Callable
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 from clients.browser import NARROW, Watch
+from ops.client import Client
 from ops.seed import Account
 from tests.running import System
 
@@ -241,3 +242,80 @@ def test_a_hall_is_designed(signed_in: Visit, newcomer: Callable[..., Account]) 
     expect(renamed).to_have_count(0)
     page.set_viewport_size(NARROW["viewport"])
     is_for_everybody(page)
+
+
+def a_venue(system: System, owner: Account) -> str:
+    """The address of the designer of a new venue with one section, where people stand."""
+    with Client(system.gateway).log_in(owner.email, owner.password) as seller:
+        place = {"address": "1", "city": "Patan", "country": "NP", "timezone": "Asia/Kathmandu"}
+        venue = seller.post("/venues", {"name": "The barn", **place})["id"]
+        floor = {"kind": "STANDING", "name": "The floor", "capacity": 50}
+        seller.post(f"/venues/{venue}/sections", floor)
+    return f"/organizer/venues/{venue}"
+
+
+def test_two_who_change_a_venue_overwrite_nothing(
+    system: System, signed_in: Visit, newcomer: Callable[..., Account], watch: Watch
+) -> None:
+    watch.allow("412")
+    owner = newcomer("ORGANIZER")
+    mine = signed_in(owner, a_venue(system, owner))
+    theirs = signed_in(owner, mine.url)
+    stale = mine.get_by_text("The venue was changed since you opened it.")
+
+    # The same section: what was typed stays, and is saved once the newer version has been seen.
+    for page in (mine, theirs):
+        page.get_by_role("button", name="The floor", exact=True).click()
+    theirs.get_by_label("Capacity").fill("60")
+    theirs.get_by_role("button", name="Save the section").click()
+    expect(theirs.get_by_text("Saved.")).to_be_visible()
+    mine.get_by_label("Name of the section").fill("The ground")
+    mine.get_by_role("button", name="Save the section").click()
+    expect(stale).to_be_visible()
+    is_for_everybody(mine)
+    mine.get_by_role("button", name="Reload the venue").click()
+    expect(stale).to_have_count(0)
+    expect(mine.get_by_label("Name of the section")).to_have_value("The ground")
+    mine.get_by_role("button", name="Save the section").click()
+    expect(mine.get_by_text("Saved.")).to_be_visible()
+
+    # The venue itself, and a section that the other has deleted meanwhile.
+    theirs.reload()
+    theirs.get_by_role("button", name="The ground", exact=True).click()
+    theirs.get_by_role("button", name="Delete the section").click()
+    theirs.get_by_role("button", name="Yes, delete").click()
+    expect(theirs.get_by_text("The section is deleted.")).to_be_visible()
+    mine.get_by_label("Name of the venue").fill("The old barn")
+    mine.get_by_role("button", name="Save", exact=True).click()
+    expect(stale).to_be_visible()
+    mine.get_by_role("button", name="Reload the venue").click()
+    expect(mine.get_by_text("No sections yet.")).to_be_visible()
+    mine.get_by_role("button", name="Save", exact=True).click()
+    expect(mine.get_by_role("heading", level=1)).to_have_text("The old barn")
+
+
+def test_an_organizer_who_may_no_more_is_told_so(
+    system: System, signed_in: Visit, newcomer: Callable[..., Account]
+) -> None:
+    closed, demoted = newcomer("ORGANIZER"), newcomer("ORGANIZER")
+    with system.client("ADMIN") as admin:
+        for account, change in ((closed, {"disabled": True}), (demoted, {"role": "CUSTOMER"})):
+            page = signed_in(account, "/organizer/keys")
+            page.get_by_label("Name", exact=True).fill("A scanner")
+            page.get_by_label("Admit people").check()
+            [user] = admin.get("/admin/users", q=account.email)["items"]
+            admin.call("PATCH", f"/admin/users/{user['id']}", json=change)
+            page.get_by_role("button", name="Create key").click()
+            expect(page.get_by_text("You have been logged out")).to_be_visible()
+            axe(page)
+            page.get_by_label("E-mail address").fill(account.email)
+            page.get_by_label("Password").fill(account.password)
+            page.locator("form").get_by_role("button", name="Log in").click()
+            if account is closed:
+                told = page.get_by_role("alert")
+                expect(told).to_contain_text("Tickets you bought stay valid.")
+            else:
+                words = "This account may not see this page"
+                expect(page.get_by_role("heading", name=words)).to_be_visible()
+                page.get_by_role("link", name="request it in your account").click()
+                expect(page.get_by_label("I want to organize events")).to_be_visible()

@@ -83,23 +83,21 @@ async function show() {
  *   keep: the view stays where it is scrolled to
  */
 export async function navigate(address, { replace = false, keep = false } = {}) {
-  const path = location.pathname;
   history[replace ? "replaceState" : "pushState"](null, "", address);
-  await show();
-  if (keep || path === location.pathname) return;
-  scrollTo(0, 0);
-  focusHeading();
+  if (await turned(keep)) scrollTo(0, 0);
 }
 
-/** So that who listens hears where they are. */
-function focusHeading() {
-  requestAnimationFrame(() => {
-    const heading = document.querySelector("main h1");
-    if (heading instanceof HTMLElement) {
-      heading.tabIndex = -1;
-      heading.focus({ preventScroll: true });
-    }
-  });
+let here = location.pathname;
+
+/** Shows what the address says now. @param {boolean} [keep] the focus stays @returns {Promise<boolean>} whether it is another page */
+async function turned(keep = false) {
+  const before = here;
+  here = location.pathname;
+  await show();
+  if (keep || before === here) return false;
+  // So that who listens hears where they are.
+  requestAnimationFrame(() => import("./focus.js").then(({ arrive }) => arrive(), () => {}));
+  return true;
 }
 
 /** Changes the query of this address; empty values are left out. @param {Record<string, string | null | undefined>} values @param {{replace?: boolean}} [how] */
@@ -127,6 +125,6 @@ function onClick(click) {
 /** Shows the address of the document, and follows links from then on. */
 export function start() {
   document.addEventListener("click", onClick);
-  addEventListener("popstate", () => void show());
+  addEventListener("popstate", () => void turned());
   return show();
 }

@@ -20,6 +20,8 @@ const HINT_SECONDS = 30 * 24 * 3600;
 const session = signal(null);
 /** Whether it is known by now who is logged in. */
 export const known = signal(false);
+/** Whether the session was ended, and not by its person: elsewhere, or by an admin, or by time. */
+export const cut = signal(false);
 /** Who is logged in; null: nobody. */
 export const user = computed(() => session.value?.user ?? null);
 /** Whether the user may do what this role may. */
@@ -48,6 +50,7 @@ function isHinted() {
 /** @param {Session | null} is */
 function become(is) {
   session.value = is;
+  cut.value = false;
   hint(is !== null);
   channel?.postMessage(is ? { kind: "is", session: is } : { kind: "ended" });
 }
@@ -81,7 +84,7 @@ async function refresh() {
   try {
     become(sessionOf(await (await post("refresh")).json()));
   } catch (error) {
-    if (error instanceof Problem && error.status === 401) become(null);
+    if (error instanceof Problem && error.status === 401) cutOff();
     else throw error;
   }
 }
@@ -131,9 +134,14 @@ export async function logOut() {
   }
 }
 
+function cutOff() {
+  become(null);
+  cut.value = true;
+}
+
 /** The session was ended elsewhere. */
 export function ended() {
-  if (session.value) become(null);
+  if (session.value) cutOff();
 }
 
 /** After the profile was changed. @param {User} user_ */

@@ -18,10 +18,13 @@ const STATUSES = /** @type {Record<Booking["status"], [import("./ui.js").BadgeKi
   CANCELLED: ["info", () => t("Cancelled")],
 });
 
-/** @param {{of: Pick<Booking, "status">}} props */
+/** Whether the provider has a payment of it in hand, so that nobody has to do anything. @param {Pick<Booking, "status" | "payment">} booking */
+export const isBeingPaid = ({ status, payment }) => status === "PENDING" && (!payment || ["INITIATED", "AUTHORIZED", "CAPTURED"].includes(payment.status));
+
+/** @param {{of: Pick<Booking, "status" | "payment">}} props */
 export function BookingBadge({ of }) {
   const [kind, words] = STATUSES[of.status];
-  return html`<${Badge} kind=${kind}>${words()}<//>`;
+  return html`<${Badge} kind=${kind}>${isBeingPaid(of) ? t("Payment in progress") : words()}<//>`;
 }
 
 /** A place in words. @param {Pick<Line, "section" | "row" | "number" | "tier">} of */

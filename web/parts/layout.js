@@ -33,7 +33,7 @@ function Current() {
     if (!known.value) return html`<${Spinner} />`;
     if (!user.value) return html`<${Redirect} to=${`/login?next=${encodeURIComponent(location.pathname + location.search)}`} />`;
     const allowed = role === "CUSTOMER" || (role === "ORGANIZER" ? may.organize.value : may.administer.value);
-    if (!allowed) return html`<${Forbidden} />`;
+    if (!allowed) return html`<${Forbidden} role=${role} />`;
   }
   return html`<${now.component} key=${now.page.path + JSON.stringify(now.params)} params=${now.params} query=${now.query} />`;
 }
@@ -67,10 +67,12 @@ export function NotFound() {
   </div>`;
 }
 
-function Forbidden() {
+/** @param {{role: string}} props */
+function Forbidden({ role }) {
   return html`<div class="empty">
     <h1>${t("This account may not see this page")}</h1>
     <p>${t("You are logged in as {name}.", { name: user.value?.name ?? "" })}</p>
+    ${role === "ORGANIZER" && html`<p><a href="/account">${t("To organize events, request it in your account.")}</a></p>`}
     <p><${LinkButton} href="/" kind="primary">${t("See all events")}<//></p>
   </div>`;
 }

@@ -59,4 +59,6 @@ export default {
   "No notifications yet.": "कुनै जानकारी छैन।",
   "New": "नयाँ",
   "Mark as read": "पढिएको मान्नुहोस्",
+  "You have been logged out: this device was logged out elsewhere, your account was changed, or your session expired. Log in again to continue.": "तपाईंको लगइन सकियो: यो उपकरण अन्यत्रबाट लगआउट गरियो, तपाईंको खाता बदलियो, वा धेरै समय भयो। अगाडि बढ्न लगइन गर्नुहोस्।",
+  "The box office closed this account. Tickets you bought stay valid. Contact the box office if you think this is a mistake.": "यो टिकट काउन्टर चलाउनेहरूले यो खाता बन्द गरे। किनिएका टिकट मान्य रहन्छन्। गल्तीले भएको हो भने उहाँहरूलाई लेख्नुहोस्।",
 };

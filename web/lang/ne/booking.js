@@ -74,4 +74,5 @@ export default {
   "You have no upcoming tickets.": "आउँदा कार्यक्रमका टिकट छैनन्।",
   "Find events": "के हुँदैछ हेर्नुहोस्",
   "Nothing here yet.": "अहिलेसम्म केही छैन।",
+  "Your tickets are held until {time}. Pay by then, or give them up.": "स्थान {time} सम्म राखिएका छन्: तिर्नुहोस्, वा छोड्नुहोस्।",
 };

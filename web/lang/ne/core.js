@@ -95,6 +95,7 @@ export default {
   "The payment was not made in time.": "समयमा भुक्तानी भएन।",
   "The provider refused the payment.": "भुक्तानी सेवाले भुक्तानी अस्वीकार गर्‍यो।",
   "Awaiting payment": "अझै तिरिएको छैन",
+  "Payment in progress": "भुक्तानी हुँदैछ",
   "Confirmed": "बुक भयो",
   "Not booked": "बुक भएन",
   "Expired": "समय सकियो",
@@ -125,4 +126,5 @@ export default {
   "The time to buy has run out, and your tickets are on sale again. Nothing was charged.": "तपाईंका स्थानको समय सकियो, ती फेरि बिक्रीमा छन्। कुनै पैसा काटिएको छैन।",
   "These tickets are already booked, perhaps in another window.": "यी स्थान बुक भइसकेका छन्, सायद अर्को विन्डोमा।",
   "These tickets were released, perhaps in another window, and are on sale again.": "यी स्थान छोडिए, सायद अर्को विन्डोमा, र फेरि बिक्रीमा छन्।",
+  "To organize events, request it in your account.": "कार्यक्रम आयोजना गर्न, आफ्नो खातामा अनुरोध गर्नुहोस्।",
 };

@@ -3,8 +3,9 @@ import { boot } from "../../core/boot.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
+import { Problem } from "../../core/problems.js";
 import { match } from "../../core/router.js";
-import { known, logIn, user } from "../../core/session.js";
+import { cut, known, logIn, user } from "../../core/session.js";
 import { Button, Field, Heading, Note, Redirect, Spinner, Trouble, valuesOf } from "../../parts/ui.js";
 
 /**
@@ -35,8 +36,11 @@ export default function LogIn({ query }) {
   return html`<div class="narrow">
     <${Heading} title=${t("Log in")} />
     ${query.get("done") === "password" && html`<${Note} kind="good">${t("Your new password is set. Log in with it.")}<//>`}
+    ${cut.value && html`<${Note} kind="warn">${t("You have been logged out: this device was logged out elsewhere, your account was changed, or your session expired. Log in again to continue.")}<//>`}
     <form class="card" onSubmit=${(/** @type {Event} */ event) => enter.run(valuesOf(event))}>
-      <${Trouble} error=${enter.error} />
+      <${Trouble} error=${enter.error}>
+        ${enter.error instanceof Problem && enter.error.reason === "ACCOUNT_DISABLED" && html`<p>${t("The box office closed this account. Tickets you bought stay valid. Contact the box office if you think this is a mistake.")}</p>`}
+      <//>
       <${Field} label=${t("E-mail address")} name="email" type="email" autocomplete="username" error=${enter.error} />
       <${Field} label=${t("Password")} name="password" type="password" autocomplete="current-password" error=${enter.error} />
       <div class="actions">
