@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from presentation.amounts import format_amount
 from presentation.languages import LANGUAGES
+from presentation.devices import device_name
 from presentation.moments import format_moment
 from presentation.plain import one_line
 
@@ -132,6 +133,7 @@ def _environment(language: str, layout: str) -> Environment:
         "moment": lambda at, timezone: format_moment(
             at if isinstance(at, datetime) else datetime.fromisoformat(at), timezone, language
         ),
+        "device_name": device_name,
         "one_line": one_line,
         "words": _words,
     }

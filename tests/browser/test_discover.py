@@ -50,7 +50,7 @@ def test_events_are_found_by_words_and_filters_that_the_address_keeps(
     page.reload()
     expect(page.get_by_label("Search")).to_have_value("himalayan")
     expect(cards).to_have_count(1)
-    page.get_by_role("link", name="Show all").click()
+    page.get_by_role("link", name="Clear all").click()
     expect(cards).to_have_count(all_of_them)
     page.get_by_label("Sort by").select_option(label="Most expensive first")
     expect(page).to_have_url(re.compile("sort=-price"))

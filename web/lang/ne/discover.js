@@ -15,7 +15,9 @@ export default {
   "Cheapest first": "सस्तो पहिले",
   "Most expensive first": "महँगो पहिले",
   "Most popular first": "धेरै मन पराइएको पहिले",
+  "Filters": "छान्नुहोस्",
+  "Filters ({count})": "छान्नुहोस् ({count})",
   "Find tickets": "टिकट खोज्नुहोस्",
-  "Show all": "सबै देखाउनुहोस्",
+  "Clear all": "सबै देखाउनुहोस्",
   "No events found. Try other words, another day or another city.": "केही मिलेन। अरू शब्द, अर्को दिन वा अर्को सहर हेर्नुहोस्।",
 };

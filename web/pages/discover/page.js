@@ -13,6 +13,10 @@ const PAGE = 24;
 /** The currency in which people say a price here; the filter is in minor units of each event's own. */
 const CURRENCY = "NPR";
 
+/** What narrows the list, besides words: folded away on a phone, where events come first. */
+const FILTERS = ["category", "city", "from", "to", "least", "most"];
+const PHONE = "(max-width: 40rem)";
+
 const SORTS = /** @type {const} */ (["starts_at", "price", "-price", "popularity"]);
 const SORT_NAMES = {
   starts_at: () => t("Soonest first"),
@@ -62,26 +66,32 @@ export default function Discover({ query }) {
   const search = (/** @type {Event} */ event) => setQuery({ ...valuesOf(event) }, { replace: false });
   const change = (/** @type {Event} */ event) => /** @type {HTMLElement} */ (event.target).closest("form")?.requestSubmit();
   const value = (/** @type {string} */ name) => query.get(name) ?? "";
+  const chosen = FILTERS.filter(value).length;
   return html`
     <${Heading} title=${t("What's on")} />
     <form key=${asked} class="search" role="search" onSubmit=${search}>
       <${Field} class="search-words" label=${t("Search")} name="q" type="search" defaultValue=${value("q")} optional=${true} maxlength="200" placeholder=${t("Title, artist, place …")} />
-      <${Field} label=${t("Category")} name="category" as="select" optional=${true} onChange=${change}>
-        <option value="">${t("All")}</option>
-        ${CATEGORY_LIST.map((category) => html`<option value=${category} selected=${category === value("category")}>${categoryName(category)}</option>`)}
-      <//>
-      <${Field} label=${t("City")} name="city" defaultValue=${value("city")} optional=${true} maxlength="100" />
-      <${Field} label=${t("From")} name="from" type="date" defaultValue=${value("from")} optional=${true} onChange=${change} />
-      <${Field} label=${t("Until")} name="to" type="date" defaultValue=${value("to")} optional=${true} onChange=${change} />
-      <${Field} label=${t("Lowest price")} name="least" type="number" min="0" inputmode="decimal" defaultValue=${value("least")} optional=${true} />
-      <${Field} label=${t("Highest price")} name="most" type="number" min="0" inputmode="decimal" defaultValue=${value("most")} optional=${true} />
-      <${Field} label=${t("Sort by")} name="sort" as="select" optional=${true} onChange=${change}>
-        ${SORTS.map((sort) => html`<option value=${sort} selected=${sort === (filters.sort ?? "starts_at")}>${SORT_NAMES[sort]()}</option>`)}
-      <//>
       <div class="actions">
         <${Button} kind="primary" type="submit">${t("Find tickets")}<//>
-        ${asked && html`<a href="/" class="button button-quiet">${t("Show all")}</a>`}
+        ${asked && html`<a href="/" class="button button-quiet">${t("Clear all")}</a>`}
       </div>
+      <details class="filters" open=${chosen > 0 || !matchMedia(PHONE).matches}>
+        <summary>${chosen ? t("Filters ({count})", { count: format.number(chosen) }) : t("Filters")}</summary>
+        <div class="filters-fields">
+          <${Field} label=${t("Category")} name="category" as="select" optional=${true} onChange=${change}>
+            <option value="">${t("All")}</option>
+            ${CATEGORY_LIST.map((category) => html`<option value=${category} selected=${category === value("category")}>${categoryName(category)}</option>`)}
+          <//>
+          <${Field} label=${t("City")} name="city" defaultValue=${value("city")} optional=${true} maxlength="100" />
+          <${Field} label=${t("From")} name="from" type="date" defaultValue=${value("from")} optional=${true} onChange=${change} />
+          <${Field} label=${t("Until")} name="to" type="date" defaultValue=${value("to")} optional=${true} onChange=${change} />
+          <${Field} label=${t("Lowest price")} name="least" type="number" min="0" inputmode="decimal" defaultValue=${value("least")} optional=${true} />
+          <${Field} label=${t("Highest price")} name="most" type="number" min="0" inputmode="decimal" defaultValue=${value("most")} optional=${true} />
+          <${Field} label=${t("Sort by")} name="sort" as="select" optional=${true} onChange=${change}>
+            ${SORTS.map((sort) => html`<option value=${sort} selected=${sort === (filters.sort ?? "starts_at")}>${SORT_NAMES[sort]()}</option>`)}
+          <//>
+        </div>
+      </details>
     </form>
     <${Pages} of=${events} class="grid cards" empty=${t("No events found. Try other words, another day or another city.")}>
       ${(/** @type {import("../../parts/event.js").Event} */ event) => html`<li key=${event.id}>

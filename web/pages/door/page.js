@@ -96,8 +96,8 @@ export default function Door({ params }) {
     ${!user.value && state.ready && html`<${LogIn} id=${id} />`}
     ${!verifies && html`<${Note} kind="warn">${t("This browser can't check tickets offline. Use a newer one where the network may fail.")}<//>`}
     <${Desk} id=${id} gate=${gate} keys=${keys} online=${state.online} zone=${event.timezone} onDone=${refresh} />
-    <div class="columns">
-      <${Odd} of=${odd} zone=${event.timezone} />
+    <${Odd} of=${odd} zone=${event.timezone} />
+    <div class="grid">
       <${Card} title=${t("This device")}>
         <${Field} label=${t("Name of the gate")} name="gate" maxlength="50" optional=${true} value=${gate} onInput=${(/** @type {any} */ input) => {
           setGate(input.currentTarget.value);
@@ -105,8 +105,8 @@ export default function Door({ params }) {
         }} />
         <${Checkbox} label=${t("Sound")} name="sound" checked=${sound.value === "on"} onChange=${() => (sound.value = sound.value === "on" ? "off" : "on")} />
       <//>
+      ${state.online && html`<${Guests} eventId=${id} />`}
     </div>
-    ${state.online && html`<${Guests} eventId=${id} />`}
   `;
 }
 
@@ -190,7 +190,7 @@ function Told({ verdict, zone }) {
 
 /** Who was let in without a network, and should not have been. @param {{of: import("./store.js").Admission[], zone: string}} props */
 function Odd({ of, zone }) {
-  if (!of.length) return html`<div></div>`;
+  if (!of.length) return null;
   return html`<${Card} title=${t("Needs attention")}>
     <p>${t("These were admitted here offline, and were refused when the network came back.")}</p>
     <ul>

@@ -8,7 +8,7 @@ import { n, t } from "../../core/i18n.js";
 import { useAction, useLoad, usePages } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { user } from "../../core/session.js";
-import { Picture, SaleBadge, saleOf } from "../../parts/event.js";
+import { Picture, SaleBadge, placeOf, saleOf } from "../../parts/event.js";
 import { NotFound } from "../../parts/layout.js";
 import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Note, Pages, Trouble, When, valuesOf } from "../../parts/ui.js";
 
@@ -34,6 +34,7 @@ function Shown({ event }) {
   return html`
     <article>
       <${Heading} title=${event.title} />
+      <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}</p>
       <${State} event=${event} />
       <div class="columns">
         <div>

@@ -143,9 +143,9 @@ function Places({ event, hall, query }) {
     ${!event.sales.open && html`<${Note} kind="warn" live=${false}>${saleOf(event, Date.now()).text}<//>`}
     ${!open && html`<${Note} kind="warn">${t("Live updates are interrupted and will resume by themselves. What you choose is still checked.")}<//>`}
     <div class="columns picker">
-      <div>
+      ${hall.count > 0 && html`<${Best} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />`}
+      <div class="hall">
         ${hall.count > 0 && html`
-          <${Best} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />
           <${Legend} hall=${hall} tiers=${tiers} only=${only} onFilter=${filter} />
           <${Tabs} label=${t("How to choose")} tabs=${tabs} chosen=${query.get("view")} onChoose=${(/** @type {string} */ view) => setQuery({ view: view === "map" ? null : view })} />
         `}
@@ -213,9 +213,9 @@ function Best({ event, hall, tiers, selection }) {
   const seated = [...tiers.values()].filter(({ tier }) => hall.sections.some((section) => section.tier === tier.id));
   const sections = hall.sections.filter((section) => !where.tier || section.tier === where.tier);
   const has = selection.wish.seats.size > 0;
-  return html`<${Card} title=${t("How many are you?")} class="best">
+  return html`<${Card} title=${t("How many tickets?")} class="best">
     <div class="best-form">
-      <${Stepper} label=${t("How many are you?")} value=${quantity} min=${1} max=${event.max_per_customer} onChange=${setQuantity} />
+      <${Stepper} label=${t("How many tickets?")} value=${quantity} min=${1} max=${event.max_per_customer} onChange=${setQuantity} />
       ${seated.length > 1 && html`<${Field} label=${t("Price")} name="best-tier" as="select" value=${where.tier} onChange=${(/** @type {any} */ changed) => setWhere({ tier: changed.currentTarget.value, section: "" })}>
         <option value="">${t("Any")}</option>
         ${seated.map(({ tier }) => html`<option value=${tier.id}>${tier.name}, ${priceWords(tier)}</option>`)}
@@ -228,7 +228,7 @@ function Best({ event, hall, tiers, selection }) {
         ${has ? t("Find other seats") : n(quantity, "Best seat", "Best {n} seats")}
       <//>
     </div>
-    <p class="small muted">${t("Side by side, as near to the middle of the stage as there are, and no single seat is left alone. Or choose yourself below.")}</p>
+    <p class="small muted">${t("Side by side, as near to the middle of the stage as there are, and no single seat is left alone. Or choose yourself.")}</p>
   <//>`;
 }
 
