@@ -17,8 +17,8 @@ from babel.support import NullTranslations, Translations
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from presentation.amounts import format_amount
-from presentation.languages import LANGUAGES
 from presentation.devices import device_name
+from presentation.languages import LANGUAGES
 from presentation.moments import format_moment
 from presentation.plain import one_line
 

@@ -67,5 +67,5 @@ def test_a_poster_is_a_small_picture_and_always_the_same() -> None:
     assert drawn == poster(
         "A title that is longer than any title of an event should ever be", "Patan"
     )
-    assert Image.open(io.BytesIO(drawn)).size == (1600, 640)
+    assert Image.open(io.BytesIO(drawn)).size == (1600, 900)
     assert len(drawn) < 200_000

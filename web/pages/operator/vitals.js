@@ -87,7 +87,7 @@ function Sagas({ services }) {
   const states = [...new Set(figures.filter((figure) => figure.name === "parterre_sagas_waiting").map((figure) => figure.labels.state ?? ""))];
   if (!states.length) return null;
   return html`<${Card} title=${t("Bookings in progress")}>
-    <div class="scroll" tabindex="0" role="region" aria-label=${t("Bookings in progress")}>
+    <div class="scroll" tabindex="0">
       <table>
         <thead><tr><th scope="col">${t("State")}</th><th scope="col" class="number">${t("Count")}</th><th scope="col" class="number">${t("Oldest")}</th><th scope="col" class="number">${t("Resent")}</th></tr></thead>
         <tbody>${states.map((state) => html`<tr>
