@@ -37,8 +37,9 @@ addEventListener("securitypolicyviolation", (event) =>
   console.error(`the policy forbids ${event.effectiveDirective} of ${event.blockedURI}`));
 """
 
-# Whether a page shows what it is about, instead of that it loads.
-IS_SETTLED = """() => document.querySelector("main h1") !== null
+# Whether a page shows what it is about, instead of that it loads: drawn by its scripts, too, for
+# what the gateway has written of it has no footer.
+IS_SETTLED = """() => document.querySelector("main h1") && document.querySelector("footer.site")
   && document.querySelector("main[aria-busy=true], main .spinner") === null"""
 
 # Names of what a context differs in; the rest is of Playwright's `new_context`.

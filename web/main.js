@@ -1,14 +1,12 @@
-/** Starts the page: finds out who is logged in, and shows what the address says. */
+/** Starts the page: shows what the address says. */
 import { render } from "./vendor/preact.js";
 import { html } from "./core/html.js";
-import { start as startRouter } from "./core/router.js";
-import { start as startSession } from "./core/session.js";
+import { start } from "./core/router.js";
 import { App } from "./parts/layout.js";
 
 const root = document.getElementById("app");
 if (root) {
-  void startSession();
-  await startRouter();
+  await start();
   // The gateway's own text of the event has been read by now, or will be in a moment.
   root.replaceChildren();
   render(html`<${App} />`, root);

@@ -1,10 +1,13 @@
 /** Every page: its address, its area and its module. gateway/site/pages.py serves the same ones. */
 
+// Asked for together with the page, so that a phone far away does not wait for one round of imports after the other.
+const PICKER = ["core/announce", "core/stream", "parts/booking", "parts/hold_timer", ...["hall", "list", "map", "others", "selection", "view"].map((name) => `pages/picker/${name}`)];
+
 /** @type {import("./core/router.js").Page[]} */
 export const PAGES = [
   { path: "/", area: "discover", load: () => import("./pages/discover/page.js") },
   { path: "/events/:event_id", area: "event", load: () => import("./pages/event/page.js") },
-  { path: "/events/:event_id/seats", area: "picker", load: () => import("./pages/picker/page.js") },
+  { path: "/events/:event_id/seats", area: "picker", load: () => import("./pages/picker/page.js"), beside: PICKER },
   { path: "/checkout/:hold_id", area: "checkout", role: "CUSTOMER", load: () => import("./pages/checkout/page.js") },
   { path: "/bookings/:reference", area: "booking", role: "CUSTOMER", load: () => import("./pages/booking/page.js") },
   { path: "/tickets", area: "booking", role: "CUSTOMER", load: () => import("./pages/booking/tickets.js") },

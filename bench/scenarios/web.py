@@ -1,4 +1,4 @@
-"""The web page in Chromium: what first loads weigh, and how smooth a map of 20,000 seats is.
+"""The web page in Chromium: first loads, on a slow phone too, and a map of 20,000 seats.
 
 Frames are drawn without a GPU, on the cores that hold everything else: a laptop's are quicker.
 """
@@ -12,8 +12,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, CDPSession, Page
 
+from bench import phone
 from bench.figures import Report
-from bench.system import System
+from bench.system import PASSWORD, System
 from clients import browser
 
 _HALLS, _ROWS, _SEATS = 20, 20, 50
@@ -33,6 +34,18 @@ new PerformanceObserver((list) => list.getEntries().forEach((it) =>
 )).observe({ type: "event", durationThreshold: 16 });
 """
 
+# What a page is for, and what comes of a tap at it.
+_CARD = phone.Thing("main a[href^='/events/']", "location.pathname.startsWith('/events/')")
+_BEST = phone.Thing(
+    ".best .button-primary:not(:disabled)", "document.querySelector('.choice [aria-live], .chosen')"
+)
+_MAP = phone.Thing(
+    "canvas",
+    "document.querySelector('canvas').toDataURL() !== window.was_",
+    "() => { window.was_ = document.querySelector('canvas').toDataURL(); }",
+)
+_FIELD = phone.Thing("main input[type=email]", "document.activeElement.type === 'email'")
+
 
 def run(system: System, report: Report) -> None:
     """Loads the pages with nothing in the browser's memory, then moves the map."""
@@ -51,6 +64,7 @@ def run(system: System, report: Report) -> None:
                 report.add(figure, weight, "kB")
             else:
                 report.at_most(figure, weight, "kB", goal)
+        _phone(chromium, system, event["id"], report)
         context = chromium.new_context(base_url=system.url, **browser.DESKTOP)
         page = context.new_page()
         page.goto(seats)
@@ -65,6 +79,45 @@ def run(system: System, report: Report) -> None:
         context.close()
 
 
+def _phone(chromium: Browser, system: System, event_id: str, report: Report) -> None:
+    """Sees each page, then taps what it is for, on the slow phone; goals in milliseconds."""
+    (buyer,) = system.people(1)
+    who = (buyer.email, PASSWORD)
+    event = f"/events/{event_id}"
+    leads = "location.pathname.endsWith('/seats')"
+    buy = phone.Thing(f"main a[href='{event}/seats']", leads)
+    map_there = phone.Thing(buy.selector, f"{leads} && document.querySelector('canvas')")
+    for name, path, goal in (
+        ("home", "/", None),
+        ("event", event, 2500),
+        ("picker", f"{event}/seats", None),
+        ("log-in", "/login", None),
+    ):
+        seen = phone.painted(chromium, system.url, path)
+        figure = f"slow phone, {name}: first content"
+        if goal is None:
+            report.add(figure, seen.first, "ms")
+        else:
+            report.at_most(figure, seen.first, "ms", goal)
+        report.add(f"slow phone, {name}: largest content", seen.largest, "ms")
+        report.add(f"slow phone, {name}: blocked by long tasks", seen.blocked, "ms")
+    for name, path, thing, logged_in, goal in (
+        ("home: an event", "/", _CARD, None, None),
+        ("event: the way to its places", event, buy, None, 4000),
+        ("picker: best seats", f"{event}/seats", _BEST, who, 8000),
+        ("picker: the map", f"{event}/seats", _MAP, who, 8000),
+        ("log-in: the field", "/login", _FIELD, None, None),
+    ):
+        figure = f"slow phone, tapped as soon as it is there, {name}"
+        taken = phone.answered(chromium, system.url, path, thing, logged_in)
+        if goal is None:
+            report.add(figure, taken, "ms")
+        else:
+            report.at_most(figure, taken, "ms", goal)
+    taken = phone.answered_at_rest(chromium, system.url, event, map_there)
+    report.add("slow phone, from a tap on a loaded event to its map", taken, "ms")
+
+
 def _settle(page: Page) -> None:
     page.wait_for_function(browser.IS_SETTLED, timeout=_SETTLE_SECONDS * 1000)
 
@@ -74,11 +127,13 @@ def _weight(chromium: Browser, url: str, path: str) -> int:
     context = chromium.new_context(base_url=url, **browser.DESKTOP)
     page = context.new_page()
     devtools: CDPSession = context.new_cdp_session(page)
-    kinds: dict[str, str] = {}
+    own = {"Document", "Script", "Stylesheet", "Other"}
+    ours: set[str] = set()
     bytes_: dict[str, int] = {}
 
     def responded(told: Mapping[str, Any]) -> None:
-        kinds[told["requestId"]] = told["type"]
+        if told["type"] in own and "/api/" not in told["response"]["url"]:
+            ours.add(told["requestId"])
 
     def finished(told: Mapping[str, Any]) -> None:
         bytes_[told["requestId"]] = told["encodedDataLength"]
@@ -89,8 +144,7 @@ def _weight(chromium: Browser, url: str, path: str) -> int:
     page.goto(path)
     _settle(page)
     context.close()
-    own = {"Document", "Script", "Stylesheet", "Other"}
-    return sum(size for request, size in bytes_.items() if kinds.get(request) in own)
+    return sum(size for request, size in bytes_.items() if request in ours)
 
 
 def _measure(

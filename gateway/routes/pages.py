@@ -73,7 +73,7 @@ def _declare(routes: Routes, page: Page) -> None:
             except (ProblemError, RemoteError, ServiceError) as error:
                 problem = _problem_of(error)
         there = page if problem is None or problem.status != 404 else LOST
-        document = behind.documents.of(there, site, event)
+        document = behind.documents.of(there, site, event, request.url.query)
         return await _html(there, document, if_none_match, accept_encoding, problem)
 
 

@@ -108,14 +108,18 @@ class Tree:
         return f"/assets/{self.version}/{path}"
 
     def needed(self, *modules: str) -> list[str]:
-        """The modules that these need to run, themselves included, each once."""
+        """The modules that these need to run, themselves included, each once.
+
+        All that the first needs come before the second.
+        """
         found: dict[str, None] = {}
-        waiting = list(modules)
-        while waiting:
-            module = waiting.pop(0)
-            if module not in found and module in self.imports:
-                found[module] = None
-                waiting += self.imports[module]
+        for each in modules:
+            waiting = [each]
+            while waiting:
+                module = waiting.pop(0)
+                if module not in found and module in self.imports:
+                    found[module] = None
+                    waiting += self.imports[module]
         return list(found)
 
 

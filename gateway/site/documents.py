@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from gateway.events import EventPage
 from gateway.site.assets import Assets
-from gateway.site.pages import LOST, Page
+from gateway.site.pages import Page
 from gateway.site.shell import Head, document, event_head, head_of, without_rows
 from gateway.versions import tag_of
 from presentation.views.catalog import Event
@@ -55,25 +55,32 @@ class Documents:
             _KEPT_BYTES, getsizeof=lambda document: document.size
         )
 
-    def of(self, page: Page, site: str, event: EventPage | None = None) -> Document:
+    def of(
+        self, page: Page, site: str, event: EventPage | None = None, query: str = ""
+    ) -> Document:
         """The document of a page, about that event where it is an event's.
 
         `site` is the host's address without a slash at the end, empty where it is unknown.
+        `query` is the address's: with one, a list is another than the page usually begins with.
         """
-        key = (page.path, self._assets.tree.version, site, event.tag if event else "")
+        is_early = bool(page.early) and (event is not None or not (query or page.shows_event))
+        key = (
+            page.path,
+            self._assets.tree.version,
+            site,
+            event.tag if event else "",
+            "early" if is_early else "",
+        )
         made = self._made.get(key)
         if made is None:
-            made = self._make(page, site, event)
+            made = self._make(page, site, event, is_early=is_early)
             if made.size <= self._made.maxsize:
                 self._made[key] = made
         return made
 
-    def _make(self, page: Page, site: str, event: EventPage | None) -> Document:
-        boot: dict[str, object] = {
-            "local": self._is_local,
-            "api": API,
-            "page": None if page is LOST else {"path": page.path, "area": page.area},
-        }
+    def _make(self, page: Page, site: str, event: EventPage | None, *, is_early: bool) -> Document:
+        boot: dict[str, object] = {"local": self._is_local}
+        names: dict[str, str] = {}
         head: Head
         if event is None:
             head = head_of(page, site)
@@ -81,9 +88,10 @@ class Documents:
             shown = _view(event)
             head = event_head(page, shown, site, self._clock())
             boot["event"] = without_rows(shown)
-        body = document(
-            head, self._assets.tree, modules=page.modules, styles=page.styles, boot=boot
-        )
+            is_early = is_early and shown["status"] == "PUBLISHED"
+            names["event_id"] = shown["id"]
+        early = (API + page.early.format(**names),) if is_early else ()
+        body = document(head, self._assets.tree, page, early=early, boot=boot)
         return Document(body, tag_of(body))
 
 

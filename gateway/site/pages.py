@@ -21,6 +21,7 @@ class Page:
     is_public: bool = False  # not for one person alone: caches may keep its document
     is_listed: bool = False  # worth finding for those who index
     is_local: bool = False  # on a developer's machine only
+    early: str = ""  # what its scripts ask the API for first, if it is the same for everybody
 
     @property
     def shows_event(self) -> bool:
@@ -30,7 +31,7 @@ class Page:
     @property
     def modules(self) -> Sequence[str]:
         """What the browser is to fetch at once."""
-        return ("main.js", f"pages/{self.module}.js")
+        return (_FIRST, "main.js", f"pages/{self.module}.js")
 
     @property
     def styles(self) -> Sequence[str]:
@@ -38,12 +39,29 @@ class Page:
         return (*_STYLES, f"styles/{self.area}.css")
 
 
+# It runs as soon as it is there, by a script element of its own: who is logged in waits for it.
+_FIRST = "core/session.js"
 _STYLES = ("styles/tokens.css", "styles/base.css", "styles/parts.css")
 
 _PAGES = (
-    Page("/", "discover", "discover/page", "What's on", is_public=True, is_listed=True),
+    Page(
+        "/",
+        "discover",
+        "discover/page",
+        "What's on",
+        is_public=True,
+        is_listed=True,
+        early="/events?limit=24",
+    ),
     Page("/events/{event_id}", "event", "event/page", "Event", is_public=True, is_listed=True),
-    Page("/events/{event_id}/seats", "picker", "picker/page", "Choose tickets", is_public=True),
+    Page(
+        "/events/{event_id}/seats",
+        "picker",
+        "picker/page",
+        "Choose tickets",
+        is_public=True,
+        early="/events/{event_id}/seats",
+    ),
     Page("/checkout/{hold_id}", "checkout", "checkout/page", "Pay"),
     Page("/bookings/{reference}", "booking", "booking/page", "Booking"),
     Page("/tickets", "booking", "booking/tickets", "My tickets"),

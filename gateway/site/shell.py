@@ -53,6 +53,7 @@ class Summary:
     place: str
     prices: Sequence[tuple[str, str]]
     called_off: str  # in words; empty: it was not
+    places: str  # where they are chosen; empty: none are sold now, or it is that page
     description: str
 
 
@@ -148,6 +149,7 @@ def event_head(page: Page, event: Event, site: str, now: datetime) -> Head:
                 for tier in event["tiers"]
             ],
             _called_off(event),
+            f"/events/{event['id']}/seats" if page.is_listed and _sells(event) else "",
             event["description"],
         ),
     )
@@ -177,6 +179,12 @@ def _picture(event: Event, site: str) -> Picture | None:
     return Picture(site + banner["url"], banner["width"], banner["height"])
 
 
+def _sells(event: Event) -> bool:
+    left = event["availability"]
+    is_open = event["status"] == "PUBLISHED" and event["sales"]["open"]
+    return is_open and (left is None or left["available"] > 0)
+
+
 def _called_off(event: Event) -> str:
     if event["status"] != "CANCELLED":
         return ""
@@ -186,18 +194,17 @@ def _called_off(event: Event) -> str:
 def document(
     head: Head,
     tree: Tree,
-    *,
-    modules: Sequence[str],
-    styles: Sequence[str],
+    page: Page,
+    early: Sequence[str],
     boot: Mapping[str, Any],
-    language: str = "en",
 ) -> bytes:
-    """The document; `modules` and `styles` are what the browser fetches at once."""
+    """The document; `early` are addresses of the API that are asked at once, as files are."""
     return _TEMPLATE.render(
         page=head,
         tree=tree,
-        modules=tree.needed(*modules),
-        styles=[path for path in styles if path in tree.files],
-        boot={"version": tree.version, **boot},
-        language=language,
+        area=page.area,
+        modules=tree.needed(*page.modules),
+        styles=[path for path in page.styles if path in tree.files],
+        early=early,
+        boot=boot,
     ).encode()

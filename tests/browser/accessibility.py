@@ -123,7 +123,8 @@ def tab_through(page: Page) -> list[str]:
 
 
 def settle(page: Page) -> None:
-    """Waits until the page shows what it is about."""
+    """Waits until the page shows what it is about, and its scripts have drawn it."""
+    expect(page.locator("footer.site")).to_be_visible()
     expect(page.locator("main h1").first).to_be_visible()
     expect(page.locator("main[aria-busy=true], main .spinner")).to_have_count(0)
 

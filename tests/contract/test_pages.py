@@ -141,7 +141,7 @@ async def test_a_page_whose_event_can_not_be_had_now_comes_without_it(
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert answer.headers["content-security-policy"] == POLICY
-    assert '"area":"event"' in answer.text
+    assert 'data-area="event"' in answer.text
     assert "Too much" not in answer.text
 
 

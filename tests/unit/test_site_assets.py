@@ -69,7 +69,8 @@ def test_a_module_brings_what_runs_before_it_and_not_what_is_loaded_later(folder
     assert tree.needed("main.js") == [
         "main.js", "core/a.js", "core/b.js", "core/c.js", "styles.js",
     ]  # fmt: skip
-    assert tree.needed("main.js", "pages/later.js")[1] == "pages/later.js"
+    assert tree.needed("main.js", "pages/later.js")[5:] == ["pages/later.js", "core/typed.js"]
+    assert tree.needed("core/c.js", "main.js")[:2] == ["core/c.js", "main.js"]
     assert tree.needed("pages/absent.js") == []
 
 
@@ -158,3 +159,17 @@ def test_every_module_that_a_page_needs_is_there() -> None:
             source = tree.files[module].content.decode()
             named = re.findall(r'^import\b[^;"\'()]*["\'](\.[^"\']+)["\']', source, re.MULTILINE)
             assert len(set(named)) <= len(tree.imports[module]), module
+
+
+def test_what_the_picker_needs_is_asked_for_at_once() -> None:
+    """Imports of imports would cost a phone far away a round trip each."""
+    named = re.search(r"const PICKER = (.*);", (ROOT / "pages.js").read_text())
+    assert named
+    areas = re.search(r"\.\.\.\[([^\]]*)\]\.map\(\(name\) => `(pages/picker/)", named[1])
+    assert areas
+    own = [areas[2] + name for name in re.findall(r'"(\w+)"', areas[1])]
+    asked = {*re.findall(r'"(\w+/\w+)"', named[1]), *own}
+    tree = Tree.read(ROOT)
+    page = "pages/picker/page.js"
+    there = {*tree.needed(*PAGES["/events/{event_id}"].modules), page}
+    assert {f"{name}.js" for name in asked} == {*tree.needed(page)} - there

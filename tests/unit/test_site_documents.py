@@ -261,12 +261,50 @@ def test_an_event_can_be_read_before_its_scripts_run() -> None:
     assert b"This event was called off. Rain." in called_off
 
 
+def test_places_can_be_chosen_before_its_scripts_run() -> None:
+    def places(path: str, **changes: Any) -> list[Any]:
+        return document(path, event(**changes)).all("a", href=f"/events/{ID}/seats")
+
+    page = "/events/{event_id}"
+    assert len(places(page)) == 1
+    assert not places(f"{page}/seats")
+    assert not places(page, status="CANCELLED")
+    assert not places(page, sales={**event()["sales"], "open": False})
+    assert not places(page, availability={"available": 0, "capacity": 2})
+
+
+def test_what_the_scripts_will_ask_for_is_on_its_way_before_them() -> None:
+    def early(page: Elements) -> list[Any]:
+        return [link["href"] for link in page.all("link", rel="preload")]
+
+    seats = "/events/{event_id}/seats"
+    assert early(document(seats, event())) == [f"/api/v1/events/{ID}/seats"]
+    assert early(document(seats, event(status="CANCELLED"))) == []
+    assert early(document(seats)) == []
+    assert early(document("/events/{event_id}", event())) == []
+    assert early(document("/")) == ["/api/v1/events?limit=24"]
+    documents = Documents(ASSETS, is_local=False, clock=lambda: NOW)
+    filtered = documents.of(PAGES["/"], SITE, query="city=Pokhara")
+    assert early(Elements(filtered.body)) == []
+    kept = EventPage(orjson.dumps(event()), "a", ID, "PUBLISHED", "a", 0)
+    listed = documents.of(PAGES[seats], SITE, kept, "view=list")
+    assert early(Elements(listed.body)) == [f"/api/v1/events/{ID}/seats"]
+
+
+def test_a_choice_of_colours_is_known_before_anything_is_drawn() -> None:
+    """A script that is no module holds up the drawing until it has run."""
+    page = document()
+    named = [element for element in page.found if element[0] in {"script", "link"}]
+    theme = next(element for element in named if "theme.js" in str(element[1].get("src")))
+    assert not {"type", "async", "defer"} & {*theme[1]}
+    assert theme[1]["data-area"] == "event"
+    styles = page.all("link", rel="stylesheet")
+    assert named.index(theme) < named.index(("link", styles[0]))
+
+
 def test_the_event_comes_with_its_document_and_its_seats_do_not() -> None:
     boot = document(shown=event()).json(id="boot")
-    assert boot["version"] == ASSETS.tree.version
-    assert boot["api"] == "/api/v1"
     assert boot["local"] is False
-    assert boot["page"] == {"path": "/events/{event_id}", "area": "event"}
     sections = boot["event"]["venue"].pop("sections")
     assert [section["rows"] for section in sections] == [[], None]
     whole = cast("dict[str, Any]", event())
@@ -284,7 +322,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("words", HOSTILE, ids=["script", "comment", "attribute", "template"])
 def test_nothing_that_an_organizer_writes_becomes_a_part_of_the_document(words: str) -> None:
-    plain = document(shown=event())
+    plain = document(shown=event(status="CANCELLED"))
     tier = {"id": ID, "name": words, "price": {"amount": 1, "currency": "NPR"}}
     hostile = event(
         title=words,

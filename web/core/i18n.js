@@ -7,10 +7,8 @@ import { preference } from "./preferences.js";
 
 const LANGUAGES = /** @type {const} */ (["en", "ne"]);
 
-/** @type {"en" | "ne"} */
-const browsers = navigator.languages?.some((tag) => tag.toLowerCase().startsWith("ne")) ? "ne" : "en";
-
-export const language = preference("language", browsers, LANGUAGES);
+/** As theme.js has it: what was chosen, else what the browser is set to. */
+export const language = preference("language", document.documentElement.lang === "ne" ? "ne" : "en", LANGUAGES);
 
 /** For `Intl`: dates, numbers and money as the language writes them. */
 export const locale = computed(() => (language.value === "ne" ? "ne-NP" : "en-GB"));
@@ -35,9 +33,7 @@ const loaded = new Set();
 export async function load(area) {
   areas.add(area);
   if (language.value !== "ne") return;
-  if (!knowsNepali && !writers.peek().NumberFormat) {
-    await import("./nepali.js").then((made) => (writers.value = made.default), () => {}); // else in English
-  }
+  const written = knowsNepali || writers.peek().NumberFormat ? null : import("./nepali.js").then((made) => (writers.value = made.default), () => {}); // else in English
   const missing = [...areas].filter((name) => !loaded.has(name));
   missing.forEach((name) => loaded.add(name));
   const parts = await Promise.all(
@@ -51,6 +47,7 @@ export async function load(area) {
       ),
     ),
   );
+  await written;
   if (parts.length) texts.value = Object.assign({}, texts.value, ...parts);
 }
 

@@ -1,5 +1,13 @@
-/** What a component loads, and how far that is. */
+/** What came with the document, and what a component loads, and how far that is. */
 import { useCallback, useEffect, useRef, useState } from "../vendor/hooks.js";
+
+/**
+ * What the gateway says in the document, before any request; `local`: whether this is a developer's
+ * machine, `event`: what the address shows, if an event.
+ *
+ * @type {{local: boolean, event?: import("api").components["schemas"]["Event"]}}
+ */
+export const boot = { local: false, ...JSON.parse(document.getElementById("boot")?.textContent || "{}") };
 
 /**
  * Loads something when the component appears and whenever one of `by` changes.

@@ -1,7 +1,6 @@
 /** From an address to the page that shows it, without loading the document again. */
 import { signal } from "../vendor/signals.js";
 import { load as loadTexts } from "./i18n.js";
-import { style } from "./styles.js";
 import { PAGES } from "../pages.js";
 
 /**
@@ -9,6 +8,7 @@ import { PAGES } from "../pages.js";
  * @property {string} path with `:names` for what changes
  * @property {string} area whose texts and style sheet it needs
  * @property {() => Promise<{default: import("preact").ComponentType<any>}>} load
+ * @property {readonly string[]} [beside] the modules that it needs, and the pages before it did not
  * @property {"CUSTOMER" | "ORGANIZER" | "ADMIN"} [role] who may see it; nobody must be, to see the others
  *
  * @typedef {object} Shown
@@ -47,6 +47,37 @@ export function match(path) {
   return null;
 }
 
+/** Style sheets that only some pages need, by their names. @type {Map<string, Promise<void>>} */
+const styled = new Map();
+
+/** Has an area's style sheet ready. The page that was asked for first has it in its head. @param {string} area */
+function style(area) {
+  const { href } = new URL(`../styles/${area}.css`, import.meta.url);
+  let ready = styled.get(href);
+  if (!ready) {
+    const isThere = [...document.styleSheets].some((sheet) => sheet.href === href);
+    ready = isThere ? Promise.resolve() : added(href);
+    styled.set(href, ready);
+  }
+  return ready;
+}
+
+/** @param {string} href @returns {Promise<void>} */
+function added(href) {
+  return new Promise((done) => {
+    const link = linked("stylesheet", href);
+    // A page without its style is better than none.
+    link.onload = link.onerror = () => done();
+  });
+}
+
+/** @param {string} rel @param {string} href */
+function linked(rel, href) {
+  const link = Object.assign(document.createElement("link"), { rel, href });
+  document.head.append(link);
+  return link;
+}
+
 let turn = 0;
 
 async function show() {
@@ -65,8 +96,9 @@ async function show() {
     return;
   }
   loading.value = true;
+  page.beside?.forEach((name) => linked("modulepreload", new URL(`../${name}.js`, import.meta.url).href));
   try {
-    const [module] = await Promise.all([page.load(), loadTexts(page.area), style(`${page.area}.css`)]);
+    const [module] = await Promise.all([page.load(), loadTexts(page.area), style(page.area)]);
     if (mine === turn) shown.value = { page, params, query, component: module.default };
   } catch (error) {
     if (mine === turn) shown.value = { page, params, query, component: null, error };

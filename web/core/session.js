@@ -95,7 +95,7 @@ function alone(work) {
 }
 
 /** Finds out who is logged in: from another tab, else from the gateway; again when the network is back. */
-export async function start() {
+async function start() {
   addEventListener("online", () => void resume());
   await resume();
   known.value = true;
@@ -148,3 +148,6 @@ export function ended() {
 export function renamed(user_) {
   if (session.value) become({ ...session.value, user: user_ });
 }
+
+// Before the rest of the page is there: its document runs this module by itself.
+void start();

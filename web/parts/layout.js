@@ -6,7 +6,7 @@ import { language, t } from "../core/i18n.js";
 import { theme } from "../core/preferences.js";
 import { loading, navigate, shown } from "../core/router.js";
 import { known, logOut, may, user } from "../core/session.js";
-import { boot } from "../core/boot.js";
+import { boot } from "../core/load.js";
 import { notices } from "./notices.js";
 import { Button, LinkButton, Redirect, Spinner, Trouble } from "./ui.js";
 

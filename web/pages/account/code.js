@@ -1,10 +1,9 @@
 /** The one-time code by mail that registering and a new password ask for. */
 import { useEffect, useState } from "../../vendor/hooks.js";
 import { api, newKey, take } from "../../core/api.js";
-import { boot } from "../../core/boot.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
-import { useAction, useLoad } from "../../core/load.js";
+import { boot, useAction, useLoad } from "../../core/load.js";
 import { Button, Field, Note, Trouble, valuesOf } from "../../parts/ui.js";
 
 /** A mail is there in a moment, or does not come: none goes to an address that has an account already. */

@@ -1,8 +1,7 @@
 /** Logging in. */
-import { boot } from "../../core/boot.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
-import { useAction } from "../../core/load.js";
+import { boot, useAction } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { match } from "../../core/router.js";
 import { cut, known, logIn, user } from "../../core/session.js";

@@ -1,11 +1,10 @@
 /** An event: what, where, when, prices, terms, reviews, and what is left. */
 import { useEffect } from "../../vendor/hooks.js";
 import { api, newKey, take } from "../../core/api.js";
-import { boot } from "../../core/boot.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
-import { useAction, useLoad, usePages } from "../../core/load.js";
+import { boot, useAction, useLoad, usePages } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { user } from "../../core/session.js";
 import { Picture, SaleBadge, placeOf, saleOf } from "../../parts/event.js";

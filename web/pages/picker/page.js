@@ -5,7 +5,7 @@ import { api, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
-import { useLoad } from "../../core/load.js";
+import { boot, useLoad } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { query as setQuery } from "../../core/router.js";
 import { known, user } from "../../core/session.js";
@@ -27,13 +27,17 @@ import { useSelection } from "./selection.js";
 /** Counts are shown anew so often at most, whatever the stream brings. */
 const REDRAWN_MILLISECONDS = 500;
 const USUAL_PARTY = 2;
+/** So long after its document came, the event in it is as good as asked for. */
+const FRESH_MILLISECONDS = 60_000;
 
 /** @param {string} event_id @param {AbortSignal} signal */
 async function load(event_id, signal) {
   const asked = { params: { path: { event_id } }, signal };
-  const event = await take(api.GET("/api/v1/events/{event_id}", asked));
+  const map = take(api.GET("/api/v1/events/{event_id}/seats", asked));
+  map.catch(() => {}); // told below, where there is to be one
+  const event = boot.event?.id === event_id && performance.now() < FRESH_MILLISECONDS ? boot.event : await take(api.GET("/api/v1/events/{event_id}", asked));
   if (event.status !== "PUBLISHED") return { event, hall: null };
-  return { event, hall: new Hall(await take(api.GET("/api/v1/events/{event_id}/seats", asked))) };
+  return { event, hall: new Hall(await map) };
 }
 
 /** @param {{params: {event_id: string}, query: URLSearchParams}} props */

@@ -4,11 +4,10 @@
  */
 import { useRef, useState } from "../../vendor/hooks.js";
 import { api, take } from "../../core/api.js";
-import { boot } from "../../core/boot.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
-import { useAction, useLoad } from "../../core/load.js";
+import { boot, useAction, useLoad } from "../../core/load.js";
 import { Problem, wordsOf } from "../../core/problems.js";
 import { NotFound } from "../../parts/layout.js";
 import { Badge, Button, Card, Field, Heading, Loaded, Note, Trouble, valuesOf } from "../../parts/ui.js";
