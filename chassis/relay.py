@@ -59,7 +59,8 @@ SELECT id, type, coalesce(payload, convert_to(body, 'UTF8')) AS body,
    AND (due_at <= clock_timestamp() OR (CAST(:leased_too AS boolean) AND attempts = 0))
  ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 """
-_DELETE_SQL = "DELETE FROM outbox WHERE id = ANY(:ids)"
+# The same plan however many there are: ADR 0008, "plans are kept".
+_DELETE_SQL = "DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT unnest(CAST(:ids AS uuid[]))))"
 # Were the deletion lost in a crash, the messages would be published twice, as is always possible:
 # no reason to wait for the disk.
 _LAZY_SQL = "SET LOCAL synchronous_commit = off"

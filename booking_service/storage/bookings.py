@@ -101,7 +101,7 @@ _ATTENDEES = """
 """
 _PARTS = f"""
 SELECT booking_id, {_LINES}, {_ATTENDEES} FROM booking
- WHERE booking_id = ANY(CAST(:ids AS uuid[]))
+ WHERE booking_id = ANY(ARRAY(SELECT unnest(CAST(:ids AS uuid[]))))
 """  # noqa: S608 - put together from constants
 COLUMNS = """
        booking.booking_id, booking.reference, booking.hold_id, booking.hold_version,

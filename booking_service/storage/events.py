@@ -44,7 +44,7 @@ _FIND = f"""
 SELECT {COLUMNS}, cancelled_event.event_id IS NOT NULL AS off, {outages.IS_ON},
        clock_timestamp() AS now
   FROM event LEFT JOIN cancelled_event USING (event_id)
- WHERE event_id = ANY(CAST(:event_ids AS uuid[]))
+ WHERE event_id = ANY(ARRAY(SELECT unnest(CAST(:event_ids AS uuid[]))))
 """  # noqa: S608 - put together from constants
 _SOLD_BY = """
 SELECT currency, timezone FROM event

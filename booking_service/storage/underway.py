@@ -24,8 +24,9 @@ SELECT {bookings.COLUMNS}, {events.COLUMNS}, {sagas.COLUMNS}, clock_timestamp() 
   FROM saga JOIN booking USING (booking_id) JOIN event ON event.event_id = booking.event_id
 """  # noqa: S608 - put together from constants
 _BY_REFERENCE = _LOCK + " WHERE booking.reference = :reference FOR UPDATE OF saga"
+# By any set with the same plan: ADR 0008, "plans are kept".
 _BY_IDS = (
-    _LOCK + " WHERE saga.booking_id = ANY(CAST(:ids AS uuid[]))"
+    _LOCK + " WHERE saga.booking_id = ANY(ARRAY(SELECT unnest(CAST(:ids AS uuid[]))))"
     " ORDER BY saga.booking_id FOR UPDATE OF saga"
 )
 # A saga somebody else is working on is passed by: it comes again if it is still due then. The

@@ -40,7 +40,7 @@ async def find_free(session: Session, event_id: UUID) -> Sequence[int]:
 # therefore locked and free now.
 _LOCK_SEATS = """
 SELECT seat_no, version FROM seat
- WHERE event_id = :event_id AND seat_no = ANY(CAST(:seat_nos AS integer[]))
+ WHERE event_id = :event_id AND seat_no = ANY(ARRAY(SELECT unnest(CAST(:seat_nos AS integer[]))))
    AND status = 'AVAILABLE'
  ORDER BY seat_no FOR UPDATE
 """
@@ -58,7 +58,7 @@ SELECT customer_id, seats FROM customer_quota
 """
 _LOCK_SLOTS = """
 SELECT customer_id, slot, expires_at > clock_timestamp() AS live FROM live_hold
- WHERE customer_id = ANY(CAST(:people AS uuid[]))
+ WHERE customer_id = ANY(ARRAY(SELECT unnest(CAST(:people AS uuid[]))))
  ORDER BY customer_id, slot FOR UPDATE
 """
 _LOCK_POOLS = """

@@ -36,7 +36,8 @@ async def rows_of(session: Session, statements: Sequence[Statement]) -> list[Rec
 # By the index of their ids, of whichever events: who has only a hold's id learns its event, which
 # never changes, before anything is locked.
 _EVENTS = """
-SELECT event_id, hold_id FROM hold WHERE hold_id = ANY(CAST(:hold_ids AS uuid[]))
+SELECT event_id, hold_id FROM hold
+ WHERE hold_id = ANY(ARRAY(SELECT unnest(CAST(:hold_ids AS uuid[]))))
 """
 
 

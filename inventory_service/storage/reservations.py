@@ -72,7 +72,7 @@ SELECT hold.event_id, hold.hold_id, hold.customer_id, hold.status, version, expi
          FROM hold_line AS line
         WHERE line.event_id = :event_id AND line.hold_id = hold.hold_id
        ) AS has ON true
- WHERE hold.hold_id = ANY(CAST(:hold_ids AS uuid[]))
+ WHERE hold.hold_id = ANY(ARRAY(SELECT unnest(CAST(:hold_ids AS uuid[]))))
 """
 
 # Of whichever events; none is locked, and each is judged again.

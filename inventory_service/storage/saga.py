@@ -58,7 +58,8 @@ SELECT hold.event_id, hold.hold_id, customer_id, hold.status, version, seats, ti
         WHERE line.event_id = :event_id AND line.hold_id = hold.hold_id
           AND line.seat_no IS NOT NULL AND seat.hold_id = hold.hold_id
        ) AS has ON true
- WHERE hold.event_id = :event_id AND hold.hold_id = ANY(CAST(:hold_ids AS uuid[]))
+ WHERE hold.event_id = :event_id
+   AND hold.hold_id = ANY(ARRAY(SELECT unnest(CAST(:hold_ids AS uuid[]))))
 """
 
 # The rows are locked, and were judged as they are: the conditions say what this relies on. The

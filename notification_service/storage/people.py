@@ -25,7 +25,7 @@ SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:emails AS text[]), CAST(:names 
 """
 _FIND_PEOPLE = """
 SELECT user_id AS id, email, name, version, language, may_organize FROM person
- WHERE user_id = ANY(CAST(:ids AS uuid[]))
+ WHERE user_id = ANY(ARRAY(SELECT unnest(CAST(:ids AS uuid[]))))
 """
 
 

@@ -73,7 +73,7 @@ UPDATE provider_call
   FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[])) AS named (id, kind)
  WHERE provider_call.id = named.id
 """
-_DROP = "DELETE FROM provider_call WHERE id = ANY(:ids)"
+_DROP = "DELETE FROM provider_call WHERE id = ANY(ARRAY(SELECT unnest(CAST(:ids AS uuid[]))))"
 _LOOK_AGAIN = """
 INSERT INTO provider_call (id, payment_id, attempt, provider, look_up)
 SELECT id, payment_id, number, provider, true

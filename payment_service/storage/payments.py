@@ -32,7 +32,10 @@ SELECT id, booking_id, booking_reference, customer_id, organizer_id, event_id, a
   FROM payment
 """
 # In one order everywhere, so that two batches can't wait for each other.
-_LOCK_PAYMENTS = _PAYMENT_COLUMNS + " WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"
+_LOCK_PAYMENTS = (
+    _PAYMENT_COLUMNS
+    + " WHERE id = ANY(ARRAY(SELECT unnest(CAST(:ids AS uuid[])))) ORDER BY id FOR UPDATE"
+)
 _READ_PAYMENTS = _PAYMENT_COLUMNS + " WHERE id = ANY(:ids)"
 _FIND_PAYMENT = (
     _PAYMENT_COLUMNS + " WHERE id = :id AND (CAST(:owner AS uuid) IS NULL OR customer_id = :owner)"
@@ -41,7 +44,8 @@ _FIND_PAYMENT = (
 _ATTEMPTS = """
 SELECT payment_id, number, method, token, provider, status, reason, charge, charge_id, action_url,
        voidable, captured, refunding, refunded, created_at
-  FROM attempt WHERE payment_id = ANY(:ids) ORDER BY payment_id, number
+  FROM attempt WHERE payment_id = ANY(ARRAY(SELECT unnest(CAST(:ids AS uuid[]))))
+ ORDER BY payment_id, number
 """
 _SAVE_PAYMENTS = """
 UPDATE payment
