@@ -156,6 +156,15 @@ def test_an_operator_sees_services_a_booking_and_accounts(
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("listitem").filter(has_text=buyer.email)).to_have_count(1)
     in_both_widths(page)
+    role = page.get_by_label(re.compile("^Role of "))
+    expect(role).to_have_value("CUSTOMER")
+    role.select_option("ORGANIZER")
+    axe(page)
+    page.get_by_role("button", name="No, go back").click()
+    expect(role).to_have_value("CUSTOMER")
+    role.select_option("ORGANIZER")
+    page.get_by_role("button", name="Yes, change it").click()
+    expect(role).to_have_value("ORGANIZER")
     page.get_by_role("button", name=re.compile("^Close ")).click()
     page.get_by_role("button", name="Yes, close it").click()
     expect(page.get_by_text("Closed", exact=True).last).to_be_visible()
@@ -172,8 +181,12 @@ def test_an_operator_sees_services_a_booking_and_accounts(
     expect(page.get_by_text("Revoked", exact=True)).to_be_visible()
     page.get_by_role("button", name="Close", exact=True).first.click()
     page.get_by_role("tab", name="Audit trail").click()
-    expect(page.get_by_text("DISABLED").first).to_be_visible()
+    page.get_by_label("Action").select_option("DISABLED")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator(".badge", has_text="DISABLED").first).to_be_visible()
     in_both_widths(page)
+    page.locator("main a", has_text="-").last.click()  # whose account it was
+    expect(page.locator(".badge", has_text="REGISTERED")).to_have_count(1)
 
 
 def test_a_race_has_one_winner(page: Page, watch: Watch) -> None:

@@ -235,7 +235,7 @@ WEIGHTS = {
     "/organizer/events/{event_id}": 91,
     "/organizer/venues/{venue_id}": 74,
     "/door/{event_id}": 70,
-    "/operator": 66,
+    "/operator": 67,
 }
 
 

@@ -15,12 +15,12 @@ export default function Operator({ query }) {
     <${Tabs}
       label=${t("Operations")}
       chosen=${query.get("tab")}
-      onChoose=${(/** @type {string} */ tab) => setQuery({ tab, q: null })}
+      onChoose=${(/** @type {string} */ tab) => setQuery({ tab, q: null, action: null })}
       tabs=${[
         { id: "vitals", label: t("Services"), show: () => html`<${Vitals} />` },
         { id: "booking", label: t("One booking"), show: () => html`<${Bookings} reference=${query.get("q") ?? ""} />` },
         { id: "users", label: t("Accounts"), show: () => html`<${Users} words=${query.get("q") ?? ""} />` },
-        { id: "audit", label: t("Audit trail"), show: () => html`<${Audit} />` },
+        { id: "audit", label: t("Audit trail"), show: () => html`<${Audit} of=${query.get("q") ?? ""} action=${query.get("action") ?? ""} />` },
       ]}
     />
   `;

@@ -22,10 +22,12 @@ export function Users({ words }) {
     [words, status],
   );
   const [keysOf, setKeysOf] = useState(/** @type {ManagedUser | null} */ (null));
+  const [role, setRole] = useState(/** @type {{of: ManagedUser, to: ManagedUser["role"]} | null} */ (null));
   const [closing, setClosing] = useState(/** @type {ManagedUser | null} */ (null));
   const change = useAction(async (/** @type {ManagedUser} */ of, /** @type {AccountChange} */ to) => {
     await take(api.PATCH("/api/v1/admin/users/{user_id}", { params: { path: { user_id: of.id } }, body: to }));
     setClosing(null);
+    setRole(null);
     await users.reload();
   });
   return html`
@@ -38,7 +40,7 @@ export function Users({ words }) {
       <//>
       <${Button} type="submit">${t("Find")}<//>
     </form>
-    <${Trouble} error=${closing ? null : change.error} />
+    <${Trouble} error=${closing || role ? null : change.error} />
     <${Pages} of=${users} empty=${t("No accounts found.")}>
       ${(/** @type {ManagedUser} */ one) => html`<li key=${one.id} class="item">
         <div>
@@ -46,8 +48,12 @@ export function Users({ words }) {
           <p class="muted small">${one.email} · ${one.last_log_in_at ? html`${t("last log-in")} <${When} at=${one.last_log_in_at} />` : t("never logged in")}</p>
         </div>
         ${one.id !== me.value?.id && html`<div class="actions">
+          <a href=${`/operator?tab=audit&q=${one.id}`}>${t("Audit trail")}<span class="visually-hidden"> ${one.name}</span></a>
           ${one.role !== "CUSTOMER" && html`<${Button} onClick=${() => setKeysOf(one)}>${t("API keys")}<span class="visually-hidden"> ${one.name}</span><//>`}
-          <label>${t("Role")} <select aria-label=${t("Role of {name}", { name: one.name })} value=${one.role} onChange=${(/** @type {any} */ event) => change.run(one, { role: event.currentTarget.value })}>
+          <label>${t("Role")} <select aria-label=${t("Role of {name}", { name: one.name })} value=${one.role} onChange=${(/** @type {any} */ event) => {
+            setRole({ of: one, to: event.currentTarget.value });
+            event.currentTarget.value = one.role; // until it is confirmed
+          }}>
             ${ROLES.map((role) => html`<option value=${role} selected=${role === one.role}>${role}</option>`)}
           </select></label>
           ${one.disabled
@@ -57,6 +63,9 @@ export function Users({ words }) {
       </li>`}
     <//>
     ${keysOf && html`<${Keys} key=${keysOf.id} of=${keysOf} onClose=${() => setKeysOf(null)} />`}
+    <${Confirm} open=${role !== null} title=${t("Change the role?")} yes=${t("Yes, change it")} danger=${role?.to === "ADMIN"} busy=${change.busy} error=${change.error} onYes=${() => role && change.run(role.of, { role: role.to })} onNo=${() => setRole(null)}>
+      <p>${t("{name} becomes {role}, instead of {before}.", { name: role?.of.name, role: role?.to, before: role?.of.role })}</p>
+    <//>
     <${Confirm} open=${closing !== null} title=${t("Close this account?")} yes=${t("Yes, close it")} danger=${true} busy=${change.busy} error=${change.error} onYes=${() => closing && change.run(closing, { disabled: true })} onNo=${() => setClosing(null)}>
       <p>${t("{name} is logged out everywhere and can't log in. Tickets that were bought stay valid.", { name: closing?.name ?? "" })}</p>
     <//>

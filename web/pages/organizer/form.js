@@ -5,6 +5,7 @@ import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useLoad } from "../../core/load.js";
 import { CATEGORY_LIST, categoryName } from "../../parts/event.js";
+import { Suggestions } from "../../parts/suggestions.js";
 import { Button, Field, Note, Trouble, valuesOf } from "../../parts/ui.js";
 import { allVenues } from "./venues.js";
 import { fromLocal, isZone, ownZone, toLocal } from "./zone.js";
@@ -113,7 +114,8 @@ export function EventForm({ event, action, yes, children }) {
       ${!venueId && html`<${Field} label=${t("Place")} name="location" maxlength="300" defaultValue=${event?.location ?? ""} error=${error} />`}
     </fieldset>
     <fieldset><legend>${t("Date and time")}</legend>
-      <${Field} label=${t("Time zone")} name="timezone" value=${zone} onInput=${(/** @type {any} */ input) => setZone(input.currentTarget.value)} hint=${t("All times here are what clocks show there. An example: Asia/Kathmandu.")} error=${error} />
+      <${Field} label=${t("Time zone")} name="timezone" list="time-zones" value=${zone} onInput=${(/** @type {any} */ input) => setZone(input.currentTarget.value)} hint=${t("All times here are what clocks show there. An example: Asia/Kathmandu.")} error=${error} />
+      <${Suggestions} id="time-zones" of="timeZone" />
       <div class="row">
         <${Field} type="datetime-local" label=${t("Starts")} name="starts_at" defaultValue=${event ? at(event.starts_at) : `${toLocal(Date.now() + 30 * DAY, "UTC").slice(0, 10)}T19:00`} error=${error} />
         <${Field} type="datetime-local" label=${t("Ends")} name="ends_at" defaultValue=${event ? at(event.ends_at) : `${toLocal(Date.now() + 30 * DAY, "UTC").slice(0, 10)}T22:00`} error=${error} />
@@ -121,7 +123,8 @@ export function EventForm({ event, action, yes, children }) {
       </div>
     </fieldset>
     <fieldset><legend>${t("Prices")}</legend>
-      <${Field} label=${t("Currency")} name="currency" maxlength="3" value=${currency} onInput=${(/** @type {any} */ input) => setCurrency(input.currentTarget.value)} hint=${t("Three letters, such as NPR.")} error=${error} />
+      <${Field} label=${t("Currency")} name="currency" list="currencies" maxlength="3" value=${currency} onInput=${(/** @type {any} */ input) => setCurrency(input.currentTarget.value)} hint=${t("Three letters, such as NPR.")} error=${error} />
+      <${Suggestions} id="currencies" of="currency" />
       ${tiers.map((tier, number) => html`<${TierFields}
         key=${number}
         number=${number}

@@ -1,6 +1,7 @@
 /** What a venue is called, and where it is. */
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
+import { Suggestions } from "../../parts/suggestions.js";
 import { Button, Card, Field, Note, Trouble, valuesOf } from "../../parts/ui.js";
 
 /** @typedef {import("api").components["schemas"]["Venue"]} Venue */
@@ -23,7 +24,8 @@ export function DetailsForm({ venue, yes, saved = false, title, action }) {
       </div>
       <div class="row">
         <${Field} label=${t("Country, two letters")} name="country" minlength="2" maxlength="2" defaultValue=${venue?.country ?? "NP"} error=${error} />
-        <${Field} label=${t("Time zone")} name="timezone" defaultValue=${venue?.timezone ?? "Asia/Kathmandu"} error=${error} />
+        <${Field} label=${t("Time zone")} name="timezone" list="time-zones" defaultValue=${venue?.timezone ?? "Asia/Kathmandu"} error=${error} />
+        <${Suggestions} id="time-zones" of="timeZone" />
       </div>
       <${Field} label=${t("Facilities")} name="amenities" optional=${true} hint=${t("Separated by commas: parking, bar")} defaultValue=${venue?.amenities.join(", ") ?? ""} error=${error} />
       <${Trouble} error=${error} />
