@@ -91,12 +91,11 @@ class Mailer:
         while True:
             self._wake.clear()
             pause = _POLL_SECONDS
-            room = {lane: self._room(lane) for lane in Lane}
-            if any(room.values()):
+            room = {lane: room for lane in Lane if (room := self._room(lane))}
+            if room:
                 async with self._database.transaction() as session:
-                    for lane in Lane:
-                        if room[lane]:
-                            self._start(lane, await self._lease(session, lane, room[lane]))
+                    rows = await stored.lease(session, room, lease_seconds=_LEASE_SECONDS)
+                self._start(rows)
             if len(self._sending) and any(self._is_full(lane) for lane in Lane):
                 pause = min(pause, _SLOW_SECONDS / 4)  # when one of them has become slow
             if (wait := self._next_of_many - time.monotonic()) > 0:
@@ -104,9 +103,6 @@ class Mailer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
-
-    async def _lease(self, session: Session, lane: Lane, room: int) -> Sequence[Row]:
-        return await stored.lease(session, lane, limit=room, lease_seconds=_LEASE_SECONDS)
 
     def _room(self, lane: Lane) -> int:
         if len(self._sending) >= _MOST_SLOW:
@@ -123,11 +119,12 @@ class Mailer:
         slow = time.monotonic() - _SLOW_SECONDS
         return sum(each is lane and began > slow for each, began, _task in self._sending.values())
 
-    def _start(self, lane: Lane, rows: Sequence[Row]) -> None:
+    def _start(self, rows: Sequence[Row]) -> None:
         now = time.monotonic()
-        if lane is Lane.MANY and rows:
-            self._next_of_many = now + len(rows) * self._seconds_each
         for row in rows:
+            lane = Lane(row.lane)
+            if lane is Lane.MANY:
+                self._next_of_many = max(now, self._next_of_many) + self._seconds_each
             sending = asyncio.create_task(self._send(row))
             self._sending[row.id] = lane, now, sending
             sending.add_done_callback(partial(self._ended, row.id))
@@ -167,8 +164,8 @@ class Mailer:
                 _UNWANTED.inc()
                 return partial(stored.give_up, id=row.id, why="UNWANTED")
             async with asyncio.timeout(_DIALOGUE_SECONDS):
-                message = await self._writer.write(mail, row.subject)
-                await self._smtp.deliver(message, mail.to)
+                content = await self._writer.write(mail, row.subject)
+                await self._smtp.deliver(content, mail.to)
         except MootError as error:
             _MOOT.inc()
             return partial(stored.give_up, id=row.id, why=f"MOOT {error}")

@@ -7,8 +7,6 @@ import ssl
 import time
 from collections import deque
 from contextlib import suppress
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -64,13 +62,12 @@ class Smtp:
         )
         self._idle: deque[tuple[float, aiosmtplib.SMTP]] = deque()
 
-    async def deliver(self, message: EmailMessage, to: str) -> None:
-        """Hands a mail over; it was taken when this returns.
+    async def deliver(self, content: bytes, to: str) -> None:
+        """Hands a mail over (RFC 5322); it was taken when this returns.
 
         Raises:
             RefusedError, NotTakenError.
         """
-        content = message.as_bytes(policy=SMTP_POLICY)
         client, is_used = await self._connection()
         try:
             try:

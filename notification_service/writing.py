@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,15 +11,18 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+from cachetools import TTLCache
 from parterre.booking.v1 import booking_pb2
 from parterre.catalog.v1 import catalog_pb2
 
 from chassis.database import Database
 from notification_service.domain import Outgoing, ticket_mail, unsubscribe_token
+from notification_service.leisure import AtLeisure, be_patient
 from notification_service.letters import Composer, Letter, Links
 from notification_service.rpc.bookings import Bookings
 from notification_service.rpc.events import Events
@@ -30,9 +32,13 @@ from presentation import calendar, pdf
 from presentation.places import address, seat_name
 from presentation.plain import one_line
 
-# Printing takes a processor: one at a time, and after whoever sells (Linux has this by thread).
+# To write a mail with tickets takes a processor: one at a time, and after whoever sells.
 _PRINTERS = 1
-_MORE_PATIENT = 10
+# So many at most are asked for and printed at once: what a ticket says is not old when it is sent.
+_AT_ONCE = 4
+# What tickets of an event say of it is asked for anew after so long.
+_KNOWN_SECONDS = 5.0
+_KNOWN_EVENTS = 100
 # A mail with more pages than this is refused by many servers: the tickets are with the booking.
 _MOST_PAGES = 100
 
@@ -61,7 +67,24 @@ class _Enclosure:
     content: bytes
 
 
-_Filled = tuple[Mapping[str, Any], Sequence[_Enclosure]]
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What tickets say of their event beyond their booking."""
+
+    event: catalog_pb2.Event
+    organizer: str  # the name of who sells it; empty: not known
+
+
+@dataclass(frozen=True, slots=True)
+class _Printed:
+    """What is to be printed: a booking's tickets, or some of them."""
+
+    booking: booking_pb2.Booking
+    tickets: Sequence[booking_pb2.Ticket]
+    known: _Event | None  # None: nothing could be had
+
+
+_Facts = Mapping[str, Any]
 
 
 class Writer:
@@ -86,18 +109,23 @@ class Writer:
         self._sender = sender
         self._links = links
         self._key = key
-        self._printers = ThreadPoolExecutor(_PRINTERS, "printer", _be_patient)
+        self._printers = ThreadPoolExecutor(_PRINTERS, "printer", be_patient)
+        self._at_leisure = AtLeisure()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._known: TTLCache[str, _Event] = TTLCache(_KNOWN_EVENTS, _KNOWN_SECONDS)
         # What mails say beyond the facts they were written of; the others say those.
-        self._fill: Mapping[str, Callable[[Outgoing], Awaitable[_Filled]]] = {
+        self._fill: Mapping[str, Callable[[Outgoing], Awaitable[_Facts]]] = {
             "code": self._code,
-            "booking_confirmed": self._confirmed,
-            "ticket": self._ticket,
             "money_returned": self._money,
             "paid_late": self._money,
         }
+        self._prints: Mapping[str, Callable[[Outgoing], Awaitable[tuple[_Facts, _Printed]]]] = {
+            "booking_confirmed": self._confirmed,
+            "ticket": self._ticket,
+        }
 
-    async def write(self, mail: Outgoing, subject: str = "") -> EmailMessage:
-        """The message to send; `subject` of one that a version before wrote.
+    async def write(self, mail: Outgoing, subject: str = "") -> bytes:
+        """The message to send (RFC 5322); `subject` of one that a version before wrote.
 
         Raises:
             MootError: it would not be true any more.
@@ -105,13 +133,30 @@ class Writer:
             RemoteError: what it prints can't be had now.
             jinja2.TemplateError: it can't be written.
         """
-        message = self._envelope(mail)
         if mail.is_written:
+            message = self._envelope(mail)
             message["Subject"] = one_line(subject)
             message.set_content(mail.secret)
-            return message
-        fill = self._fill.get(mail.kind.name)
-        more, enclosures = await fill(mail) if fill else ({}, ())
+            return message.as_bytes()
+        name = mail.kind.name
+        if name in self._prints:
+            async with self._turns:
+                facts, printed = await self._prints[name](mail)
+                return await self._print(partial(self._written, mail, facts, printed))
+        return self._written(mail, await self._fill[name](mail) if name in self._fill else {})
+
+    async def prepare(self) -> None:
+        """Prints a ticket for nobody, so that the first buyer does not wait for the fonts."""
+        nobody = booking_pb2.Ticket(token="-", booking_reference="-")  # noqa: S106 - no secret
+        await self._print(partial(pdf.tickets_pdf, [nobody]))
+
+    async def _print(self, work: Callable[[], bytes]) -> bytes:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._printers, self._at_leisure.do, work)
+
+    def _written(self, mail: Outgoing, more: _Facts, printed: _Printed | None = None) -> bytes:
+        """Writes the mail; for a thread, where something is to be printed."""
+        message = self._envelope(mail)
         stop = ""
         if not mail.kind.is_essential and self._links.unsubscribe:
             token = unsubscribe_token(self._key, mail.addressee, mail.kind.name)
@@ -120,18 +165,9 @@ class Writer:
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
         facts = {"name": mail.name, "link": self._link(mail.facts), **mail.facts, **more}
         letter = self._composer.compose(mail.kind.name, mail.language, facts, unsubscribe=stop)
-        _enclose(message, letter, enclosures)
+        _enclose(message, letter, () if printed is None else _enclosures(mail, printed))
         message["Content-Language"] = mail.language
-        return message
-
-    async def prepare(self) -> None:
-        """Prints a ticket for nobody, so that the first buyer does not wait for the fonts."""
-        nobody = booking_pb2.Ticket(token="-", booking_reference="-")  # noqa: S106 - no secret
-        await self._print(pdf.compose([nobody]))
-
-    async def _print(self, composed: bytes) -> bytes:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._printers, pdf.typeset, composed)
+        return message.as_bytes()
 
     def _envelope(self, mail: Outgoing) -> EmailMessage:
         message = EmailMessage(policy=SMTP)
@@ -151,9 +187,9 @@ class Writer:
         reference = facts.get("reference")
         return self._links.booking.replace("{reference}", quote(reference)) if reference else ""
 
-    async def _code(self, mail: Outgoing) -> _Filled:
+    async def _code(self, mail: Outgoing) -> _Facts:
         left = (mail.expires_at - mail.now).total_seconds() if mail.expires_at else 0
-        return {"code": mail.secret, "minutes": max(1, round(left / 60))}, ()
+        return {"code": mail.secret, "minutes": max(1, round(left / 60))}
 
     async def _shown(self, mail: Outgoing) -> booking_pb2.ShowBookingResponse:
         shown = await self._bookings.show(mail.facts["booking_id"])
@@ -161,13 +197,13 @@ class Writer:
             raise MootError("NO_BOOKING")
         return shown
 
-    async def _confirmed(self, mail: Outgoing) -> _Filled:
+    async def _confirmed(self, mail: Outgoing) -> tuple[_Facts, _Printed]:
         shown = await self._shown(mail)
         booking = shown.booking
         if booking.status != "CONFIRMED":
             raise MootError(booking.status)
         tickets = [ticket for ticket in shown.tickets if ticket.status != "REVOKED"]
-        event = await self._events.show(booking.event.id)
+        known = await self._know(booking.event.id)
         addresses = {who.email.lower() for who in booking.attendees if who.email}
         async with self._database.transaction() as session:
             mails.add(
@@ -179,76 +215,71 @@ class Writer:
             )
         return {
             "places": [seat_name(line) for line in booking.lines],
-            "place": _place(booking, event),
-        }, await self._printed(mail, shown, tickets, event)
+            "place": _place(booking, known),
+        }, _Printed(booking, tickets, known)
 
-    async def _ticket(self, mail: Outgoing) -> _Filled:
+    async def _ticket(self, mail: Outgoing) -> tuple[_Facts, _Printed]:
         shown = await self._shown(mail)
         booking = shown.booking
         tickets = tickets_of(mail.facts["address"], booking, shown.tickets)
         tickets = [ticket for ticket in tickets if ticket.status != "REVOKED"]
         if not tickets:
             raise MootError(booking.status)
-        event = await self._events.show(booking.event.id)
+        known = await self._know(booking.event.id)
         return {
             "name": tickets[0].attendee_name,
             "title": booking.event.title,
-            "place": _place(booking, event),
+            "place": _place(booking, known),
             "starts_at": booking.event.starts_at.ToDatetime(UTC),
             "timezone": booking.event.timezone,
             "places": [seat_name(ticket.line) for ticket in tickets],
-        }, await self._printed(mail, shown, tickets, event)
+        }, _Printed(booking, tickets, known)
 
-    async def _money(self, mail: Outgoing) -> _Filled:
+    async def _money(self, mail: Outgoing) -> _Facts:
         event = (await self._shown(mail)).booking.event
         return {
             "title": event.title,
             "starts_at": event.starts_at.ToDatetime(UTC),
             "timezone": event.timezone,
-        }, ()
+        }
 
-    async def _printed(
-        self,
-        mail: Outgoing,
-        shown: booking_pb2.ShowBookingResponse,
-        tickets: Sequence[booking_pb2.Ticket],
-        event: catalog_pb2.Event | None,
-    ) -> Sequence[_Enclosure]:
-        booking = shown.booking
-        date = _Enclosure(
-            f"{booking.reference}.ics",
-            "text/calendar",
-            calendar.booking_calendar(booking, event),
-        )
-        if not 0 < len(tickets) <= _MOST_PAGES:
-            return [date]
-        said = pdf.compose(
-            tickets,
-            # What was paid is told to who paid it.
-            booking if mail.kind.name == "booking_confirmed" else None,
-            event,
-            await self._organizer(event),
-            mail.language,
-        )
-        printed = await self._print(said)
-        return [_Enclosure(f"{booking.reference}.pdf", "application/pdf", printed), date]
-
-    async def _organizer(self, event: catalog_pb2.Event | None) -> str:
-        """The name of who sells it; empty: not known."""
-        if event is None:
-            return ""
-        id = UUID(event.organizer_id)
-        async with self._database.transaction() as session:
-            known = await people.find(session, {id})
-        return known[id].name if id in known else ""
+    async def _know(self, event_id: str) -> _Event | None:
+        """What tickets say of an event, as it is or was a moment ago; None: it can't be had now."""
+        known = self._known.get(event_id)
+        if known is None:
+            event = await self._events.show(event_id)
+            if event is None:
+                return None
+            organizer_id = UUID(event.organizer_id)
+            async with self._database.transaction() as session:
+                found = await people.find(session, {organizer_id})
+            known = _Event(event, found[organizer_id].name if organizer_id in found else "")
+            self._known[event_id] = known
+        return known
 
 
-def _be_patient() -> None:
-    os.nice(_MORE_PATIENT)
+def _enclosures(mail: Outgoing, printed: _Printed) -> Sequence[_Enclosure]:
+    """The tickets as a PDF, and the date."""
+    booking, known = printed.booking, printed.known
+    event = known.event if known else None
+    date = _Enclosure(
+        f"{booking.reference}.ics", "text/calendar", calendar.booking_calendar(booking, event)
+    )
+    if not 0 < len(printed.tickets) <= _MOST_PAGES:
+        return [date]
+    file = pdf.tickets_pdf(
+        printed.tickets,
+        # What was paid is told to who paid it.
+        booking if mail.kind.name == "booking_confirmed" else None,
+        event,
+        known.organizer if known else "",
+        mail.language,
+    )
+    return [_Enclosure(f"{booking.reference}.pdf", "application/pdf", file), date]
 
 
-def _place(booking: booking_pb2.Booking, event: catalog_pb2.Event | None) -> str:
-    where = address(event) if event is not None else ""
+def _place(booking: booking_pb2.Booking, known: _Event | None) -> str:
+    where = address(known.event) if known is not None else ""
     return ", ".join(filter(None, (booking.event.place, where)))
 
 

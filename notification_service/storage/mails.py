@@ -8,7 +8,7 @@ operator's reading role does not see.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import orjson
@@ -34,17 +34,23 @@ SELECT id, fact, addressee, person_id, recipient, language, kind, lane, facts, e
 # Due mails are leased by pushing their next try into the future: another sender passes them by,
 # and a sender that dies leaves them to be tried again then. Sent at least once.
 _LEASE = """
-WITH leased AS (
+WITH due AS MATERIALIZED (
+    SELECT one.id
+      FROM unnest(CAST(:lanes AS smallint[]), CAST(:most AS integer[])) AS room (lane, most)
+     CROSS JOIN LATERAL (
+           SELECT id FROM mail
+            WHERE sent_at IS NULL AND given_up_at IS NULL AND mail.lane = room.lane
+              AND due_at <= clock_timestamp()
+              AND coalesce(expires_at > clock_timestamp(), true)
+              -- Whose address has not arrived is written to when it has.
+              AND (person_id IS NULL
+                   OR EXISTS (SELECT FROM person WHERE user_id = mail.person_id))
+            ORDER BY due_at LIMIT room.most FOR UPDATE SKIP LOCKED
+           ) AS one
+), leased AS (
     UPDATE mail SET attempts = attempts + 1, tries = tries + 1,
            due_at = clock_timestamp() + make_interval(secs => :lease_seconds)
-     WHERE id IN (SELECT id FROM mail
-                   WHERE sent_at IS NULL AND given_up_at IS NULL AND lane = :lane
-                     AND due_at <= clock_timestamp()
-                     AND coalesce(expires_at > clock_timestamp(), true)
-                     -- Whose address has not arrived is written to when it has.
-                     AND (person_id IS NULL
-                          OR EXISTS (SELECT FROM person WHERE user_id = mail.person_id))
-                   ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+     WHERE id IN (SELECT id FROM due)
     RETURNING id, fact, addressee, person_id, recipient, language, kind, lane, facts, subject, body,
               created_at, expires_at, attempts
 )
@@ -130,9 +136,20 @@ def add(session: Session, drafts: Sequence[Draft]) -> None:
     session.note(MailsWritten())
 
 
-async def lease(session: Session, lane: Lane, *, limit: int, lease_seconds: float) -> Sequence[Row]:
-    """Takes up to `limit` mails of a lane to be sent now, each with its person and their wish."""
-    return await session.all(_LEASE, lane=lane.value, limit=limit, lease_seconds=lease_seconds)
+async def lease(
+    session: Session, room: Mapping[Lane, int], *, lease_seconds: float
+) -> Sequence[Row]:
+    """Takes mails to be sent now, so many of each lane, each with its person and their wish.
+
+    The transaction ends with it.
+    """
+    leased = await session.finish(
+        _LEASE,
+        lanes=[lane.value for lane in room],
+        most=list(room.values()),
+        lease_seconds=lease_seconds,
+    )
+    return leased.rows
 
 
 async def renew_leases(session: Session, ids: Collection[UUID], *, lease_seconds: float) -> None:
@@ -156,8 +173,11 @@ async def give_up(session: Session, id: UUID, why: str) -> None:
 
 
 async def mark_sent(session: Session, id: UUID) -> None:
-    """Notes that the mail server took the mail; the code that one brought is gone then."""
-    await session.execute(_MARK_SENT, id=id)
+    """Notes that the mail server took the mail; the code that one brought is gone then.
+
+    The transaction ends with it.
+    """
+    await session.finish(_MARK_SENT, id=id)
 
 
 async def purge_expired(session: Session, batch: int) -> int:

@@ -217,8 +217,10 @@ class FakeEvents:
     """The catalog; away, unless it has events."""
 
     events: dict[str, catalog_pb2.Event] = field(default_factory=dict)
+    shows: int = 0
 
     async def show(self, event_id: str) -> catalog_pb2.Event | None:
+        self.shows += 1
         return self.events.get(event_id)
 
     async def find(self, event_id: str) -> catalog_pb2.Event | None:
@@ -298,7 +300,10 @@ def mail_server(tmp_path: Path) -> Iterator[MailServer]:
 
 @asynccontextmanager
 async def mailing(
-    database: Database, port: int, bookings: FakeBookings | None = None
+    database: Database,
+    port: int,
+    bookings: FakeBookings | None = None,
+    events: FakeEvents | None = None,
 ) -> AsyncIterator[Mailer]:
     """Sends what the mailbox holds to the mail server of that port."""
     links = Links("https://box.example/b/{reference}", "https://box.example/u/{token}")
@@ -307,7 +312,7 @@ async def mailing(
         Writer(
             database,
             bookings or FakeBookings(),
-            FakeEvents(),
+            events or FakeEvents(),
             COMPOSER,
             Sender("Parterre", "box@parterre.example"),
             links=links,

@@ -126,10 +126,10 @@ async def test_a_mail_waits_for_an_address_that_has_not_arrived(
     asha = str(uuid7())
     await handle(database, ended(asha, "CONFIRMED"))
     async with database.transaction() as session:
-        assert not await mails.lease(session, Lane.USUAL, limit=10, lease_seconds=30)
+        assert not await mails.lease(session, {Lane.USUAL: 10}, lease_seconds=30)
     await handle(database, user(asha, language="ne"))
     async with database.transaction() as session:
-        [row] = await mails.lease(session, Lane.USUAL, limit=10, lease_seconds=30)
+        [row] = await mails.lease(session, {Lane.USUAL: 10}, lease_seconds=30)
     assert (row.email, row.person_language) == ("asha@example.org", "ne")
 
 
@@ -198,12 +198,38 @@ async def test_a_code_that_is_too_old_is_neither_shown_nor_sent_nor_kept(
     await handle(database, code_message("333333", until=1))
 
     async with database.transaction() as session:
-        leased = await mails.lease(session, Lane.URGENT, limit=10, lease_seconds=30)
+        leased = await mails.lease(session, {Lane.URGENT: 10}, lease_seconds=30)
+    async with database.transaction() as session:
         assert await mails.purge_expired(session, 10) == 1
         assert await mails.purge_expired(session, 10) == 0
         kept = await session.all("SELECT body, outcome FROM mail ORDER BY body")
     assert [row.body for row in leased] == ["222222"]
     assert [tuple(row) for row in kept] == [("", "EXPIRED"), ("222222", "")]
+
+
+async def test_of_each_lane_as_many_mails_are_taken_as_it_has_room_for(
+    make_database: MakeDatabase,
+) -> None:
+    database = await make_database("notification")
+    asha = str(uuid7())
+    await handle(database, user(asha), *(ended(asha, "CONFIRMED") for _ in range(3)))
+    await handle(database, code_message("111111"), code_message("222222"))
+
+    async def taken(room: dict[Lane, int]) -> list[tuple[int, str]]:
+        async with database.transaction() as session:
+            rows = await mails.lease(session, room, lease_seconds=30)
+        return sorted((row.lane, row.kind) for row in rows)
+
+    assert await taken({Lane.MANY: 5}) == []
+    assert await taken({Lane.URGENT: 1, Lane.USUAL: 2}) == [
+        (Lane.URGENT, "code"),
+        (Lane.USUAL, "booking_confirmed"),
+        (Lane.USUAL, "booking_confirmed"),
+    ]
+    assert await taken(dict.fromkeys(Lane, 9)) == [
+        (Lane.URGENT, "code"),
+        (Lane.USUAL, "booking_confirmed"),
+    ]
 
 
 async def test_mails_of_long_ago_are_forgotten(make_database: MakeDatabase) -> None:
@@ -278,7 +304,7 @@ async def test_whoever_wants_a_kind_no_more_is_not_sent_it(make_database: MakeDa
         await people.unsubscribe(session, asha, "booking_expired")
     await handle(database, ended(asha, "EXPIRED"), ended(bina, "EXPIRED"))
     async with database.transaction() as session:
-        rows = await mails.lease(session, Lane.USUAL, limit=10, lease_seconds=30)
+        rows = await mails.lease(session, {Lane.USUAL: 10}, lease_seconds=30)
     assert {row.person_id: row.is_unwanted for row in rows} == {
         UUID(asha): True,
         UUID(bina): False,

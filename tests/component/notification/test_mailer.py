@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pypdfium2
 import pytest
 from parterre.booking.v1 import booking_pb2
+from parterre.catalog.v1 import catalog_pb2
 
 from chassis.database import Database
 from chassis.ids import uuid7
@@ -18,6 +19,7 @@ from tests.component.conftest import MakeDatabase, Until
 
 from .conftest import (
     FakeBookings,
+    FakeEvents,
     MailServer,
     code_message,
     due_now,
@@ -93,6 +95,35 @@ async def test_a_confirmed_booking_brings_its_tickets_and_attendees_get_their_ow
         if part.get_content_type() == "application/pdf"
     ]
     assert pages == [2, 1]
+
+
+async def test_tickets_say_who_sells_them_and_the_catalog_is_asked_once_for_many(
+    make_database: MakeDatabase, mail_server: MailServer, until: Until
+) -> None:
+    database = await make_database("notification")
+    asha, seller = str(uuid7()), str(uuid7())
+    show = str(uuid7())
+    bookings = FakeBookings()
+    events = FakeEvents({show: catalog_pb2.Event(id=show, organizer_id=seller)})
+    sells = user(seller)
+    sells.name = "Naach Ghar"
+    await handle(database, user(asha), sells)
+    booked = [str(uuid7()) for _ in range(3)]
+    for booking in booked:
+        bookings.confirm(booking)
+        bookings.shown[booking].booking.event.id = show
+    async with mailing(database, mail_server.port, bookings, events):
+        for number, booking in enumerate(booked, 1):
+            await handle(database, ended(asha, "CONFIRMED", booking_id=booking))
+            await until(that(database, f"count(*) = {number} AND {ALL_SENT} FROM mail"))
+    printed = [
+        pypdfium2.PdfDocument(part.get_content())[0].get_textpage().get_text_bounded()
+        for seen in mail_server.saw("taken", "asha@example.org")
+        for part in seen.message.iter_attachments()
+        if part.get_content_type() == "application/pdf"
+    ]
+    assert ["Naach Ghar" in page for page in printed] == [True] * 3
+    assert events.shows == 1
 
 
 async def test_a_mail_about_what_is_not_so_any_more_is_not_sent(

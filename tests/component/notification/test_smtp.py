@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,11 @@ async def mail_server(
         yield port
 
 
-def mail() -> EmailMessage:
-    message = EmailMessage()
+def mail() -> bytes:
+    message = EmailMessage(policy=SMTP_POLICY)
     message["Subject"] = "Hello"
     message.set_content("Hello")
-    return message
+    return message.as_bytes()
 
 
 @pytest.fixture

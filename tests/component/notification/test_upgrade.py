@@ -50,7 +50,7 @@ async def test_mails_of_the_version_before_stay_and_it_passes_new_ones_by(
         database = Database(own, "notification")
         try:
             async with database.transaction() as session:
-                rows = await mails.lease(session, Lane.USUAL, limit=10, lease_seconds=30)
+                rows = await mails.lease(session, {Lane.USUAL: 10}, lease_seconds=30)
             assert {row.subject for row in rows} == {"waits", "written by the old one meanwhile"}
             # What one has leased the other passes by.
             assert connection.execute(_LEASED_BEFORE).fetchall() == []
