@@ -15,10 +15,10 @@ from parterre.payment.v1 import payment_pb2_grpc
 from chassis.identity import Jwks
 from chassis.telemetry import Health
 from gateway.bookings import Bookings
-from gateway.cards import Cards
 from gateway.events import Events
 from gateway.guesses import Guesses
 from gateway.holds import Holds
+from gateway.payment_methods import PaymentMethods
 from gateway.press import Press, code_press, page_press
 from gateway.rates import UnderWay
 from gateway.services import Remote, Services
@@ -49,7 +49,7 @@ class Backend:
     bookings: Bookings
     events: Events
     guesses: Guesses  # of coupons
-    cards: Cards
+    payment_methods: PaymentMethods
     webhooks: Webhooks
     streams: Streams
     codes: Press
@@ -81,7 +81,7 @@ class Backend:
             bookings=Bookings(services.booking),
             events=Events(services.catalog),
             guesses=Guesses(settings.coupon_guesses, settings.coupon_guess_seconds),
-            cards=Cards(services.payment),
+            payment_methods=PaymentMethods(services.payment),
             webhooks=Webhooks(services.payment),
             streams=streams,
             codes=code_press(),

@@ -289,6 +289,17 @@ PaymentMethod = TypeAliasType(
         Field(description="CARD needs a `payment_token`; the wallets send the customer to a page."),
     ],
 )
+PaymentFlow = TypeAliasType(
+    "PaymentFlow",
+    Annotated[
+        Literal["TOKEN", "REDIRECT"],
+        Field(
+            description="TOKEN: give the `payment_token` that the provider made of a card; the"
+            " bank may still ask the customer on a page. REDIRECT: the customer pays on a page of"
+            " the provider, whose address is the payment's `action`."
+        ),
+    ],
+)
 PaymentStatus = TypeAliasType(
     "PaymentStatus",
     Annotated[

@@ -137,7 +137,7 @@ async def create_booking(
     need of the customer), or as it stands after N seconds.
     """
     wait = wait_of(prefer)
-    await behind.cards.check(body.payment_method, body.payment_token)
+    await behind.payment_methods.check(body.payment_method, body.payment_token)
     order = booking_pb2.CreateBookingRequest(
         hold_id=body.hold_id,
         payment_method=body.payment_method or "",

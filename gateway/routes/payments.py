@@ -18,6 +18,7 @@ from gateway.bodies.base import Nothing
 from gateway.bodies.payments import NewPayment, NewRefund, PaymentId, Provider
 from gateway.preferences import Prefer, applied, wait_of
 from gateway.routing import (
+    ANYONE,
     CUSTOMER,
     OPEN,
     ORGANIZER,
@@ -65,6 +66,18 @@ _WITHHELD = frozenset({"authorization", "cookie"})
 
 
 @PAYMENTS.route(
+    "GET", "/payment-methods", ANYONE, answers=views.PaymentMethods, headers=["Cache-Control"]
+)
+async def list_payment_methods(behind: Behind) -> Response:
+    """How one can pay here: by the token of a card, or on a wallet's page.
+
+    Where it is only for trials (`test`) no money moves, and `test_cards` are the cards to try.
+    """
+    offered = await behind.payment_methods.offered()
+    return Json(offered, headers={"Cache-Control": "public, max-age=60"})
+
+
+@PAYMENTS.route(
     "POST",
     "/payments",
     CUSTOMER,
@@ -89,7 +102,7 @@ async def create_payment(
     seconds.
     """
     wait = wait_of(prefer)
-    await behind.cards.check(body.method, body.payment_token)
+    await behind.payment_methods.check(body.method, body.payment_token)
     reply, replayed = await behind.booking.replayable(
         behind.booking.rpc.AttemptPayment,
         booking_pb2.AttemptPaymentRequest(

@@ -16,6 +16,7 @@ from payment_service.domain.calls import (
     totals,
 )
 from payment_service.domain.charges import (
+    CARD,
     FINAL,
     METHODS,
     Absent,
@@ -89,6 +90,7 @@ from payment_service.domain.steps import (
 __all__ = [
     "AMOUNT_TOO_LARGE",
     "AUTHORIZATION_LOST",
+    "CARD",
     "FINAL",
     "MAX_AMOUNT",
     "MAX_REASON",

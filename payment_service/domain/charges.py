@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
-METHODS = ("CARD", "KHALTI", "ESEWA")
+CARD = "CARD"
+METHODS = (CARD, "KHALTI", "ESEWA")
 
 
 class ChargeState(StrEnum):

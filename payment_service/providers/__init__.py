@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from payment_service.domain import Listed, Order, Result, WebhookEvent
@@ -15,6 +15,8 @@ class CardTokens:
 
     names: Sequence[str] = ()  # every one there is
     prefixes: Sequence[str] = ()  # how each of them begins
+    # Cards to try it with, by their tokens: how each behaves, in English. None where money moves.
+    test_cards: Mapping[str, str] = field(default_factory=dict)
 
 
 class Provider(Protocol):
@@ -26,6 +28,7 @@ class Provider(Protocol):
     """
 
     name: str
+    is_test: bool  # no money moves
     card_tokens: CardTokens
 
     async def charge(self, order: Order) -> Result:

@@ -56,6 +56,21 @@ _REASONS: Mapping[str, str] = {
 }
 _OTHER_REASON = "PAYMENT_REFUSED"
 
+# Each stands for a way a card behaves (docs/sandbox.md).
+_TEST_CARDS: Mapping[str, str] = {
+    "tok_ok": "A good card",
+    "tok_action_required": "A card whose bank asks first",
+    "tok_declined": "A card that is declined",
+    "tok_insufficient_funds": "A card without enough money",
+    "tok_slow": "A card that takes three seconds",
+    "tok_webhook_late": "A card whose bank answers later",
+    "tok_webhook_duplicated": "A card whose bank answers twice",
+    "tok_capture_fails": "A card that is approved, and then not charged",
+    "tok_error_500_once": "A card whose bank fails once",
+    "tok_timeout_charged": "A card that is charged without an answer",
+    "tok_timeout_not_charged": "A card without an answer",
+}
+
 log = get_logger(__name__)
 
 
@@ -77,22 +92,8 @@ class SandboxProvider:
     """The sandbox provider, as a merchant."""
 
     name = "sandbox"
-    # Each stands for a way a card behaves (docs/sandbox.md).
-    card_tokens = CardTokens(
-        names=(
-            "tok_ok",
-            "tok_declined",
-            "tok_insufficient_funds",
-            "tok_slow",
-            "tok_timeout_charged",
-            "tok_timeout_not_charged",
-            "tok_error_500_once",
-            "tok_capture_fails",
-            "tok_action_required",
-            "tok_webhook_late",
-            "tok_webhook_duplicated",
-        )
-    )
+    is_test = True
+    card_tokens = CardTokens(names=tuple(_TEST_CARDS), test_cards=_TEST_CARDS)
 
     def __init__(
         self,

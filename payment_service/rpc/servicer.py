@@ -19,6 +19,8 @@ from chassis.logs import get_logger
 from chassis.refusals import write_refusal
 from chassis.text import line
 from payment_service.domain import (
+    CARD,
+    METHODS,
     InvalidWebhookError,
     Payment,
     PaymentError,
@@ -51,11 +53,17 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         request: payment_pb2.DescribeCardTokensRequest,  # noqa: ARG002 - gRPC's signature
         context: _Context,  # noqa: ARG002 - gRPC's signature
     ) -> payment_pb2.DescribeCardTokensResponse:
-        provider = self._workers.methods.get("CARD")
-        if provider is None:
-            return payment_pb2.DescribeCardTokensResponse()
-        tokens = self._workers.of(provider).provider.card_tokens
-        return payment_pb2.DescribeCardTokensResponse(names=tokens.names, prefixes=tokens.prefixes)
+        reply = payment_pb2.DescribeCardTokensResponse()
+        for method in METHODS:
+            provider = self._workers.of(self._workers.methods[method]).provider
+            offered = reply.methods.add(method=method, test=provider.is_test)
+            if method == CARD:
+                tokens = provider.card_tokens
+                reply.names.extend(tokens.names)
+                reply.prefixes.extend(tokens.prefixes)
+                for token, name in tokens.test_cards.items():
+                    offered.test_cards.add(token=token, name=name)
+        return reply
 
     async def GetPayment(  # noqa: N802 - the proto's name
         self,

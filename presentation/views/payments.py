@@ -7,7 +7,42 @@ from parterre.payment.v1 import payment_pb2
 
 from presentation.views.base import BookingReference, Count, Id, Money, Time, View, money, time
 from presentation.views.bookings import Action, action
-from presentation.vocabulary import PaymentMethod, PaymentStatus, RefundStatus, word
+from presentation.vocabulary import (
+    PaymentFlow,
+    PaymentMethod,
+    PaymentStatus,
+    RefundStatus,
+    word,
+)
+
+
+class TestCard(View):
+    """A card to try paying with: it behaves as its name says."""
+
+    token: str
+    """What to give as `payment_token`."""
+    name: str
+    """In English."""
+
+
+class OfferedMethod(View):
+    """A way to pay."""
+
+    method: PaymentMethod
+    """What to give as `payment_method`."""
+    flow: PaymentFlow
+    """What the customer does to pay."""
+    test: bool
+    """Its provider is there for trials: no money moves."""
+    test_cards: list[TestCard]
+    """The cards to try it with; none where money moves."""
+
+
+class PaymentMethods(View):
+    """How one can pay."""
+
+    items: list[OfferedMethod]
+    """In the order in which they are offered."""
 
 
 class StartedPayment(View):
@@ -89,6 +124,23 @@ class Received(View):
 
     received: bool
     """True: it need not be sent again."""
+
+
+def payment_methods(it: payment_pb2.DescribeCardTokensResponse) -> PaymentMethods:
+    """How one can pay."""
+    return {
+        "items": [
+            {
+                "method": word(offered.method),
+                "flow": "TOKEN" if offered.method == "CARD" else "REDIRECT",
+                "test": offered.test,
+                "test_cards": [
+                    {"token": card.token, "name": card.name} for card in offered.test_cards
+                ],
+            }
+            for offered in it.methods
+        ]
+    }
 
 
 def started_payment(it: booking_pb2.Booking) -> StartedPayment:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import Mock
 from uuid import UUID
 
 import aio_pika
@@ -868,9 +869,10 @@ async def test_nothing_is_asked_of_the_database_while_nothing_is_due(
 
 
 class SecondProvider(SandboxProvider):
-    """The same provider under another name."""
+    """The same provider under another name, by which money moves."""
 
     name = "second"
+    is_test = False
 
 
 async def test_each_attempt_goes_by_its_own_provider(
@@ -899,6 +901,13 @@ async def test_each_attempt_goes_by_its_own_provider(
             max_tries=3,
             lease_seconds=30.0,
         )
+        asked = payment_pb2.DescribeCardTokensRequest()
+        offered = await PaymentServicer(database, workers).DescribeCardTokens(asked, Mock())
+        assert [(each.method, each.test, len(each.test_cards)) for each in offered.methods] == [
+            ("CARD", True, len(offered.names)),
+            ("KHALTI", False, 0),
+            ("ESEWA", True, 0),
+        ]
         for name, loop in workers.loops().items():
             await stack.enter_async_context(background(name, loop))
         handlers = messaging.commands(workers)

@@ -69,6 +69,21 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
                 )
             ]
         ),
+        payment_pb2.DescribeCardTokensResponse(
+            methods=[
+                payment_pb2.DescribeCardTokensResponse.Method(
+                    method="CARD",
+                    test=True,
+                    test_cards=[
+                        payment_pb2.DescribeCardTokensResponse.TestCard(
+                            token="tok_ok", name="A good card"
+                        )
+                    ],
+                ),
+                payment_pb2.DescribeCardTokensResponse.Method(method="KHALTI", test=True),
+                payment_pb2.DescribeCardTokensResponse.Method(method="ESEWA", test=True),
+            ]
+        ),
         booking_pb2.GetSalesResponse(
             currency="NPR",
             bookings=2,

@@ -438,3 +438,21 @@ async def test_a_card_that_can_not_be_is_refused_before_anything_is_booked() -> 
             assert (answer.status_code, answer.json()["reason"]) == (422, "INVALID_PAYMENT_TOKEN")
         assert not edge.booking.calls
         assert len(edge.payment.calls) == 1
+
+
+async def test_anybody_is_told_how_one_can_pay(edge: Edge) -> None:
+    answer = await edge.get("/payment-methods", role=None)
+    assert answer.headers["cache-control"] == "public, max-age=60"
+    card, *wallets = answer.json()["items"]
+    assert (card["method"], card["flow"], card["test"]) == ("CARD", "TOKEN", True)
+    assert card["test_cards"] == [{"token": "tok_ok", "name": "A good card"}]
+    assert [(each["flow"], each["test_cards"]) for each in wallets] == [("REDIRECT", [])] * 2
+
+
+async def test_how_one_can_pay_is_not_known_before_the_service_has_said_it(
+    refusal: type[RefusalError],
+) -> None:
+    async with running_gateway() as edge:
+        edge.payment.answers["DescribeCardTokens"] = refusal("UNAVAILABLE", "SERVICE_UNAVAILABLE")
+        answer = await edge.get("/payment-methods", role=None)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "SERVICE_UNAVAILABLE")

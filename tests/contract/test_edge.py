@@ -163,6 +163,7 @@ ADMIN GET /api/v1/admin/vitals
 ADMIN GET /api/v1/admin/verdict
 ORGANIZER POST /api/v1/events/{event_id}/check-ins
 CUSTOMER GET /api/v1/tickets/{ticket_id}/qr.png
+ANYONE GET /api/v1/payment-methods
 CUSTOMER POST /api/v1/payments
 CUSTOMER GET /api/v1/payments/{payment_id}
 CUSTOMER POST /api/v1/payments/{payment_id}/verify

@@ -302,6 +302,7 @@ ROUTES: Sequence[tuple[str, Row]] = (
         Row("1 3 3 4 ? ?", {"token": "not.one", "gate": "North"}),
     ),
     ("GET /api/v1/tickets/keys.json", Row("+ + + + + +")),
+    ("GET /api/v1/payment-methods", Row("+ + + + + +")),
     (
         "POST /api/v1/payments",
         Row(

@@ -25,6 +25,7 @@ ONLY_SAID = {
     "ApiKeyStatus",
     "CancellationGround",
     "CheckInResult",
+    "PaymentFlow",
     "RefundStatus",
     "SeatStatus",
     "StepOutcome",

@@ -1,10 +1,13 @@
-/** How to pay: the methods by the names people know, and the sandbox's cards. */
+/** How to pay: the methods that are offered here by the names people know, and cards to try. */
 import { useState } from "../vendor/hooks.js";
+import { api, take } from "../core/api.js";
 import { html } from "../core/html.js";
 import { t } from "../core/i18n.js";
-import { Note } from "./ui.js";
+import { useLoad } from "../core/load.js";
+import { Loaded, Note } from "./ui.js";
 
-/** @typedef {"CARD" | "KHALTI" | "ESEWA"} Method */
+/** @typedef {import("api").components["schemas"]["OfferedMethod"]} Offered */
+/** @typedef {Offered["method"]} Method */
 /** @typedef {{method: Method, token: string | null}} Payment */
 
 const METHODS = /** @type {Record<Method, () => string>} */ ({
@@ -16,40 +19,64 @@ const METHODS = /** @type {Record<Method, () => string>} */ ({
 /** @param {Method} method */
 export const methodName = (method) => METHODS[method]();
 
-/** The sandbox's cards: each behaves as its name says. */
-const CARDS = /** @type {[string, () => string][]} */ ([
-  ["tok_ok", () => t("A good card")],
-  ["tok_action_required", () => t("A card whose bank asks first")],
-  ["tok_declined", () => t("A card that is declined")],
-  ["tok_insufficient_funds", () => t("A card without enough money")],
-  ["tok_slow", () => t("A card that takes three seconds")],
-]);
+/** Cards to try, in words that can be translated; others have the API's. @type {Record<string, () => string>} */
+const CARDS = {
+  tok_ok: () => t("A good card"),
+  tok_action_required: () => t("A card whose bank asks first"),
+  tok_declined: () => t("A card that is declined"),
+  tok_insufficient_funds: () => t("A card without enough money"),
+  tok_slow: () => t("A card that takes three seconds"),
+  tok_webhook_late: () => t("A card whose bank answers later"),
+  tok_webhook_duplicated: () => t("A card whose bank answers twice"),
+  tok_capture_fails: () => t("A card that is approved, and then not charged"),
+  tok_error_500_once: () => t("A card whose bank fails once"),
+  tok_timeout_charged: () => t("A card that is charged without an answer"),
+  tok_timeout_not_charged: () => t("A card without an answer"),
+};
 
-/** @returns {[Payment, (payment: Payment) => void]} */
-export function usePayment() {
-  return useState(/** @type {Payment} */ ({ method: "CARD", token: "tok_ok" }));
+/** Whether this page can pay by it: no card number is ever typed here. @param {Offered} offered */
+const isUsable = (offered) => offered.flow === "REDIRECT" || offered.test_cards.length > 0;
+
+/** @param {Offered} offered @returns {Payment} */
+const firstOf = (offered) => ({ method: offered.method, token: offered.flow === "TOKEN" ? (offered.test_cards[0]?.token ?? null) : null });
+
+/**
+ * How to pay: what is offered here, and what is chosen of it; null: nothing yet, or nothing at all.
+ *
+ * @param {boolean} [wanted] false: there is nothing to pay
+ */
+export function usePayment(wanted = true) {
+  const offered = useLoad(async (signal) => (wanted ? (await take(api.GET("/api/v1/payment-methods", { signal }))).items.filter(isUsable) : []), [wanted]);
+  const [chosen, choose] = useState(/** @type {Payment | null} */ (null));
+  const first = offered.data?.[0];
+  return { offered, chosen: chosen ?? (first ? firstOf(first) : null), choose };
 }
 
 /**
- * Chooses how to pay. The card form is the sandbox provider's: no card number is ever typed here.
+ * Chooses how to pay.
  *
- * @param {{value: Payment, onChange: (payment: Payment) => void}} props
+ * @param {{of: ReturnType<typeof usePayment>}} props
  */
-export function PaymentChoice({ value, onChange }) {
-  const choose = (/** @type {Method} */ method) => onChange({ method, token: method === "CARD" ? "tok_ok" : null });
+export function PaymentChoice({ of: { offered, chosen, choose } }) {
   return html`<fieldset class="payment">
     <legend>${t("How to pay")}</legend>
-    ${/** @type {Method[]} */ (Object.keys(METHODS)).map((method) => html`<label class="payment-method" key=${method}>
-      <input type="radio" name="method" value=${method} checked=${value.method === method} onChange=${() => choose(method)} />
-      <span><b>${methodName(method)}</b>${method !== "CARD" && html` <span class="muted small">${t("You continue at {name} and come back.", { name: methodName(method) })}</span>`}</span>
-    </label>`)}
-    ${value.method === "CARD" && html`<div class="field">
-      <label for="payment-card">${t("Card")}</label>
-      <select id="payment-card" name="card" value=${value.token} onChange=${(/** @type {any} */ event) => onChange({ method: "CARD", token: event.currentTarget.value })}>
-        ${CARDS.map(([token, name]) => html`<option value=${token} selected=${token === value.token}>${name()}</option>`)}
-      </select>
-    </div>`}
-    <${Note} live=${false}>${t("This box office is connected to a sandbox: the cards are for trying, and no money moves.")}<//>
+    <${Loaded} of=${offered}>${(/** @type {Offered[]} */ all) => {
+      const now = all.find((one) => one.method === chosen?.method);
+      if (!now) return html`<${Note} kind="warn">${t("No way to pay is available at the moment. Your tickets stay held until the time runs out.")}<//>`;
+      return html`
+        ${all.map((one) => html`<label class="payment-method" key=${one.method}>
+          <input type="radio" name="method" value=${one.method} checked=${one === now} onChange=${() => choose(firstOf(one))} />
+          <span><b>${methodName(one.method)}</b>${one.flow === "REDIRECT" && html` <span class="muted small">${t("You continue at {name} and come back.", { name: methodName(one.method) })}</span>`}</span>
+        </label>`)}
+        ${now.flow === "TOKEN" && html`<div class="field">
+          <label for="payment-card">${t("Card")}</label>
+          <select id="payment-card" name="card" value=${chosen?.token} onChange=${(/** @type {any} */ event) => choose({ method: now.method, token: event.currentTarget.value })}>
+            ${now.test_cards.map(({ token, name }) => html`<option value=${token} selected=${token === chosen?.token}>${CARDS[token]?.() ?? name}</option>`)}
+          </select>
+        </div>`}
+        ${now.test && html`<${Note} live=${false}>${t("This box office is connected to a sandbox: the cards are for trying, and no money moves.")}<//>`}
+      `;
+    }}<//>
   </fieldset>`;
 }
 

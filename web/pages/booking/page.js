@@ -208,9 +208,9 @@ function Pending({ booking, refresh }) {
 
 /** After a refusal: another card or wallet, with the places kept. @param {{booking: Booking, refresh: () => void, deadline: any}} props */
 function Another({ booking, refresh, deadline }) {
-  const [payment, setPayment] = usePayment();
+  const way = usePayment();
   const [key, setKey] = useState(newKey);
-  const pay = useAction(async () => {
+  const pay = useAction(async (/** @type {import("../../parts/payment.js").Payment} */ payment) => {
     const started = await take(
       api.POST("/api/v1/payments", {
         params: { header: { "Idempotency-Key": key, Prefer: `wait=${WAIT_SECONDS}` } },
@@ -224,10 +224,10 @@ function Another({ booking, refresh, deadline }) {
   return html`
     <${Note} kind="bad" live=${false}><p>${refusalWords(booking.payment?.refused_because)}</p>${deadline}<p>${t("Nothing was charged, and your tickets are still held: try another card or another way to pay.")}</p><//>
     <${Card} title=${t("Try again")}>
-      <${PaymentChoice} value=${payment} onChange=${setPayment} />
+      <${PaymentChoice} of=${way} />
       <${Trouble} error=${pay.error} />
       <div class="actions">
-        <${Button} kind="primary" busy=${pay.busy} onClick=${() => pay.run()}>${t("Pay {amount}", { amount: format.money(booking.price.total) })}<//>
+        <${Button} kind="primary" busy=${pay.busy} disabled=${!way.chosen} onClick=${() => way.chosen && pay.run(way.chosen)}>${t("Pay {amount}", { amount: format.money(booking.price.total) })}<//>
         <${GiveUp} booking=${booking} refresh=${refresh} />
       </div>
     <//>

@@ -79,13 +79,14 @@ function useKey() {
 function Pay({ first, event, firstQuote }) {
   const [hold, setHold] = useState(first);
   const [{ quote, coupon }, setQuote] = useState({ quote: firstQuote, coupon: "" });
-  const [payment, setPayment] = usePayment();
   const [over, setOver] = useState(/** @type {HoldEnd | null} */ (null));
   const [leaving, setLeaving] = useState(false);
   const names = useRef(/** @type {Record<string, string>} */ ({}));
   const places = useMemo(() => placesOf(hold), [hold]);
   const key = useKey();
   const isFree = quote.total.amount === 0;
+  const way = usePayment(!isFree);
+  const payment = way.chosen;
 
   const pay = useAction(async () => {
     const attendees = places.flatMap(({ id, seat_id }) => {
@@ -95,7 +96,7 @@ function Pay({ first, event, firstQuote }) {
     /** @type {NewBooking} */
     const body = {
       hold_id: hold.id,
-      ...(!isFree && { payment_method: payment.method, ...(payment.token && { payment_token: payment.token }) }),
+      ...(!isFree && payment && { payment_method: payment.method, ...(payment.token && { payment_token: payment.token }) }),
       ...(coupon && { coupon_code: coupon }),
       attendees,
     };
@@ -120,7 +121,7 @@ function Pay({ first, event, firstQuote }) {
     <div class="columns">
       <div>
         <${Attendees} places=${places} names=${names.current} error=${pay.error} />
-        ${!isFree && html`<${PaymentChoice} value=${payment} onChange=${setPayment} />`}
+        ${!isFree && html`<${PaymentChoice} of=${way} />`}
       </div>
       <aside aria-label=${t("Summary of the order")}>
         <${Card} title=${countOf(hold.lines)} actions=${html`<a href=${`/events/${event.id}/seats`}>${t("Change")}</a>`}>
@@ -131,8 +132,8 @@ function Pay({ first, event, firstQuote }) {
         <//>
         <${Trouble} error=${pay.error} />
         <p class="small muted">${refundWords(event)}</p>
-        <${Button} kind="primary" class="wide" busy=${isBusy} onClick=${() => pay.run()}>
-          ${isFree ? t("Book") : payment.method === "CARD" ? t("Pay {amount}", { amount: format.money(quote.total) }) : t("Continue to {name}", { name: methodName(payment.method) })}
+        <${Button} kind="primary" class="wide" busy=${isBusy} disabled=${!isFree && !payment} onClick=${() => pay.run()}>
+          ${isFree ? t("Book") : payment && !payment.token ? t("Continue to {name}", { name: methodName(payment.method) }) : t("Pay {amount}", { amount: format.money(quote.total) })}
         <//>
         <p class="small muted" role="status">${isBusy ? t("Your booking is being made. Please stay a moment.") : ""}</p>
       </aside>

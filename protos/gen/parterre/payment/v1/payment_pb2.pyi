@@ -475,8 +475,63 @@ class DescribeCardTokensResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Method(_message.Message):
+        """A way to pay."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        METHOD_FIELD_NUMBER: _builtins.int
+        TEST_FIELD_NUMBER: _builtins.int
+        TEST_CARDS_FIELD_NUMBER: _builtins.int
+        method: _builtins.str
+        """CARD, KHALTI or ESEWA."""
+        test: _builtins.bool
+        """No money moves: its provider is there for trials."""
+        @_builtins.property
+        def test_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___DescribeCardTokensResponse.TestCard]:
+            """The cards to try it with; none where money moves."""
+
+        def __init__(
+            self,
+            *,
+            method: _builtins.str = ...,
+            test: _builtins.bool = ...,
+            test_cards: _abc.Iterable[Global___DescribeCardTokensResponse.TestCard] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "test", b"test", "test_cards", b"test_cards"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class TestCard(_message.Message):
+        """A card that behaves as its name says."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TOKEN_FIELD_NUMBER: _builtins.int
+        NAME_FIELD_NUMBER: _builtins.int
+        token: _builtins.str
+        """One of `names`."""
+        name: _builtins.str
+        """In English."""
+        def __init__(
+            self,
+            *,
+            token: _builtins.str = ...,
+            name: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "token", b"token"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAMES_FIELD_NUMBER: _builtins.int
     PREFIXES_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Every token there is."""
@@ -485,15 +540,20 @@ class DescribeCardTokensResponse(_message.Message):
     def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """How every token begins."""
 
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___DescribeCardTokensResponse.Method]:
+        """How one can pay, in the order in which it is offered. Empty: a version that does not say."""
+
     def __init__(
         self,
         *,
         names: _abc.Iterable[_builtins.str] | None = ...,
         prefixes: _abc.Iterable[_builtins.str] | None = ...,
+        methods: _abc.Iterable[Global___DescribeCardTokensResponse.Method] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "prefixes", b"prefixes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["methods", b"methods", "names", b"names", "prefixes", b"prefixes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -67,8 +67,8 @@ class PaymentServiceServicer:
     """
 
     def DescribeCardTokens(self, request, context):
-        """Says what the tokens of cards look like at the provider that takes cards, so that one that is
-        mistyped is refused before anything is booked with it. Reasons: none.
+        """Says how one can pay, and what the tokens of cards look like at the provider that takes cards,
+        so that one that is mistyped is refused before anything is booked with it. Reasons: none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -17,8 +17,8 @@ class PaymentServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     DescribeCardTokens: _aio.UnaryUnaryMultiCallable[_payment_pb2.DescribeCardTokensRequest, _payment_pb2.DescribeCardTokensResponse]
-    """Says what the tokens of cards look like at the provider that takes cards, so that one that is
-    mistyped is refused before anything is booked with it. Reasons: none.
+    """Says how one can pay, and what the tokens of cards look like at the provider that takes cards,
+    so that one that is mistyped is refused before anything is booked with it. Reasons: none.
     """
     GetPayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.GetPaymentRequest, _payment_pb2.GetPaymentResponse]
     """Gives a payment to its payer or an admin.
@@ -50,8 +50,8 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payment_pb2.DescribeCardTokensRequest,
         context: _aio.ServicerContext[_payment_pb2.DescribeCardTokensRequest, _abc.Awaitable[_payment_pb2.DescribeCardTokensResponse]],
     ) -> _abc.Awaitable[_payment_pb2.DescribeCardTokensResponse]:
-        """Says what the tokens of cards look like at the provider that takes cards, so that one that is
-        mistyped is refused before anything is booked with it. Reasons: none.
+        """Says how one can pay, and what the tokens of cards look like at the provider that takes cards,
+        so that one that is mistyped is refused before anything is booked with it. Reasons: none.
         """
 
     @_abc_1.abstractmethod
