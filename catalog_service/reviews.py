@@ -68,4 +68,4 @@ def check_review(draft: ReviewDraft) -> None:
     wrong.within("rating", draft.rating, 1, 5)
     wrong.text("text", draft.text, 0, MAX_TEXT, lines=True)
     wrong.text("author", draft.author, 1, 100)
-    wrong.refuse(InvalidReviewError, "This review can't be")
+    wrong.refuse(InvalidReviewError, "The review is not valid")

@@ -80,7 +80,7 @@ def unauthenticated(detail: str) -> ServiceError:
 
 def forbidden() -> ServiceError:
     """The refusal of a call that is not the caller's to make."""
-    return ServiceError("FORBIDDEN", "FORBIDDEN", "This is not for you.")
+    return ServiceError("FORBIDDEN", "FORBIDDEN", "You may not do this.")
 
 
 class EndedSessions(Protocol):

@@ -151,7 +151,7 @@ class NoLongerAdminError(AuthError):
     reason = "FORBIDDEN"
 
     def __init__(self) -> None:
-        super().__init__("This is not for you.")
+        super().__init__("You may not do this.")
 
 
 class InvalidApiKeyWishError(AuthError):
@@ -210,7 +210,7 @@ class NoLongerOrganizerError(AuthError):
     reason = "FORBIDDEN"
 
     def __init__(self) -> None:
-        super().__init__("This is not for you.")
+        super().__init__("You may not do this.")
 
 
 class InvalidFilterError(AuthError):

@@ -70,7 +70,7 @@ def check_usable(coupon: Coupon, subtotal: int, now: datetime, used_by_customer:
         raise CouponNotValidError("The coupon has expired.", coupon_code="has expired")
     if coupon.min_total is not None and subtotal < coupon.min_total:
         raise CouponMinimumError(
-            "The coupon is for larger bookings.",
+            "The booking is below the minimum of the coupon.",
             coupon_code=f"needs prices of at least {coupon.min_total} in minor units",
         )
     if coupon.usage_limit is not None and coupon.used >= coupon.usage_limit:
@@ -105,7 +105,7 @@ def check_coupon(coupon: Coupon) -> Coupon:
     if coupon.valid_from and coupon.valid_to and coupon.valid_from >= coupon.valid_to:
         wrong["valid_to"] = "must be after valid_from"
     if wrong:
-        raise InvalidCouponError("This coupon can't be.", **wrong)
+        raise InvalidCouponError("The coupon is not valid.", **wrong)
     return coupon
 
 
@@ -126,4 +126,4 @@ def check_coupon_change(change: CouponChange) -> None:
         if limit is not None and not 0 <= limit <= most
     }
     if wrong:
-        raise InvalidCouponError("This coupon can't be.", **wrong)
+        raise InvalidCouponError("The coupon is not valid.", **wrong)

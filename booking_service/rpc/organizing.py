@@ -244,4 +244,4 @@ def _moment(written: Timestamp, field: str) -> datetime:
     try:
         return written.ToDatetime(UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidCouponError("This coupon can't be.", **{field: "must be a time"}) from error
+        raise InvalidCouponError("The coupon is not valid.", **{field: "must be a time"}) from error

@@ -261,7 +261,7 @@ def check_event(
         "tax_percent", "must be from 0 to 100", when=not 0 <= draft.tax_basis_points <= 10_000
     )
     _check_tiers(wrong, tiers, has_venue=draft.venue_id is not None)
-    wrong.refuse(InvalidEventError, "This event can't be")
+    wrong.refuse(InvalidEventError, "The event is not valid")
 
 
 def _check_times(
@@ -464,7 +464,7 @@ def _check_tier_ids(tiers: Sequence[TierDraft], stored: Sequence[Tier]) -> None:
                 when=tier.id not in known,
             )
             known.discard(tier.id)
-    wrong.refuse(InvalidEventError, "This event can't be")
+    wrong.refuse(InvalidEventError, "The event is not valid")
 
 
 def _settled_in_tiers(stored: Sequence[TierDraft], tiers: Sequence[TierDraft]) -> Collection[str]:

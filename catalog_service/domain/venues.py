@@ -208,7 +208,7 @@ def expanded(rows: Sequence[RowDraft]) -> Sequence[Row]:
     wrong = Findings()
     wrong.add("rows", f"must be from 1 to {MAX_ROWS}", when=len(rows) > MAX_ROWS)
     result = [_expanded(wrong, f"rows.{number}", row) for number, row in enumerate(rows[:MAX_ROWS])]
-    wrong.refuse(InvalidSectionError, "This section can't be")
+    wrong.refuse(InvalidSectionError, "The section is not valid")
     return result
 
 
@@ -350,7 +350,7 @@ def check_venue(draft: VenueDraft) -> None:
     if draft.focal:
         wrong.within("focal.x", draft.focal.x, -MAX_COORDINATE, MAX_COORDINATE)
         wrong.within("focal.y", draft.focal.y, -MAX_COORDINATE, MAX_COORDINATE)
-    wrong.refuse(InvalidVenueError, "This venue can't be")
+    wrong.refuse(InvalidVenueError, "The venue is not valid")
 
 
 def check_section(draft: SectionDraft) -> None:
@@ -372,7 +372,7 @@ def check_section(draft: SectionDraft) -> None:
         _check_area(wrong, draft.area)
     else:
         wrong.add("kind", f"must be {' or '.join(KINDS)}", when=True)
-    wrong.refuse(InvalidSectionError, "This section can't be")
+    wrong.refuse(InvalidSectionError, "The section is not valid")
 
 
 def _check_rows(wrong: Findings, draft: SectionDraft) -> None:
@@ -438,7 +438,7 @@ def changed_section(draft: SectionDraft, change: Mapping[str, Any]) -> SectionDr
         wrong.add("layout", "is for seats", when="layout" in change)
     else:
         wrong.add("area", "is for standing room", when="area" in change)
-    wrong.refuse(InvalidSectionError, "This section can't be")
+    wrong.refuse(InvalidSectionError, "The section is not valid")
     layout = replace(draft.layout, **change.get("layout", {}))
     area = replace(draft.area, **change.get("area", {}))
     result = replace(draft, **{**change, "layout": layout, "area": area})
