@@ -99,8 +99,11 @@ async def admit(
 
 
 async def of_booking(session: Session, booking_id: UUID) -> Sequence[Row]:
-    """A booking's tickets, each with its line, its event and the booking's currency."""
-    return await session.all(_OF_BOOKING, booking_id=booking_id)
+    """A booking's tickets, each with its line, its event and the booking's currency.
+
+    The transaction ends with it.
+    """
+    return (await session.finish(_OF_BOOKING, booking_id=booking_id)).rows
 
 
 async def of_bookings(session: Session, booking_ids: Sequence[UUID]) -> Sequence[Row]:
@@ -109,8 +112,10 @@ async def of_bookings(session: Session, booking_ids: Sequence[UUID]) -> Sequence
 
 
 async def find(session: Session, ticket_id: UUID, customer_id: UUID) -> Row | None:
-    """The customer's own ticket, as `of_booking` gives it."""
-    return await session.first(_OF_CUSTOMER, ticket_id=ticket_id, customer_id=customer_id)
+    """The customer's own ticket, as `of_booking` gives it; the transaction ends with it."""
+    return (
+        await session.finish(_OF_CUSTOMER, ticket_id=ticket_id, customer_id=customer_id)
+    ).first()
 
 
 async def admissions(
