@@ -86,8 +86,9 @@ def _seated(name: str, rows: Sequence[Body], x: float, y: float, curve: float = 
     }
 
 
-def _standing(name: str, capacity: int) -> Body:
-    return {"name": name, "kind": "STANDING", "capacity": capacity}
+def _standing(name: str, capacity: int, **area: float) -> Body:
+    body: Body = {"name": name, "kind": "STANDING", "capacity": capacity}
+    return {**body, "area": area} if area else body
 
 
 def _venue(name: str, address: str, city: str, country: str, timezone: str, *extras: str) -> Body:
@@ -131,7 +132,7 @@ def _arena() -> Sequence[Body]:
         for ring, rows, seats, y in rings
         for number in range(1, 9)
     ]
-    return [_standing("Floor", 1920), *blocks]
+    return [_standing("Floor", 1920, x=0, y=3, width=60, height=14), *blocks]
 
 
 def halls() -> Sequence[Hall]:
@@ -140,7 +141,10 @@ def halls() -> Sequence[Hall]:
     return [
         Hall(
             _venue("Purple Lotus", "Thamel Marg 31", "Kathmandu", *kathmandu, "bar"),
-            [_standing("Floor", 420), _standing("Gallery", 80)],
+            [
+                _standing("Floor", 420, x=0, y=6, width=18, height=9),
+                _standing("Gallery", 80, x=0, y=13, width=18, height=3),
+            ],
             "NPR",
             150_000,
             10_000,
@@ -170,7 +174,7 @@ def halls() -> Sequence[Hall]:
             _venue("Phewa Amphitheatre", "Lakeside 6", "Pokhara", *kathmandu, "open air"),
             [
                 _seated("Terrace", [_row(n, 28 + 2 * n) for n in range(1, 13)], 0, 5, 6.0),
-                _standing("Lawn", 1500),
+                _standing("Lawn", 1500, x=0, y=22, width=36, height=8),
             ],
             "NPR",
             250_000,
@@ -187,7 +191,10 @@ def halls() -> Sequence[Hall]:
         ),
         Hall(
             _venue("Kesselhaus Nord", "Torstrasse 210", "Berlin", "DE", "Europe/Berlin", "bar"),
-            [_standing("Halle", 900), _seated("Empore", [_row(n, 30) for n in range(1, 5)], 0, 15)],
+            [
+                _standing("Halle", 900, x=0, y=7.5, width=18, height=11),
+                _seated("Empore", [_row(n, 30) for n in range(1, 5)], 0, 15),
+            ],
             "EUR",
             5_000,
             250,

@@ -174,6 +174,63 @@ def test_keys_and_secrets_are_shown_once(
     is_for_everybody(page)
 
 
+def test_where_people_stand_is_drawn(signed_in: Visit, newcomer: Callable[..., Account]) -> None:
+    page = signed_in(newcomer("ORGANIZER"), "/organizer/venues")
+    page.get_by_label("Name of the venue").fill("The cellar")
+    page.get_by_label("Street and number").fill("Mangal Bazaar 5")
+    page.get_by_label("City").fill("Patan")
+    page.get_by_role("button", name="Create venue").click()
+    page.get_by_role("button", name="New section").click()
+    page.get_by_label("Name of the section").fill("Floor")
+    page.get_by_label("Kind").select_option(label="Standing")
+    page.get_by_label("Capacity").fill("400")
+    floor = page.get_by_role("button", name="Floor, 400 standing places")
+    expect(floor).to_be_visible()
+    page.get_by_role("button", name="Add the section").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+
+    # Moved and sized by the keyboard; what is done is undone step by step.
+    right, away = page.get_by_label("Middle, to the right"), page.get_by_label("Middle, away")
+    width, depth = page.get_by_label("Width"), page.get_by_label("Depth")
+    floor.press("Enter")
+    expect(width).to_have_value("20")
+    floor.press("ArrowRight")
+    floor.press("ArrowDown")
+    expect(right).to_have_value("1")
+    expect(away).to_have_value("7")
+    corner = page.get_by_role("button", name="Size of Floor")
+    corner.press("ArrowRight")
+    corner.press("Shift+ArrowDown")
+    expect(width).to_have_value("21")
+    expect(depth).to_have_value("10.1")
+    is_for_everybody(page)
+    page.get_by_role("button", name="Undo").click()
+    expect(depth).to_have_value("10")
+    expect(right).to_have_value("1.5")
+    page.get_by_role("button", name="Save the section").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.reload()
+    floor.press("Enter")
+    expect(page.get_by_role("button", name="Size of Floor: 21 wide, 10 deep")).to_be_visible()
+    expect(right).to_have_value("1.5")
+
+    # By number, and by the pointer: one drag is one change.
+    depth.fill("12")
+    depth.blur()
+    box = corner.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 100, box["y"] + 5, steps=4)
+    page.mouse.up()
+    expect(width).not_to_have_value("21")
+    page.get_by_role("button", name="Undo").click()
+    expect(width).to_have_value("21")
+    expect(depth).to_have_value("12")
+    page.set_viewport_size(NARROW["viewport"])
+    is_for_everybody(page)
+
+
 def test_a_hall_is_designed(signed_in: Visit, newcomer: Callable[..., Account]) -> None:
     page = signed_in(newcomer("ORGANIZER"), "/organizer/venues")
     is_for_everybody(page)

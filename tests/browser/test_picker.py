@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from clients.browser import NARROW
+from clients.browser import MOBILE, NARROW
 from ops.client import Client
 from ops.seed import Account
 from tests.running import System
@@ -106,6 +107,45 @@ def test_a_buyer_chooses_with_a_rival_beside_them_and_pays(
             ]
             rival.delete(f"/holds/{held['id']}")
     _pay(page)
+
+
+def test_who_stands_is_chosen_on_the_map(
+    system: System, signed_in: Visit, newcomer: Callable[..., Account]
+) -> None:
+    event_id, other = system.event("STANDING"), newcomer()
+    page = signed_in(newcomer(), f"/events/{event_id}/seats", **MOBILE)
+    hall = page.get_by_role("application", name="Map of the hall")
+    dialog, hint = page.get_by_role("dialog"), page.locator(".map-hint")
+    # The whole hall is one floor: whoever taps it is asked how many they are.
+    hall.tap()
+    for _ in range(2):
+        dialog.get_by_role("button", name="More").click()
+    expect(_lines(page)).to_contain_text(re.compile("Standing . 2"))
+    in_both_widths(page)
+    dialog.get_by_role("button", name="Back to the map").click()
+    expect(dialog).to_be_hidden()
+    # By the keyboard: the floor says what is left, and follows what others take.
+    hall.focus()
+    page.keyboard.press("ArrowDown")
+    expect(hint).to_contain_text("✓ 2 yours")
+    with Client(system.gateway).log_in(other.email, other.password) as rival:
+        (floor,) = rival.get(f"/events/{event_id}/seats")["sections"]
+        expect(hint).to_contain_text(f"{floor['available']} left")
+        order = {"event_id": event_id, "general": [{"tier_id": floor["tier_id"], "quantity": 3}]}
+        taken = rival.post("/holds", order)
+        expect(hint).to_contain_text(f"{floor['available'] - 3} left")
+        rival.delete(f"/holds/{taken['id']}")
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Fewer").click()
+    expect(_lines(page)).not_to_contain_text(re.compile("Standing . 2"))
+    page.keyboard.press("Escape")
+    expect(hall).to_be_focused()
+    # The list below has the same choice.
+    page.get_by_role("group", name="Standing").get_by_role("button", name="More").click()
+    expect(_lines(page)).to_contain_text(re.compile("Standing . 2"))
+    page.locator("aside").get_by_role("link", name="Continue").click()
+    page.get_by_role("button", name="Pay ").click()
+    expect(page.get_by_text("Your booking is confirmed.").first).to_be_visible()
 
 
 def test_the_page_says_what_became_of_places_elsewhere(

@@ -225,7 +225,7 @@ async def test_a_file_of_this_version_is_kept_for_good(edge: Edge) -> None:
 WEIGHTS = {
     "/": 58,
     "/events/{event_id}": 58.8,
-    "/events/{event_id}/seats": 90,
+    "/events/{event_id}/seats": 91,
     "/checkout/{hold_id}": 66,
     "/bookings/{reference}": 68,
     "/tickets": 58,
@@ -233,7 +233,7 @@ WEIGHTS = {
     "/account": 57,
     "/organizer": 61,
     "/organizer/events/{event_id}": 91,
-    "/organizer/venues/{venue_id}": 74,
+    "/organizer/venues/{venue_id}": 77,
     "/door/{event_id}": 70,
     "/operator": 67,
 }

@@ -6,13 +6,26 @@ import csv
 import io
 import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import jsonschema
 import pytest
 
-from catalog_service.domain.venues import Layout, RowDraft, expanded, placed
+from catalog_service.domain.venues import (
+    AreaDraft,
+    Extent,
+    Layout,
+    Point,
+    Row,
+    RowDraft,
+    Section,
+    areas,
+    expanded,
+    placed,
+)
 from clients import node
 
 MODULES = node.ROOT / "web" / "pages" / "venue"
@@ -26,6 +39,15 @@ SECTION: dict[str, Any] = {
     ],
     "layout": {"origin": {"x": 3, "y": -2}, "row_spacing": 1.5, "seat_spacing": 0.8, "curve": 0},
     "capacity": 0,
+    "area": None,
+}
+FLOOR: dict[str, Any] = {
+    "name": "Floor",
+    "kind": "STANDING",
+    "rows": [],
+    "layout": {"origin": {"x": 0, "y": 0}, "row_spacing": 1, "seat_spacing": 1, "curve": 0},
+    "capacity": 420,
+    "area": {"x": 2.5, "y": -8, "width": 12, "height": 5.5},
 }
 
 
@@ -84,7 +106,21 @@ PRETIX = _known(
                     ),
                 )
             ),
-            areas=_list({"type": "object"}),  # ours has none
+            areas=_list(
+                _known(
+                    "",
+                    uuid=_TEXT,
+                    color=_TEXT,
+                    border_color=_TEXT,
+                    rotation=_NUMBER,
+                    position=_POINT,
+                    shape={"enum": ["polygon", "rectangle", "ellipse", "circle", "text"]},
+                    rectangle=_SIZE,
+                    text=_known(
+                        "text position", text=_TEXT, color=_TEXT, size=_WHOLE, position=_POINT
+                    ),
+                )
+            ),
         )
     ),
 )
@@ -128,6 +164,58 @@ def test_seats_stand_where_the_catalog_puts_them() -> None:
         assert [seat["y"] for seat in row["seats"]] == pytest.approx(mine.ys, abs=0.0011)
 
 
+@pytest.mark.parametrize("focal", [None, Point(4, -9)], ids=["no-stage", "stage"])
+@pytest.mark.parametrize("seats", [0, 9])
+def test_people_stand_where_the_catalog_puts_them(focal: Point | None, seats: int) -> None:
+    layout = Layout(3, 2, 1.3, 0.7, 0.5)
+    rows = placed([Row("A", ["1", *[""] * (seats - 2), "2"]), Row("B", ["1"])], layout)
+    extent = Extent(min(rows[0].xs), max(rows[0].xs), rows[1].ys[0]) if seats else None
+    drawn = {**FLOOR, "area": None}
+    ours = [
+        Section(UUID(int=1), "Floor", "STANDING", (), 420, Layout(), AreaDraft()),
+        *(
+            [Section(UUID(int=2), "Stalls", "SEATED", (), 3, layout, extent=extent)]
+            if seats
+            else []
+        ),
+        Section(UUID(int=3), "Lawn", "STANDING", (), 7, Layout(), AreaDraft()),
+    ]
+    theirs = [
+        drawn,
+        *(
+            [{
+                **SECTION,
+                "rows": [{"label": row.label, "seats": row.seats} for row in rows],
+                "layout": {"origin": {"x": 3, "y": 2}, "row_spacing": 1.3, "seat_spacing": 0.7,
+                           "curve": 0.5},
+            }]
+            if seats
+            else []
+        ),
+        {**drawn, "name": "Lawn", "capacity": 7},
+    ]  # fmt: skip
+    stage = focal and {"x": focal.x, "y": focal.y}
+
+    placed_there = computed("plan.js", "it.areasOf(...v)", theirs, stage)
+
+    found = [area for area in placed_there if area]
+    assert len(found) == len(placed_there) - bool(seats) == 2
+    for area, here in zip(found, areas(ours, focal).values(), strict=True):
+        assert area == pytest.approx(asdict(here), abs=0.0011)
+
+
+def test_what_is_drawn_of_people_is_kept() -> None:
+    assert computed("plan.js", "it.areasOf(v, null)", FLOOR, SECTION) == [FLOOR["area"], None]
+
+
+def test_the_largest_crowds_stay_within_what_the_catalog_takes() -> None:
+    crowd = {**FLOOR, "area": None, "capacity": 200_000}
+    ours = [Section(UUID(int=n), "", "STANDING", (), 200_000, Layout()) for n in range(200)]
+    theirs = computed("plan.js", "it.areasOf(v, null)", *[crowd] * 200)
+    for area, here in zip(theirs, areas(ours, None).values(), strict=True):
+        assert area == pytest.approx(asdict(here), abs=0.0011)
+
+
 def test_rows_are_numbered_as_the_catalog_numbers_them() -> None:
     schemes = [("FORWARD", 1), ("BACKWARD", 3), ("ODD", 1), ("ODD", 5), ("EVEN", 2)]
     said = [
@@ -169,6 +257,21 @@ def test_a_plan_survives_leaving_and_coming_back(module: str) -> None:
         assert section["layout"]["seat_spacing"] == pytest.approx(0.8, abs=0.002)
         assert section["layout"]["row_spacing"] == pytest.approx(1.5, abs=0.002)
         assert section["layout"]["origin"]["x"] == pytest.approx(3, abs=0.002)
+
+
+def test_a_table_keeps_where_people_stand() -> None:
+    undrawn = {**FLOOR, "name": "=Gallery", "area": None}
+    text = computed("csv.js", "it.toCsv(v)", FLOOR, SECTION, undrawn)
+    lines = list(csv.reader(io.StringIO(text)))
+    head = "section,row,seat,x,y,capacity,width,height"
+    assert (",".join(lines[0]), {len(line) for line in lines}) == (head, {8})
+    assert lines[-2] == ["Floor", "", "", "2.5", "-8", "420", "12", "5.5"]
+    assert lines[-1] == ["'=Gallery", "", "", "", "", "420", "", ""]
+    seated, floor, gallery = computed("csv.js", "it.fromCsv(v[0])", text)
+    assert (floor, gallery) == (FLOOR, undrawn)
+    assert seated["rows"] == SECTION["rows"]
+    wrong = f"{head}\nFloor,,,0,0,many,1,1\n"
+    assert computed("csv.js", "it.fromCsv(v[0])", wrong) == {"error": "BAD_NUMBER:2"}
 
 
 def test_a_table_is_a_good_one_and_no_formula() -> None:
@@ -239,6 +342,24 @@ def test_what_leaves_is_a_plan_of_pretix() -> None:
         for each in (zone, *zone["rows"], *(seat for row in zone["rows"] for seat in row["seats"]))
     ]
     assert len(set(ids)) == len(ids)
+
+
+def test_where_people_stand_leaves_as_a_shape_and_does_not_come_back() -> None:
+    plan = computed("pretix.js", "it.toPretix('Hall', v)", FLOOR, SECTION)
+    jsonschema.Draft7Validator(PRETIX).validate(plan)
+    seated, floor = plan["zones"]
+    (shape,) = floor["areas"]
+    assert (floor["name"], floor["rows"], shape["text"]["text"]) == ("Floor", [], "Floor")
+    corner, size = shape["position"], shape["rectangle"]
+    assert min(corner["x"], corner["y"]) >= 0
+    assert corner["x"] + size["width"] <= plan["size"]["width"]
+    assert size["width"] == pytest.approx(12 / 0.8 * 25, abs=1)
+    assert len({floor["uuid"], shape["uuid"], seated["uuid"]}) == 3
+    assert [s["name"] for s in computed("pretix.js", "it.fromPretix(v[0])", plan)] == [
+        SECTION["name"]
+    ]
+    alone = computed("pretix.js", "it.toPretix('Hall', v)", FLOOR)
+    jsonschema.Draft7Validator(PRETIX).validate(alone)
 
 
 def test_what_pretix_lets_be_called_alike_comes_apart() -> None:

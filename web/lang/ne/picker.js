@@ -3,6 +3,7 @@ export default {
   "Any": "जुनसुकै",
   "Arrow keys move from seat to seat, Enter chooses or releases, plus and minus zoom. The list has the same seats.": "तीरका किले सिटबाट सिटमा लैजान्छन्, Enter ले छान्छ वा छोड्छ, प्लस र माइनसले आकार बदल्छन्। सूचीमा पनि यिनै सिट छन्।",
   "Asking the box office …": "टिकट काउन्टरलाई सोध्दै …",
+  "Back to the map": "नक्सामा फर्कनुहोस्",
   "Back to the event": "कार्यक्रममा फर्कनुहोस्",
   "Best seat": "उत्तम सिट",
   "Best {n} seats": "उत्तम {n} सिट",

@@ -1,6 +1,7 @@
 /**
  * A hall as numbers: where every seat is and how it stands. Arrays with an entry a seat instead of
  * 20,000 objects: they are read for each picture and never collected. Nothing here knows the page.
+ * From `count` on, numbers are of areas.
  */
 
 /** @typedef {import("api").components["schemas"]["SeatMap"]} SeatMap */
@@ -55,6 +56,8 @@ export class Hall {
     this.rows = [];
     /** @type {Pool[]} */
     this.pools = [];
+    /** @type {(Box & {pool: Pool})[]} of the pools that have one */
+    this.areas = [];
     /** @type {string[]} */
     this.ids = [];
     /** @type {string[]} */
@@ -69,13 +72,21 @@ export class Hall {
     this.at = new Map();
     for (const section of map.sections) {
       if (section.kind === "SEATED") this.#addSeats(section);
-      else this.pools.push({ id: section.id, name: section.name, tier: section.tier_id, available: section.available, capacity: section.capacity });
+      else this.#addPool(section);
     }
+    this.places = this.count + this.areas.length;
     /** Between seats of a row; `step` is the least at which seats stand. */
     this.beside = 1;
     this.step = this.#usualStep();
+    if (!this.count) this.step = Math.max(1e-3, ...this.areas.map(({ left, right }) => (right - left) / 24));
     this.radius = this.step * 0.4;
     this.box = this.#boxOf(0, this.count);
+    for (const { left, top, right, bottom } of this.areas) {
+      this.box.left = Math.min(this.box.left, left);
+      this.box.right = Math.max(this.box.right, right);
+      this.box.top = Math.min(this.box.top, top);
+      this.box.bottom = Math.max(this.box.bottom, bottom);
+    }
     this.grid = new Grid(this);
     /** @type {Set<(seats: number[] | null) => void>} */
     this.watchers = new Set();
@@ -86,6 +97,13 @@ export class Hall {
   watch(work) {
     this.watchers.add(work);
     return () => void this.watchers.delete(work);
+  }
+
+  /** @param {Extract<SeatMap["sections"][number], {kind: "STANDING"}>} section */
+  #addPool({ id, name, tier_id, available, capacity, area }) {
+    const pool = { id, name, tier: tier_id, available, capacity };
+    this.pools.push(pool);
+    if (area) this.areas.push({ pool, left: area.x - area.width / 2, right: area.x + area.width / 2, top: area.y - area.height / 2, bottom: area.y + area.height / 2 });
   }
 
   /** @param {Extract<SeatMap["sections"][number], {kind: "SEATED"}>} section */
@@ -259,27 +277,40 @@ export class Hall {
     return [...alone];
   }
 
-  /** The seat one comes to from another by an arrow key; itself where there is none. @param {number} seat @param {string} key */
+  /** Where a seat is, or the middle of an area. @param {number} seat */
+  placeOf(seat) {
+    const area = this.areas[seat - this.count];
+    return area ? { x: (area.left + area.right) / 2, y: (area.top + area.bottom) / 2 } : { x: at(this.x, seat), y: at(this.y, seat) };
+  }
+
+  /** The seat or area one comes to from another by an arrow key; itself where there is none. @param {number} seat @param {string} key */
   next(seat, key) {
-    const row = this.rowOfSeat(seat);
-    if (key === "ArrowLeft") return seat > row.first ? seat - 1 : seat;
-    if (key === "ArrowRight") return seat + 1 < row.end ? seat + 1 : seat;
-    if (key === "Home") return row.first;
-    if (key === "End") return row.end - 1;
-    const ahead = key === "ArrowDown" ? 1 : -1;
+    const row = seat < this.count ? this.rowOfSeat(seat) : null;
+    const across = key === "ArrowLeft" || key === "ArrowRight";
+    const ahead = key === "ArrowDown" || key === "ArrowRight" ? 1 : -1;
+    if (row && across && seat + ahead >= row.first && seat + ahead < row.end) return seat + ahead;
+    if (key === "Home") return row?.first ?? seat;
+    if (key === "End") return row ? row.end - 1 : seat;
     let best = seat;
     let least = Infinity;
-    const x = at(this.x, seat);
-    const y = at(this.y, seat);
-    for (const other of this.rows) {
-      if (other === row || other.end === other.first) continue;
-      const near = this.#nearestOf(other, x);
-      const down = (at(this.y, near) - y) * ahead;
-      if (down <= this.step * 0.1) continue;
+    const { x, y } = this.placeOf(seat);
+    const consider = (/** @type {number} */ other, /** @type {number} */ byX, /** @type {number} */ byY) => {
+      const off = (across ? byX : byY) * ahead;
+      if (off <= this.step * 0.1) return;
       // What is straight ahead is nearer than what is to the side.
-      const far = down + Math.abs(at(this.x, near) - x) * 3;
-      if (far < least) [best, least] = [near, far];
+      const far = off + Math.abs(across ? byY : byX) * 3;
+      if (far < least) [best, least] = [other, far];
+    };
+    for (const other of this.rows) {
+      // From the end of a row one comes to an area beside it, and to no other row.
+      if (other === row || other.end === other.first || (row && across)) continue;
+      const near = this.#nearestOf(other, x);
+      consider(near, at(this.x, near) - x, at(this.y, near) - y);
     }
+    this.areas.forEach(({ left, top, right, bottom }, index) => {
+      const middle = this.placeOf(this.count + index);
+      consider(this.count + index, (across ? middle.x : clamped(x, left, right)) - x, (across ? clamped(y, top, bottom) : middle.y) - y);
+    });
     return best;
   }
 
@@ -360,6 +391,9 @@ class Grid {
     return best;
   }
 }
+
+/** @param {number} value @param {number} least @param {number} most */
+const clamped = (value, least, most) => Math.min(most, Math.max(least, value));
 
 /** An entry that is there. @param {Float32Array | Int32Array | Uint8Array} of @param {number} index */
 export const at = (of, index) => /** @type {number} */ (of[index]);

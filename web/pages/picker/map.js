@@ -70,7 +70,7 @@ export function SeatMap({ hall, look, label, onPick }) {
   const zoom = (/** @type {number} */ factor) => view.current?.zoom(factor);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const shown = view.current;
-    if (!shown || event.ctrlKey || event.metaKey || event.altKey || !hall.count) return;
+    if (!shown || event.ctrlKey || event.metaKey || event.altKey || !hall.places) return;
     if (event.key === "+" || event.key === "=") zoom(ZOOM_STEP);
     else if (event.key === "-") zoom(1 / ZOOM_STEP);
     else if (event.key === "0") shown.fit();
@@ -84,7 +84,8 @@ export function SeatMap({ hall, look, label, onPick }) {
     event.preventDefault();
   };
   const onBlur = () => {
-    if (view.current) view.current.focus = -1;
+    // From a dialog one comes back to where one was.
+    if (view.current && !document.querySelector("dialog[open]")) view.current.focus = -1;
     setHint({ seat: -1, x: 0, y: 0 });
   };
 
@@ -108,8 +109,9 @@ export function SeatMap({ hall, look, label, onPick }) {
   </div>`;
 }
 
-/** Where one comes in by the keyboard: the middle of the first row. @param {Hall} hall */
+/** Where one comes in by the keyboard: the middle of the first row; without rows the first area. @param {Hall} hall */
 function firstSeat(hall) {
+  if (!hall.count) return 0;
   const row = hall.row(0);
   return row.first + Math.floor((row.end - row.first) / 2);
 }
@@ -145,7 +147,7 @@ function listen(canvas, view, on) {
   const hover = (seat, at) => {
     if (seat === hovered) return;
     hovered = seat;
-    const { x, y } = seat < 0 ? at : view.placeOf(seat);
+    const { x, y } = seat < 0 || seat >= view.hall.count ? at : view.placeOf(seat);
     on.hover(seat, x, y);
   };
 
@@ -182,12 +184,11 @@ function listen(canvas, view, on) {
     if (!fingers.delete(event.pointerId)) return;
     if (!wasOne || moved > STILL_PIXELS || event.type === "pointercancel") return;
     const at = place(event);
-    if (!view.showsSeats) {
-      view.show(view.partAt(at.x, at.y));
+    const seat = view.seatAt(at.x, at.y, event.pointerType === "mouse" ? MOUSE_PIXELS : FINGER_PIXELS);
+    if (seat < 0) {
+      if (!view.showsSeats) view.show(view.partAt(at.x, at.y));
       return;
     }
-    const seat = view.seatAt(at.x, at.y, event.pointerType === "mouse" ? MOUSE_PIXELS : FINGER_PIXELS);
-    if (seat < 0) return;
     on.pick(seat);
     hovered = -1;
     hover(seat, at);

@@ -14,7 +14,7 @@ import { placeName } from "../../parts/booking.js";
 import { placeOf, saleOf } from "../../parts/event.js";
 import { HoldOver, HoldTimer } from "../../parts/hold_timer.js";
 import { NotFound } from "../../parts/layout.js";
-import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Note, Stepper, Tabs, Trouble } from "../../parts/ui.js";
+import { Button, Card, Dialog, Field, Heading, LinkButton, Loaded, Money, Note, Stepper, Tabs, Trouble } from "../../parts/ui.js";
 import { FREE, HELD, Hall } from "./hall.js";
 import { SeatList } from "./list.js";
 import { SeatMap } from "./map.js";
@@ -96,6 +96,7 @@ function Places({ event, hall, query }) {
   const tiers = useMemo(() => new Map(event.tiers.map((tier, index) => [tier.id, { tier, index }])), [event]);
   const [only, setOnly] = useState(/** @type {ReadonlySet<string>} */ (new Set()));
   const [taken, setTaken] = useState(/** @type {string[]} */ ([]));
+  const [asked, setAsked] = useState(""); // a tier without numbered seats, by its id
   const selection = useSelection(event.id, setTaken);
   const top = useRef(/** @type {HTMLElement | null} */ (null));
 
@@ -108,14 +109,25 @@ function Places({ event, hall, query }) {
     tierIndex: (tier) => tiers.get(tier)?.index ?? 0,
     isShown: (tier) => only.size === 0 || only.has(tier),
     stage: t("Stage"),
+    words(pool) {
+      const own = selection.hold?.lines.find((line) => line.section_id === pool.id);
+      return [own ? `✓ ${format.number(own.quantity)} ${t("yours")}` : "", leftWords(pool.available)];
+    },
   };
-  const label = (/** @type {number} */ seat) => seatWords(hall, tiers, look, seat);
+  const label = (/** @type {number} */ seat) => (seat < hall.count ? seatWords(hall, tiers, look, seat) : areaWords(hall, tiers, look, seat));
 
   const onPick = (/** @type {number} */ seat) => {
     const seatId = /** @type {string} */ (hall.ids[seat]);
+    const pool = hall.areas[seat - hall.count]?.pool;
     if (!user.value) {
       top.current?.scrollIntoView({ block: "nearest" });
       announce(t("Log in first."));
+      return;
+    }
+    if (pool) {
+      setTaken([]);
+      selection.forget();
+      setAsked(pool.tier);
       return;
     }
     if (!selection.wish.seats.has(seatId) && !hall.isFree(seat)) {
@@ -136,8 +148,9 @@ function Places({ event, hall, query }) {
     if (!next.delete(tier)) next.add(tier);
     setOnly(next);
   };
+  const map = () => html`<${SeatMap} hall=${hall} look=${look} label=${label} onPick=${onPick} />`;
   const tabs = [
-    { id: "map", label: t("Map"), show: () => html`<${SeatMap} hall=${hall} look=${look} label=${label} onPick=${onPick} />` },
+    { id: "map", label: t("Map"), show: map },
     { id: "list", label: t("List"), show: () => html`<${SeatList} hall=${hall} look=${look} label=${label} onPick=${onPick} />` },
   ];
   return html`
@@ -149,11 +162,12 @@ function Places({ event, hall, query }) {
     <div class="columns picker">
       ${hall.count > 0 && html`<${Best} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />`}
       <div class="hall">
-        ${hall.count > 0 && html`
+        ${hall.places > 0 && html`
           <${Legend} hall=${hall} tiers=${tiers} only=${only} onFilter=${filter} />
-          <${Tabs} label=${t("How to choose")} tabs=${tabs} chosen=${query.get("view")} onChoose=${(/** @type {string} */ view) => setQuery({ view: view === "map" ? null : view })} />
+          ${hall.count ? html`<${Tabs} label=${t("How to choose")} tabs=${tabs} chosen=${query.get("view")} onChoose=${(/** @type {string} */ view) => setQuery({ view: view === "map" ? null : view })} />` : map()}
         `}
         <${Counted} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />
+        <${AskedFor} event=${event} hall=${hall} tiers=${tiers} selection=${selection} tier=${asked} onClose=${() => setAsked("")} />
       </div>
       <aside aria-label=${t("Your selection")} class="choice">
         <${Choice} event=${event} hall=${hall} selection=${selection} mine=${mine} taken=${taken} />
@@ -199,6 +213,16 @@ function seatWords(hall, tiers, look, seat) {
   });
 }
 
+/** @param {number} left */
+const leftWords = (left) => (left ? n(left, "{n} left", "{n} left") : t("Sold out"));
+
+/** The same of an area. @param {Hall} hall @param {Map<string, {tier: Tier, index: number}>} tiers @param {import("./view.js").Look} look @param {number} area */
+function areaWords(hall, tiers, look, area) {
+  const pool = hall.areas[area - hall.count]?.pool;
+  const tier = pool && tiers.get(pool.tier)?.tier;
+  return tier ? [`${pool.name}: ${tier.name}`, priceWords(tier), ...look.words(pool)].filter(Boolean).join(", ") : "";
+}
+
 /** @param {Tier} tier */
 const priceWords = (tier) => (tier.price.amount ? format.money(tier.price) : t("Free"));
 
@@ -238,44 +262,58 @@ function Best({ event, hall, tiers, selection }) {
 
 /** What the colours and signs mean; the prices also choose what is shown. @param {{hall: Hall, tiers: Map<string, {tier: Tier, index: number}>, only: ReadonlySet<string>, onFilter: (tier: string) => void}} props */
 function Legend({ hall, tiers, only, onFilter }) {
-  const free = (/** @type {string} */ tier) => hall.sections.filter((section) => section.tier === tier).reduce((sum, section) => sum + hall.free(section.first, section.end), 0);
-  const seated = [...tiers.values()].filter(({ tier }) => hall.sections.some((section) => section.tier === tier.id));
+  const parts = [...hall.sections, ...hall.areas.map(({ pool }) => pool)];
+  const free = (/** @type {string} */ tier) => parts.filter((part) => part.tier === tier).reduce((sum, part) => sum + ("first" in part ? hall.free(part.first, part.end) : part.available), 0);
+  const drawn = [...tiers.values()].filter(({ tier }) => parts.some((part) => part.tier === tier.id));
   return html`<div class="legend">
     <div class="legend-tiers" role="group" aria-label=${t("Show only these prices")}>
-      ${seated.map(({ tier, index }) => html`<button type="button" key=${tier.id} class="legend-tier" aria-pressed=${only.has(tier.id) ? "true" : "false"} onClick=${() => onFilter(tier.id)}>
+      ${drawn.map(({ tier, index }) => html`<button type="button" key=${tier.id} class="legend-tier" aria-pressed=${only.has(tier.id) ? "true" : "false"} onClick=${() => onFilter(tier.id)}>
         <span class=${`dot tier-${(index % 6) + 1}`} aria-hidden="true"></span>
         <span>${tier.name}, ${priceWords(tier)}</span>
         <span class="muted">${n(free(tier.id), "{n} left", "{n} left")}</span>
       </button>`)}
     </div>
-    <ul class="legend-signs" aria-label=${t("Legend")}>
+    ${hall.count > 0 && html`<ul class="legend-signs" aria-label=${t("Legend")}>
       <li><span aria-hidden="true">●</span> ${t("available")}</li>
       <li><span aria-hidden="true">✓</span> ${t("yours")}</li>
       <li><span aria-hidden="true">◔</span> ${t("held by somebody")}</li>
       <li><span aria-hidden="true">×</span> ${t("not available")}</li>
-    </ul>
+    </ul>`}
   </div>`;
 }
 
 /** Places without a number, by tier. @param {{event: Event, hall: Hall, tiers: Map<string, {tier: Tier, index: number}>, selection: ReturnType<typeof useSelection>}} props */
 function Counted({ event, hall, tiers, selection }) {
-  const counted = [...tiers.values()].flatMap(({ tier }) => {
-    const pools = hall.pools.filter((pool) => pool.tier === tier.id);
-    const left = pools.reduce((sum, pool) => sum + pool.available, 0);
-    return pools.length ? [{ tier, left, names: pools.map((pool) => pool.name).join(", ") }] : [];
-  });
+  const counted = [...tiers.values()].filter(({ tier }) => hall.pools.some((pool) => pool.tier === tier.id));
   if (!counted.length) return null;
   return html`<${Card} title=${hall.count ? t("General admission") : t("Tickets")}>
     <ul class="list">
-      ${counted.map(({ tier, left, names }) => {
-        const value = selection.wish.tickets.get(tier.id) ?? 0;
-        return html`<li key=${tier.id} class="counted">
-          <span><b>${tier.name}</b>${names !== tier.name && html` <span class="muted">${names}</span>`}<br />
-            ${priceWords(tier)} · <span class="muted">${left ? n(left, "{n} left", "{n} left") : t("Sold out")}</span></span>
-          <${Stepper} label=${tier.name} value=${value} min=${0} max=${user.value ? Math.min(event.max_per_customer, value + left) : 0} onChange=${(/** @type {number} */ to) => selection.setTickets(tier.id, to)} />
-        </li>`;
-      })}
+      ${counted.map(({ tier }) => html`<li key=${tier.id} class="counted"><${HowMany} event=${event} hall=${hall} tier=${tier} selection=${selection} /></li>`)}
     </ul>
+  <//>`;
+}
+
+/** How many of a tier without numbers. @param {{event: Event, hall: Hall, tier: Tier, selection: ReturnType<typeof useSelection>}} props */
+function HowMany({ event, hall, tier, selection }) {
+  const pools = hall.pools.filter((pool) => pool.tier === tier.id);
+  const left = pools.reduce((sum, pool) => sum + pool.available, 0);
+  const names = pools.map((pool) => pool.name).join(", ");
+  const value = selection.wish.tickets.get(tier.id) ?? 0;
+  return html`
+    <span><b>${tier.name}</b>${names !== tier.name && html` <span class="muted">${names}</span>`}<br />
+      ${priceWords(tier)} · <span class="muted">${leftWords(left)}</span></span>
+    <${Stepper} label=${tier.name} value=${value} min=${0} max=${user.value ? Math.min(event.max_per_customer, value + left) : 0} onChange=${(/** @type {number} */ to) => selection.setTickets(tier.id, to)} />
+  `;
+}
+
+/** The tier whose area was chosen on the map. @param {{event: Event, hall: Hall, tiers: Map<string, {tier: Tier, index: number}>, selection: ReturnType<typeof useSelection>, tier: string, onClose: () => void}} props */
+function AskedFor({ event, hall, tiers, selection, tier: id, onClose }) {
+  const tier = tiers.get(id)?.tier;
+  return html`<${Dialog} open=${Boolean(tier)} title=${t("How many tickets?")} onClose=${onClose}>
+    ${tier && html`<div class="counted"><${HowMany} event=${event} hall=${hall} tier=${tier} selection=${selection} /></div>`}
+    <p class="small muted" role="status">${selection.busy && t("Asking the box office …")}</p>
+    <${Trouble} error=${selection.error} />
+    <div class="actions end"><${Button} kind="primary" onClick=${onClose}>${t("Back to the map")}<//></div>
   <//>`;
 }
 

@@ -218,6 +218,7 @@ export function useSelection(eventId, onTaken) {
     drop,
     ended,
     extended: has,
+    forget: () => setError(null),
     /** @param {string} id */
     toggle(id) {
       const seats = new Set(now.current.wish.seats);

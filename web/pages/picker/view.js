@@ -22,6 +22,7 @@ const SETTLED_MILLISECONDS = 140;
 const STAGE_PIXELS = 18;
 /** Narrower sections have no room for their names. */
 const NAMED_PIXELS = 36;
+const LINE_PIXELS = 18;
 const TIERS = 6;
 
 /**
@@ -31,6 +32,7 @@ const TIERS = 6;
  * @property {(tier: string) => number} tierIndex
  * @property {(tier: string) => boolean} isShown
  * @property {string} stage in words
+ * @property {(pool: import("./hall.js").Pool) => [own: string, left: string]} words how many are one's own, if any are, and left
  *
  * @typedef {{scale: number, tiles: Map<string, Tile>, sprites: Map<string, HTMLCanvasElement>}} Layer
  * @typedef {{canvas: HTMLCanvasElement, stale: boolean, column: number, line: number}} Tile
@@ -187,10 +189,10 @@ export class View {
     this.top = (box.bottom - box.top < halfHeight * 2 ? (box.top + box.bottom) / 2 : Math.min(box.bottom, Math.max(box.top, y))) - halfHeight;
   }
 
-  /** Brings a seat into view, near enough to be seen. @param {number} seat */
+  /** Brings a seat into view, near enough to be seen, or an area. @param {number} seat */
   reveal(seat) {
-    if (this.seatSize < SHAPED_SEAT) {
-      const { hall } = this;
+    const { hall } = this;
+    if (seat < hall.count && this.seatSize < SHAPED_SEAT) {
       const around = (hall.step * this.width) / 2 / 18;
       this.show({ left: at(hall.x, seat) - around, right: at(hall.x, seat) + around, top: at(hall.y, seat), bottom: at(hall.y, seat) });
     }
@@ -200,16 +202,22 @@ export class View {
     this.pan(off(x, this.width), off(y, this.height));
   }
 
-  /** Where a seat is on the canvas. @param {number} seat */
+  /** Where a seat or an area is on the canvas. @param {number} seat */
   placeOf(seat) {
-    return { x: (at(this.hall.x, seat) - this.left) * this.scale, y: (at(this.hall.y, seat) - this.top) * this.scale };
+    const { x, y } = this.hall.placeOf(seat);
+    return { x: (x - this.left) * this.scale, y: (y - this.top) * this.scale };
   }
 
-  /** The seat at a place of the canvas; -1: none, or seats are too small. @param {number} x @param {number} y @param {number} within CSS pixels */
+  /** The seat at a place of the canvas, if seats are large enough, else the area; -1: none. @param {number} x @param {number} y @param {number} within CSS pixels */
   seatAt(x, y, within) {
-    if (!this.showsSeats) return -1;
-    const most = Math.max(this.hall.radius, Math.min(within / this.scale, this.hall.step * 0.7));
-    return this.hall.grid.nearest(this.left + x / this.scale, this.top + y / this.scale, most);
+    const { hall } = this;
+    const worldX = this.left + x / this.scale;
+    const worldY = this.top + y / this.scale;
+    const most = this.showsSeats ? Math.max(hall.radius, Math.min(within / this.scale, hall.step * 0.7)) : hall.step;
+    const seat = hall.grid.nearest(worldX, worldY, most);
+    if (seat >= 0) return this.showsSeats ? seat : -1;
+    const area = hall.areas.findLastIndex(({ left, top, right, bottom }) => worldX >= left && worldX <= right && worldY >= top && worldY <= bottom);
+    return area < 0 ? -1 : hall.count + area;
   }
 
   /** What is at a place when seats are too small: the part of the hall to go to. @param {number} x @param {number} y @returns {Box} */
@@ -266,6 +274,7 @@ export class View {
     context.setTransform(pixels, 0, 0, pixels, 0, 0);
     context.fillStyle = colours.ground;
     context.fillRect(0, 0, this.width, this.height);
+    this.#paintAreas();
     this.#paintShapes();
     if (this.showsSeats) {
       if (this.layer.scale === 0) this.layer = newLayer(scale);
@@ -275,6 +284,42 @@ export class View {
       else if (this.layer.scale === scale) this.before = null;
     }
     this.#paintMine();
+  }
+
+  /** Where people stand, from far and from near. */
+  #paintAreas() {
+    const { context, colours, hall, look, scale } = this;
+    hall.areas.forEach((area, index) => {
+      const { pool } = area;
+      const isHere = this.focus === hall.count + index;
+      // What of it is in view; where the keyboard is, all of its frame.
+      const edge = isHere ? 2 : -8;
+      const left = Math.max(edge, (area.left - this.left) * scale);
+      const right = Math.min(this.width - edge, (area.right - this.left) * scale);
+      const top = Math.max(edge, (area.top - this.top) * scale);
+      const bottom = Math.min(this.height - edge, (area.bottom - this.top) * scale);
+      if (left >= right || top >= bottom) return;
+      const isOpen = pool.available > 0 && look.isShown(pool.tier);
+      const [own, free] = look.words(pool);
+      context.beginPath();
+      context.roundRect(left, top, right - left, bottom - top, 6);
+      context.fillStyle = isOpen ? this.#tierColour(pool.tier) : colours.soft;
+      context.fill();
+      context.strokeStyle = isHere ? colours.text : own ? colours.mine : colours.line;
+      context.lineWidth = own || isHere ? 4 : 1.5;
+      context.setLineDash(pool.available ? [] : [6, 5]);
+      context.stroke();
+      context.setLineDash([]);
+      if (right - left < NAMED_PIXELS) return;
+      const lines = [pool.name, own, free].filter(Boolean).slice(0, (bottom - top) / LINE_PIXELS);
+      context.textAlign = "center";
+      context.textBaseline = "middle";
+      context.fillStyle = isOpen ? colours.on : colours.text;
+      lines.forEach((line, no) => {
+        context.font = `${no ? "" : "600 "}13px ${colours.font}`;
+        context.fillText(line, (left + right) / 2, (top + bottom + (no * 2 - lines.length + 1) * LINE_PIXELS) / 2, right - left - 8);
+      });
+    });
   }
 
   /** The sections and the stage; under the seats they are pale. */
@@ -469,7 +514,7 @@ export class View {
       context.lineTo(radius * 0.5, -radius * 0.35);
       context.stroke();
     }
-    if (this.focus >= 0) {
+    if (this.focus >= 0 && this.focus < this.hall.count) {
       const { x, y } = this.placeOf(this.focus);
       context.setTransform(this.pixels, 0, 0, this.pixels, x * this.pixels, y * this.pixels);
       context.strokeStyle = colours.focus;

@@ -1,9 +1,10 @@
-/** Seats as a table, for spreadsheets: section, row, seat, x, y. */
-import { fitted, placed } from "./plan.js";
+/** Seats as a table, for spreadsheets: section, row, seat, x, y; where people stand also how many, and how large it is. */
+import { fitted, placed, usualLayout } from "./plan.js";
 
 /** @typedef {import("./plan.js").Draft} Draft */
 
 const HEAD = ["section", "row", "seat", "x", "y"];
+const STANDING = ["capacity", "width", "height"];
 
 /** @param {string | number} value */
 function cell(value) {
@@ -13,12 +14,16 @@ function cell(value) {
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** The seats of a hall; where people stand there are none. @param {Draft[]} sections */
+/** The seats of a hall; where people stand there are none, but a line that says so. @param {Draft[]} sections */
 export function toCsv(sections) {
   const lines = sections
     .filter((section) => section.kind === "SEATED")
     .flatMap((section) => placed(section.rows, section.layout).flatMap((row) => row.seats.map((seat) => [section.name, row.label, seat.number, seat.x, seat.y])));
-  return [HEAD, ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  const standing = sections
+    .filter((section) => section.kind === "STANDING")
+    .map(({ name, capacity, area }) => [name, "", "", area?.x ?? "", area?.y ?? "", capacity, area?.width ?? "", area?.height ?? ""]);
+  const table = standing.length ? [[...HEAD, ...STANDING], ...lines.map((line) => [...line, "", "", ""]), ...standing] : [HEAD, ...lines];
+  return table.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 }
 
 /** The cells of a table (RFC 4180), in one pass. @param {string} text */
@@ -60,12 +65,23 @@ export function cellsOf(text) {
 export function fromCsv(text) {
   const [head = [], ...lines] = cellsOf(text);
   const names = head.map((name) => name.trim().toLowerCase());
-  const [section, row, seat, x, y] = HEAD.map((name) => names.indexOf(name));
+  const [section, row, seat, x, y, capacity, width, height] = [...HEAD, ...STANDING].map((name) => names.indexOf(name));
   if (section === undefined || row === undefined || seat === undefined || Math.min(section, row, seat) < 0) throw new Error("MISSING_COLUMNS");
   /** @type {Map<string, Map<string, import("./plan.js").Seat[]>>} */
   const sections = new Map();
+  /** @type {Draft[]} */
+  const standing = [];
   lines.forEach((cells, number) => {
     const of = (/** @type {number | undefined} */ at) => (at === undefined || at < 0 ? "" : (cells[at] ?? "").trim().replace(/^'(?=[=+\-@])/, ""));
+    if (of(row) === "" && of(seat) === "" && of(capacity) !== "") {
+      const said = [x, y, width, height].map(of);
+      const [left = 0, top = 0, wide = 0, high = 0] = said.map(Number);
+      const people = Number(of(capacity));
+      if (![left, top, wide, high, people].every(Number.isFinite)) throw new Error(`BAD_NUMBER:${number + 2}`);
+      const area = said.includes("") ? null : { x: left, y: top, width: wide, height: high };
+      standing.push({ name: of(section), kind: "STANDING", rows: [], layout: usualLayout(), capacity: people, area });
+      return;
+    }
     const rows = sections.get(of(section)) ?? new Map();
     sections.set(of(section), rows);
     const seats = rows.get(of(row)) ?? [];
@@ -75,8 +91,9 @@ export function fromCsv(text) {
     seats.push(place);
   });
   const isPlaced = x !== undefined && x >= 0;
-  return [...sections].map(([name, rows]) => {
+  const seated = [...sections].map(([name, rows]) => {
     const draft = fitted(name, [...rows].map(([label, seats]) => ({ label, seats })));
     return isPlaced ? draft : { ...draft, layout: { ...draft.layout, origin: { x: 0, y: draft.layout.origin.y } } };
   });
+  return [...seated, ...standing];
 }

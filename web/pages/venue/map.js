@@ -3,56 +3,114 @@ import { useRef } from "../../vendor/hooks.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
-import { frameOf, placed, placesOf, stageOf } from "./plan.js";
+import { areasOf, cornersOf, frameOf, placed, placesOf, stageOf } from "./plan.js";
 
 /** @typedef {import("./plan.js").Draft} Draft */
 /** @typedef {import("./plan.js").Point} Point */
+/** @typedef {import("./plan.js").Area} Area */
 /** @typedef {{id: string, draft: Draft}} Drawn */
 
 // More seats than that are drawn as rows, except in the section that is chosen.
 const MOST_SEATS = 1500;
 const STEPS = /** @type {Record<string, Point>} */ ({ ArrowLeft: { x: -1, y: 0 }, ArrowRight: { x: 1, y: 0 }, ArrowUp: { x: 0, y: -1 }, ArrowDown: { x: 0, y: 1 } });
 
+const SHORTEST = 0.1;
+
 /** @param {number} value */
 const snapped = (value) => Math.round(value * 10) / 10;
 
+/** A section, and how many it holds, in words. @param {Draft} draft */
+export const nameOf = (draft) =>
+  draft.kind === "SEATED"
+    ? n(placesOf(draft), "{name}, {n} seat", "{name}, {n} seats", { name: draft.name })
+    : n(placesOf(draft), "{name}, {n} standing place", "{name}, {n} standing places", { name: draft.name });
+
+/** Where a section is: its first row's middle, or its area's. @param {Draft} draft @param {Area | null} area @returns {Point} */
+const originOf = (draft, area) => area ?? draft.layout.origin;
+
+/** @param {Draft} draft @param {Area | null} area @param {Point} to @returns {Draft} */
+function movedTo(draft, area, { x, y }) {
+  const to = { x: snapped(x), y: snapped(y) };
+  return area ? { ...draft, area: { ...area, ...to } } : { ...draft, layout: { ...draft.layout, origin: to } };
+}
+
+/** Its corner at the right and the back is moved; the one across stays. @param {Draft} draft @param {Area} area @param {Point} by @returns {Draft} */
+function sized(draft, area, by) {
+  const width = Math.max(SHORTEST, snapped(area.width + by.x));
+  const height = Math.max(SHORTEST, snapped(area.height + by.y));
+  const middle = (/** @type {number} */ at, /** @type {number} */ more) => Math.round((at + more / 2) * 1000) / 1000;
+  return { ...draft, area: { x: middle(area.x, width - area.width), y: middle(area.y, height - area.height), width, height } };
+}
+
+/** @param {KeyboardEvent} event @returns {Point | null} how far an arrow key goes */
+function stepOf(event) {
+  const step = STEPS[event.key];
+  if (!step) return null;
+  event.preventDefault();
+  const by = event.shiftKey ? 0.1 : 1;
+  return { x: step.x * by, y: step.y * by };
+}
+
 /**
- * @param {{sections: Drawn[], focal: Point | null, chosen: string | null, onChoose: (id: string) => boolean, onMove: ((origin: Point) => void) | null, onStage: ((focal: Point) => void) | null}} props
- *   onChoose: says whether it may be chosen; onMove: moves the chosen one; onStage: moves the stage; null: nothing is changed
+ * @param {{sections: Drawn[], focal: Point | null, chosen: string | null, onChoose: (id: string) => boolean, onDraw: ((draft: Draft, goesOn: boolean) => void) | null, onStage: ((focal: Point) => void) | null}} props
+ *   onChoose: says whether it may be chosen; onDraw: the chosen one is moved, or sized, and perhaps goes on with what was
+ *   begun; onStage: moves the stage; null: nothing is changed
  */
-export function PlanMap({ sections, focal, chosen, onChoose, onMove, onStage }) {
+export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) {
   const picture = useRef(/** @type {SVGSVGElement | null} */ (null));
-  const grip = useRef(/** @type {{from: Point, origin: Point} | null} */ (null));
+  // What is dragged, from where, and as it was then.
+  const grip = useRef(/** @type {{from: Point, origin: Point, area: Area | null, moved: boolean} | null} */ (null));
   const frame = useRef(/** @type {ReturnType<typeof frameOf> | null} */ (null));
   const seated = sections.filter(({ draft }) => draft.kind === "SEATED").map((one) => ({ ...one, rows: placed(one.draft.rows, one.draft.layout) }));
+  const areas = areasOf(sections.map(({ draft }) => draft), focal);
+  const standing = sections.flatMap((one, at) => (areas[at] ? [{ ...one, area: areas[at] }] : []));
   const stage = focal ?? stageOf(seated.map(({ draft }) => draft.layout));
   const all = seated.reduce((sum, { draft }) => sum + placesOf(draft), 0);
   // While a section is dragged the picture stands still.
-  if (!grip.current || !frame.current) frame.current = frameOf([{ x: stage.x, y: stage.y - 1 }, ...seated.flatMap(({ rows }) => rows.flatMap((row) => row.seats))]);
+  if (!grip.current || !frame.current) frame.current = frameOf([{ x: stage.x, y: stage.y - 1 }, ...seated.flatMap(({ rows }) => rows.flatMap((row) => row.seats)), ...standing.flatMap(({ area }) => cornersOf(area))]);
   const { x, y, width, height } = frame.current;
   const margin = 2;
+  const pixel = Math.max((width + 2 * margin) / (picture.current?.clientWidth || 600), (height + 2 * margin) / (picture.current?.clientHeight || 600));
+  const grasp = 26 * pixel; // as large as a finger needs
 
   const at = (/** @type {PointerEvent} */ event) => {
     const matrix = picture.current?.getScreenCTM()?.inverse();
     if (!matrix) return { x: 0, y: 0 };
     return { x: matrix.a * event.clientX + matrix.e, y: matrix.d * event.clientY + matrix.f };
   };
-  const begin = (/** @type {PointerEvent} */ event, /** @type {Drawn} */ of) => {
-    if (!onChoose(of.id) || !onMove) return;
-    const { x: left, y: top } = at(event);
-    grip.current = { from: { x: left, y: top }, origin: of.draft.layout.origin };
+  const hold = (/** @type {PointerEvent} */ event, /** @type {Point} */ origin, /** @type {Area | null} */ area = null) => {
+    event.stopPropagation(); // the corner is in its section
+    grip.current = { from: at(event), origin, area, moved: false };
     /** @type {Element} */ (event.currentTarget).setPointerCapture(event.pointerId);
   };
-  const drag = (/** @type {PointerEvent} */ event, /** @type {string} */ id) => {
-    if (!grip.current || id !== chosen) return;
-    const { from, origin } = grip.current;
+  const release = () => (grip.current = null);
+  const begin = (/** @type {PointerEvent} */ event, /** @type {Drawn} */ of, /** @type {Area | null} */ area) => {
+    if (onChoose(of.id) && onDraw) hold(event, originOf(of.draft, area), area);
+  };
+  /** One drag is one change. @param {Draft} draft */
+  const draw = (draft) => {
+    onDraw?.(draft, grip.current?.moved ?? false);
+    if (grip.current) grip.current.moved = true;
+  };
+  const drag = (/** @type {PointerEvent} */ event, /** @type {Drawn} */ of) => {
+    if (!grip.current || of.id !== chosen) return;
+    const { from, origin, area } = grip.current;
     const to = at(event);
-    onMove?.({ x: snapped(origin.x + to.x - from.x), y: snapped(origin.y + to.y - from.y) });
+    draw(movedTo(of.draft, area, { x: origin.x + to.x - from.x, y: origin.y + to.y - from.y }));
   };
-  const beginStage = (/** @type {PointerEvent} */ event) => {
-    grip.current = { from: at(event), origin: stage };
-    /** @type {Element} */ (event.currentTarget).setPointerCapture(event.pointerId);
+  const dragCorner = (/** @type {PointerEvent} */ event, /** @type {Drawn} */ of) => {
+    event.stopPropagation();
+    if (!grip.current?.area) return;
+    const { from, area } = grip.current;
+    const to = at(event);
+    draw(sized(of.draft, area, { x: to.x - from.x, y: to.y - from.y }));
   };
+  const keyCorner = (/** @type {KeyboardEvent} */ event, /** @type {Drawn} */ of, /** @type {Area} */ area) => {
+    const step = stepOf(event);
+    if (step) draw(sized(of.draft, area, step));
+    event.stopPropagation();
+  };
+  const beginStage = (/** @type {PointerEvent} */ event) => hold(event, stage);
   const dragStage = (/** @type {PointerEvent} */ event) => {
     if (!grip.current) return;
     const { from, origin } = grip.current;
@@ -60,40 +118,38 @@ export function PlanMap({ sections, focal, chosen, onChoose, onMove, onStage }) 
     onStage?.({ x: snapped(origin.x + to.x - from.x), y: snapped(origin.y + to.y - from.y) });
   };
   const keyStage = (/** @type {KeyboardEvent} */ event) => {
-    const step = STEPS[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const by = event.shiftKey ? 0.1 : 1;
-    onStage?.({ x: snapped(stage.x + step.x * by), y: snapped(stage.y + step.y * by) });
+    const step = stepOf(event);
+    if (step) onStage?.({ x: snapped(stage.x + step.x), y: snapped(stage.y + step.y) });
   };
-  const key = (/** @type {KeyboardEvent} */ event, /** @type {Drawn} */ of) => {
+  const key = (/** @type {KeyboardEvent} */ event, /** @type {Drawn} */ of, /** @type {Area | null} */ area) => {
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
       onChoose(of.id);
     }
-    const step = STEPS[event.key];
-    if (!step || of.id !== chosen || !onMove) return;
-    event.preventDefault();
-    const by = event.shiftKey ? 0.1 : 1;
-    const { origin } = of.draft.layout;
-    onMove({ x: snapped(origin.x + step.x * by), y: snapped(origin.y + step.y * by) });
+    if (of.id !== chosen || !onDraw) return;
+    const step = stepOf(event);
+    if (!step) return;
+    const { x: left, y: top } = originOf(of.draft, area);
+    draw(movedTo(of.draft, area, { x: left + step.x, y: top + step.y }));
   };
+  /** What all sections have. @param {Drawn} of @param {Area | null} area @param {string} kind */
+  const section = (of, area, kind) => ({
+    class: `plan-section ${kind}${of.id === chosen ? " chosen" : ""}`,
+    role: "button",
+    tabindex: "0",
+    "aria-pressed": of.id === chosen ? "true" : "false",
+    "aria-label": nameOf(of.draft),
+    onPointerDown: (/** @type {PointerEvent} */ event) => begin(event, of, area),
+    onPointerMove: (/** @type {PointerEvent} */ event) => drag(event, of),
+    onPointerUp: release,
+    onPointerCancel: release,
+    onKeyDown: (/** @type {KeyboardEvent} */ event) => key(event, of, area),
+  });
 
-  if (!seated.length) return html`<p class="muted">${t("No seats to draw yet.")}</p>`;
+  if (!sections.length) return html`<p class="muted">${t("No seats to draw yet.")}</p>`;
   return html`<svg ref=${picture} class="plan" role="group" aria-label=${t("Plan of the hall")} viewBox=${`${x - margin} ${y - margin} ${width + 2 * margin} ${height + 2 * margin}`}>
-    ${seated.map(({ id, draft, rows }) => html`<g
-      key=${id}
-      class=${id === chosen ? "plan-section chosen" : "plan-section"}
-      role="button"
-      tabindex="0"
-      aria-pressed=${id === chosen ? "true" : "false"}
-      aria-label=${n(placesOf(draft), "{name}, {n} seat", "{name}, {n} seats", { name: draft.name })}
-      onPointerDown=${(/** @type {PointerEvent} */ event) => begin(event, { id, draft })}
-      onPointerMove=${(/** @type {PointerEvent} */ event) => drag(event, id)}
-      onPointerUp=${() => (grip.current = null)}
-      onPointerCancel=${() => (grip.current = null)}
-      onKeyDown=${(/** @type {KeyboardEvent} */ event) => key(event, { id, draft })}
-    >
+    ${standing.map(({ id, draft, area }) => html`<g key=${id} ...${section({ id, draft }, area, "plan-area")}><rect class="plan-ground" x=${area.x - area.width / 2} y=${area.y - area.height / 2} width=${area.width} height=${area.height} rx=${Math.min(0.4, area.height / 4)} /></g>`)}
+    ${seated.map(({ id, draft, rows }) => html`<g key=${id} ...${section({ id, draft }, null, "plan-seats")}>
       <${Ground} rows=${rows} />
       ${rows.map((row) => (id === chosen || all <= MOST_SEATS ? html`<${SeatRow} key=${row.label} row=${row} size=${sizeOf(draft)} />` : html`<polyline key=${row.label} points=${row.seats.map((seat) => `${seat.x},${seat.y}`).join(" ")} />`))}
     </g>`)}
@@ -106,14 +162,39 @@ export function PlanMap({ sections, focal, chosen, onChoose, onMove, onStage }) 
             "aria-label": t("Stage, {x} to the right, {y} away", { x: format.number(stage.x), y: format.number(stage.y) }),
             onPointerDown: beginStage,
             onPointerMove: dragStage,
-            onPointerUp: () => (grip.current = null),
-            onPointerCancel: () => (grip.current = null),
+            onPointerUp: release,
+            onPointerCancel: release,
             onKeyDown: keyStage,
           }
         : { "aria-hidden": "true" }}
     ><rect x=${stage.x - 3} y=${stage.y - 1.5} width="6" height="1" rx="0.3" /><text x=${stage.x} y=${stage.y - 1}>${t("Stage")}</text></g>
     ${seated.filter(({ id }) => id === chosen).map(({ draft, rows }) => html`<${Numbers} rows=${rows} size=${sizeOf(draft)} />`)}
+    <g aria-hidden="true">${standing.map(({ draft, area }) => html`<${Words} draft=${draft} area=${area} most=${20 * pixel} />`)}</g>
+    ${onDraw && standing.filter(({ id }) => id === chosen).map(({ id, draft, area }) => html`<rect
+      key=${`${id} corner`}
+      class="plan-corner"
+      role="button"
+      tabindex="0"
+      aria-label=${t("Size of {name}: {width} wide, {height} deep", { name: draft.name, width: format.number(area.width), height: format.number(area.height) })}
+      x=${area.x + area.width / 2 - grasp}
+      y=${area.y + area.height / 2 - grasp}
+      width=${grasp}
+      height=${grasp}
+      onPointerDown=${(/** @type {PointerEvent} */ event) => hold(event, area, area)}
+      onPointerMove=${(/** @type {PointerEvent} */ event) => dragCorner(event, { id, draft })}
+      onPointerUp=${release}
+      onPointerCancel=${release}
+      onKeyDown=${(/** @type {KeyboardEvent} */ event) => keyCorner(event, { id, draft }, area)}
+    />`)}
   </svg>`;
+}
+
+/** What is written where people stand. @param {{draft: Draft, area: Area, most: number}} props most: of a letter */
+function Words({ draft, area, most }) {
+  const words = [draft.name, n(draft.capacity, "{n} person", "{n} people")];
+  // Letters are about 0.6 of their size wide.
+  const size = Math.min(most, area.height / 3.2, (area.width * 0.9) / (0.6 * Math.max(...words.map((word) => word.length), 1)));
+  return words.map((word, line) => html`<text class=${line ? "" : "plan-label"} x=${area.x} y=${area.y + (line - 0.5) * size * 1.3} font-size=${size}>${word}</text>`);
 }
 
 /** A seat's radius. @param {Draft} draft */

@@ -10,7 +10,7 @@ import { Badge, Button, Card, Confirm, Heading, Loaded, Note, Trouble } from "..
 import { DetailsForm } from "./details.js";
 import { Exchange } from "./exchange.js";
 import { PlanMap } from "./map.js";
-import { draftOf, placesOf, usualLayout } from "./plan.js";
+import { areasOf, draftOf, placesOf, usualLayout } from "./plan.js";
 import { SectionForm } from "./section.js";
 
 /** @typedef {import("api").components["schemas"]["Venue"]} Venue */
@@ -33,6 +33,12 @@ export default function VenuePage({ params }) {
 /** What the API takes of a seated section. @param {Draft} draft */
 const seatsBody = (draft) => ({ name: draft.name, rows: draft.rows.map(({ label, seats }) => ({ label, seats })), ...draft.layout });
 
+/** And of one where people stand, whose area is sent where it was drawn: else it goes on following the seats. @param {Draft} draft @param {import("./plan.js").Area | null} before */
+function standingBody({ name, capacity, area }, before) {
+  const isDrawn = area && !(before && area.x === before.x && area.y === before.y && area.width === before.width && area.height === before.height);
+  return { name, capacity, ...(isDrawn && { area }) };
+}
+
 /** @param {{of: Versioned, reload: () => Promise<void>}} props */
 function Designer({ of, reload }) {
   const { venue, etag } = of;
@@ -50,10 +56,10 @@ function Designer({ of, reload }) {
 
   const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string | null} */ version) => {
     if (section_id) {
-      const body = of_.kind === "SEATED" ? seatsBody(of_) : { name: of_.name, capacity: of_.capacity };
+      const body = of_.kind === "SEATED" ? seatsBody(of_) : standingBody(of_, venue.sections.find((one) => one.id === section_id)?.area ?? null);
       await take(api.PATCH("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id }, ...(version && { header: { "If-Match": version } }) }, body }));
     } else {
-      const body = of_.kind === "SEATED" ? { kind: /** @type {const} */ ("SEATED"), ...seatsBody(of_) } : { kind: /** @type {const} */ ("STANDING"), name: of_.name, capacity: of_.capacity };
+      const body = of_.kind === "SEATED" ? { kind: /** @type {const} */ ("SEATED"), ...seatsBody(of_) } : { kind: /** @type {const} */ ("STANDING"), ...standingBody(of_, null) };
       await once.send(body, (header) => take(api.POST("/api/v1/venues/{venue_id}/sections", { params: { path, header }, body })));
     }
   };
@@ -103,14 +109,14 @@ function Designer({ of, reload }) {
     setRefused(isDirty);
     if (isDirty) return false;
     const section = venue.sections.find((one) => one.id === id);
-    setDraft(section ? draftOf(section) : { name: "", kind: "SEATED", rows: [], layout: usualLayout(), capacity: 100 });
+    setDraft(section ? draftOf(section) : { name: "", kind: "SEATED", rows: [], layout: usualLayout(), capacity: 100, area: null });
     setChosen(id);
     setDirty(id === NEW);
     save.clear();
     return true;
   };
-  const change = (/** @type {Draft} */ changed) => {
-    if (draft) setPast([...past.slice(1 - MOST_UNDONE), draft]);
+  const change = (/** @type {Draft} */ changed, goesOn = false) => {
+    if (draft && !goesOn) setPast([...past.slice(1 - MOST_UNDONE), draft]);
     setDraft(changed);
     setDirty(true);
   };
@@ -123,6 +129,7 @@ function Designer({ of, reload }) {
   };
   const drawn = venue.sections.map((section) => ({ id: section.id, draft: section.id === chosen && draft ? draft : draftOf(section) }));
   if (chosen === NEW && draft) drawn.push({ id: NEW, draft });
+  const areaOfChosen = areasOf(drawn.map((one) => one.draft), venue.focal)[drawn.findIndex(({ id }) => id === chosen)] ?? null;
   const stale = [save.error, details.error, remove.error, moveStage.error].some((error) => error instanceof Problem && error.status === 412);
 
   return html`
@@ -138,14 +145,14 @@ function Designer({ of, reload }) {
     <div class="columns">
       <div>
         <${Card} title=${t("Plan")}>
-          <${PlanMap} sections=${drawn} focal=${stage ?? venue.focal} chosen=${chosen} onChoose=${choose} onStage=${mine ? setStage : null} onMove=${mine ? (/** @type {import("./plan.js").Point} */ origin) => draft && change({ ...draft, layout: { ...draft.layout, origin } }) : null} />
-          ${mine && html`<p class="muted small">${t("Drag a section or the stage, or choose it and use the arrow keys (with Shift: a tenth). What you move is saved by the button below.")}</p>`}
+          <${PlanMap} sections=${drawn} focal=${stage ?? venue.focal} chosen=${chosen} onChoose=${choose} onStage=${mine ? setStage : null} onDraw=${mine ? change : null} />
+          ${mine && html`<p class="muted small">${t("Drag a section, the corner of a standing section or the stage, or choose it and use the arrow keys (with Shift: a tenth). What you move is saved by the button below.")}</p>`}
           ${stage && html`<${Trouble} error=${moveStage.error} /><div class="actions">
             <${Button} kind="primary" busy=${moveStage.busy} onClick=${() => moveStage.run(stage)}>${t("Save where the stage is")}<//>
             <${Button} onClick=${() => setStage(null)}>${t("Put the stage back")}<//>
           </div>`}
         <//>
-        ${mine && draft && html`<${SectionForm} key=${chosen} draft=${draft} isNew=${chosen === NEW} isDirty=${isDirty} action=${save} onChange=${change} onLeave=${leave} onUndo=${past.length ? undo : null} onRemove=${chosen === NEW ? null : () => setRemoving(true)} />`}
+        ${mine && draft && html`<${SectionForm} key=${chosen} draft=${draft} area=${areaOfChosen} isNew=${chosen === NEW} isDirty=${isDirty} action=${save} onChange=${change} onLeave=${leave} onUndo=${past.length ? undo : null} onRemove=${chosen === NEW ? null : () => setRemoving(true)} />`}
         <${Confirm} open=${removing} danger=${true} title=${t("Delete the section?")} yes=${t("Yes, delete")} busy=${remove.busy} error=${remove.error} onYes=${() => remove.run()} onNo=${() => setRemoving(false)}>
           <p>${t("{name} is gone then, and drafts that sell it lose it. While an event on sale sells it, it can't be deleted.", { name: draft?.name ?? "" })}</p>
         <//>

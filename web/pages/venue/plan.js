@@ -6,7 +6,8 @@
 /** @typedef {{label: string, seats: string[]}} Row seats side by side; an empty one is a gap */
 /** @typedef {{number: string, x: number, y: number}} Seat */
 /** @typedef {{label: string, seats: Seat[]}} PlacedRow */
-/** @typedef {{name: string, kind: "SEATED" | "STANDING", rows: Row[], layout: Layout, capacity: number}} Draft */
+/** @typedef {{x: number, y: number, width: number, height: number}} Area a rectangle by its middle */
+/** @typedef {{name: string, kind: "SEATED" | "STANDING", rows: Row[], layout: Layout, capacity: number, area: Area | null}} Draft area: where people stand; null: where there is room */
 /** @typedef {"FORWARD" | "BACKWARD" | "ODD" | "EVEN"} Numbering */
 
 /** @type {() => Layout} */
@@ -24,7 +25,7 @@ function median(values, otherwise) {
 /** A section as the API has it, for changing it. @param {Section} section @returns {Draft} */
 export function draftOf(section) {
   const rows = (section.rows ?? []).map(({ label, seats }) => ({ label, seats }));
-  return { name: section.name, kind: section.kind, rows, layout: section.layout ?? usualLayout(), capacity: section.capacity };
+  return { name: section.name, kind: section.kind, rows, layout: section.layout ?? usualLayout(), capacity: section.capacity, area: section.area };
 }
 
 /** How many people a section holds. @param {Draft} draft */
@@ -40,7 +41,10 @@ export function placesOf(draft) {
  * @param {Layout} layout
  * @returns {PlacedRow[]}
  */
-export function placed(rows, layout) {
+export const placed = (rows, layout) => withPlaces(rows, layout).map(({ label, seats }) => ({ label, seats: seats.filter((seat) => seat.number !== "") }));
+
+/** The same with its gaps. @param {Row[]} rows @param {Layout} layout @returns {PlacedRow[]} */
+function withPlaces(rows, layout) {
   return rows.map((row, depth) => {
     const middle = (row.seats.length - 1) / 2;
     const y = layout.origin.y + depth * layout.row_spacing;
@@ -49,7 +53,7 @@ export function placed(rows, layout) {
       x: rounded(layout.origin.x + (at - middle) * layout.seat_spacing),
       y: rounded(y - layout.curve * ((at - middle) / (middle || 1)) ** 2),
     }));
-    return { label: row.label, seats: seats.filter((seat) => seat.number !== "") };
+    return { label: row.label, seats };
   });
 }
 
@@ -124,10 +128,47 @@ export function seatsOf(text) {
  */
 export function stageOf(layouts) {
   const [front] = [...layouts].sort((a, b) => a.origin.y - b.origin.y);
-  if (!front) return { x: 0, y: -1 };
+  if (!front) return { x: 0, y: 0 };
   const x = layouts.reduce((sum, layout) => sum + layout.origin.x, 0) / layouts.length;
   return { x: rounded(x), y: rounded(front.origin.y - front.row_spacing) };
 }
+
+// As catalog_service/domain/venues.py has them.
+const FEWEST_DRAWN = 50;
+const FARTHEST = 10_000;
+const SHORTEST = 0.1;
+
+/**
+ * Where people stand: as said, else behind all seats, side by side, as large as they need.
+ *
+ * @param {Draft[]} drafts in the venue's order
+ * @param {Point | null} focal where the venue says that its stage is
+ * @returns {(Area | null)[]} of each; null where people sit
+ */
+export function areasOf(drafts, focal) {
+  const seated = drafts.filter(({ rows }) => rows.length);
+  const places = seated.flatMap(({ rows, layout }) => withPlaces(rows, layout).flatMap(({ seats }) => seats));
+  const room = seated.reduce((sum, { layout }) => sum + layout.row_spacing * layout.seat_spacing, 0) / (seated.length || 1) || 1;
+  const aisle = Math.sqrt(room);
+  const stage = focal ?? stageOf([]);
+  const frame = frameOf(places);
+  const middle = places.length ? frame.x + frame.width / 2 : stage.x;
+  const front = places.length ? frame.y + frame.height + 2 * aisle : stage.y + aisle;
+  const widths = drafts.map(({ kind, capacity }) => (kind === "STANDING" ? Math.sqrt(Math.max(capacity, FEWEST_DRAWN) * room) : 0));
+  const all = widths.reduce((sum, width) => sum + (width && width + aisle), -aisle);
+  const shrink = Math.min(1, FARTHEST / Math.max(all, 1e-9));
+  let left = middle - (all * shrink) / 2;
+  return drafts.map(({ kind, area }, at) => {
+    if (kind === "SEATED") return null;
+    const width = (widths[at] ?? 0) * shrink;
+    const [x, y] = [left + width / 2, front + width / 4].map((value) => rounded(Math.max(-FARTHEST, Math.min(FARTHEST, value))));
+    left += width + aisle * shrink;
+    return area ?? { x: x ?? 0, y: y ?? 0, width: Math.max(SHORTEST, rounded(width)), height: Math.max(SHORTEST, rounded(width / 2)) };
+  });
+}
+
+/** The corners of an area. @param {Area} area @returns {Point[]} */
+export const cornersOf = ({ x, y, width, height }) => [{ x: x - width / 2, y: y - height / 2 }, { x: x + width / 2, y: y + height / 2 }];
 
 /** The smallest frame around points. @param {Point[]} points */
 export function frameOf(points) {
@@ -179,6 +220,7 @@ export function fitted(name, rows) {
       curve: rounded(curve),
     },
     capacity: 0,
+    area: null,
   };
 }
 

@@ -1,8 +1,9 @@
 /**
  * pretix's seating plans (the JSON of its plan editor): zones have rows, rows have seats; a row's place is
  * told from its zone, a seat's from its row. Its seats have categories, for which we take the section's name.
+ * It counts nobody who stands: such a section leaves as a shape with its name, and does not come back.
  */
-import { distancesOf, fitted, frameOf, placed } from "./plan.js";
+import { cornersOf, distancesOf, fitted, frameOf, placed } from "./plan.js";
 
 /** @typedef {import("./plan.js").Draft} Draft */
 /** @typedef {import("./plan.js").Point} Point */
@@ -32,14 +33,15 @@ export function toPretix(name, drafts) {
   const sections = drafts.filter((draft) => draft.kind === "SEATED").map((draft) => ({ name: draft.name, rows: placed(draft.rows, draft.layout) }));
   const unit = distancesOf(sections.flatMap((section) => section.rows)).sort((a, b) => a - b);
   const scale = UNIT / (unit[Math.floor(unit.length / 2)] ?? 1);
-  const frame = frameOf(sections.flatMap((section) => section.rows.flatMap((row) => row.seats)));
+  const standing = drafts.flatMap((draft) => (draft.area && draft.kind === "STANDING" ? [{ name: draft.name, area: draft.area }] : []));
+  const frame = frameOf([...sections.flatMap((section) => section.rows.flatMap((row) => row.seats)), ...standing.flatMap(({ area }) => cornersOf(area))]);
   const at = (/** @type {Point} */ point) => ({ x: round((point.x - frame.x) * scale + MARGIN), y: round((point.y - frame.y) * scale + MARGIN) });
   return {
     name,
     // Whole numbers, as its schema has it (src/pretix/static/seating/seating-plan.schema.json).
     size: { width: Math.ceil(frame.width * scale + 2 * MARGIN), height: Math.ceil(frame.height * scale + 2 * MARGIN) },
     categories: sections.map((section, number) => ({ name: section.name, color: COLOURS[number % COLOURS.length] })),
-    zones: sections.map((section) => ({
+    zones: [...sections.map((section) => ({
       name: section.name,
       zone_id: section.name,
       uuid: idOf(section.name),
@@ -64,9 +66,28 @@ export function toPretix(name, drafts) {
         };
       }),
       areas: [],
-    })),
+    })), ...standing.map(({ name: title, area }) => shapeOf(title, at(cornersOf(area)[0] ?? area), Math.ceil(area.width * scale), Math.ceil(area.height * scale)))],
   };
 }
+
+/** A zone with a rectangle and its name alone. @param {string} name @param {Point} position its corner @param {number} width @param {number} height */
+const shapeOf = (name, position, width, height) => ({
+  name,
+  zone_id: name,
+  uuid: idOf(`${name}\n`),
+  position: { x: 0, y: 0 },
+  rows: [],
+  areas: [{
+    uuid: idOf(`${name}\n\n`),
+    shape: "rectangle",
+    rectangle: { width, height },
+    position,
+    rotation: 0,
+    color: "#ffffff",
+    border_color: "#5b574d",
+    text: { text: name, color: "#5b574d", position: { x: width / 2, y: height / 2 } },
+  }],
+});
 
 /** @param {number} value */
 const round = (value) => Math.round(value * 100) / 100;

@@ -10,10 +10,10 @@ import { nextLabel, numbered, placesOf, seatsOf, seatsText } from "./plan.js";
 /** @typedef {import("./plan.js").Layout} Layout */
 
 /**
- * @param {{draft: Draft, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onLeave: () => void, onUndo: (() => void) | null, onRemove: (() => void) | null}} props
- *   onUndo: null: nothing is to be undone; onRemove: null: it is not there yet
+ * @param {{draft: Draft, area: import("./plan.js").Area | null, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onLeave: () => void, onUndo: (() => void) | null, onRemove: (() => void) | null}} props
+ *   area: where people stand, drawn or not; onUndo: null: nothing is to be undone; onRemove: null: it is not there yet
  */
-export function SectionForm({ draft, isNew, isDirty, action, onChange, onLeave, onUndo, onRemove }) {
+export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onLeave, onUndo, onRemove }) {
   const set = (/** @type {Partial<Draft>} */ change) => onChange({ ...draft, ...change });
   const draw = (/** @type {Partial<Layout>} */ change) => set({ layout: { ...draft.layout, ...change } });
   const number = (/** @type {any} */ input) => Number(input.currentTarget.value) || 0;
@@ -32,6 +32,16 @@ export function SectionForm({ draft, isNew, isDirty, action, onChange, onLeave, 
         <//>`}
         ${draft.kind === "STANDING" && html`<${Field} type="number" label=${t("Capacity")} name="capacity" min="1" max="200000" value=${draft.capacity} onInput=${(/** @type {any} */ input) => set({ capacity: number(input) })} />`}
       </div>
+      ${draft.kind === "STANDING" && area && html`<fieldset><legend>${t("Layout")}</legend>
+        <div class="row">
+          ${[
+            { field: "x", label: t("Middle, to the right") },
+            { field: "y", label: t("Middle, away from the stage") },
+            { field: "width", label: t("Width"), least: 0.1 },
+            { field: "height", label: t("Depth"), least: 0.1 },
+          ].map(({ field, label, least = -10000 }) => html`<${Field} key=${field} type="number" step="any" min=${least} max="10000" label=${label} name=${`area-${field}`} value=${/** @type {any} */ (area)[field]} onChange=${(/** @type {any} */ input) => set({ area: { ...area, [field]: Math.max(least, number(input)) } })} />`)}
+        </div>
+      </fieldset>`}
       ${draft.kind === "SEATED" && html`
         <fieldset><legend>${t("Layout")}</legend>
           <div class="row">
