@@ -1,16 +1,19 @@
-"""Statements on sets of ids: one plan serves sets of every size (ADR 0008)."""
+"""Plans of statements on sets: one serves sets of every size (ADR 0008), and reads these alone."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import psycopg
 import pytest
 
 from booking_service.storage import events as booked_events
 from booking_service.storage import underway
 from chassis.database import Session
 from chassis.ids import uuid7
-from inventory_service.storage import by_event
+from deploy.postgres import Postgres
+from inventory_service.domain import Wanted
+from inventory_service.storage import by_event, holds, reservations
 from notification_service.storage import people
 from payment_service.storage import payments
 
@@ -44,3 +47,40 @@ async def test_a_statement_on_a_set_is_not_planned_at_every_turn(
             "   AND statement NOT LIKE '%pg_prepared_statements%'"
         )
     assert [(row.generic_plans, row.custom_plans) for row in kept] == [(7, 5)] * statements
+
+
+async def test_who_reserves_or_expires_a_hold_does_not_read_all_that_are_held(
+    make_database: MakeDatabase, postgres: Postgres
+) -> None:
+    database = await make_database("inventory", pool_size=1)
+    name = psycopg.conninfo.conninfo_to_dict(database.url)["dbname"]
+    with psycopg.connect(postgres.admin_url, dbname=name, autocommit=True) as admin:
+        admin.execute(
+            "INSERT INTO inventory.hold (event_id, hold_id, customer_id, status, seats, tickets,"
+            " created_at, expires_at, extendable_until)"
+            " SELECT %s, gen_random_uuid(), gen_random_uuid(), 'ACTIVE', 1, 0, now(),"
+            "        now() + interval '10 minutes', now() + interval '20 minutes'"
+            "   FROM generate_series(1, 2000)",
+            [uuid7()],
+        )
+        held = admin.execute("SELECT hold_id, customer_id FROM inventory.hold LIMIT 12").fetchall()
+    for hold_id, customer_id in held:
+        async with database.transaction() as session:
+            await reservations.reserve(session, [Wanted(hold_id, customer_id, uuid7())])
+        async with database.transaction() as session:
+            await holds.expire_holds(session, uuid7(), [hold_id])
+    ids = f"ARRAY['{uuid7()}'::uuid]"
+    for changed, arguments in {
+        "RESERVED": f"{ids}, {ids}, {ids}, '{uuid7()}', '30 s'",
+        "EXPIRED": f"'{uuid7()}', {ids}",
+    }.items():
+        async with database.transaction() as session:
+            statement = await session.scalar(
+                "SELECT name FROM pg_prepared_statements WHERE statement LIKE :asked",
+                asked=f"%UPDATE hold SET status = '{changed}'%",
+            )
+            lines = await session.all(f"EXPLAIN EXECUTE {statement}({arguments})")
+        plan = "\n".join(line[0] for line in lines)
+        assert "Update on hold" in plan
+        assert "hold_due" not in plan
+        assert "Seq Scan on hold" not in plan
