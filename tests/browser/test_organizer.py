@@ -193,6 +193,9 @@ def test_where_people_stand_is_drawn(signed_in: Visit, newcomer: Callable[..., A
     right, away = page.get_by_label("Middle, to the right"), page.get_by_label("Middle, away")
     width, depth = page.get_by_label("Width"), page.get_by_label("Depth")
     floor.press("Enter")
+    page.get_by_label("Capacity").fill("1600")
+    expect(width).to_have_value("40")  # nobody drew it yet: it is as large as its people need
+    page.get_by_role("button", name="Undo").click()
     expect(width).to_have_value("20")
     floor.press("ArrowRight")
     floor.press("ArrowDown")

@@ -208,6 +208,14 @@ def test_what_is_drawn_of_people_is_kept() -> None:
     assert computed("plan.js", "it.areasOf(v, null)", FLOOR, SECTION) == [FLOOR["area"], None]
 
 
+def test_what_nobody_drew_goes_on_following_the_rest() -> None:
+    undrawn, lawn = {**FLOOR, "area": None}, {**FLOOR, "name": "Lawn"}
+    told = computed("plan.js", "v.map((one, at) => ({ ...one, area: it.areasOf(v, null)[at] }))",
+                    undrawn, SECTION, lawn)  # fmt: skip
+    assert told[0]["area"] != undrawn["area"]
+    assert computed("plan.js", "it.withoutUndrawn(v, null)", *told) == [undrawn, SECTION, lawn]
+
+
 def test_the_largest_crowds_stay_within_what_the_catalog_takes() -> None:
     crowd = {**FLOOR, "area": None, "capacity": 200_000}
     ours = [Section(UUID(int=n), "", "STANDING", (), 200_000, Layout()) for n in range(200)]

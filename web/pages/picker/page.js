@@ -270,7 +270,7 @@ function Legend({ hall, tiers, only, onFilter }) {
       ${drawn.map(({ tier, index }) => html`<button type="button" key=${tier.id} class="legend-tier" aria-pressed=${only.has(tier.id) ? "true" : "false"} onClick=${() => onFilter(tier.id)}>
         <span class=${`dot tier-${(index % 6) + 1}`} aria-hidden="true"></span>
         <span>${tier.name}, ${priceWords(tier)}</span>
-        <span class="muted">${n(free(tier.id), "{n} left", "{n} left")}</span>
+        <span class="muted">${leftWords(free(tier.id))}</span>
       </button>`)}
     </div>
     ${hall.count > 0 && html`<ul class="legend-signs" aria-label=${t("Legend")}>

@@ -1,5 +1,5 @@
 /** The designer of a venue: its plan, its sections, their rows. */
-import { useRef, useState } from "../../vendor/hooks.js";
+import { useMemo, useRef, useState } from "../../vendor/hooks.js";
 import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
@@ -10,7 +10,7 @@ import { Badge, Button, Card, Confirm, Heading, Loaded, Note, Trouble } from "..
 import { DetailsForm } from "./details.js";
 import { Exchange } from "./exchange.js";
 import { PlanMap } from "./map.js";
-import { areasOf, draftOf, placesOf, usualLayout } from "./plan.js";
+import { areasOf, draftOf, placesOf, usualLayout, withoutUndrawn } from "./plan.js";
 import { SectionForm } from "./section.js";
 
 /** @typedef {import("api").components["schemas"]["Venue"]} Venue */
@@ -51,6 +51,7 @@ function Designer({ of, reload }) {
   const [past, setPast] = useState(/** @type {Draft[]} */ ([]));
   const [stage, setStage] = useState(/** @type {import("./plan.js").Point | null} */ (null));
   const [removing, setRemoving] = useState(false);
+  const drafts = useMemo(() => withoutUndrawn(venue.sections.map(draftOf), venue.focal), [venue]);
   const path = { venue_id: venue.id };
   const once = useRef(intent()).current;
 
@@ -108,8 +109,7 @@ function Designer({ of, reload }) {
     setTold("");
     setRefused(isDirty);
     if (isDirty) return false;
-    const section = venue.sections.find((one) => one.id === id);
-    setDraft(section ? draftOf(section) : { name: "", kind: "SEATED", rows: [], layout: usualLayout(), capacity: 100, area: null });
+    setDraft(drafts[venue.sections.findIndex((one) => one.id === id)] ?? { name: "", kind: "SEATED", rows: [], layout: usualLayout(), capacity: 100, area: null });
     setChosen(id);
     setDirty(id === NEW);
     save.clear();
@@ -127,7 +127,7 @@ function Designer({ of, reload }) {
     setDraft(before);
     setDirty(past.length > 1 || chosen === NEW);
   };
-  const drawn = venue.sections.map((section) => ({ id: section.id, draft: section.id === chosen && draft ? draft : draftOf(section) }));
+  const drawn = venue.sections.map(({ id }, at) => ({ id, draft: (id === chosen && draft) || /** @type {Draft} */ (drafts[at]) }));
   if (chosen === NEW && draft) drawn.push({ id: NEW, draft });
   const areaOfChosen = areasOf(drawn.map((one) => one.draft), venue.focal)[drawn.findIndex(({ id }) => id === chosen)] ?? null;
   const stale = [save.error, details.error, remove.error, moveStage.error].some((error) => error instanceof Problem && error.status === 412);

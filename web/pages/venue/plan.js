@@ -167,6 +167,20 @@ export function areasOf(drafts, focal) {
   });
 }
 
+/**
+ * The sections with no area where theirs is the one that they have undrawn, so that it goes on following the rest. The API
+ * tells both alike.
+ *
+ * @param {Draft[]} drafts as the API has them
+ * @param {Point | null} focal
+ */
+export function withoutUndrawn(drafts, focal) {
+  const usual = areasOf(drafts.map((draft) => ({ ...draft, area: null })), focal);
+  const isUsual = (/** @type {Area | null} */ area, /** @type {Area | null | undefined} */ other) =>
+    area && other && Math.max(Math.abs(area.x - other.x), Math.abs(area.y - other.y), Math.abs(area.width - other.width), Math.abs(area.height - other.height)) < 0.0015;
+  return drafts.map((draft, at) => (isUsual(draft.area, usual[at]) ? { ...draft, area: null } : draft));
+}
+
 /** The corners of an area. @param {Area} area @returns {Point[]} */
 export const cornersOf = ({ x, y, width, height }) => [{ x: x - width / 2, y: y - height / 2 }, { x: x + width / 2, y: y + height / 2 }];
 
