@@ -225,7 +225,7 @@ async def test_a_file_of_this_version_is_kept_for_good(edge: Edge) -> None:
 WEIGHTS = {
     "/": 58,
     "/events/{event_id}": 58.8,
-    "/events/{event_id}/seats": 91,
+    "/events/{event_id}/seats": 91.5,
     "/checkout/{hold_id}": 66,
     "/bookings/{reference}": 68,
     "/tickets": 58,

@@ -82,6 +82,39 @@ export function follow(path, { on, state = () => {}, authenticated = false }) {
 }
 
 /**
+ * Follows a stream while the page is seen: over HTTP/1.1 a browser has six connections to a host, and
+ * a stream in each of six tabs would leave none. Seen again it begins anew, with all that was missed.
+ *
+ * @param {string} path
+ * @param {StreamTerms} terms
+ * @returns {() => void} closes it
+ */
+export function followWhileSeen(path, { state = () => {}, ...terms }) {
+  /** @type {(() => void) | null} */
+  let close = null;
+  const look = () => {
+    const isSeen = document.visibilityState === "visible";
+    if (isSeen && !close) {
+      let isMine = true;
+      const end = follow(path, { ...terms, state: (open) => isMine && state(open) });
+      close = () => {
+        isMine = false;
+        end();
+      };
+    } else if (!isSeen) {
+      close?.();
+      close = null;
+    }
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+  return () => {
+    document.removeEventListener("visibilitychange", look);
+    close?.();
+  };
+}
+
+/**
  * Follows a stream once for all tabs of this browser, since a person may have few of them: one tab
  * follows it and tells the others, and when it is closed another goes on. A tab that comes later is
  * told the last event.

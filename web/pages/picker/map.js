@@ -16,6 +16,10 @@ const ZOOM_STEP = 1.5;
 const STILL_PIXELS = 8;
 const FINGER_PIXELS = 22;
 const MOUSE_PIXELS = 6;
+/** Two taps at one place within so long are one thing: they go nearer. */
+const DOUBLE_TAP_MILLISECONDS = 300;
+/** What changes the colours of the page. */
+const COLOURED_BY = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"].map((query) => matchMedia(query));
 const ARROWS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
 
 /**
@@ -34,10 +38,9 @@ export function SeatMap({ hall, look, label, onPick }) {
     view.current = shown;
     const sized = new ResizeObserver(() => shown.resize(element.clientWidth, element.clientHeight, Math.min(devicePixelRatio || 1, 2)));
     sized.observe(element);
-    const dark = matchMedia("(prefers-color-scheme: dark)");
     // The style sheets know of it a moment later.
     const recolour = () => void requestAnimationFrame(() => shown.readColours());
-    dark.addEventListener("change", recolour);
+    COLOURED_BY.forEach((query) => query.addEventListener("change", recolour));
     const themed = effect(() => (theme.value, recolour()));
     const released = listen(element, shown, {
       pick: (seat) => {
@@ -48,7 +51,7 @@ export function SeatMap({ hall, look, label, onPick }) {
     });
     return () => {
       sized.disconnect();
-      dark.removeEventListener("change", recolour);
+      COLOURED_BY.forEach((query) => query.removeEventListener("change", recolour));
       themed();
       released();
       shown.close();
@@ -136,7 +139,9 @@ function listen(canvas, view, on) {
   /** @type {Map<number, {x: number, y: number}>} */
   const fingers = new Map();
   let moved = 0;
+  let most = 0; // fingers, since none was there
   let hovered = -1;
+  let tap = { x: 0, y: 0, at: -Infinity };
 
   /** @param {PointerEvent | WheelEvent} event */
   const place = (event) => {
@@ -153,8 +158,9 @@ function listen(canvas, view, on) {
 
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
-    if (!fingers.size) moved = 0;
+    if (!fingers.size) moved = most = 0;
     fingers.set(event.pointerId, place(event));
+    most = Math.max(most, fingers.size);
   }, { signal });
 
   canvas.addEventListener("pointermove", (event) => {
@@ -170,8 +176,8 @@ function listen(canvas, view, on) {
     if (other) {
       const was = Math.hypot(before.x - other.x, before.y - other.y);
       const is = Math.hypot(now.x - other.x, now.y - other.y);
-      if (was > 0) view.zoom(is / was, (now.x + other.x) / 2, (now.y + other.y) / 2);
       view.pan((now.x - before.x) / 2, (now.y - before.y) / 2);
+      if (was > 0) view.zoom(is / was, (now.x + other.x) / 2, (now.y + other.y) / 2);
     } else if (moved > STILL_PIXELS) {
       hover(-1, now);
       view.pan(now.x - before.x, now.y - before.y);
@@ -180,11 +186,17 @@ function listen(canvas, view, on) {
 
   /** @param {PointerEvent} event */
   const up = (event) => {
-    const wasOne = fingers.size === 1;
     if (!fingers.delete(event.pointerId)) return;
-    if (!wasOne || moved > STILL_PIXELS || event.type === "pointercancel") return;
+    if (most > 1 || moved > STILL_PIXELS || event.type === "pointercancel") return;
     const at = place(event);
-    const seat = view.seatAt(at.x, at.y, event.pointerType === "mouse" ? MOUSE_PIXELS : FINGER_PIXELS);
+    const within = event.pointerType === "mouse" ? MOUSE_PIXELS : FINGER_PIXELS;
+    const isSecond = event.timeStamp - tap.at < DOUBLE_TAP_MILLISECONDS && Math.hypot(at.x - tap.x, at.y - tap.y) <= within;
+    tap = { ...at, at: isSecond ? -Infinity : event.timeStamp };
+    if (isSecond) {
+      if (view.showsSeats) view.zoom(ZOOM_STEP, at.x, at.y);
+      return;
+    }
+    const seat = view.seatAt(at.x, at.y, within);
     if (seat < 0) {
       if (!view.showsSeats) view.show(view.partAt(at.x, at.y));
       return;

@@ -9,7 +9,7 @@ import { boot, useLoad } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { query as setQuery } from "../../core/router.js";
 import { known, user } from "../../core/session.js";
-import { follow } from "../../core/stream.js";
+import { followWhileSeen } from "../../core/stream.js";
 import { placeName } from "../../parts/booking.js";
 import { placeOf, saleOf } from "../../parts/event.js";
 import { HoldOver, HoldTimer } from "../../parts/hold_timer.js";
@@ -75,7 +75,7 @@ function useLive(eventId, hall) {
         redraw(undefined);
       }, REDRAWN_MILLISECONDS);
     });
-    const unfollow = follow(`/api/v1/events/${eventId}/seats/stream`, {
+    const unfollow = followWhileSeen(`/api/v1/events/${eventId}/seats/stream`, {
       on(kind, data) {
         if (kind === "snapshot") hall.snapshot(data.taken, data.pools);
         if (kind === "delta") hall.delta(data.changes, data.pools);

@@ -80,12 +80,16 @@ export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) 
   };
   const hold = (/** @type {PointerEvent} */ event, /** @type {Point} */ origin, /** @type {Area | null} */ area = null) => {
     event.stopPropagation(); // the corner is in its section
+    if (!event.isPrimary) return; // one finger moves; a second one is of no account
     grip.current = { from: at(event), origin, area, moved: false };
     /** @type {Element} */ (event.currentTarget).setPointerCapture(event.pointerId);
   };
-  const release = () => (grip.current = null);
+  const held = (/** @type {PointerEvent} */ event) => (event.isPrimary ? grip.current : null);
+  const release = (/** @type {PointerEvent} */ event) => {
+    if (event.isPrimary) grip.current = null;
+  };
   const begin = (/** @type {PointerEvent} */ event, /** @type {Drawn} */ of, /** @type {Area | null} */ area) => {
-    if (onChoose(of.id) && onDraw) hold(event, originOf(of.draft, area), area);
+    if (event.isPrimary && onChoose(of.id) && onDraw) hold(event, originOf(of.draft, area), area);
   };
   /** One drag is one change. @param {Draft} draft */
   const draw = (draft) => {
@@ -93,15 +97,17 @@ export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) 
     if (grip.current) grip.current.moved = true;
   };
   const drag = (/** @type {PointerEvent} */ event, /** @type {Drawn} */ of) => {
-    if (!grip.current || of.id !== chosen) return;
-    const { from, origin, area } = grip.current;
+    const grasp = held(event);
+    if (!grasp || of.id !== chosen) return;
+    const { from, origin, area } = grasp;
     const to = at(event);
     draw(movedTo(of.draft, area, { x: origin.x + to.x - from.x, y: origin.y + to.y - from.y }));
   };
   const dragCorner = (/** @type {PointerEvent} */ event, /** @type {Drawn} */ of) => {
     event.stopPropagation();
-    if (!grip.current?.area) return;
-    const { from, area } = grip.current;
+    const grasp = held(event);
+    if (!grasp?.area) return;
+    const { from, area } = grasp;
     const to = at(event);
     draw(sized(of.draft, area, { x: to.x - from.x, y: to.y - from.y }));
   };
@@ -112,8 +118,9 @@ export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) 
   };
   const beginStage = (/** @type {PointerEvent} */ event) => hold(event, stage);
   const dragStage = (/** @type {PointerEvent} */ event) => {
-    if (!grip.current) return;
-    const { from, origin } = grip.current;
+    const grasp = held(event);
+    if (!grasp) return;
+    const { from, origin } = grasp;
     const to = at(event);
     onStage?.({ x: snapped(origin.x + to.x - from.x), y: snapped(origin.y + to.y - from.y) });
   };
