@@ -63,6 +63,10 @@ UPDATE pool SET reserved = reserved - tickets, sold = sold + tickets, version = 
   FROM kept WHERE pool.event_id = kept.event_id
 """
 
+# What this version writes when an event is opened, and the version before had no place for: it
+# stays empty.
+_NEW_COLUMNS = ("area_x", "area_y", "area_width", "area_height")
+
 
 @pytest.fixture
 async def before(postgres: Postgres, serve: Serve) -> AsyncIterator[Box]:
@@ -70,6 +74,7 @@ async def before(postgres: Postgres, serve: Serve) -> AsyncIterator[Box]:
     name = f"test_{uuid7().hex}"
     provision(postgres.admin_url, name, PASSWORDS)
     migrate(_migrator(postgres, name), "inventory_service", "inventory", to="0004")
+    _alter_sections(postgres, name, "ADD COLUMN {} double precision")
     role = role_of("inventory")
     url = url_for(postgres.admin_url, name, role, PASSWORDS[role])
     database = Database(url, "inventory", encode=encode)
@@ -87,6 +92,18 @@ async def before(postgres: Postgres, serve: Serve) -> AsyncIterator[Box]:
 
 def _migrator(postgres: Postgres, name: str) -> str:
     return url_for(postgres.admin_url, name, MIGRATOR, PASSWORDS[MIGRATOR])
+
+
+def _upgrade(box: Box, postgres: Postgres) -> None:
+    name = cast("str", psycopg.conninfo.conninfo_to_dict(box.database.url)["dbname"])
+    _alter_sections(postgres, name, "DROP COLUMN {}")
+    migrate(_migrator(postgres, name), "inventory_service", "inventory")
+
+
+def _alter_sections(postgres: Postgres, name: str, change: str) -> None:
+    changes = ", ".join(change.format(column) for column in _NEW_COLUMNS)
+    with psycopg.connect(postgres.admin_url, dbname=name, autocommit=True) as admin:
+        admin.execute(f"ALTER TABLE inventory.section {changes}".encode())
 
 
 async def test_whatever_was_under_way_ends_well(before: Box, postgres: Postgres) -> None:
@@ -109,11 +126,7 @@ async def test_whatever_was_under_way_ends_well(before: Box, postgres: Postgres)
         await box.let_expire(due.id)  # one that has expired, and one that is about to
     assert set((await box.statuses(event)).values()) == {"HELD", "RESERVED", "SOLD"}
 
-    migrate(
-        _migrator(postgres, psycopg.conninfo.conninfo_to_dict(box.database.url)["dbname"]),
-        "inventory_service",
-        "inventory",
-    )
+    _upgrade(box, postgres)
 
     assert set((await box.statuses(event)).values()) == {"HELD", "SOLD"}
     assert (await box.pool(event))[1] == 0
@@ -158,8 +171,7 @@ async def test_an_old_reservation_that_is_given_back_has_what_its_hold_could_hav
     event = await box.opened()
     saga = await Saga.begun(box, event, str(uuid7()), seats=[1])
     await box.sql(_RESERVED, booking_id=UUID(saga.booking_id), hold_id=UUID(saga.hold.id))
-    name = psycopg.conninfo.conninfo_to_dict(box.database.url)["dbname"]
-    migrate(_migrator(postgres, name), "inventory_service", "inventory")
+    _upgrade(box, postgres)
     await box.cancel((saga.hold.id, saga.booking_id))
     kept = await box.kept(saga.hold.id)
     assert (kept.status, kept.expires_at) == ("ACTIVE", kept.extendable_until)
