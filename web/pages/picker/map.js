@@ -36,6 +36,8 @@ export function SeatMap({ hall, look, label, onPick }) {
     const element = /** @type {HTMLCanvasElement} */ (canvas.current);
     const shown = new View(element, hall, last.current.look);
     view.current = shown;
+    const { left, right, top, bottom } = shown.box;
+    element.style.aspectRatio = String((right - left) / (bottom - top)); // as high as the hall needs
     const sized = new ResizeObserver(() => shown.resize(element.clientWidth, element.clientHeight, Math.min(devicePixelRatio || 1, 2)));
     sized.observe(element);
     // The style sheets know of it a moment later.

@@ -160,13 +160,15 @@ function Places({ event, hall, query }) {
     ${!event.sales.open && html`<${Note} kind="warn" live=${false}>${saleOf(event, Date.now()).text}<//>`}
     ${!open && html`<${Note} kind="warn">${t("Live updates are interrupted and will resume by themselves. What you choose is still checked.")}<//>`}
     <div class="columns picker">
-      ${hall.count > 0 && html`<${Best} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />`}
+      <div class="asking">
+        ${hall.count > 0 && html`<${Best} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />`}
+        <${Counted} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />
+      </div>
       <div class="hall">
         ${hall.places > 0 && html`
           <${Legend} hall=${hall} tiers=${tiers} only=${only} onFilter=${filter} />
           ${hall.count ? html`<${Tabs} label=${t("How to choose")} tabs=${tabs} chosen=${query.get("view")} onChoose=${(/** @type {string} */ view) => setQuery({ view: view === "map" ? null : view })} />` : map()}
         `}
-        <${Counted} event=${event} hall=${hall} tiers=${tiers} selection=${selection} />
         <${AskedFor} event=${event} hall=${hall} tiers=${tiers} selection=${selection} tier=${asked} onClose=${() => setAsked("")} />
       </div>
       <aside aria-label=${t("Your selection")} class="choice">
