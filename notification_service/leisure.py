@@ -11,9 +11,9 @@ from typing import TypeVar
 # How many times as long as a piece of work waited for a processor the next one is put off. A rush
 # on two cores makes one that takes 10 ms wait for 10 to 30; on an idle machine it waits for
 # nothing.
-_YIELDS = 8.0
-# However busy the machine is, some four pieces a second are done.
-_LONGEST_SECONDS = 0.25
+_YIELDS = 4.0
+# However busy the machine is: what is put off must not be put off for ever.
+_LONGEST_SECONDS = 0.125
 _MORE_PATIENT = 10
 
 T = TypeVar("T")

@@ -39,7 +39,7 @@ def test_on_an_idle_machine_nothing_rests() -> None:
 
 @pytest.mark.parametrize(
     ("waited", "rest"),
-    [(1 / 128, 1 / 16), (1 / 64, 1 / 8), (2.0, 1 / 4)],
+    [(1 / 128, 1 / 32), (1 / 64, 1 / 16), (2.0, 1 / 8)],
     ids=["a little", "longer", "very long"],
 )
 def test_who_waited_for_a_processor_leaves_it_to_others(waited: float, rest: float) -> None:
@@ -71,4 +71,4 @@ def test_after_work_that_failed_it_rests_too() -> None:
     with pytest.raises(LookupError):
         leisure.do(fail)
     leisure.do(partial(clocks.work, 1 / 64, 0))
-    assert clocks.rests == [1 / 16]
+    assert clocks.rests == [1 / 32]
