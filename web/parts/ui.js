@@ -108,12 +108,13 @@ export function Trouble({ error, retry, children }) {
 /**
  * What `useLoad` gave: its children show the data.
  *
- * @param {{of: {data: any, error: unknown, loading: boolean, reload: () => unknown}, children: (data: any) => Children}} props
+ * @param {{of: {data: any, error: unknown, loading: boolean, reload: () => unknown}, title?: string, children: (data: any) => Children}} props
+ *   title: the page's heading, where the data brings it, until then
  */
-export function Loaded({ of, children }) {
-  if (of.data !== undefined) return html`${of.error && html`<${Trouble} error=${of.error} retry=${of.reload} />`}${children(of.data)}`;
-  if (of.error) return html`<${Trouble} error=${of.error} retry=${of.reload} />`;
-  return html`<${Spinner} />`;
+export function Loaded({ of: { data, error, reload }, title, children }) {
+  const trouble = error && html`<${Trouble} error=${error} retry=${reload} />`;
+  if (data !== undefined) return html`${trouble}${children(data)}`;
+  return html`${title && html`<h1 class=${error ? "" : "visually-hidden"}>${title}</h1>`}${trouble || html`<${Spinner} />`}`;
 }
 
 /**

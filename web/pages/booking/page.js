@@ -11,7 +11,7 @@ import { query as setQuery } from "../../core/router.js";
 import { BookingBadge, countOf, placeName } from "../../parts/booking.js";
 import { NotFound } from "../../parts/layout.js";
 import { PaymentChoice, methodName, refusalWords, usePayment } from "../../parts/payment.js";
-import { Button, Card, Confirm, Heading, LinkButton, Money, Note, Spinner, Trouble, useCountdown } from "../../parts/ui.js";
+import { Button, Card, Confirm, Heading, LinkButton, Loaded, Money, Note, Spinner, Trouble, useCountdown } from "../../parts/ui.js";
 import { Story } from "./story.js";
 import { Tickets } from "./ticket.js";
 
@@ -94,7 +94,7 @@ export default function BookingPage({ params, query }) {
   }, [status, booking?.payment?.status]);
   if (!booking) {
     if (error instanceof Problem && error.status === 404) return html`<${NotFound} />`;
-    return error ? html`<${Trouble} error=${error} retry=${refresh} />` : html`<${Spinner} />`;
+    return html`<${Loaded} of=${{ error, reload: refresh }} title=${t("Booking")} />`;
   }
   const { event } = booking;
   return html`

@@ -46,7 +46,7 @@ function price(hold_id, coupon) {
 export default function Checkout({ params }) {
   const loaded = useLoad((signal) => load(params.hold_id, signal), [params.hold_id]);
   if (loaded.data === undefined && loaded.error instanceof Problem && loaded.error.status === 404) return html`<${NotFound} />`;
-  return html`<${Loaded} of=${loaded}>
+  return html`<${Loaded} of=${loaded} title=${t("Pay")}>
     ${(/** @type {{hold: Hold, event: Event, quote: Quote | null}} */ { hold, event, quote }) => {
       if (hold.status !== "ACTIVE") return html`<${Gone} how=${hold.status} event=${event} />`;
       if (!quote) return html`<${Gone} how="EXPIRED" event=${event} />`;

@@ -25,7 +25,7 @@ export default function EventPage({ params }) {
     return () => clearInterval(timer);
   }, [id]);
   if (event.data === undefined && event.error instanceof Problem && event.error.status === 404) return html`<${NotFound} />`;
-  return html`<${Loaded} of=${event}>${(/** @type {Event} */ data) => html`<${Shown} event=${data} />`}<//>`;
+  return html`<${Loaded} of=${event} title=${t("Event")}>${(/** @type {Event} */ data) => html`<${Shown} event=${data} />`}<//>`;
 }
 
 /** @param {{event: Event}} props */

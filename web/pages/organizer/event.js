@@ -5,8 +5,10 @@ import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useLoad } from "../../core/load.js";
+import { Problem } from "../../core/problems.js";
 import { query as setQuery } from "../../core/router.js";
 import { placeOf } from "../../parts/event.js";
+import { NotFound } from "../../parts/layout.js";
 import { Heading, LinkButton, Loaded, Note, Tabs } from "../../parts/ui.js";
 import { Bookings } from "./bookings.js";
 import { Blocks } from "./blocks.js";
@@ -30,7 +32,8 @@ export default function OwnEvent({ params, query }) {
     const { data, response } = await api.GET("/api/v1/events/{event_id}", { params: { path: { event_id } }, signal, cache: "no-store" });
     return /** @type {Versioned} */ ({ event: data, etag: response.headers.get("etag") ?? "" });
   }, [event_id]);
-  return html`<${Loaded} of=${read}>${(/** @type {Versioned} */ versioned) => html`<${Shown} of=${versioned} reload=${read.reload} chosen=${query.get("tab")} />`}<//>`;
+  if (read.data === undefined && read.error instanceof Problem && read.error.status === 404) return html`<${NotFound} />`;
+  return html`<${Loaded} of=${read} title=${t("Event")}>${(/** @type {Versioned} */ versioned) => html`<${Shown} of=${versioned} reload=${read.reload} chosen=${query.get("tab")} />`}<//>`;
 }
 
 /** @param {{of: Versioned, reload: () => Promise<void>, chosen: string | null}} props */

@@ -6,6 +6,7 @@ import { n, t } from "../../core/i18n.js";
 import { useAction, useLoad } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { may, user } from "../../core/session.js";
+import { NotFound } from "../../parts/layout.js";
 import { Badge, Button, Card, Confirm, Heading, Loaded, Note, Trouble } from "../../parts/ui.js";
 import { DetailsForm } from "./details.js";
 import { Exchange } from "./exchange.js";
@@ -27,7 +28,8 @@ export default function VenuePage({ params }) {
     const { data, response } = await api.GET("/api/v1/venues/{venue_id}", { params: { path: { venue_id } }, signal, cache: "no-store" });
     return /** @type {Versioned} */ ({ venue: data, etag: response.headers.get("etag") ?? "" });
   }, [venue_id]);
-  return html`<${Loaded} of=${read}>${(/** @type {Versioned} */ of) => html`<${Designer} of=${of} reload=${read.reload} />`}<//>`;
+  if (read.data === undefined && read.error instanceof Problem && read.error.status === 404) return html`<${NotFound} />`;
+  return html`<${Loaded} of=${read} title=${t("Venue")}>${(/** @type {Versioned} */ of) => html`<${Designer} of=${of} reload=${read.reload} />`}<//>`;
 }
 
 /** What the API takes of a seated section. @param {Draft} draft */
