@@ -1,4 +1,4 @@
-"""The API as its description's examples answer it: a page in any state, without making it for real."""
+"""The API as its examples answer it: a page in any state, without making that for real."""
 
 from __future__ import annotations
 
@@ -119,9 +119,7 @@ class Answering:
             route.continue_()
 
     def _answer(self, route: Route, method: str, path: str) -> None:
-        found = next(
-            it for it in _operations() if it.method == method and it.path.fullmatch(path)
-        )
+        found = next(it for it in _operations() if it.method == method and it.path.fullmatch(path))
         answer = self._answers.get(found.name, copy.deepcopy)
         if answer is NEVER or found.kind == "text/event-stream":
             return
@@ -137,4 +135,6 @@ class Answering:
         if found.name in {"refresh", "log_in"}:
             body["user"]["role"] = self._role or "CUSTOMER"
         text = "" if body is None else json.dumps(body)
-        route.fulfill(status=found.status, body=text, content_type=found.kind, headers={"ETag": '"1"'})
+        route.fulfill(
+            status=found.status, body=text, content_type=found.kind, headers={"ETag": '"1"'}
+        )

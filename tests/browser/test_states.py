@@ -33,7 +33,7 @@ def looked_at(chromium: Browser, system: System) -> Iterator[tuple[Page, Answeri
 
 
 def _is_shown(page: Page, state: State) -> None:
-    page.locator("main > *").first.wait_for(state="attached")
+    page.locator("main h1").first.wait_for(state="attached")
     if state.act:
         state.act(page)
     told = page.get_by_text(state.shows).locator("visible=true")
@@ -42,6 +42,7 @@ def _is_shown(page: Page, state: State) -> None:
 
 def _look(looked_at: tuple[Page, Answering], state: State) -> Page:
     page, answering = looked_at
+    page.unroute_all()  # what the state before has done there
     errors: list[str] = []
     note = lambda error: errors.append(str(error))  # noqa: E731 - to be taken off again
     page.on("pageerror", note)
@@ -52,7 +53,13 @@ def _look(looked_at: tuple[Page, Answering], state: State) -> Page:
     return page
 
 
-@pytest.mark.parametrize("state", ALL, ids=[state.name for state in ALL])
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(state, id=state.name, marks=[pytest.mark.slow] if state.rare else [])
+        for state in ALL
+    ],
+)
 def test_a_state_is_for_everybody(looked_at: tuple[Page, Answering], state: State) -> None:
     page = _look(looked_at, state)
     axe(page)

@@ -94,7 +94,7 @@ export default function BookingPage({ params, query }) {
   }, [status, booking?.payment?.status]);
   if (!booking) {
     if (error instanceof Problem && error.status === 404) return html`<${NotFound} />`;
-    return html`<${Loaded} of=${{ error, reload: refresh }} title=${t("Booking")} />`;
+    return html`<${Loaded} of=${{ error, reload: refresh }} title=${t("My tickets")} />`;
   }
   const { event } = booking;
   return html`

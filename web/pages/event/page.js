@@ -1,15 +1,15 @@
 /** An event: what, where, when, prices, terms, reviews, and what is left. */
-import { useEffect } from "../../vendor/hooks.js";
-import { api, newKey, take } from "../../core/api.js";
+import { useEffect, useState } from "../../vendor/hooks.js";
+import { api, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
-import { boot, useAction, useLoad, usePages } from "../../core/load.js";
+import { boot, useLoad, usePages } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
 import { user } from "../../core/session.js";
 import { Picture, SaleBadge, placeOf, saleOf } from "../../parts/event.js";
 import { NotFound } from "../../parts/layout.js";
-import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Note, Pages, Trouble, When, valuesOf } from "../../parts/ui.js";
+import { Card, Heading, LinkButton, Loaded, Money, Note, Pages, When } from "../../parts/ui.js";
 
 /** @typedef {import("../../parts/event.js").Event} Event */
 
@@ -25,7 +25,7 @@ export default function EventPage({ params }) {
     return () => clearInterval(timer);
   }, [id]);
   if (event.data === undefined && event.error instanceof Problem && event.error.status === 404) return html`<${NotFound} />`;
-  return html`<${Loaded} of=${event} title=${t("Event")}>${(/** @type {Event} */ data) => html`<${Shown} event=${data} />`}<//>`;
+  return html`<${Loaded} of=${event} title=${t("Events")}>${(/** @type {Event} */ data) => html`<${Shown} event=${data} />`}<//>`;
 }
 
 /** @param {{event: Event}} props */
@@ -164,27 +164,13 @@ function Stars({ rating }) {
   return html`<span class="stars" role="img" aria-label=${words}>${"★".repeat(whole)}${"☆".repeat(5 - whole)}</span>`;
 }
 
-/** @param {{event: Event, onWritten: () => unknown}} props */
+/** Its form comes when somebody opens it. @param {{event: Event, onWritten: () => unknown}} props */
 function Write({ event, onWritten }) {
-  const write = useAction(async (/** @type {Record<string, string>} */ values) => {
-    await take(
-      api.POST("/api/v1/events/{event_id}/reviews", {
-        params: { path: { event_id: event.id }, header: { "Idempotency-Key": newKey() } },
-        body: { rating: Number(values.rating), ...(values.text?.trim() && { text: values.text }) },
-      }),
-    );
-    await onWritten();
-  });
+  const [Form, setForm] = useState(/** @type {any} */ (null));
   if (!user.value) return null;
-  return html`<details>
+  const open = () => import("./review.js").then((module) => setForm(() => module.Form), () => {});
+  return html`<details onToggle=${open}>
     <summary>${t("Write a review")}</summary>
-    <form onSubmit=${(/** @type {globalThis.Event} */ submitted) => write.run(valuesOf(submitted))}>
-      <${Field} label=${t("Stars")} name="rating" as="select" error=${write.error}>
-        ${[5, 4, 3, 2, 1].map((stars) => html`<option value=${stars}>${n(stars, "{n} star", "{n} stars")}</option>`)}
-      <//>
-      <${Field} label=${t("Your review")} name="text" as="textarea" maxlength="2000" optional=${true} error=${write.error} />
-      <${Trouble} error=${write.error} />
-      <${Button} kind="primary" type="submit" busy=${write.busy}>${t("Publish")}<//>
-    </form>
+    ${Form && html`<${Form} event=${event} onWritten=${onWritten} />`}
   </details>`;
 }

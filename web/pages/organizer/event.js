@@ -33,7 +33,7 @@ export default function OwnEvent({ params, query }) {
     return /** @type {Versioned} */ ({ event: data, etag: response.headers.get("etag") ?? "" });
   }, [event_id]);
   if (read.data === undefined && read.error instanceof Problem && read.error.status === 404) return html`<${NotFound} />`;
-  return html`<${Loaded} of=${read} title=${t("Event")}>${(/** @type {Versioned} */ versioned) => html`<${Shown} of=${versioned} reload=${read.reload} chosen=${query.get("tab")} />`}<//>`;
+  return html`<${Loaded} of=${read} title=${t("Organize")}>${(/** @type {Versioned} */ versioned) => html`<${Shown} of=${versioned} reload=${read.reload} chosen=${query.get("tab")} />`}<//>`;
 }
 
 /** @param {{of: Versioned, reload: () => Promise<void>, chosen: string | null}} props */

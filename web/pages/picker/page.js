@@ -45,7 +45,7 @@ export default function Picker({ params, query }) {
   const id = params.event_id;
   const loaded = useLoad((signal) => load(id, signal), [id]);
   if (loaded.error instanceof Problem && loaded.error.status === 404) return html`<${NotFound} />`;
-  return html`<${Loaded} of=${loaded}>
+  return html`<${Loaded} of=${loaded} title=${t("Events")}>
     ${(/** @type {{event: Event, hall: Hall | null}} */ { event, hall }) => (hall ? html`<${Places} event=${event} hall=${hall} query=${query} />` : html`<${NotOnSale} event=${event} />`)}
   <//>`;
 }

@@ -29,7 +29,7 @@ export default function VenuePage({ params }) {
     return /** @type {Versioned} */ ({ venue: data, etag: response.headers.get("etag") ?? "" });
   }, [venue_id]);
   if (read.data === undefined && read.error instanceof Problem && read.error.status === 404) return html`<${NotFound} />`;
-  return html`<${Loaded} of=${read} title=${t("Venue")}>${(/** @type {Versioned} */ of) => html`<${Designer} of=${of} reload=${read.reload} />`}<//>`;
+  return html`<${Loaded} of=${read} title=${t("Venues")}>${(/** @type {Versioned} */ of) => html`<${Designer} of=${of} reload=${read.reload} />`}<//>`;
 }
 
 /** What the API takes of a seated section. @param {Draft} draft */
