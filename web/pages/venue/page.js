@@ -56,6 +56,7 @@ function Designer({ of, reload }) {
   const drafts = useMemo(() => withoutUndrawn(venue.sections.map(draftOf), venue.focal), [venue]);
   const path = { venue_id: venue.id };
   const once = useRef(intent()).current;
+  const typing = useRef(/** @type {HTMLInputElement | null} */ (null));
 
   const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string | null} */ version) => {
     if (section_id) {
@@ -117,8 +118,11 @@ function Designer({ of, reload }) {
     save.clear();
     return true;
   };
+  // What is typed into one field until it is left is one step.
   const change = (/** @type {Draft} */ changed, goesOn = false) => {
-    if (draft && !goesOn) setPast([...past.slice(1 - MOST_UNDONE), draft]);
+    const field = document.activeElement instanceof HTMLInputElement ? document.activeElement : null;
+    if (draft && !goesOn && !(field && field === typing.current)) setPast([...past.slice(1 - MOST_UNDONE), draft]);
+    typing.current = field;
     setDraft(changed);
     setDirty(true);
   };
@@ -154,7 +158,7 @@ function Designer({ of, reload }) {
             <${Button} onClick=${() => setStage(null)}>${t("Put the stage back")}<//>
           </div>`}
         <//>
-        ${mine && draft && html`<${SectionForm} key=${chosen} draft=${draft} area=${areaOfChosen} isNew=${chosen === NEW} isDirty=${isDirty} action=${save} onChange=${change} onLeave=${leave} onUndo=${past.length ? undo : null} onRemove=${chosen === NEW ? null : () => setRemoving(true)} />`}
+        ${mine && draft && html`<${SectionForm} key=${chosen} draft=${draft} area=${areaOfChosen} isNew=${chosen === NEW} isDirty=${isDirty} action=${save} onChange=${change} onPause=${() => (typing.current = null)} onLeave=${leave} onUndo=${past.length ? undo : null} onRemove=${chosen === NEW ? null : () => setRemoving(true)} />`}
         <${Confirm} open=${removing} danger=${true} title=${t("Delete the section?")} yes=${t("Yes, delete")} busy=${remove.busy} error=${remove.error} onYes=${() => remove.run()} onNo=${() => setRemoving(false)}>
           <p>${t("{name} is gone then, and drafts that sell it lose it. While an event on sale sells it, it can't be deleted.", { name: draft?.name ?? "" })}</p>
         <//>

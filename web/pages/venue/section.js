@@ -10,10 +10,10 @@ import { nextLabel, numbered, placesOf, seatsOf, seatsText } from "./plan.js";
 /** @typedef {import("./plan.js").Layout} Layout */
 
 /**
- * @param {{draft: Draft, area: import("./plan.js").Area | null, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onLeave: () => void, onUndo: (() => void) | null, onRemove: (() => void) | null}} props
- *   area: where people stand, drawn or not; onUndo: null: nothing is to be undone; onRemove: null: it is not there yet
+ * @param {{draft: Draft, area: import("./plan.js").Area | null, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onPause: () => void, onLeave: () => void, onUndo: (() => void) | null, onRemove: (() => void) | null}} props
+ *   area: where people stand, drawn or not; onPause: a field was left; onUndo: null: nothing is to be undone; onRemove: null: it is not there yet
  */
-export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onLeave, onUndo, onRemove }) {
+export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onPause, onLeave, onUndo, onRemove }) {
   const set = (/** @type {Partial<Draft>} */ change) => onChange({ ...draft, ...change });
   const draw = (/** @type {Partial<Layout>} */ change) => set({ layout: { ...draft.layout, ...change } });
   const number = (/** @type {any} */ input) => Number(input.currentTarget.value) || 0;
@@ -23,7 +23,7 @@ export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onL
     return action.run();
   };
   return html`<${Card} title=${isNew ? t("New section") : draft.name}>
-    <form onSubmit=${submit}>
+    <form onSubmit=${submit} onFocusOut=${onPause}>
       <div class="row">
         <${Field} label=${t("Name of the section")} name="section-name" maxlength="60" value=${draft.name} onInput=${(/** @type {any} */ input) => set({ name: input.currentTarget.value })} />
         ${isNew && html`<${Field} as="select" label=${t("Kind")} name="kind" value=${draft.kind} onChange=${(/** @type {any} */ change) => set({ kind: change.currentTarget.value })}>
