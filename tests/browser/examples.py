@@ -16,6 +16,8 @@ from playwright.sync_api import Page, Route
 from clients.document import description
 
 Change = Callable[[Any], Any]
+# All but files of the page, which are the gateway's.
+_ANSWERED = re.compile(r"^\w+://[^/]+/(?!assets/)")
 # While the examples' holds last, and before their event.
 NOW = "2026-11-20T10:05:00Z"
 
@@ -92,7 +94,7 @@ class Answering:
         self._document = document
         self._answers: Mapping[str, Answer] = {}
         self._role: str | None = None
-        page.context.route("**/*", self._on_request)
+        page.context.route(_ANSWERED, self._on_request)
         page.clock.set_fixed_time(NOW)
 
     def show(self, path: str, role: str | None, answers: Mapping[str, Answer]) -> None:
