@@ -146,6 +146,8 @@ const SHORTEST = 0.1;
  * @returns {(Area | null)[]} of each; null where people sit
  */
 export function areasOf(drafts, focal) {
+  // Nothing is asked of the seats of a large hall, each time that something moves, where nothing depends on them.
+  if (drafts.every(({ kind, area }) => kind === "SEATED" || area)) return drafts.map(({ area }) => area);
   const seated = drafts.filter(({ rows }) => rows.length);
   const places = seated.flatMap(({ rows, layout }) => withPlaces(rows, layout).flatMap(({ seats }) => seats));
   const room = seated.reduce((sum, { layout }) => sum + layout.row_spacing * layout.seat_spacing, 0) / (seated.length || 1) || 1;
