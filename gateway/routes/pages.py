@@ -33,6 +33,10 @@ from gateway.versions import IfNoneMatch, coded, etag, held
 
 _FOREVER = "max-age=31536000, immutable"
 _HTML = "text/html; charset=utf-8"
+# A script or a style sheet is no document, and whom a document may be framed by or send forms to is
+# not said in the heads of dozens of them.
+_NO_DOCUMENT = (".js", ".css")
+_POLICY_OF_NO_DOCUMENT = {"Content-Security-Policy": "default-src 'none'"}
 # One person's pages, by how their addresses begin.
 _NOT_TO_BE_READ = sorted(
     {f"/{page.path.split('/')[1]}" for page in PAGES.values() if not page.is_public}
@@ -185,7 +189,8 @@ async def _file(
     file = behind.assets.tree.files.get(path)
     if file is None:
         raise ProblemError("NOT_FOUND")
-    told = {"Cache-Control": cache, "Vary": "Accept-Encoding", **(headers or {})}
+    policy = _POLICY_OF_NO_DOCUMENT if path.endswith(_NO_DOCUMENT) else {}
+    told = {"Cache-Control": cache, "Vary": "Accept-Encoding", **policy, **(headers or {})}
     if has := held(if_none_match, file.tag):
         return Response(status_code=304, headers={**told, **etag(has)})
     coding = file.coding(best_encoding(", ".join(accept_encoding)))
