@@ -234,8 +234,11 @@ def test_where_people_stand_is_drawn(signed_in: Visit, newcomer: Callable[..., A
     is_for_everybody(page)
 
 
-def test_a_hall_is_designed(signed_in: Visit, newcomer: Callable[..., Account]) -> None:
-    page = signed_in(newcomer("ORGANIZER"), "/organizer/venues")
+def test_a_hall_is_designed(
+    signed_in: Visit, newcomer: Callable[..., Account], watch: Watch
+) -> None:
+    organizer = newcomer("ORGANIZER")
+    page = signed_in(organizer, "/organizer/venues")
     is_for_everybody(page)
     page.get_by_label("Name of the venue").fill("The small stage")
     page.get_by_label("Street and number").fill("Mangal Bazaar 4")
@@ -295,10 +298,21 @@ def test_a_hall_is_designed(signed_in: Visit, newcomer: Callable[..., Account]) 
     seats = FilePayload(
         name="seats.csv",
         mimeType="text/csv",
-        buffer=b"section,row,seat\r\nBalcony,1,7\r\nBalcony,1,8\r\n",
+        buffer=b"section,row,seat\r\nBalcony,1,7\r\nBalcony,1,8\r\nParquet,1,1\r\n",
     )
+    # Somebody else changes the venue meanwhile: what is replaced is what was seen.
+    other = signed_in(organizer, page.url)
+    other.get_by_label("Name of the venue").fill("The old stage")
+    other.get_by_role("button", name="Save", exact=True).click()
+    expect(other.get_by_text("Saved.")).to_be_visible()
     page.get_by_label("Import seats from a file").set_input_files(seats)
+    watch.allow("412")
     page.get_by_role("button", name="Import them").click()
+    expect(page.get_by_role("heading", name="The old stage")).to_be_visible()
+    expect(renamed).to_be_visible()
+    page.get_by_role("button", name="Import them").click()
+    renamed = page.get_by_role("button", name="Parquet, 1 seat")
+    expect(renamed).to_be_visible()
     expect(page.get_by_role("button", name="Balcony, 2 seats")).to_be_visible()
 
     renamed.press("Enter")

@@ -58,13 +58,16 @@ function Designer({ of, reload }) {
   const once = useRef(intent()).current;
   const typing = useRef(/** @type {HTMLInputElement | null} */ (null));
 
-  const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string | null} */ version) => {
+  /** Saves a section, a new one without an id. @returns the venue's version then; of a new section's nothing is said */
+  const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string} */ version) => {
     if (section_id) {
       const body = of_.kind === "SEATED" ? seatsBody(of_) : standingBody(of_, venue.sections.find((one) => one.id === section_id)?.area ?? null);
-      await take(api.PATCH("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id }, ...(version && { header: { "If-Match": version } }) }, body }));
+      const { response } = await api.PATCH("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id }, header: { "If-Match": version } }, body });
+      return response.headers.get("etag") ?? "";
     } else {
       const body = of_.kind === "SEATED" ? { kind: /** @type {const} */ ("SEATED"), ...seatsBody(of_) } : { kind: /** @type {const} */ ("STANDING"), ...standingBody(of_, null) };
       await once.send(body, (header) => take(api.POST("/api/v1/venues/{venue_id}/sections", { params: { path, header }, body })));
+      return "";
     }
   };
   const leave = () => {
@@ -99,8 +102,11 @@ function Designer({ of, reload }) {
     await reload();
   });
   const adopt = async (/** @type {Draft[]} */ drafts) => {
+    const known = new Map(venue.sections.map((section) => [section.name, section.id]));
+    let version = etag;
     try {
-      for (const one of drafts) await put(one, venue.sections.find((section) => section.name === one.name)?.id ?? null, null);
+      for (const one of drafts.filter(({ name }) => known.has(name))) version = await put(one, known.get(one.name) ?? null, version);
+      for (const one of drafts.filter(({ name }) => !known.has(name))) await put(one, null, "");
       setTold(t("The sections are imported."));
     } finally {
       await reload();
