@@ -8,6 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from ops.seed import Account
+from tests.running import System
 
 from .accessibility import in_both_widths
 from .conftest import Visit
@@ -62,6 +63,20 @@ def test_a_newcomer_registers_and_is_led_to_where_they_were_going(visit: Visit) 
     log_in(other, email, PASSWORD)
     expect(other.get_by_label("Your name")).to_have_value("Maya Rai")
     expect(page.get_by_role("link", name="Maya Rai")).to_be_visible()
+
+
+def test_the_header_leads_back_to_where_one_was(
+    visit: Visit, newcomer: Callable[..., Account], system: System
+) -> None:
+    someone = newcomer()
+    seats = f"/events/{system.event('SEATED')}/seats?view=list"
+    page = visit(seats)
+    header = page.get_by_role("banner")
+    for name in ("Log in", "Register", "Log in"):
+        header.get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    log_in(page, someone.email, someone.password)
+    expect(page.get_by_role("tab", name="List")).to_have_attribute("aria-selected", "true")
 
 
 def test_a_forgotten_password_is_replaced_and_devices_are_logged_out(

@@ -77,11 +77,18 @@ function Forbidden({ role }) {
   </div>`;
 }
 
-/** @param {{href: string, children?: any}} props */
-function NavLink({ href, children }) {
+/** Whoever logs in comes back to the page they were at. */
+function wayBack() {
+  const { pathname, search } = location;
+  if (/^\/(login|register|password-reset)$/.test(pathname)) return search;
+  return pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search)}`;
+}
+
+/** @param {{href: string, search?: string, children?: any}} props */
+function NavLink({ href, search = "", children }) {
   const here = shown.value && location.pathname;
   const current = here === href || (href !== "/" && here?.startsWith(`${href}/`));
-  return html`<a href=${href} aria-current=${current ? "page" : undefined}>${children}</a>`;
+  return html`<a href=${href + search} aria-current=${current ? "page" : undefined}>${children}</a>`;
 }
 
 function Header() {
@@ -108,7 +115,7 @@ function Header() {
             <${NavLink} href="/notifications">${t("Notifications")}${notices.unread.value > 0 && html` <span class="count">${notices.unread.value}</span>`}<//>
             <${NavLink} href="/account">${user.value.name}<//>
             <${Button} kind="quiet" onClick=${leave}>${t("Log out")}<//>`
-        : html`<${NavLink} href="/login">${t("Log in")}<//><${NavLink} href="/register">${t("Register")}<//>`)}
+        : html`<${NavLink} href="/login" search=${wayBack()}>${t("Log in")}<//><${NavLink} href="/register" search=${wayBack()}>${t("Register")}<//>`)}
     </nav>
   </header>`;
 }
