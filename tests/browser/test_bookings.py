@@ -70,9 +70,17 @@ def test_a_declined_card_leads_to_another_try_and_a_booking_to_its_money_back(
     with Client(system.gateway).log_in(buyer.email, buyer.password) as client:
         total = client.get(f"/bookings/{reference}")["price"]["total"]["amount"]
     expect(asked).to_contain_text(f"You get NPR\u00a0{total // 100:,}")
+    box, window = asked.bounding_box(), page.viewport_size
+    assert box
+    assert window
+    assert abs(box["y"] * 2 + box["height"] - window["height"]) <= 2, "it is in the middle"
     axe(page)
     asked.get_by_role("button", name="Yes, cancel it").click()
-    expect(page.get_by_text("was refunded to you").first).to_be_visible()
+    expect(page.get_by_text("was refunded to you").first).to_have_text(
+        re.compile(
+            r"^The booking was cancelled\. NPR\s[\d,]+ was refunded to you\. You cancelled it\.$"
+        )
+    )
     expect(page.get_by_text("The money was refunded.")).to_be_visible()
 
     page.goto("/tickets?tab=past")

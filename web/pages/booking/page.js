@@ -155,9 +155,9 @@ function State({ booking, refresh }) {
     <//>`;
   }
   if (booking.status === "CANCELLING") return html`<${Note} kind="warn" live=${false}>${words}<//>`;
-  if (booking.status === "CANCELLED") return html`<${Note}>${words} ${reasonWords(booking.reason)}<//>`;
+  if (booking.status === "CANCELLED") return html`<${Note}>${words} ${reasonWords(booking)}<//>`;
   return html`<${Note} kind="bad" live=${false}>
-    <p>${words} ${reasonWords(booking.reason)}</p>
+    <p>${words} ${reasonWords(booking)}</p>
     <p>${booking.refunded.amount ? t("{amount} was refunded to you.", { amount: format.money(booking.refunded) }) : t("You were not charged, or the charge is refunded automatically.")}</p>
     <p><${LinkButton} kind="primary" href=${`/events/${booking.event.id}/seats`}>${t("Choose again")}<//></p>
   <//>`;
@@ -165,9 +165,11 @@ function State({ booking, refresh }) {
 
 const REASONS = /** @type {Record<string, () => string>} */ ({
   GIVEN_UP: () => t("It was abandoned."),
+  CANCELLED_BY_CUSTOMER: () => t("You cancelled it."),
   CANCELLED_BY_ORGANIZER: () => t("The organizer cancelled it."),
   EVENT_CANCELLED: () => t("The event was cancelled."),
   EVENT_MOVED: () => t("The time or place had changed."),
+  REFUNDED: () => t("All of its price was refunded."),
   PAYMENT_TIMED_OUT: () => "",
   PAID_LATE_SEATS_GONE: () => t("The payment came late, and somebody else has the tickets. It is refunded in full."),
   PAID_LATE_CUSTOMER_LIMIT: () => t("The payment came late, and you have as many tickets as one person may buy. It is refunded in full."),
@@ -175,13 +177,19 @@ const REASONS = /** @type {Record<string, () => string>} */ ({
   PAID_LATE_SALES_CLOSED: () => t("The payment came late, after the sale had closed. It is refunded in full."),
   PAID_LATE_GIVEN_BACK: () => t("The payment came after the booking had ended. It is refunded in full."),
   SEATS_UNAVAILABLE: () => t("The tickets were no longer available."),
+  SEATS_NOT_SECURED: () => t("The tickets were no longer available."),
   HOLD_EXPIRED: () => t("The hold had expired."),
+  HOLD_RELEASED: () => t("The hold had been released."),
+  HOLD_NOT_ACTIVE: () => t("The hold had expired."),
 });
 
-/** @param {string | null} reason */
-function reasonWords(reason) {
+/** Why it ended: by a code of ours, in somebody's own words, or as the provider refused. @param {Booking} booking */
+function reasonWords({ reason, payment }) {
   if (!reason) return "";
-  return REASONS[reason]?.() ?? (/^[A-Z_]+$/.test(reason) ? refusalWords(reason) : reason);
+  const words = REASONS[reason];
+  if (words) return words();
+  if (!/^[A-Z_]+$/.test(reason)) return reason;
+  return payment?.status === "FAILED" ? refusalWords(reason) : "";
 }
 
 /** Not paid yet: where the payment is, and what to do. @param {{booking: Booking, refresh: () => void}} props */
