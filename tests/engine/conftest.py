@@ -145,14 +145,16 @@ def running(folder: Path, *overlays: str, **settings: str) -> Iterator[Container
             os.environ.pop("SSL_CERT_FILE", None)
         else:
             os.environ["SSL_CERT_FILE"] = before
-        _take_down(environment)
+        _take_down(containers)
 
 
-def _take_down(environment: Mapping[str, str]) -> None:
+def _take_down(containers: Containers) -> None:
     """Takes away what any overlay may have made; again where the engine lags behind itself.
 
-    Debian's says of a network now and then that a container which is gone is still on it.
+    Debian's says of a network now and then that a container which is gone is still on it: then it
+    is told to forget that.
     """
+    environment = containers.environment
     files = ":".join(map(str, sorted(DEPLOY.glob("compose*.yaml"))))
     for tries_left in reversed(range(3)):
         done = subprocess.run(
@@ -167,7 +169,18 @@ def _take_down(environment: Mapping[str, str]) -> None:
             return
         if not tries_left:
             pytest.fail(f"down: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+        _empty_networks(containers)
         time.sleep(2)
+
+
+def _empty_networks(containers: Containers) -> None:
+    project = f"label=com.docker.compose.project={containers.environment['COMPOSE_PROJECT_NAME']}"
+    for network in containers.docker("network", "ls", "--quiet", "--filter", project).split():
+        told = containers.docker("network", "inspect", network, "--format", "{{json .Containers}}")
+        for on_it in (json.loads(told) or {}).values():
+            containers.docker(
+                "network", "disconnect", "--force", network, on_it["Name"], check=False
+            )
 
 
 @pytest.fixture(scope="module")
