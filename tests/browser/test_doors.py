@@ -76,6 +76,15 @@ def test_a_door_lets_in_once_also_without_a_network(
     page.reload()
     expect(page.get_by_text("Offline: tickets are checked by their signature")).to_be_visible()
     scan(page, first, "Already admitted")
+    # Where the device can't keep who came, nobody is let in; the next code is checked all the same.
+    page.evaluate(
+        """() => {
+          window.transaction = IDBDatabase.prototype.transaction;
+          IDBDatabase.prototype.transaction = () => { throw new Error("no room"); };
+        }"""
+    )
+    scan(page, second, "Can't check")
+    page.evaluate("() => { IDBDatabase.prototype.transaction = window.transaction; }")
     scan(page, second, "Admitted")
     scan(page, second, "Already admitted")
     scan(page, third, "Admitted")

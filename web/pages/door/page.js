@@ -130,7 +130,8 @@ function Desk({ id, gate, keys, online, zone, onDone }) {
     if (!token || waiting.length >= MOST_WAITING || waiting.push(token) > 1) return;
     while (waiting[0]) {
       setChecking(true);
-      const found = await admit(waiting[0], door.current);
+      // Whatever fails, the next one has its turn.
+      const found = await admit(waiting[0], door.current).catch((problem) => /** @type {Verdict} */ ({ good: false, result: "REFUSED", ticket: null, problem }));
       last.current = { token: waiting[0], at: Date.now() };
       signalVerdict(found.good);
       setVerdict((before) => ({ ...found, number: (before?.number ?? 0) + 1 }));
