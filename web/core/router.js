@@ -47,6 +47,13 @@ export function match(path) {
   return null;
 }
 
+/** The query with which whoever logs in or registers comes back to the page they are at. */
+export function wayBack() {
+  const { pathname, search } = location;
+  if (/^\/(login|register|password-reset)$/.test(pathname)) return search;
+  return pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search)}`;
+}
+
 /** Style sheets that only some pages need, by their names. @type {Map<string, Promise<void>>} */
 const styled = new Map();
 

@@ -4,7 +4,7 @@ import { Component } from "../vendor/preact.js";
 import { html } from "../core/html.js";
 import { language, t } from "../core/i18n.js";
 import { theme } from "../core/preferences.js";
-import { loading, navigate, shown } from "../core/router.js";
+import { loading, navigate, shown, wayBack } from "../core/router.js";
 import { known, logOut, may, user } from "../core/session.js";
 import { boot } from "../core/load.js";
 import { notices } from "./notices.js";
@@ -31,7 +31,7 @@ function Current() {
   const role = now.page.role;
   if (role) {
     if (!known.value) return html`<${Spinner} />`;
-    if (!user.value) return html`<${Redirect} to=${`/login?next=${encodeURIComponent(location.pathname + location.search)}`} />`;
+    if (!user.value) return html`<${Redirect} to=${`/login${wayBack()}`} />`;
     const allowed = role === "CUSTOMER" || (role === "ORGANIZER" ? may.organize.value : may.administer.value);
     if (!allowed) return html`<${Forbidden} role=${role} />`;
   }
@@ -75,13 +75,6 @@ function Forbidden({ role }) {
     ${role === "ORGANIZER" && html`<p><a href="/account">${t("To organize events, request it in your account.")}</a></p>`}
     <p><${LinkButton} href="/" kind="primary">${t("See all events")}<//></p>
   </div>`;
-}
-
-/** Whoever logs in comes back to the page they were at. */
-function wayBack() {
-  const { pathname, search } = location;
-  if (/^\/(login|register|password-reset)$/.test(pathname)) return search;
-  return pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search)}`;
 }
 
 /** @param {{href: string, search?: string, children?: any}} props */

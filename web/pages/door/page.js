@@ -5,6 +5,7 @@ import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
 import { Problem, wordsOf } from "../../core/problems.js";
+import { wayBack } from "../../core/router.js";
 import { known, may, user } from "../../core/session.js";
 import { placeName } from "../../parts/booking.js";
 import { Badge, Button, Card, Checkbox, Field, Heading, LinkButton, Note, Spinner, Trouble, When, valuesOf } from "../../parts/ui.js";
@@ -83,7 +84,7 @@ export default function Door({ params }) {
 
   if (!state.ready) return html`<${Spinner} />`;
   const { event } = state.kept ?? {};
-  if (!event) return html`<${Heading} title=${t("Door")} /><${Trouble} error=${state.error} retry=${refresh} /><${LogIn} id=${id} />`;
+  if (!event) return html`<${Heading} title=${t("Door")} /><${Trouble} error=${state.error} retry=${refresh} /><${LogIn} />`;
   const queued = admissions.filter((one) => one.state === "QUEUED").length;
   const odd = admissions.filter((one) => one.state === "DUPLICATE" || one.state === "REFUSED");
   return html`
@@ -93,7 +94,7 @@ export default function Door({ params }) {
       ${" "}${state.online ? html`<${Badge} kind="good">${t("Online")}<//>` : html`<${Badge} kind="warn">${t("Offline: tickets are checked by their signature")}<//>`}
       ${queued > 0 && html` <${Badge} kind="warn">${n(queued, "{n} admission is waiting for the network", "{n} admissions are waiting for the network")}<//>`}
     </p>
-    ${!user.value && state.ready && html`<${LogIn} id=${id} />`}
+    ${!user.value && state.ready && html`<${LogIn} />`}
     ${!verifies && html`<${Note} kind="warn">${t("This browser can't check tickets offline. Use a newer one where the network may fail.")}<//>`}
     <${Desk} id=${id} gate=${gate} keys=${keys} online=${state.online} zone=${event.timezone} onDone=${refresh} />
     <${Odd} of=${odd} zone=${event.timezone} />
@@ -110,10 +111,9 @@ export default function Door({ params }) {
   `;
 }
 
-/** @param {{id: string}} props */
-function LogIn({ id }) {
+function LogIn() {
   if (user.value) return null;
-  return html`<${Note} kind="warn"><p>${t("Log in to check tickets online, and to send what was admitted offline.")}</p><p><${LinkButton} href=${`/login?next=${encodeURIComponent(`/door/${id}`)}`}>${t("Log in")}<//></p><//>`;
+  return html`<${Note} kind="warn"><p>${t("Log in to check tickets online, and to send what was admitted offline.")}</p><p><${LinkButton} href=${`/login${wayBack()}`}>${t("Log in")}<//></p><//>`;
 }
 
 /** Where codes come in, and what came of the last one. @param {{id: string, gate: string, keys: import("./ticket.js").Key[], online: boolean, zone: string, onDone: () => unknown}} props */

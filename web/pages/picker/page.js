@@ -7,7 +7,7 @@ import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
 import { boot, useLoad } from "../../core/load.js";
 import { Problem } from "../../core/problems.js";
-import { query as setQuery } from "../../core/router.js";
+import { query as setQuery, wayBack } from "../../core/router.js";
 import { known, user } from "../../core/session.js";
 import { followWhileSeen } from "../../core/stream.js";
 import { placeName } from "../../parts/booking.js";
@@ -229,10 +229,9 @@ function areaWords(hall, tiers, look, area) {
 const priceWords = (tier) => (tier.price.amount ? format.money(tier.price) : t("Free"));
 
 function LogInFirst() {
-  const next = encodeURIComponent(location.pathname + location.search);
   return html`<${Note} live=${false}>
     <p>${t("Look around. To have tickets held for you, log in: you come back here.")}</p>
-    <p class="actions"><${LinkButton} kind="primary" href=${`/login?next=${next}`}>${t("Log in")}<//><${LinkButton} href=${`/register?next=${next}`}>${t("Register")}<//></p>
+    <p class="actions"><${LinkButton} kind="primary" href=${`/login${wayBack()}`}>${t("Log in")}<//><${LinkButton} href=${`/register${wayBack()}`}>${t("Register")}<//></p>
   <//>`;
 }
 
