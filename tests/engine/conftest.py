@@ -136,6 +136,8 @@ def running(folder: Path, *overlays: str, **settings: str) -> Iterator[Container
     }
     containers = Containers(environment, secrets)
     before = os.environ.get("SSL_CERT_FILE")
+    # A run that was cut off has left its containers, and volumes with other passwords.
+    _take_down(containers)
     try:
         containers.script("up")
         os.environ["SSL_CERT_FILE"] = str(secrets / "demo/certificate.pem")
