@@ -21,6 +21,7 @@ pytestmark = pytest.mark.engine
 
 log = logging.getLogger(__name__)
 _SOON_SECONDS = 30.0
+_MOST_OVER_BASE_BYTES = 250_000_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,6 +32,16 @@ def demo(containers: Containers) -> str:
 
 def test_the_whole_story_comes_true_through_haproxy(demo: str) -> None:
     assert "All 4 stories came true." in demo
+
+
+def test_the_image_weighs_at_most_250_mb_over_its_base(containers: Containers) -> None:
+    history = ("history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}")
+    newest_first = containers.docker(*history, containers.environment["PARTERRE_IMAGE"])
+    sizes, steps = zip(*(line.split(" ", 1) for line in newest_first.splitlines()), strict=True)
+    # The base ends where the Dockerfile's one COPY begins.
+    (copied,) = (at for at, step in enumerate(steps) if "COPY /image/ /" in step)
+    ours = sum(map(int, sizes[: copied + 1]))
+    assert ours <= _MOST_OVER_BASE_BYTES
 
 
 def test_processes_are_nobody_write_nowhere_and_have_no_capabilities(
