@@ -64,14 +64,20 @@ async def get_user(auth: Auth, *, user_id: UUID) -> ManagedAccount:
 
 
 async def update_user(
-    auth: Auth, *, admin_id: UUID, user_id: UUID, role: str | None, disabled: bool | None
+    auth: Auth,
+    *,
+    admin_id: UUID,
+    user_id: UUID,
+    role: str | None,
+    disabled: bool | None,
+    business_name: str | None = None,
 ) -> ManagedAccount:
-    """Changes somebody's role, disables or enables them; another role or none ends their sessions
-    and API keys.
+    """Changes somebody's role or the name of their business, disables or enables them; another role
+    or none ends their sessions and API keys.
 
     Raises:
         UserNotFoundError: there is no such account.
-        InvalidAccountError: there is no such role.
+        InvalidAccountError: there is no such role, or the name is malformed.
         OwnAccountError: an admin would take away their own role or access.
         NoLongerAdminError: the caller was an admin when their token was made.
     """
@@ -84,7 +90,7 @@ async def update_user(
             raise NoLongerAdminError
         if before is None:
             raise UserNotFoundError
-        after = as_managed(before, role=role, disabled=disabled)
+        after = as_managed(before, role=role, disabled=disabled, business_name=business_name)
         if admin_id == user_id and (after.role != ADMIN or after.disabled):
             raise OwnAccountError
         if after != before:
@@ -111,6 +117,9 @@ async def _audit_change(session: Session, admin_id: UUID, before: Account, after
     if after.disabled != before.disabled:
         action: Action = "DISABLED" if after.disabled else "ENABLED"
         storage.audit(session, action, after.id, admin_id)
+    if after.business_name != before.business_name:
+        named = {"before": before.business_name, "after": after.business_name}
+        storage.audit(session, "BUSINESS_NAMED", after.id, admin_id, **named)
 
 
 async def list_audit(

@@ -30,10 +30,10 @@ SignUpRole = TypeAliasType(
 AccountStatus = TypeAliasType(
     "AccountStatus",
     Annotated[
-        Literal["ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"],
+        Literal["ACTIVE", "DISABLED", "ORGANIZER_REQUESTED", "BUSINESS_NAME_REQUESTED"],
         Field(
             description="ACTIVE may log in, DISABLED may not; ORGANIZER_REQUESTED waits for an "
-            "admin to grant that role."
+            "admin to grant that role, BUSINESS_NAME_REQUESTED to approve the name of a business."
         ),
     ],
 )
@@ -58,6 +58,7 @@ AuditAction = TypeAliasType(
         Literal[
             "API_KEY_CREATED",
             "API_KEY_REVOKED",
+            "BUSINESS_NAMED",
             "CODE_REFUSED",
             "DISABLED",
             "ENABLED",

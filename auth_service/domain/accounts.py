@@ -17,7 +17,7 @@ ROLES = frozenset({CUSTOMER, ORGANIZER, ADMIN})
 # In which mails are written (BCP 47).
 LANGUAGES = frozenset({"en", "ne"})
 ENGLISH = "en"
-STATUSES = frozenset({"ACTIVE", "DISABLED", "ORGANIZER_REQUESTED"})
+STATUSES = ("ACTIVE", "DISABLED", "ORGANIZER_REQUESTED", "BUSINESS_NAME_REQUESTED")
 # Narrower than RFC 5321: no quoted local parts, ASCII only, so that lower-casing is unambiguous.
 _EMAIL = re.compile(r"(?=.{3,254}\Z)[\w.!#$%&'*+/=?^`{|}~-]{1,64}@([\w-]+\.)+[\w-]{2,63}", re.ASCII)
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
@@ -40,6 +40,9 @@ class Account:
     disabled: bool
     version: int
     language: str
+    # Of the business that sells their events; "": none.
+    business_name: str  # as an admin approved it
+    requested_business_name: str  # as it waits for an admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Profile:
     country: str | None
     request_organizer: bool | None
     language: str | None = None
+    business_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ def parse_profile(
     country: str | None,
     request_organizer: bool | None,
     language: str | None = None,
+    business_name: str | None = None,
 ) -> Profile:
     """What somebody wants to change of themselves.
 
@@ -159,9 +164,22 @@ def parse_profile(
         country or "",
         ENGLISH if language is None else language,
     )
+    business_name, wrong_name = _business_name(business_name)
+    wrong |= wrong_name
     if wrong:
         raise InvalidAccountError("Some fields are not right.", **wrong)
-    return Profile(name, phone, country, request_organizer, language)
+    return Profile(name, phone, country, request_organizer, language, business_name)
+
+
+def _business_name(text: str | None) -> tuple[str | None, dict[str, str]]:
+    """The name as it is stored, "" for none, and what is wrong with it; None: as it is."""
+    if text is None:
+        return None, {}
+    name = line(text)
+    flaw = flaw_in_line(name)
+    if len(name) > NAME_LENGTH[-1]:
+        return name, {"business_name": f"A name has 1 to {NAME_LENGTH[-1]} characters."}
+    return name, {"business_name": f"A name {flaw}."} if name and flaw else {}
 
 
 def _faults(name: str, phone: str, country: str, language: str) -> dict[str, str]:
@@ -183,7 +201,8 @@ def _faults(name: str, phone: str, country: str, language: str) -> dict[str, str
 def with_profile(account: Account, profile: Profile, *, signup_open: bool) -> Account:
     """The account after its owner's change.
 
-    Who asks to be an organizer is one at once where sign-up is open, else waits for an admin.
+    Who asks to be an organizer is one at once where sign-up is open, else waits for an admin; so
+    does another name of their business, but for an admin's own.
     """
     changed = replace(
         account,
@@ -199,24 +218,45 @@ def with_profile(account: Account, profile: Profile, *, signup_open: bool) -> Ac
             role=ORGANIZER if granted else CUSTOMER,
             organizer_requested=profile.request_organizer and not granted,
         )
+    if profile.business_name is not None:
+        asked = profile.business_name
+        # To take a name away, or to stay with the one there is, needs nobody's approval.
+        granted = signup_open or account.role == ADMIN or asked in {"", account.business_name}
+        changed = replace(
+            changed,
+            business_name=asked if granted else account.business_name,
+            requested_business_name="" if granted else asked,
+        )
     return _told(account, changed)
 
 
-def as_managed(account: Account, *, role: str | None, disabled: bool | None) -> Account:
-    """The account after an admin's change; a role that is given settles a request for another.
+def as_managed(
+    account: Account,
+    *,
+    role: str | None,
+    disabled: bool | None,
+    business_name: str | None = None,
+) -> Account:
+    """The account after an admin's change; a role or a name that is given settles a request for
+    another.
 
     Raises:
-        InvalidAccountError: there is no such role.
+        InvalidAccountError: there is no such role, or the name is malformed; every such field is
+            named.
     """
+    business_name, wrong = _business_name(business_name)
     if role is not None and role not in ROLES:
-        why = "This is neither CUSTOMER, ORGANIZER nor ADMIN."
-        raise InvalidAccountError(why, role=why)
+        wrong["role"] = "This is neither CUSTOMER, ORGANIZER nor ADMIN."
+    if wrong:
+        raise InvalidAccountError(next(iter(wrong.values())), **wrong)
     changed = replace(
         account,
         role=account.role if role is None else role,
         organizer_requested=account.organizer_requested and role is None,
         disabled=account.disabled if disabled is None else disabled,
     )
+    if business_name is not None:
+        changed = replace(changed, business_name=business_name, requested_business_name="")
     return _told(account, changed)
 
 

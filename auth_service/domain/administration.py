@@ -19,6 +19,7 @@ MAX_PAGE = 100
 Action = Literal[
     "API_KEY_CREATED",
     "API_KEY_REVOKED",
+    "BUSINESS_NAMED",
     "CODE_REFUSED",
     "DISABLED",
     "ENABLED",
@@ -66,7 +67,7 @@ def check_user_filter(query: str, role: str, status: str, limit: int) -> None:
     if role and role not in ROLES:
         wrong["role"] = "Must be one of CUSTOMER, ORGANIZER, ADMIN"
     if status and status not in STATUSES:
-        wrong["status"] = "Must be one of ACTIVE, DISABLED, ORGANIZER_REQUESTED"
+        wrong["status"] = f"Must be one of {', '.join(STATUSES)}"
     if wrong:
         raise InvalidFilterError("Some filters are not right.", **wrong)
 

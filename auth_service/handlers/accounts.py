@@ -121,6 +121,7 @@ async def update_profile(
     country: str | None = None,
     request_organizer: bool | None = None,
     language: str | None = None,
+    business_name: str | None = None,
 ) -> Account:
     """Changes what is given; who becomes an organizer by it is one from their next refresh on.
 
@@ -134,6 +135,7 @@ async def update_profile(
         country=country,
         request_organizer=request_organizer,
         language=language,
+        business_name=business_name,
     )
 
     async def work(session: Session) -> Account:
@@ -150,6 +152,9 @@ async def update_profile(
             audit_own(session, "ROLE_CHANGED", account_id, **changed)
         elif after.organizer_requested and not before.organizer_requested:
             audit_own(session, "ORGANIZER_REQUESTED", account_id)
+        if after.business_name != before.business_name:
+            named = {"before": before.business_name, "after": after.business_name}
+            audit_own(session, "BUSINESS_NAMED", account_id, **named)
         return after
 
     return await auth.database.run(work)
@@ -166,8 +171,8 @@ async def get_account(auth: Auth, *, account_id: UUID) -> Account:
         return usable(await storage.find_account(session, account_id))
 
 
-async def organizer_name(auth: Auth, *, user_id: UUID) -> str:
-    """How somebody who sells calls themselves.
+async def get_organizer(auth: Auth, *, user_id: UUID) -> Account:
+    """The account of somebody who sells.
 
     Raises:
         UserNotFoundError: there is nobody, or they sell nothing: their name is nobody's business.
@@ -176,7 +181,7 @@ async def organizer_name(auth: Auth, *, user_id: UUID) -> str:
         account = await storage.find_account(session, user_id)
     if account is None or account.role not in {ORGANIZER, ADMIN}:
         raise UserNotFoundError
-    return account.name
+    return account
 
 
 def usable(account: Account | None) -> Account:

@@ -127,8 +127,8 @@ class Accounts(Servicer):
         request: auth_pb2.GetOrganizerRequest,
         context: Call,  # noqa: ARG002 - gRPC's signature
     ) -> auth_pb2.GetOrganizerResponse:
-        name = await handlers.organizer_name(self._auth, user_id=user_id_of(request.user_id))
-        return auth_pb2.GetOrganizerResponse(name=name)
+        account = await handlers.get_organizer(self._auth, user_id=user_id_of(request.user_id))
+        return auth_pb2.GetOrganizerResponse(name=account.name, business_name=account.business_name)
 
     async def UpdateProfile(  # noqa: N802 - the proto's name
         self,
@@ -143,6 +143,7 @@ class Accounts(Servicer):
             country=given(request, "country"),
             request_organizer=given(request, "request_organizer"),
             language=given(request, "language"),
+            business_name=given(request, "business_name"),
         )
         return auth_pb2.UpdateProfileResponse(user=user_shape(account))
 

@@ -47,6 +47,7 @@ class Administration(Servicer):
             user_id=user_id_of(request.user_id),
             role=given(request, "role"),
             disabled=given(request, "disabled"),
+            business_name=given(request, "business_name"),
         )
         return auth_pb2.UpdateUserResponse(user=managed_shape(changed))
 

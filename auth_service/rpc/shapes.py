@@ -115,6 +115,8 @@ def user_shape(account: Account) -> auth_pb2.User:
         country=account.country,
         organizer_requested=account.organizer_requested,
         language=account.language,
+        business_name=account.business_name,
+        requested_business_name=account.requested_business_name,
     )
     user.created_at.FromDatetime(account.created_at)
     return user

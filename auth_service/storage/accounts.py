@@ -20,29 +20,34 @@ VALUES (:id, :email, :name, :role, :phone, :country, :organizer_requested, :pass
         :language)
     ON CONFLICT (email) DO NOTHING
 RETURNING id, email, name, role, phone, country, organizer_requested, created_at,
-          disabled_at IS NOT NULL AS disabled, version, language
+          disabled_at IS NOT NULL AS disabled, version, language, business_name,
+          requested_business_name
 """
 _FIND_ACCOUNT = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language
+       disabled_at IS NOT NULL AS disabled, version, language, business_name,
+       requested_business_name
   FROM account WHERE id = :id
 """
 _FIND_CREDENTIALS_OF = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, password_hash, password_version
+       disabled_at IS NOT NULL AS disabled, version, language, business_name,
+       requested_business_name, password_hash, password_version
   FROM account WHERE id = :id
 """
 # In the order of ids, so that two admins who change each other wait and do not deadlock.
 _LOCK_ACCOUNTS = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language
+       disabled_at IS NOT NULL AS disabled, version, language, business_name,
+       requested_business_name
   FROM account WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 """
 _SAVE_ACCOUNT = """
 UPDATE account
    SET name = :name, role = :role, phone = :phone, country = :country, version = :version,
        words = :words, language = :language,
-       organizer_requested = :organizer_requested,
+       organizer_requested = :organizer_requested, business_name = :business_name,
+       requested_business_name = :requested_business_name,
        disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, clock_timestamp()) END
  WHERE id = :id
 """
@@ -59,7 +64,8 @@ UPDATE account SET password_hash = :password_hash, password_version = password_v
 _LAST_ANNOUNCED = "SELECT after FROM announcing FOR UPDATE SKIP LOCKED"
 _NEXT_ACCOUNTS = """
 SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language
+       disabled_at IS NOT NULL AS disabled, version, language, business_name,
+       requested_business_name
   FROM account WHERE id > :after ORDER BY id LIMIT :limit FOR NO KEY UPDATE
 """
 _ANNOUNCED = "UPDATE announcing SET after = :after"
@@ -72,7 +78,8 @@ UPDATE account SET words = found_by.words
 # Newest first, read along the primary key. Those of before have no words until they are told of.
 _LIST_ACCOUNTS = """
 SELECT account.id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, last_log_in.at AS last_log_in_at
+       disabled_at IS NOT NULL AS disabled, version, language, business_name,
+       requested_business_name, last_log_in.at AS last_log_in_at
   FROM account
   LEFT JOIN LATERAL (
        SELECT at FROM audit WHERE account_id = account.id AND action = 'LOGGED_IN'
@@ -84,6 +91,7 @@ SELECT account.id, email, name, role, phone, country, organizer_requested, creat
    AND CASE :status WHEN 'ACTIVE' THEN disabled_at IS NULL
                     WHEN 'DISABLED' THEN disabled_at IS NOT NULL
                     WHEN 'ORGANIZER_REQUESTED' THEN organizer_requested
+                    WHEN 'BUSINESS_NAME_REQUESTED' THEN requested_business_name <> ''
                     ELSE true END
  ORDER BY account.id DESC LIMIT :limit
 """

@@ -62,7 +62,8 @@ SELECT :address = '' OR EXISTS (SELECT FROM counted) AS address_counted,
            SELECT FROM session WHERE account_id = account.id AND ended_at IS NULL
             LIMIT :most_sessions) AS open) AS open_sessions,
        id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, password_hash, password_version
+       disabled_at IS NOT NULL AS disabled, version, language, business_name,
+       requested_business_name, password_hash, password_version
   FROM (SELECT set_config('synchronous_commit', 'off', true)) AS until_committed
  CROSS JOIN visitor
   LEFT JOIN account ON account.email = :email

@@ -49,6 +49,7 @@ Phone = Annotated[
     str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"), BeforeValidator(_undecorated)
 ]
 PersonName = Annotated[str, *line(limits.PERSON_NAME)]
+BusinessName = Annotated[str, *line(limits.BUSINESS_NAME)]
 NewPassword = Annotated[
     str, StringConstraints(min_length=limits.PASSWORD_LEAST, max_length=limits.PASSWORD)
 ]
@@ -145,6 +146,9 @@ class ProfileChange(Input):
     organizer_requested: bool | None = Field(default=None, strict=True)
     """True asks for the role ORGANIZER, granted at once where sign-up is open; false takes the
     request back."""
+    business_name: BusinessName | None = None
+    """The name of the business that sells their events, for everybody to see. Another name waits
+    for an admin's approval, but an admin's own and where sign-up is open; null removes it."""
 
 
 class AccountChange(Input):
@@ -154,6 +158,9 @@ class AccountChange(Input):
     """What they may do."""
     disabled: bool | None = Field(default=None, strict=True)
     """True keeps them out, false lets them in again."""
+    business_name: BusinessName | None = None
+    """The name of the business that sells their events, for everybody to see; null removes it. It
+    settles what they asked for."""
 
 
 class UserQuery(PageQuery):

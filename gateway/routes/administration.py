@@ -101,13 +101,20 @@ async def get_user(user_id: UserId, behind: Behind) -> Response:
     refuses=["USER_NOT_FOUND", "INVALID_ACCOUNT", "OWN_ACCOUNT"],
 )
 async def update_user(user_id: UserId, body: AccountChange, behind: Behind) -> Response:
-    """Change somebody's role, or disable or enable them; effective at once.
+    """Change somebody's role or business's name, or disable or enable them; effective at once.
 
-    Whom it changes is signed out everywhere. Another admin has to do it to an admin's own account.
+    Who gets another role, or is disabled, is signed out everywhere. Another admin has to do that to
+    an admin's own account.
     """
+    named = "business_name" in body.model_fields_set
     reply = await behind.auth(
         behind.auth.rpc.UpdateUser,
-        auth_pb2.UpdateUserRequest(user_id=user_id, role=body.role, disabled=body.disabled),
+        auth_pb2.UpdateUserRequest(
+            user_id=user_id,
+            role=body.role,
+            disabled=body.disabled,
+            business_name=body.business_name or "" if named else None,
+        ),
     )
     return Json(views.managed_user(reply.user))
 

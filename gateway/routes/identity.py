@@ -292,6 +292,7 @@ async def update_profile(body: ProfileChange, behind: Behind) -> Response:
             country=body.country or "" if "country" in given else None,
             request_organizer=body.organizer_requested,
             language=body.language,
+            business_name=body.business_name or "" if "business_name" in given else None,
         ),
     )
     return Json(views.user(reply.user))

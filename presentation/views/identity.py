@@ -27,6 +27,11 @@ class User(View):
     """ISO 3166-1 alpha-2."""
     organizer_requested: bool
     """They asked to be an organizer, and wait for an admin."""
+    business_name: str | None
+    """The name of the business that sells their events, as everybody sees it; null: none is
+    approved."""
+    requested_business_name: str | None
+    """The name that they asked for, and that waits for an admin; null: none waits."""
     language: Language
     """In which mails are written to them: English or Nepali."""
     created_at: Time
@@ -115,6 +120,8 @@ def user(person: auth_pb2.User) -> User:
         "phone": person.phone or None,
         "country": person.country or None,
         "organizer_requested": person.organizer_requested,
+        "business_name": person.business_name or None,
+        "requested_business_name": person.requested_business_name or None,
         "language": word(person.language or "en"),
         "created_at": time(person.created_at),
     }

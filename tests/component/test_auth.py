@@ -1291,6 +1291,75 @@ async def test_a_request_can_be_declined_and_withdrawn(make_box: MakeBox) -> Non
     assert "ORGANIZER_DECLINED" in await box.actions()
 
 
+async def test_the_name_of_a_business_is_seen_once_an_admin_has_approved_it(
+    make_box: MakeBox,
+) -> None:
+    box = await make_box(organizer_signup_open=False)
+    person = await box.person()
+    before, admin = await box.log_in(), await box.admin()
+    change, approve = auth_pb2.UpdateProfileRequest, auth_pb2.UpdateUserRequest
+    waiting = auth_pb2.ListUsersRequest(status="BUSINESS_NAME_REQUESTED", limit=10)
+
+    async def seen() -> str:
+        wish = auth_pb2.GetOrganizerRequest(user_id=person.id)
+        return str((await box.caller.as_gateway("GetOrganizer", wish)).business_name)
+
+    await box.account(admin, "UpdateUser", approve(user_id=person.id, role="ORGANIZER"))
+    me = await box.log_in()
+    user = (await box.account(me, "UpdateProfile", change(business_name=" Naach Ghar "))).user
+    assert (user.business_name, user.requested_business_name) == ("", "Naach Ghar")
+    assert await seen() == ""
+    assert [one.user.id for one in (await box.account(admin, "ListUsers", waiting)).users] == [
+        person.id
+    ]
+    named = approve(user_id=person.id, business_name="Naach Ghar")
+    user = (await box.account(admin, "UpdateUser", named)).user.user
+    assert (user.business_name, user.requested_business_name) == ("Naach Ghar", "")
+    assert (await box.account(admin, "ListUsers", waiting)).users == []
+    # Another name waits, and the old one is seen meanwhile.
+    user = (await box.account(me, "UpdateProfile", change(business_name="Nepal Police"))).user
+    assert (user.business_name, user.requested_business_name) == ("Naach Ghar", "Nepal Police")
+    assert await seen() == "Naach Ghar"
+    # To stay with the old one takes the request back, and so does an admin who keeps to it.
+    user = (await box.account(me, "UpdateProfile", change(business_name="Naach Ghar"))).user
+    assert user.requested_business_name == ""
+    await box.account(me, "UpdateProfile", change(business_name="Nepal Police"))
+    user = (await box.account(admin, "UpdateUser", named)).user.user
+    assert (user.business_name, user.requested_business_name) == ("Naach Ghar", "")
+    # To have no name needs nobody's approval.
+    user = (await box.account(me, "UpdateProfile", change(business_name=""))).user
+    assert (user.business_name, await seen()) == ("", "")
+    assert (await box.actions()).count("BUSINESS_NAMED") == 2
+    # A name ends nobody's session; the role did, which came before.
+    assert await box.revoked() == [{sid(before)}]
+
+
+@pytest.mark.parametrize("name", ["n" * 101, "a\0b"], ids=["too long", "unprintable"])
+async def test_what_is_no_name_of_a_business_is_refused_whoever_says_it(
+    box: Box, name: str
+) -> None:
+    person = await box.person()
+    me, admin = await box.log_in(), await box.admin()
+    own = auth_pb2.UpdateProfileRequest(business_name=name)
+    by_admin = auth_pb2.UpdateUserRequest(user_id=person.id, business_name=name)
+    for token, method, message in ((me, "UpdateProfile", own), (admin, "UpdateUser", by_admin)):
+        error = await refusal(box.account(token, method, message))
+        assert (error.reason, set(error.metadata)) == ("INVALID_ACCOUNT", {"business_name"})
+
+
+async def test_where_sign_up_is_open_and_for_an_admins_own_a_name_needs_no_approval(
+    make_box: MakeBox,
+) -> None:
+    ask = auth_pb2.UpdateProfileRequest(business_name="Naach Ghar")
+    open_box = await make_box()
+    await open_box.person()
+    user = (await open_box.account(await open_box.log_in(), "UpdateProfile", ask)).user
+    assert (user.business_name, user.requested_business_name) == ("Naach Ghar", "")
+    closed_box = await make_box(organizer_signup_open=False)
+    user = (await closed_box.account(await closed_box.admin(), "UpdateProfile", ask)).user
+    assert (user.business_name, user.requested_business_name) == ("Naach Ghar", "")
+
+
 async def test_where_sign_up_is_open_an_organizer_is_one_from_the_next_refresh_on(
     box: Box,
 ) -> None:

@@ -113,7 +113,7 @@ REQUESTS: Mapping[str, Request] = {
         {"current_password": "correct horse battery", "new_password": "staple of another horse"}
     ),
     "create_api_key": Request({"name": "North gate", "scopes": ["check-ins:write"]}, KEY),
-    "update_user": Request({"role": "ORGANIZER"}),
+    "update_user": Request({"role": "ORGANIZER", "business_name": "Naach Ghar Ltd."}),
     "create_venue": Request(
         {
             "name": "Rastriya Naach Ghar",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http.cookies import SimpleCookie
+from typing import Any
 
 import httpx
 import pytest
@@ -504,3 +505,31 @@ async def test_the_audit_trail_is_shown(edge: Edge) -> None:
     ]
     asked = edge.auth.asked
     assert (asked.user_id, asked.action, asked.limit) == (samples.PERSON, "ROLE_CHANGED", 20)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"business_name": " Naach Ghar Ltd. "}, "Naach Ghar Ltd."),
+        ({"business_name": None}, ""),
+        ({}, None),
+    ],
+    ids=["a name", "no name any more", "nothing of it"],
+)
+async def test_the_name_of_a_business_is_passed_on_as_it_was_said(
+    edge: Edge, body: dict[str, Any], said: str | None
+) -> None:
+    await edge.patch("/users/me", {"country": "NP", **body})
+    await edge.patch(f"/admin/users/{samples.PERSON}", {"disabled": False, **body}, role=Role.ADMIN)
+    for call in edge.auth.calls:
+        given = call.request.business_name if call.request.HasField("business_name") else None
+        assert given == said, call.method
+    assert len(edge.auth.calls) == 2
+
+
+async def test_a_person_sees_the_name_of_their_business_and_the_one_that_waits(edge: Edge) -> None:
+    person = samples.user()
+    person.business_name, person.requested_business_name = "Naach Ghar", "Rangashala"
+    edge.auth.answers["GetMe"] = auth_pb2.GetMeResponse(user=person)
+    me = (await edge.get("/auth/me")).json()
+    assert (me["business_name"], me["requested_business_name"]) == ("Naach Ghar", "Rangashala")

@@ -21,6 +21,7 @@ from payment_service.domain import payments, steps
 THE_SERVICES_OWN: dict[str, tuple[Any, ...]] = {
     "PAGE": (listing.MAX_PAGE, bookings.MAX_PAGE, administration.MAX_PAGE),
     "PERSON_NAME": (accounts.NAME_LENGTH[-1],),
+    "BUSINESS_NAME": (accounts.NAME_LENGTH[-1],),
     "PASSWORD_LEAST": (passwords.PASSWORD_LENGTH[0],),
     "PASSWORD": (passwords.PASSWORD_LENGTH[-1],),
     "USER_QUERY": (administration.MAX_QUERY,),

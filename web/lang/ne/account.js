@@ -1,5 +1,9 @@
 /** Log-in and the account, in Nepali. */
 export default {
+  "Name of your business": "तपाईंको व्यवसायको नाम",
+  "Shown on your events. An admin approves a new name first.": "तपाईंका कार्यक्रममा देखाइन्छ। नयाँ नाम पहिले प्रशासकले स्वीकार गर्छन्।",
+  "Waits for an admin's approval. Until then your events show {name}.": "प्रशासकको स्वीकृति पर्खँदै छ। त्यतिन्जेल कार्यक्रममा {name} देखिन्छ।",
+  "Waits for an admin's approval. Until then your events show no name.": "प्रशासकको स्वीकृति पर्खँदै छ। त्यतिन्जेल कार्यक्रममा नाम देखिँदैन।",
   "Your new password is set. Log in with it.": "नयाँ पासवर्ड राखियो। त्यसैले लगइन गर्नुहोस्।",
   "E-mail address": "इमेल ठेगाना",
   "Password": "पासवर्ड",

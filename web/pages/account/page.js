@@ -42,6 +42,7 @@ function Profile() {
           country: values.country?.trim().toUpperCase() || null,
           language: /** @type {any} */ (values.language),
           ...(values.organizer && { organizer_requested: true }),
+          ...(values.business_name !== undefined && { business_name: values.business_name.trim() || null }),
         },
       }),
     );
@@ -63,8 +64,15 @@ function Profile() {
     ${me.role === "CUSTOMER" && (me.organizer_requested
       ? html`<${Note}>${t("You asked to organize events. An admin will review it.")}<//>`
       : html`<${Checkbox} label=${t("I want to organize events")} name="organizer" value="yes" hint=${t("An admin reviews it first.")} />`)}
+    ${(me.role !== "CUSTOMER" || me.organizer_requested) && html`<${Field} label=${t("Name of your business")} name="business_name" autocomplete="organization" optional=${true} maxlength="100" defaultValue=${me.requested_business_name ?? me.business_name ?? ""} hint=${nameHint(me)} error=${save.error} />`}
     <${Button} kind="primary" type="submit" busy=${save.busy}>${t("Save")}<//>
   </form>`;
+}
+
+/** What becomes of the name of a business. @param {import("api").components["schemas"]["User"]} me */
+function nameHint({ business_name: name, requested_business_name: asked }) {
+  if (!asked) return t("Shown on your events. An admin approves a new name first.");
+  return name ? t("Waits for an admin's approval. Until then your events show {name}.", { name }) : t("Waits for an admin's approval. Until then your events show no name.");
 }
 
 function Password() {

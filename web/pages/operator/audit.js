@@ -10,7 +10,7 @@ import { Badge, Button, Field, Pages, When, valuesOf } from "../../parts/ui.js";
 
 /** @type {Record<AuditEntry["action"], true>} */
 const ACTIONS = {
-  API_KEY_CREATED: true, API_KEY_REVOKED: true, CODE_REFUSED: true, DISABLED: true, ENABLED: true, KEYS_ROTATED: true, LOGGED_IN: true,
+  API_KEY_CREATED: true, API_KEY_REVOKED: true, BUSINESS_NAMED: true, CODE_REFUSED: true, DISABLED: true, ENABLED: true, KEYS_ROTATED: true, LOGGED_IN: true,
   LOGGED_OUT: true, LOG_IN_FAILED: true, LOG_IN_REFUSED: true, ORGANIZER_DECLINED: true, ORGANIZER_REQUESTED: true, PASSWORD_CHANGED: true,
   PASSWORD_CHANGE_FAILED: true, PASSWORD_RESET: true, PROFILE_CHANGED: true, REFRESH_REUSED: true, REGISTERED: true, ROLE_CHANGED: true,
   SESSION_REVOKED: true,

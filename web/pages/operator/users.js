@@ -36,6 +36,7 @@ export function Users({ words }) {
       <${Field} label=${t("Show")} name="status" as="select" optional=${true} onChange=${(/** @type {any} */ event) => setStatus(event.currentTarget.value)}>
         <option value="">${t("All")}</option>
         <option value="ORGANIZER_REQUESTED">${t("Want to organize")}</option>
+        <option value="BUSINESS_NAME_REQUESTED">${t("Business names to approve")}</option>
         <option value="DISABLED">${t("Closed")}</option>
       <//>
       <${Button} type="submit">${t("Find")}<//>
@@ -45,6 +46,8 @@ export function Users({ words }) {
       ${(/** @type {ManagedUser} */ one) => html`<li key=${one.id} class="item">
         <div>
           <b>${one.name}</b> ${one.disabled && html`<${Badge} kind="bad">${t("Closed")}<//>`} ${one.organizer_requested && html`<${Badge} kind="warn">${t("Wants to organize")}<//>`}
+          ${one.business_name && html`<p class="small">${t("Sells as {name}", { name: one.business_name })}</p>`}
+          ${one.requested_business_name && html`<p class="small">${t("Wants to sell as {name}", { name: one.requested_business_name })}</p>`}
           <p class="muted small">${one.email} · ${one.last_log_in_at ? html`${t("last log-in")} <${When} at=${one.last_log_in_at} />` : t("never logged in")}</p>
         </div>
         ${one.id !== me.value?.id && html`<div class="actions">
@@ -56,6 +59,9 @@ export function Users({ words }) {
           }}>
             ${ROLES.map((role) => html`<option value=${role} selected=${role === one.role}>${role}</option>`)}
           </select></label>
+          ${one.requested_business_name && html`
+            <${Button} busy=${change.busy} onClick=${() => change.run(one, { business_name: one.requested_business_name })}>${t("Approve the name")}<span class="visually-hidden"> ${one.requested_business_name}</span><//>
+            <${Button} busy=${change.busy} onClick=${() => change.run(one, { business_name: one.business_name })}>${t("Decline the name")}<span class="visually-hidden"> ${one.requested_business_name}</span><//>`}
           ${one.disabled
             ? html`<${Button} onClick=${() => change.run(one, { disabled: false })}>${t("Reopen")}<//>`
             : html`<${Button} kind="danger" onClick=${() => setClosing(one)}>${t("Close")}<span class="visually-hidden"> ${one.name}</span><//>`}

@@ -36,6 +36,8 @@ class User(_message.Message):
     ORGANIZER_REQUESTED_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    BUSINESS_NAME_FIELD_NUMBER: _builtins.int
+    REQUESTED_BUSINESS_NAME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     email: _builtins.str
@@ -52,6 +54,10 @@ class User(_message.Message):
     """True while an asked-for ORGANIZER role waits for approval."""
     language: _builtins.str
     """In which language to write to them: en or ne."""
+    business_name: _builtins.str
+    """The name of the business that sells their events, for everybody to see; empty: none is approved."""
+    requested_business_name: _builtins.str
+    """The one they asked for, while it waits for approval; empty: none waits."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When they registered."""
@@ -68,10 +74,12 @@ class User(_message.Message):
         organizer_requested: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         language: _builtins.str = ...,
+        business_name: _builtins.str = ...,
+        requested_business_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "created_at", b"created_at", "email", b"email", "id", b"id", "language", b"language", "name", b"name", "organizer_requested", b"organizer_requested", "phone", b"phone", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_name", b"business_name", "country", b"country", "created_at", b"created_at", "email", b"email", "id", b"id", "language", b"language", "name", b"name", "organizer_requested", b"organizer_requested", "phone", b"phone", "requested_business_name", b"requested_business_name", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -619,6 +627,7 @@ class UpdateProfileRequest(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     REQUEST_ORGANIZER_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    BUSINESS_NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """1-100 characters."""
     phone: _builtins.str
@@ -629,6 +638,10 @@ class UpdateProfileRequest(_message.Message):
     """Asks for the ORGANIZER role (true); granted at once where sign-up is open."""
     language: _builtins.str
     """In which language to write to them: en or ne."""
+    business_name: _builtins.str
+    """The name of the business that sells their events, 1-100 characters, or empty for none. Another
+    name waits for approval, but for an admin's own and where sign-up is open.
+    """
     def __init__(
         self,
         *,
@@ -637,11 +650,14 @@ class UpdateProfileRequest(_message.Message):
         country: _builtins.str | None = ...,
         request_organizer: _builtins.bool | None = ...,
         language: _builtins.str | None = ...,
+        business_name: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_language", b"_language", "_name", b"_name", "_phone", b"_phone", "_request_organizer", b"_request_organizer", "country", b"country", "language", b"language", "name", b"name", "phone", b"phone", "request_organizer", b"request_organizer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_business_name", b"_business_name", "_country", b"_country", "_language", b"_language", "_name", b"_name", "_phone", b"_phone", "_request_organizer", b"_request_organizer", "business_name", b"business_name", "country", b"country", "language", b"language", "name", b"name", "phone", b"phone", "request_organizer", b"request_organizer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_language", b"_language", "_name", b"_name", "_phone", b"_phone", "_request_organizer", b"_request_organizer", "country", b"country", "language", b"language", "name", b"name", "phone", b"phone", "request_organizer", b"request_organizer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_business_name", b"_business_name", "_country", b"_country", "_language", b"_language", "_name", b"_name", "_phone", b"_phone", "_request_organizer", b"_request_organizer", "business_name", b"business_name", "country", b"country", "language", b"language", "name", b"name", "phone", b"phone", "request_organizer", b"request_organizer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__business_name: _TypeAlias = _typing.Literal["business_name"]  # noqa: Y015
+    _WhichOneofArgType__business_name: _TypeAlias = _typing.Literal["_business_name", b"_business_name"]  # noqa: Y015
     _WhichOneofReturnType__country: _TypeAlias = _typing.Literal["country"]  # noqa: Y015
     _WhichOneofArgType__country: _TypeAlias = _typing.Literal["_country", b"_country"]  # noqa: Y015
     _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
@@ -652,6 +668,8 @@ class UpdateProfileRequest(_message.Message):
     _WhichOneofArgType__phone: _TypeAlias = _typing.Literal["_phone", b"_phone"]  # noqa: Y015
     _WhichOneofReturnType__request_organizer: _TypeAlias = _typing.Literal["request_organizer"]  # noqa: Y015
     _WhichOneofArgType__request_organizer: _TypeAlias = _typing.Literal["_request_organizer", b"_request_organizer"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__business_name) -> _WhichOneofReturnType__business_name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__country) -> _WhichOneofReturnType__country | None: ...
     @_typing.overload
@@ -848,7 +866,7 @@ class ListUsersRequest(_message.Message):
     role: _builtins.str
     """CUSTOMER, ORGANIZER or ADMIN."""
     status: _builtins.str
-    """ACTIVE, DISABLED or ORGANIZER_REQUESTED."""
+    """ACTIVE, DISABLED, ORGANIZER_REQUESTED or BUSINESS_NAME_REQUESTED."""
     limit: _builtins.int
     """1-100."""
     cursor: _builtins.str
@@ -973,16 +991,20 @@ class GetOrganizerResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    BUSINESS_NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """As they call themselves."""
+    """As they call themselves: a person's name, for who has bought from them."""
+    business_name: _builtins.str
+    """The name of their business, for everybody; empty: none is approved."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        business_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_name", b"business_name", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -997,27 +1019,37 @@ class UpdateUserRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
+    BUSINESS_NAME_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Which."""
     role: _builtins.str
     """CUSTOMER, ORGANIZER or ADMIN."""
     disabled: _builtins.bool
     """True: ends every session at once and lets nobody in."""
+    business_name: _builtins.str
+    """The name of the business that sells their events, 1-100 characters, or empty for none; settles
+    what they asked for.
+    """
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         role: _builtins.str | None = ...,
         disabled: _builtins.bool | None = ...,
+        business_name: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_disabled", b"_disabled", "_role", b"_role", "disabled", b"disabled", "role", b"role"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_business_name", b"_business_name", "_disabled", b"_disabled", "_role", b"_role", "business_name", b"business_name", "disabled", b"disabled", "role", b"role"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_disabled", b"_disabled", "_role", b"_role", "disabled", b"disabled", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_business_name", b"_business_name", "_disabled", b"_disabled", "_role", b"_role", "business_name", b"business_name", "disabled", b"disabled", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__business_name: _TypeAlias = _typing.Literal["business_name"]  # noqa: Y015
+    _WhichOneofArgType__business_name: _TypeAlias = _typing.Literal["_business_name", b"_business_name"]  # noqa: Y015
     _WhichOneofReturnType__disabled: _TypeAlias = _typing.Literal["disabled"]  # noqa: Y015
     _WhichOneofArgType__disabled: _TypeAlias = _typing.Literal["_disabled", b"_disabled"]  # noqa: Y015
     _WhichOneofReturnType__role: _TypeAlias = _typing.Literal["role"]  # noqa: Y015
     _WhichOneofArgType__role: _TypeAlias = _typing.Literal["_role", b"_role"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__business_name) -> _WhichOneofReturnType__business_name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__disabled) -> _WhichOneofReturnType__disabled | None: ...
     @_typing.overload

@@ -203,7 +203,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetOrganizer(self, request, context):
-        """Tells the name under which an organizer or an admin sells, for tickets.
+        """Tells the names of an organizer or an admin, for tickets and events.
         Reasons: USER_NOT_FOUND, also where somebody sells nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -268,8 +268,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes somebody's role, or disables or enables them; effective at once. An admin can't take
-        away their own role or access.
+        """Changes somebody's role or the name of their business, or disables or enables them; effective at
+        once. An admin can't take away their own role or access.
         Reasons: USER_NOT_FOUND, INVALID_ACCOUNT, OWN_ACCOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

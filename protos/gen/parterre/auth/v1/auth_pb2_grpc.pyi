@@ -45,7 +45,7 @@ class AuthServiceStub:
     Reasons: ACCOUNT_NOT_FOUND, ACCOUNT_DISABLED.
     """
     GetOrganizer: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetOrganizerRequest, _auth_pb2.GetOrganizerResponse]
-    """Tells the name under which an organizer or an admin sells, for tickets.
+    """Tells the names of an organizer or an admin, for tickets and events.
     Reasons: USER_NOT_FOUND, also where somebody sells nothing.
     """
     ListSessions: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]
@@ -77,8 +77,8 @@ class AuthServiceStub:
     Reasons: USER_NOT_FOUND.
     """
     UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]
-    """Changes somebody's role, or disables or enables them; effective at once. An admin can't take
-    away their own role or access.
+    """Changes somebody's role or the name of their business, or disables or enables them; effective at
+    once. An admin can't take away their own role or access.
     Reasons: USER_NOT_FOUND, INVALID_ACCOUNT, OWN_ACCOUNT.
     """
     ListAudit: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditRequest, _auth_pb2.ListAuditResponse]
@@ -182,7 +182,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.GetOrganizerRequest,
         context: _aio.ServicerContext[_auth_pb2.GetOrganizerRequest, _abc.Awaitable[_auth_pb2.GetOrganizerResponse]],
     ) -> _abc.Awaitable[_auth_pb2.GetOrganizerResponse]:
-        """Tells the name under which an organizer or an admin sells, for tickets.
+        """Tells the names of an organizer or an admin, for tickets and events.
         Reasons: USER_NOT_FOUND, also where somebody sells nothing.
         """
 
@@ -262,8 +262,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.UpdateUserRequest,
         context: _aio.ServicerContext[_auth_pb2.UpdateUserRequest, _abc.Awaitable[_auth_pb2.UpdateUserResponse]],
     ) -> _abc.Awaitable[_auth_pb2.UpdateUserResponse]:
-        """Changes somebody's role, or disables or enables them; effective at once. An admin can't take
-        away their own role or access.
+        """Changes somebody's role or the name of their business, or disables or enables them; effective at
+        once. An admin can't take away their own role or access.
         Reasons: USER_NOT_FOUND, INVALID_ACCOUNT, OWN_ACCOUNT.
         """
 
