@@ -18,6 +18,7 @@ from gateway.bookings import Bookings
 from gateway.events import Events
 from gateway.guesses import Guesses
 from gateway.holds import Holds
+from gateway.organizers import Organizers
 from gateway.payment_methods import PaymentMethods
 from gateway.press import Press, code_press, page_press
 from gateway.rates import UnderWay
@@ -48,6 +49,7 @@ class Backend:
     holds: Holds
     bookings: Bookings
     events: Events
+    organizers: Organizers
     guesses: Guesses  # of coupons
     payment_methods: PaymentMethods
     webhooks: Webhooks
@@ -70,6 +72,7 @@ class Backend:
     ) -> Backend:
         """The one backend of a gateway."""
         assets = Assets(watches=settings.is_local)
+        organizers = Organizers(services.auth)
         return cls(
             auth=services.auth,
             catalog=services.catalog,
@@ -79,7 +82,8 @@ class Backend:
             notification=services.notification,
             holds=Holds(services.inventory),
             bookings=Bookings(services.booking),
-            events=Events(services.catalog),
+            events=Events(services.catalog, organizers),
+            organizers=organizers,
             guesses=Guesses(settings.coupon_guesses, settings.coupon_guess_seconds),
             payment_methods=PaymentMethods(services.payment),
             webhooks=Webhooks(services.payment),

@@ -5,6 +5,9 @@ catalog's stamp for everything that it shows, together with the other pages that
 the same moment: only what has changed is read and written anew. So an edit is seen within a second,
 through whichever gateway. Who sells an event, and admins, make the catalog be asked each time: they
 see their own edits at once. Drafts are never kept here.
+
+Who sells an event is not the catalog's to tell: a page whose organizer has another name is written
+anew, with another tag (`gateway/organizers.py` says how old a name may be).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from chassis.batching import Batch, Batcher, Limits
 from chassis.context import current_identity
 from chassis.errors import RemoteError
 from chassis.identity import Role
+from gateway.organizers import Organizers
 from gateway.problems import AWAY, ProblemError
 from gateway.services import Remote, is_unknown
 from gateway.versions import tag_of
@@ -41,7 +45,9 @@ class EventPage:
 
     body: bytes  # JSON
     tag: str
+    version: int
     organizer_id: str
+    organizer_name: str  # empty: there is none, or it can't be told
     status: str
     stamp: str
     trusted_until: float  # by the clock of the pages
@@ -59,9 +65,11 @@ class Events:
     def __init__(
         self,
         catalog: Remote[catalog_pb2_grpc.CatalogServiceStub],
+        organizers: Organizers,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalog = catalog
+        self._organizers = organizers
         self._clock = clock
         self._pages: LRUCache[str, EventPage] = LRUCache(
             _KEPT_BYTES, getsizeof=lambda page: page.size
@@ -97,7 +105,8 @@ class Events:
 
     async def _asked_by_caller(self, event_id: str) -> EventPage:
         request = catalog_pb2.GetEventRequest(event_id=event_id)
-        return _page((await self._catalog(self._catalog.rpc.GetEvent, request)).event)
+        event = (await self._catalog(self._catalog.rpc.GetEvent, request)).event
+        return _page(event, await self._organizers.name(event.organizer_id))
 
     async def _read(self, _key: str, batch: Batch[str, EventPage | None]) -> None:
         asked_at = self._clock()
@@ -112,13 +121,18 @@ class Events:
         for event_id, page in known.items():
             request.items.add(event_id=event_id, known_stamp=page.stamp if page else "")
         reply = await self._catalog.as_gateway(self._catalog.rpc.ReadEvents, request)
+        names = await self._organizers.names(
+            {page.organizer_id for page in known.values() if page}
+            | {result.event.organizer_id for result in reply.results if result.HasField("event")}
+        )
         pages: dict[str, EventPage | None] = dict.fromkeys(event_ids)
         for event_id, result in zip(event_ids, reply.results, strict=False):
             page = known[event_id]
             if result.HasField("event"):
-                page = _page(result.event, result.stamp, trusted_until)
+                name = names[result.event.organizer_id]
+                page = _page(result.event, name, result.stamp, trusted_until)
             elif page is not None and page.stamp == result.stamp:
-                page = replace(page, trusted_until=trusted_until)
+                page = _named(page, names[page.organizer_id], trusted_until)
             else:
                 page = None
             pages[event_id] = page
@@ -132,10 +146,37 @@ class Events:
         return pages
 
 
-def _page(event: catalog_pb2.Event, stamp: str = "", trusted_until: float = 0) -> EventPage:
-    body = orjson.dumps(views.event(event))
-    tag = tag_of(body, event.version)
-    return EventPage(body, tag, event.organizer_id, event.status, stamp, trusted_until)
+def _page(
+    event: catalog_pb2.Event, organizer_name: str, stamp: str = "", trusted_until: float = 0
+) -> EventPage:
+    body = orjson.dumps(views.event(event, organizer_name))
+    return EventPage(
+        body=body,
+        tag=tag_of(body, event.version),
+        version=event.version,
+        organizer_id=event.organizer_id,
+        organizer_name=organizer_name,
+        status=event.status,
+        stamp=stamp,
+        trusted_until=trusted_until,
+    )
+
+
+def _named(page: EventPage, organizer_name: str, trusted_until: float) -> EventPage:
+    """The page, which is as it was but for the name of who sells."""
+    if page.organizer_name == organizer_name:
+        return replace(page, trusted_until=trusted_until)
+    shown: views.Event = orjson.loads(page.body)
+    shown["organizer"] = views.organizer(organizer_name)
+    body = orjson.dumps(shown)
+    return replace(
+        page,
+        body=body,
+        tag=tag_of(body, page.version),
+        organizer_name=organizer_name,
+        trusted_until=trusted_until,
+        compressed={},
+    )
 
 
 def _is_worth_another_try(error: Exception) -> bool:

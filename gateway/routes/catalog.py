@@ -119,7 +119,7 @@ async def create_event(body: NewEvent, behind: Behind, key: IdempotencyKey = "")
         catalog_pb2.CreateEventRequest(draft=draft, tiers=tiers, idempotency_key=key),
     )
     location = {"Location": f"{PREFIX}/events/{reply.event.id}"}
-    return _event(reply.event, 201, {**location, **replay_header(replayed)})
+    return await _event(behind, reply.event, 201, {**location, **replay_header(replayed)})
 
 
 @CATALOG.route(
@@ -175,7 +175,7 @@ async def update_event(
         request.fields.append("tiers")
         request.tiers.extend(_tier(tier, tier.id) for tier in body.tiers)
     reply = await behind.catalog(behind.catalog.rpc.UpdateEvent, request)
-    return _event(reply.event)
+    return await _event(behind, reply.event)
 
 
 @CATALOG.route(
@@ -214,7 +214,7 @@ async def publish_event(
         behind.catalog.rpc.PublishEvent,
         catalog_pb2.PublishEventRequest(event_id=event_id, idempotency_key=key),
     )
-    return _event(reply.event, 202, replay_header(replayed))
+    return await _event(behind, reply.event, 202, replay_header(replayed))
 
 
 @CATALOG.route(
@@ -235,7 +235,7 @@ async def cancel_event(
         behind.catalog.rpc.CancelEvent,
         catalog_pb2.CancelEventRequest(event_id=event_id, reason=body.reason, idempotency_key=key),
     )
-    return _event(reply.event, 202, replay_header(replayed))
+    return await _event(behind, reply.event, 202, replay_header(replayed))
 
 
 async def _events(behind: Backend, request: catalog_pb2.ListEventsRequest) -> bytes:
@@ -254,10 +254,13 @@ def _sort(query: EventQuery) -> str:
     return "updated_at" if query.updated_since and not says else query.sort
 
 
-def _event(
-    event: catalog_pb2.Event, status: int = 200, headers: dict[str, str] | None = None
+async def _event(
+    behind: Backend,
+    event: catalog_pb2.Event,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
 ) -> Response:
-    body = to_json(views.event(event))
+    body = to_json(views.event(event, await behind.organizers.name(event.organizer_id)))
     headers = {**(headers or {}), **etag(tag_of(body, event.version))}
     return Response(body, status, headers, "application/json")
 

@@ -226,7 +226,7 @@ async def _organizer(behind: Backend, event: catalog_pb2.Event) -> str:
     except RemoteError as error:
         log.warning("a ticket does not say who sells it", error=str(error))
         return ""
-    return reply.name
+    return reply.business_name or reply.name
 
 
 async def _token(behind: Backend, ticket_id: str) -> str:

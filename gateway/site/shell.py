@@ -51,6 +51,7 @@ class Summary:
     when: str
     doors: str  # by the clock there; empty: nobody said
     place: str
+    organizer: str  # empty: not known
     prices: Sequence[tuple[str, str]]
     called_off: str  # in words; empty: it was not
     places: str  # where they are chosen; empty: none are sold now, or it is that page
@@ -144,6 +145,7 @@ def event_head(page: Page, event: Event, site: str, now: datetime) -> Head:
             start,
             format_clock(datetime.fromisoformat(doors), zone) if doors else "",
             place,
+            event["organizer"]["name"] if event["organizer"] else "",
             [
                 (tier["name"], format_amount(tier["price"]["amount"], tier["price"]["currency"]))
                 for tier in event["tiers"]

@@ -1,7 +1,7 @@
 """What an event's page says to those who index and preview it (schema.org, Open Graph).
 
-https://schema.org/Event and what search engines ask of it: name, startDate, location, and of each
-offer price, priceCurrency, availability, url and validFrom.
+https://schema.org/Event and what search engines ask of it: name, startDate, location, organizer,
+and of each offer price, priceCurrency, availability, url and validFrom.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def event_data(event: Event, address: str, site: str, now: datetime) -> dict[str
         "eventStatus": f"{_SCHEMA}/{_status(event)}",
         "eventAttendanceMode": f"{_SCHEMA}/OfflineEventAttendanceMode",
         "location": _place(event),
+        **_organizer(event),
         "offers": [_offer(event, tier, address, now) for tier in event["tiers"]],
     }
     if event["images"]:
@@ -64,6 +65,14 @@ def event_data(event: Event, address: str, site: str, now: datetime) -> dict[str
             "worstRating": 1,
         }
     return data
+
+
+def _organizer(event: Event) -> dict[str, Any]:
+    """Who sells it; nothing, where that is not known."""
+    organizer = event["organizer"]
+    if organizer is None:
+        return {}
+    return {"organizer": {"@type": "Organization", "name": organizer["name"]}}
 
 
 def _status(event: Event) -> str:

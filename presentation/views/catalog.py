@@ -208,6 +208,13 @@ class Moved(View):
     """Until when who had bought before may cancel in full."""
 
 
+class Organizer(View):
+    """Who sells an event."""
+
+    name: str
+    """The name of the business, as an admin approved it."""
+
+
 class Event(View):
     """An event; `availability`, told a few seconds late, is null until it is published."""
 
@@ -215,6 +222,9 @@ class Event(View):
     """The event's id."""
     organizer_id: Id
     """Who sells it, and may change it."""
+    organizer: Organizer | None
+    """The business that sells it, by a name that may be a minute old; null in lists, and where no
+    name is approved or it can't be told now."""
     status: EventStatus
     """How it stands."""
     title: str
@@ -341,12 +351,18 @@ def review(it: catalog_pb2.Review) -> Review:
     }
 
 
-def event(it: catalog_pb2.Event) -> Event:
-    """An event."""
+def organizer(name: str) -> Organizer | None:
+    """Who sells an event; an empty name is none."""
+    return {"name": name} if name else None
+
+
+def event(it: catalog_pb2.Event, organizer_name: str = "") -> Event:
+    """An event; `organizer_name` is that of the business that sells it, empty where unknown."""
     draft, left = it.draft, it.availability
     return {
         "id": it.id,
         "organizer_id": it.organizer_id,
+        "organizer": organizer(organizer_name),
         "status": word(it.status),
         "title": draft.title,
         "description": draft.description,

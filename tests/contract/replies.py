@@ -55,6 +55,7 @@ _WHOLE: Mapping[str, Callable[[], Message]] = {
     reply.DESCRIPTOR.full_name: lambda reply=reply: reply  # type: ignore[misc]  # bound at once
     for reply in (
         auth_pb2.RequestCodeResponse(otp_id="7f1c2b1e-53c5-4b8e-9d0e-0c5d6a1f2e3b"),
+        auth_pb2.GetOrganizerResponse(name="Bina Rai", business_name="Naach Ghar Ltd."),
         auth_pb2.CreateApiKeyResponse(api_key=samples.api_key(), key="ptk_7Zk2Qm…"),
         catalog_pb2.CountEventsResponse(active=2, total=5),
         samples.read(samples.event()),

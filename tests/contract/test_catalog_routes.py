@@ -11,7 +11,7 @@ from parterre.catalog.v1 import catalog_pb2
 from chassis.identity import Role
 from chassis.ids import uuid7
 from tests.contract import samples
-from tests.contract.conftest import Edge, RefusalError
+from tests.contract.conftest import Edge, RefusalError, names_its_organizer, running_gateway
 
 VENUE = {
     "name": "Rastriya Naach Ghar",
@@ -385,3 +385,39 @@ async def test_what_a_service_finds_at_fault_is_named_by_field(
     assert body["reason"] == "INVALID_EVENT"
     assert body["type"] == "/problems/invalid-event"
     assert body["errors"] == [{"field": "tiers.0.price", "message": "Too much"}]
+
+
+async def test_an_event_does_not_wait_for_auth_and_names_who_sells_it_once_that_is_known() -> None:
+    path = f"/events/{samples.EVENT}"
+    async with running_gateway() as edge:
+        edge.auth.may_answer.clear()
+        without = await edge.get(path, role=None)
+        assert (without.status_code, without.json()["organizer"]) == (200, None)
+        page = await edge.http.get(path)
+        assert page.status_code == 200
+        assert '"@type":"Organization"' not in page.text
+
+        edge.auth.may_answer.set()
+        tag = without.headers["etag"]
+        named = await names_its_organizer(edge, path)
+        assert named.json()["organizer"] == {"name": "Naach Ghar Ltd."}
+        assert "Bina Rai" not in named.text
+        again = await edge.get(path, role=None, headers={"If-None-Match": tag})
+        assert (again.status_code, again.json()) == (200, named.json())
+        tag = named.headers["etag"]
+        assert (await edge.get(path, role=None, headers={"If-None-Match": tag})).status_code == 304
+        told = '"organizer":{"@type":"Organization","name":"Naach Ghar Ltd."}'
+        assert told in (await edge.http.get(path)).text
+
+
+async def test_an_edit_answers_with_who_sells_the_event_and_the_tag_that_it_is_read_with(
+    edge: Edge,
+) -> None:
+    edge.catalog.answers["UpdateEvent"] = catalog_pb2.UpdateEventResponse(event=samples.event())
+    edge.catalog.answers["ReadEvents"] = samples.read(samples.event())
+    path = f"/events/{samples.EVENT}"
+    await names_its_organizer(edge, path)
+    edited = await edge.patch(path, {"title": "The Tempest"}, role=Role.ORGANIZER)
+    assert edited.json()["organizer"] == {"name": "Naach Ghar Ltd."}
+    have = {"If-None-Match": edited.headers["etag"]}
+    assert (await edge.get(path, role=None, headers=have)).status_code == 304

@@ -14,7 +14,8 @@ import gateway.description
 from chassis.identity import Role
 from gateway.problems import REASONS
 from gateway.routing import Route
-from tests.contract.conftest import Edge, running_gateway
+from tests.contract import samples
+from tests.contract.conftest import Edge, names_its_organizer, running_gateway
 from tests.contract.story import (
     AT_THE_DOOR,
     REFUSALS,
@@ -35,6 +36,7 @@ MOST_ITEMS = 3
 async def played() -> dict[str, Any]:
     """The story of every route, and of refusals."""
     async with running_gateway() as edge:
+        await names_its_organizer(edge, f"/events/{samples.EVENT}")
         operations = {name_of(route): await told(edge, route) for route in ROUTES}
         problems = {}
         for (service, rpc, name), refusals in REFUSALS.items():

@@ -52,11 +52,14 @@ async def test_tickets_are_printed_a_page_each_with_all_that_is_known(edge: Edge
     event = samples.event()
     event.draft.terms = "No flash."
     edge.catalog.answers["GetEvent"] = catalog_pb2.GetEventResponse(event=event)
-    edge.auth.answers["GetOrganizer"] = auth_pb2.GetOrganizerResponse(name="Naach Ghar Ltd.")
+    edge.auth.answers["GetOrganizer"] = auth_pb2.GetOrganizerResponse(
+        name="Bina Rai", business_name="Naach Ghar Ltd."
+    )
     answer = await edge.get(f"{PATH}/tickets.pdf")
     assert edge.auth.asked.user_id == event.organizer_id
     assert edge.auth.calls[0].identity.subject == "gateway"
     assert "Naach Ghar Ltd." in pages_of(answer.content)[0]
+    assert "Bina Rai" not in pages_of(answer.content)[0]
     assert answer.headers["content-type"] == "application/pdf"
     assert samples.REFERENCE in answer.headers["content-disposition"]
     good, revoked, admitted = pages_of(answer.content)

@@ -47,6 +47,7 @@ def event(**changes: Any) -> Event:
     """A whole event, as GET /api/v1/events/{id} shows it."""
     usual: dict[str, Any] = {
         "id": ID,
+        "organizer": {"name": "Naach Ghar Ltd."},
         "status": "PUBLISHED",
         "title": "The Tempest",
         "description": "A play\nby the sea.",
@@ -116,6 +117,20 @@ class Elements(HTMLParser):
         return json.loads(self.scripts[at])
 
 
+def looked_at(text: bytes, tag: str = "") -> EventPage:
+    """An event's page, as the gateway keeps it."""
+    return EventPage(
+        body=text,
+        tag=tag or tag_of(text, 1),
+        version=1,
+        organizer_id=ID,
+        organizer_name="Naach Ghar Ltd.",
+        status="PUBLISHED",
+        stamp="a",
+        trusted_until=0,
+    )
+
+
 def document(path: str = "/events/{event_id}", shown: Event | None = None) -> Elements:
     return Elements(body(path, shown))
 
@@ -126,7 +141,7 @@ def body(path: str, shown: Event | None, site: str = SITE) -> bytes:
     kept = None
     if shown is not None:
         text = orjson.dumps(shown)
-        kept = EventPage(text, tag_of(text, 1), ID, "PUBLISHED", "a", 0)
+        kept = looked_at(text)
     return documents.of(page, site, kept).body
 
 
@@ -153,6 +168,7 @@ def test_an_event_has_all_that_search_engines_require_and_recommend() -> None:
             "addressCountry": "NP",
         },
     }
+    assert told["organizer"] == {"@type": "Organization", "name": "Naach Ghar Ltd."}
     assert told["eventStatus"] == "https://schema.org/EventScheduled"
     assert told["eventAttendanceMode"] == "https://schema.org/OfflineEventAttendanceMode"
     assert told["image"] == [f"{SITE}/api/v1/media/{ID}"]
@@ -179,6 +195,11 @@ def test_a_place_in_words_has_name_and_address_too() -> None:
         "name": "Tundikhel, by the gate",
         "address": "Tundikhel, by the gate",
     }
+
+
+def test_nobody_is_named_as_an_organizer_where_no_name_is_known() -> None:
+    assert "organizer" not in data(organizer=None)
+    assert b"Organizer" not in body("/events/{event_id}", event(organizer=None))
 
 
 def test_an_event_that_was_called_off_or_moved_says_so() -> None:
@@ -286,7 +307,7 @@ def test_what_the_scripts_will_ask_for_is_on_its_way_before_them() -> None:
     documents = Documents(ASSETS, is_local=False, clock=lambda: NOW)
     filtered = documents.of(PAGES["/"], SITE, query="city=Pokhara")
     assert early(Elements(filtered.body)) == []
-    kept = EventPage(orjson.dumps(event()), "a", ID, "PUBLISHED", "a", 0)
+    kept = looked_at(orjson.dumps(event()), "a")
     listed = documents.of(PAGES[seats], SITE, kept, "view=list")
     assert early(Elements(listed.body)) == [f"/api/v1/events/{ID}/seats"]
 
@@ -328,6 +349,7 @@ def test_nothing_that_an_organizer_writes_becomes_a_part_of_the_document(words: 
         title=words,
         description=words,
         cancel_reason=words,
+        organizer={"name": words},
         status="CANCELLED",
         venue={**VENUE, "name": words, "address": words, "city": words},
         tiers=[tier, tier],
@@ -415,8 +437,7 @@ def test_without_a_name_of_this_host_nothing_is_said_that_needs_one() -> None:
 def test_a_document_is_made_once_for_what_it_shows() -> None:
     documents = Documents(ASSETS, is_local=False, clock=lambda: NOW)
     pages = [
-        EventPage(text, tag_of(text, 1), ID, "PUBLISHED", "a", 0)
-        for text in (orjson.dumps(event()), orjson.dumps(event(title="Hamlet")))
+        looked_at(text) for text in (orjson.dumps(event()), orjson.dumps(event(title="Hamlet")))
     ]
     page = PAGES["/events/{event_id}"]
     first = documents.of(page, SITE, pages[0])

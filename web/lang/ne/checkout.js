@@ -1,5 +1,6 @@
 /** Paying, in Nepali. */
 export default {
+  "Sold by {name}": "बिक्रेता: {name}",
   "Book": "बुक गर्नुहोस्",
   "Change": "बदल्नुहोस्",
   "Choose again": "फेरि छान्नुहोस्",

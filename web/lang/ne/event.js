@@ -1,5 +1,6 @@
 /** The event's page, in Nepali. */
 export default {
+  "Organizer: {name}": "आयोजक: {name}",
   "Tickets, time and place": "टिकट, समय र स्थान",
   "This event was cancelled.": "यो कार्यक्रम रद्द भयो।",
   "Everyone who paid gets a full refund.": "पैसा तिरेका सबैले पूरा रकम फिर्ता पाउँछन्।",

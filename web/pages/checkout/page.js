@@ -117,7 +117,7 @@ function Pay({ first, event, firstQuote }) {
   return html`
     <${Heading} title=${t("Pay: {event}", { event: event.title })}><span>${t("Pay")}</span><//>
     <p><a href=${`/events/${event.id}`}>${event.title}</a><br />
-      <span class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}</span></p>
+      <span class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}${event.organizer && html`<br />${t("Sold by {name}", event.organizer)}`}</span></p>
     <div class="columns">
       <div>
         <${Attendees} places=${places} names=${names.current} error=${pay.error} />

@@ -33,7 +33,7 @@ function Shown({ event }) {
   return html`
     <article>
       <${Heading} title=${event.title} />
-      <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}</p>
+      <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}${event.organizer && html`<br />${t("Organizer: {name}", event.organizer)}`}</p>
       <${State} event=${event} />
       <div class="columns">
         <div>
