@@ -23,6 +23,7 @@ import psycopg
 from alembic.script import ScriptDirectory
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from chassis.migrate import chain_of
 from chassis.version import VERSION
@@ -37,6 +38,8 @@ _PARTS = frozenset({MEDIA, SECRETS, *(f"{schema}.dump" for schema in SCHEMAS)})
 _MANIFEST_BYTES = 1 << 20
 # For whoever holds a table that is to go.
 _LOCK_TIMEOUT = "10s"
+# A session that has been closed is the server's for a moment still.
+_LEAVING_SECONDS = 2.0
 # How long a program of PostgreSQL may take for one schema.
 _PROGRAM_SECONDS = 6 * 3600.0
 
@@ -227,6 +230,12 @@ def restore(
     migrate_all(migrator_url)
 
 
+@retry(
+    retry=retry_if_exception_type(SetupError),
+    stop=stop_after_delay(_LEAVING_SECONDS),
+    wait=wait_fixed(0.1),
+    reraise=True,
+)
 def _refuse_a_live_one(connection: psycopg.Connection) -> None:
     # Of other roles' sessions the migrator sees no more than these; the server's own have no user.
     others = connection.execute(

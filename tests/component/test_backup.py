@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 from pathlib import Path
 
 import psycopg
@@ -198,6 +199,17 @@ def test_a_database_that_somebody_uses_is_not_restored(
         refused = parterre("restore", backup, "--replace", url=url)
     assert refused.exit_code == 1
     assert "parterre_payment" in refused.output
+
+
+def test_a_restore_waits_for_a_session_that_is_leaving(
+    backup: Path, url: str, postgres: Postgres
+) -> None:
+    leaving = psycopg.connect(postgres.admin_url.rpartition("/")[0] + "/backed_up")
+    closing = threading.Timer(0.5, leaving.close)
+    closing.start()
+    done = parterre("restore", backup, "--replace", url=url)
+    closing.join()
+    assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize("part", ["booking.dump", "media.tar", "secrets.json"])
