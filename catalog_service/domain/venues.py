@@ -278,7 +278,8 @@ def areas(sections: Sequence[Section], focal: Point | None) -> Mapping[UUID, Are
     That is behind the last of all seats (without seats: in front of the stage), side by side in the
     sections' order, about the middle of the hall, twice as wide as deep, half a seat's room for
     each person. A section that is drawn elsewhere keeps its room there, so that the others stay
-    where they are. Rounded to thousandths of a unit.
+    where they are; one that would lie over what is drawn is behind that instead. Rounded to
+    thousandths of a unit.
     """
     standing = [section for section in sections if section.kind == "STANDING"]
     extents = [section.extent for section in sections if section.extent]
@@ -317,7 +318,27 @@ def areas(sections: Sequence[Section], focal: Point | None) -> Mapping[UUID, Are
             )
         )
         left += width + aisle * shrink
+    # Each goes straight back, so those that nobody drew stay side by side.
+    drawn = [result[section.id] for section in standing if section.area != AreaDraft()]
+    drawn.sort(key=lambda area: area.y - area.height / 2)
+    for section in standing:
+        if section.area == AreaDraft():
+            result[section.id] = _behind(result[section.id], drawn, aisle)
     return result
+
+
+def _behind(area: Area, drawn: Sequence[Area], aisle: float) -> Area:
+    """The area, or the nearest one straight behind it that lies over none of those drawn.
+
+    These are in the order of their fronts: what was passed is never met again.
+    """
+    for other in drawn:
+        beside = abs(area.x - other.x) * 2 >= area.width + other.width
+        apart = abs(area.y - other.y) * 2 >= area.height + other.height
+        if not beside and not apart:
+            back = other.y + other.height / 2 + aisle + area.height / 2
+            area = replace(area, y=_coordinate(back))
+    return area
 
 
 def _coordinate(value: float) -> float:
@@ -430,6 +451,8 @@ def changed_venue(draft: VenueDraft, change: Mapping[str, Any]) -> VenueDraft:
 def changed_section(draft: SectionDraft, change: Mapping[str, Any]) -> SectionDraft:
     """The section with some fields changed, of its layout or area too, and where all then stands.
 
+    An area of None is as if nobody had said it.
+
     Raises:
         InvalidSectionError: it can't be like that.
     """
@@ -440,7 +463,8 @@ def changed_section(draft: SectionDraft, change: Mapping[str, Any]) -> SectionDr
         wrong.add("area", "is for standing room", when="area" in change)
     wrong.refuse(InvalidSectionError, "The section is not valid")
     layout = replace(draft.layout, **change.get("layout", {}))
-    area = replace(draft.area, **change.get("area", {}))
+    said = change.get("area", {})
+    area = AreaDraft() if said is None else replace(draft.area, **said)
     result = replace(draft, **{**change, "layout": layout, "area": area})
     check_section(result)
     return replace(result, rows=placed(result.rows, result.layout))

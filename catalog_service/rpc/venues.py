@@ -142,6 +142,8 @@ def _venue_change(request: catalog_pb2.UpdateVenueRequest) -> dict[str, Any]:
         change["amenities"] = [line(amenity) for amenity in request.amenities.words]
     if request.HasField("focal"):
         change["focal"] = Point(request.focal.x, request.focal.y)
+    if request.default_focal:
+        change["focal"] = None
     return change
 
 
@@ -162,6 +164,8 @@ def _section_change(request: catalog_pb2.UpdateSectionRequest) -> dict[str, Any]
         change["layout"] = _said(request.layout)
     if request.HasField("area"):
         change["area"] = _said(request.area)
+    if request.default_area:
+        change["area"] = None
     if request.HasField("capacity"):
         change["capacity"] = request.capacity
     return change
@@ -241,4 +245,5 @@ def section_message(section: domain.Section, area: Area | None) -> catalog_pb2.S
         area=catalog_pb2.SectionArea(x=area.x, y=area.y, width=area.width, height=area.height)
         if area
         else None,
+        default_area=section.kind == "STANDING" and section.area == AreaDraft(),
     )

@@ -191,8 +191,8 @@ class VenueChange(Input):
     """How many it holds; null: what its sections add up to."""
     amenities: Amenities = Field(default_factory=absent)
     """What there is besides, in words: all of it."""
-    focal: Point = Field(default_factory=absent)
-    """Where the stage is."""
+    focal: Point | None = Field(default_factory=absent)
+    """Where the stage is; null: in front of the first row."""
 
 
 class NewRow(Input):
@@ -255,7 +255,7 @@ class StandingSection(Input):
     capacity: Standing
     """How many it holds."""
     area: Rectangle = Field(default_factory=absent)
-    """How it is drawn; absent: behind all seats."""
+    """How it is drawn; absent: behind all seats, and behind what is drawn there."""
 
 
 class SectionChange(Input):
@@ -275,8 +275,8 @@ class SectionChange(Input):
     """How far the ends of a row bend towards the stage."""
     capacity: Standing = Field(default_factory=absent)
     """How many it holds, where people stand."""
-    area: Rectangle = Field(default_factory=absent)
-    """How it is drawn, where people stand."""
+    area: Rectangle | None = Field(default_factory=absent)
+    """How it is drawn, where people stand; null: as if nobody had said it, where there is room."""
 
 
 NewSection = Annotated[SeatedSection | StandingSection, Field(discriminator="kind")]

@@ -131,7 +131,7 @@ async def get_venue(
 async def update_venue(
     venue_id: VenueId, body: VenueChange, behind: Behind, if_match: IfMatch = ()
 ) -> Response:
-    """Change an own venue; what is absent stays."""
+    """Change an own venue; what is absent stays, null takes away what may be missing."""
     said = body.model_fields_set
     expected = await expected_version(if_match, lambda: _version(behind, venue_id))
     request = catalog_pb2.UpdateVenueRequest(venue_id=venue_id, expected_version=expected)
@@ -143,7 +143,10 @@ async def update_venue(
         request.amenities.words.extend(body.amenities)
         request.amenities.SetInParent()
     if "focal" in said:
-        request.focal.CopyFrom(_point(body.focal))
+        if body.focal is None:
+            request.default_focal = True
+        else:
+            request.focal.CopyFrom(_point(body.focal))
     reply = await behind.catalog(behind.catalog.rpc.UpdateVenue, request)
     return _venue(reply.venue)
 
@@ -204,7 +207,10 @@ async def update_section(
     behind: Behind,
     if_match: IfMatch = (),
 ) -> Response:
-    """Change a section of an own venue; what is absent stays. ETag and If-Match are the venue's."""
+    """Change a section of an own venue; what is absent stays. ETag and If-Match are the venue's.
+
+    Standing room whose `area` is null is drawn where the plan has room again.
+    """
     said = body.model_fields_set
     expected = await expected_version(if_match, lambda: _version(behind, venue_id))
     request = catalog_pb2.UpdateSectionRequest(
@@ -219,7 +225,10 @@ async def update_section(
     if "origin" in said:
         request.layout.origin_x, request.layout.origin_y = body.origin.x, body.origin.y
     if "area" in said:
-        request.area.CopyFrom(_area(body.area))
+        if body.area is None:
+            request.default_area = True
+        else:
+            request.area.CopyFrom(_area(body.area))
     reply = await behind.catalog(behind.catalog.rpc.UpdateSection, request)
     return Json(views.section(reply.section), headers=etag(str(reply.venue_version)))
 

@@ -78,6 +78,8 @@ class Section(View):
     """How it is drawn; null where people stand."""
     area: Area | None
     """How it is drawn where people stand; null where they sit."""
+    area_is_default: bool
+    """Whether nobody has said how it is drawn where people stand, so that it follows the rest."""
 
 
 class Venue(View):
@@ -303,6 +305,7 @@ def section(part: catalog_pb2.Section) -> Section:
         if seated
         else None,
         "area": area(part.area) if part.HasField("area") else None,
+        "area_is_default": part.default_area,
     }
 
 

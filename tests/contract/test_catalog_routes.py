@@ -75,9 +75,13 @@ async def test_where_people_stand_is_shown_and_passed_on_as_it_was_said(edge: Ed
     await edge.post(path, said, role=Role.ORGANIZER)
     change = {"area": {"height": 9}}
     await edge.patch(f"{path}/{samples.SECTION}", change, role=Role.ORGANIZER)
-    asked, unsaid, changed = (call.request for call in edge.catalog.calls)
+    back = await edge.patch(f"{path}/{samples.SECTION}", {"area": None}, role=Role.ORGANIZER)
+    asked, unsaid, changed, forgotten = (call.request for call in edge.catalog.calls)
 
     body = made.json()
+    assert (body["area_is_default"], back.json()["area_is_default"]) == (False, False)
+    assert (forgotten.default_area, forgotten.HasField("area")) == (True, False)
+    assert not changed.default_area
     assert (body["rows"], body["layout"]) == (None, None)
     assert body["area"] == {"x": 1, "y": 12, "width": 18, "height": 9}
     assert asked.section.area == catalog_pb2.SectionArea(x=1, width=18)
@@ -139,7 +143,11 @@ async def test_of_a_venue_only_what_was_said_is_changed(edge: Edge) -> None:
     assert asked.HasField("capacity")
     assert asked.HasField("amenities")
     assert asked.focal == catalog_pb2.Point(x=0, y=-2)
+    assert not asked.default_focal
     assert not asked.HasField("city")
+    await edge.patch(f"/venues/{samples.VENUE}", {"focal": None}, role=Role.ORGANIZER)
+    asked = edge.catalog.calls[-1].request
+    assert (asked.default_focal, asked.HasField("focal")) == (True, False)
 
 
 async def test_of_a_section_only_what_was_said_is_changed(edge: Edge) -> None:

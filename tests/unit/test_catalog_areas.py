@@ -66,6 +66,21 @@ def test_what_the_organizer_says_is_kept_and_the_others_stay_where_they_are() ->
     assert areas([standing(2, area=whole)], None)[UUID(int=2)] == Area(1, 2, 3, 4)
 
 
+def test_only_what_would_lie_over_what_is_drawn_goes_behind_it() -> None:
+    undrawn = [standing(number) for number in range(2, 7)]
+    before = areas([STALLS, *undrawn], None)
+    first = before[UUID(int=2)]
+    over = AreaDraft(first.x, first.y, 6, 40)
+    behind_it = AreaDraft(first.x + 9, first.y + 30, 3, 10)
+    drawn = [standing(5, area=over), standing(6, area=behind_it)]
+
+    after = areas([STALLS, *undrawn[:3], *drawn], None)
+
+    assert after[UUID(int=2)] == Area(first.x, first.y + 35 + 1 + 5, 20, 10)
+    for number in (3, 4):
+        assert after[UUID(int=number)] == before[UUID(int=number)]
+
+
 def test_a_few_people_have_room_for_their_name() -> None:
     (area,) = areas([standing(2, 1)], None).values()
 
@@ -89,8 +104,15 @@ def test_a_change_of_an_area_leaves_the_rest_of_it() -> None:
     assert after.area == AreaDraft(1, 2, 8, 4)
 
 
-@pytest.mark.parametrize("area", [{"x": 1}, {}], ids=["said", "empty"])
-def test_seats_have_no_area(area: dict[str, float]) -> None:
+def test_an_area_is_forgotten_and_follows_the_rest_again() -> None:
+    before = SectionDraft("Floor", "STANDING", (), 9, Layout(), AreaDraft(1, 2, 3, 4))
+
+    assert changed_section(before, {"area": None}).area == AreaDraft()
+    assert changed_section(before, {"capacity": 8}).area == AreaDraft(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("area", [{"x": 1}, {}, None], ids=["said", "empty", "default"])
+def test_seats_have_no_area(area: dict[str, float] | None) -> None:
     seated = SectionDraft("Stalls", "SEATED", [Row("A", ["1"])], 0, Layout())
 
     with pytest.raises(InvalidSectionError) as refused:

@@ -69,6 +69,9 @@ async def test_of_a_venue_what_is_not_said_stays(catalog: Catalog) -> None:
     assert (changed.capacity, list(changed.amenities)) == (0, [])
     assert changed.focal == catalog_pb2.Point(x=1, y=-3)
     assert again == changed  # nothing was new, so it is no newer
+    default = catalog_pb2.UpdateVenueRequest(venue_id=made.id, default_focal=True)
+    unsaid = (await catalog.call("UpdateVenue", default)).venue
+    assert (unsaid.HasField("focal"), unsaid.version) == (False, 3)
 
 
 async def test_a_venue_is_changed_by_owner_and_admin_at_the_version_they_read(
@@ -214,6 +217,23 @@ async def test_where_people_stand_is_drawn_as_said_and_else_behind_the_seats(
         moved.section.area,
         wing.area,
     ]
+
+
+async def test_an_area_is_left_to_the_plan_again(catalog: Catalog) -> None:
+    hall = await catalog.hall()
+    pit = hall.sections[1]
+    area = catalog_pb2.SectionArea(x=-4, y=-9, width=5, height=5)
+
+    drawn = await catalog.call("UpdateSection", section_change(hall, 1, area=area))
+    left = await catalog.call("UpdateSection", section_change(hall, 1, default_area=True))
+    again = await catalog.call("UpdateSection", section_change(hall, 1, default_area=True))
+
+    assert (pit.default_area, hall.sections[0].default_area) == (True, False)
+    assert (drawn.section.area, drawn.section.default_area) == (area, False)
+    assert (left.section, left.venue_version) == (pit, drawn.venue_version + 1)
+    assert again == left
+    seated = await catalog.refusal("UpdateSection", section_change(hall, 0, default_area=True))
+    assert list(seated.metadata) == ["area"]
 
 
 async def test_an_area_that_can_not_be_is_refused_by_its_field(catalog: Catalog) -> None:

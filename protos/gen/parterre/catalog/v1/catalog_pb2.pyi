@@ -139,6 +139,7 @@ class Section(_message.Message):
     CAPACITY_FIELD_NUMBER: _builtins.int
     LAYOUT_FIELD_NUMBER: _builtins.int
     AREA_FIELD_NUMBER: _builtins.int
+    DEFAULT_AREA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7."""
     name: _builtins.str
@@ -147,6 +148,8 @@ class Section(_message.Message):
     """SEATED or STANDING."""
     capacity: _builtins.int
     """Seats, or how many people may stand."""
+    default_area: _builtins.bool
+    """In answers, standing: nobody said any of `area`, so it follows what is drawn."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Row]:
         """Seated: its rows."""
@@ -169,10 +172,11 @@ class Section(_message.Message):
         capacity: _builtins.int = ...,
         layout: Global___SectionLayout | None = ...,
         area: Global___SectionArea | None = ...,
+        default_area: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "layout", b"layout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "capacity", b"capacity", "id", b"id", "kind", b"kind", "layout", b"layout", "name", b"name", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "capacity", b"capacity", "default_area", b"default_area", "id", b"id", "kind", b"kind", "layout", b"layout", "name", b"name", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,7 +304,7 @@ Global___SectionLayout: _TypeAlias = SectionLayout  # noqa: Y015
 @_typing.final
 class SectionArea(_message.Message):
     """Where people stand: a rectangle by its middle, in the organizer's own units. In requests, what is absent
-    stays, or is as the plan has room: behind all seats. In answers it is whole.
+    stays, or is as the plan has room: behind all seats, and behind what is drawn there. In answers it is whole.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1417,6 +1421,7 @@ class UpdateVenueRequest(_message.Message):
     CAPACITY_FIELD_NUMBER: _builtins.int
     AMENITIES_FIELD_NUMBER: _builtins.int
     FOCAL_FIELD_NUMBER: _builtins.int
+    DEFAULT_FOCAL_FIELD_NUMBER: _builtins.int
     venue_id: _builtins.str
     """Which."""
     expected_version: _builtins.int
@@ -1433,6 +1438,8 @@ class UpdateVenueRequest(_message.Message):
     """IANA name."""
     capacity: _builtins.int
     """0: what its sections add up to."""
+    default_focal: _builtins.bool
+    """The stage is in front of the first row, and what was said of it is forgotten."""
     @_builtins.property
     def amenities(self) -> Global___UpdateVenueRequest.Amenities:
         """Takes the place of all there were."""
@@ -1454,10 +1461,11 @@ class UpdateVenueRequest(_message.Message):
         capacity: _builtins.int | None = ...,
         amenities: Global___UpdateVenueRequest.Amenities | None = ...,
         focal: Global___Point | None = ...,
+        default_focal: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_capacity", b"_capacity", "_city", b"_city", "_country", b"_country", "_name", b"_name", "_timezone", b"_timezone", "address", b"address", "amenities", b"amenities", "capacity", b"capacity", "city", b"city", "country", b"country", "focal", b"focal", "name", b"name", "timezone", b"timezone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_capacity", b"_capacity", "_city", b"_city", "_country", b"_country", "_name", b"_name", "_timezone", b"_timezone", "address", b"address", "amenities", b"amenities", "capacity", b"capacity", "city", b"city", "country", b"country", "expected_version", b"expected_version", "focal", b"focal", "name", b"name", "timezone", b"timezone", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_capacity", b"_capacity", "_city", b"_city", "_country", b"_country", "_name", b"_name", "_timezone", b"_timezone", "address", b"address", "amenities", b"amenities", "capacity", b"capacity", "city", b"city", "country", b"country", "default_focal", b"default_focal", "expected_version", b"expected_version", "focal", b"focal", "name", b"name", "timezone", b"timezone", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -1524,6 +1532,7 @@ class UpdateSectionRequest(_message.Message):
     LAYOUT_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
     AREA_FIELD_NUMBER: _builtins.int
+    DEFAULT_AREA_FIELD_NUMBER: _builtins.int
     venue_id: _builtins.str
     """Whose."""
     section_id: _builtins.str
@@ -1534,6 +1543,8 @@ class UpdateSectionRequest(_message.Message):
     """Unique in the venue."""
     capacity: _builtins.int
     """Standing: how many."""
+    default_area: _builtins.bool
+    """Standing: it is drawn as the plan has room, and what was said of its area is forgotten."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Row]:
         """Seated: takes the place of all rows; empty: they stay."""
@@ -1557,10 +1568,11 @@ class UpdateSectionRequest(_message.Message):
         layout: Global___SectionLayout | None = ...,
         capacity: _builtins.int | None = ...,
         area: Global___SectionArea | None = ...,
+        default_area: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "area", b"area", "capacity", b"capacity", "layout", b"layout", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "area", b"area", "capacity", b"capacity", "expected_version", b"expected_version", "layout", b"layout", "name", b"name", "rows", b"rows", "section_id", b"section_id", "venue_id", b"venue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "_name", b"_name", "area", b"area", "capacity", b"capacity", "default_area", b"default_area", "expected_version", b"expected_version", "layout", b"layout", "name", b"name", "rows", b"rows", "section_id", b"section_id", "venue_id", b"venue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
     _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015
