@@ -311,6 +311,47 @@ def test_the_map_has_the_colours_that_the_reader_forces(
     assert page.evaluate(focused) != "none"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_forced_colours_leave_states_and_prices_to_shapes(
+    visit: Visit, system: System, scheme: str
+) -> None:
+    page = visit(f"/events/{system.event('SEATED')}/seats",
+                 color_scheme=scheme, forced_colors="active")  # fmt: skip
+    settle(page)
+    # A hall of six prices, and a seventh that the legend leaves out: in each row one place is free,
+    # one is held, one is sold; one's own is in the last row.
+    rows = [
+        {"id": str(tier), "name": "", "kind": "SEATED", "tier_id": str(tier), "rows": [
+            {"label": "", "seats": [
+                {"id": f"{state}{tier}", "number": "8", "x": x, "y": tier}
+                for x, state in enumerate(["free", "held", "sold", "mine"])
+            ]},
+        ]}
+        for tier in range(7)
+    ]  # fmt: skip
+    taken = {state: [f"{state.lower()}{tier}" for tier in range(7)] for state in ("HELD", "SOLD")}
+    hall = {"event_id": "e", "version": 1, "sections": rows, "taken": taken}
+    drawn = page.evaluate(_DRAWN_FORCED, hall)
+
+    assert set(drawn["colours"]) <= set(drawn["system"].values())
+    looks = drawn["looks"]
+    free = [looks[f"free{tier}"] for tier in range(6)]
+    assert len(set(free)) == 6
+    assert {looks["held1"], looks["sold1"], looks["free6"]}.isdisjoint(free)
+    assert len({looks["held1"], looks["sold1"], looks["free6"]}) == 3
+    highlight = drawn["system"]["Highlight"]
+    assert (highlight in drawn["coloursOf"]["mine6"], highlight in drawn["coloursOf"]["free0"]) == (
+        True,
+        False,
+    )
+    # The legend tells the prices by the same shapes.
+    marks = page.locator(".legend-tier .dot").evaluate_all(
+        """(all) => all.map((it) => getComputedStyle(it))
+             .map(({ clipPath, borderRadius }) => [clipPath, borderRadius])"""
+    )
+    assert len(marks) == len({tuple(mark) for mark in marks}) > 1
+
+
 def test_who_wants_more_contrast_has_it(visit: Visit) -> None:
     page = visit("/", contrast="more")
     settle(page)
@@ -370,6 +411,45 @@ _GROUND = """() => {
     const [red, green, blue] =
       document.querySelector("canvas").getContext("2d").getImageData(2, 2, 1, 1).data;
     return `rgb(${red}, ${green}, ${blue})`;
+  }"""
+# The hall on a canvas of its own beside the map's, with what its seats look like in 44 pixels.
+_DRAWN_FORCED = """async (map) => {
+    const of = (name) => import(performance.getEntriesByType("resource")
+      .find((it) => it.name.endsWith(`/pages/picker/${name}.js`)).name);
+    const [{ Hall }, { View }] = [await of("hall"), await of("view")];
+    const canvas = document.querySelector(".map").appendChild(document.createElement("canvas"));
+    const hall = new Hall(map);
+    const view = new View(canvas, hall, {
+      mine: new Set([hall.at.get("mine6")]), pending: new Set(), stage: "",
+      tierIndex: Number, isShown: (tier) => tier !== "6", words: () => ["", ""],
+    });
+    view.resize(600, 400, 1);
+    view.show({ left: -0.5, right: 3.5, top: -0.5, bottom: 6.5 });
+    // Tiles of a new scale come after the last change of it.
+    await new Promise((done) => setTimeout(done, 600));
+    const context = canvas.getContext("2d");
+    const pixels = (x, y, width, height) => {
+      const { data } = context.getImageData(x, y, width, height);
+      return Array.from({ length: width * height }, (_, at) =>
+        `rgb(${data[at * 4]}, ${data[at * 4 + 1]}, ${data[at * 4 + 2]})`);
+    };
+    const often = (all, least) => [...new Set(all)].filter((one) =>
+      all.filter((other) => other === one).length >= least);
+    const looks = {}, coloursOf = {};
+    for (const [id, seat] of hall.at) {
+      const { x, y } = view.placeOf(seat);
+      const around = pixels(Math.round(x) - 22, Math.round(y) - 22, 44, 44);
+      looks[id] = around.join();
+      coloursOf[id] = often(around, 20);
+    }
+    const probe = document.body.appendChild(document.createElement("i"));
+    const system = {};
+    for (const name of ["Canvas", "CanvasText", "GrayText", "Highlight", "HighlightText"]) {
+      probe.style.backgroundColor = name;
+      system[name] = getComputedStyle(probe).backgroundColor;
+    }
+    // What is smoothed at an edge is of few pixels.
+    return { looks, coloursOf, system, colours: often(pixels(0, 0, 600, 400), 150) };
   }"""
 # A headless browser's tabs are all seen all the time.
 _CAN_BE_HIDDEN = """

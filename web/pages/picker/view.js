@@ -3,6 +3,7 @@
  * are drawn once and then only copied, so that moving about costs the same in any hall.
  */
 import { BLOCKED, FREE, HELD, SOLD, at } from "./hall.js";
+import { markOf } from "./marks.js";
 
 /** @typedef {import("./hall.js").Hall} Hall */
 /** @typedef {import("./hall.js").Box} Box */
@@ -24,6 +25,8 @@ const STAGE_PIXELS = 18;
 const NAMED_PIXELS = 36;
 const LINE_PIXELS = 18;
 const TIERS = 6;
+/** Where the reader's few colours take the place of ours: prices differ by shape, and what is not to be had by its outline. */
+const FORCED = matchMedia("(forced-colors: active)");
 
 /**
  * @typedef {object} Look what of the hall is to be seen, besides itself
@@ -98,11 +101,13 @@ export class View {
       return style.color;
     };
     return {
+      isForced: FORCED.matches,
       ground: of("--surface"),
       line: of("--line-strong"),
       text: of("--text"),
       muted: of("--muted"),
       on: of("--surface"),
+      onMine: of("--seat-mine-text"),
       mine: of("--seat-mine"),
       held: of("--seat-held"),
       sold: of("--seat-held"),
@@ -303,18 +308,19 @@ export class View {
       const [own, free] = look.words(pool);
       context.beginPath();
       context.roundRect(left, top, right - left, bottom - top, 6);
-      context.fillStyle = isOpen ? this.#tierColour(pool.tier) : colours.soft;
+      const isFilled = isOpen && !colours.isForced; // a frame of the same colour would not be seen
+      context.fillStyle = isFilled ? this.#tierColour(pool.tier) : colours.soft;
       context.fill();
-      context.strokeStyle = isHere ? colours.text : own ? colours.mine : colours.line;
+      context.strokeStyle = isHere ? colours.text : own ? colours.mine : isOpen ? colours.line : colours.held;
       context.lineWidth = own || isHere ? 4 : 1.5;
       context.setLineDash(pool.available ? [] : [6, 5]);
       context.stroke();
       context.setLineDash([]);
       if (right - left < NAMED_PIXELS) return;
-      const lines = [pool.name, own, free].filter(Boolean).slice(0, (bottom - top) / LINE_PIXELS);
+      const lines = [this.#named(pool), own, free].filter(Boolean).slice(0, (bottom - top) / LINE_PIXELS);
       context.textAlign = "center";
       context.textBaseline = "middle";
-      context.fillStyle = isOpen ? colours.on : colours.text;
+      context.fillStyle = isFilled ? colours.on : colours.text;
       lines.forEach((line, no) => {
         context.font = `${no ? "" : "600 "}13px ${colours.font}`;
         context.fillText(line, (left + right) / 2, (top + bottom + (no * 2 - lines.length + 1) * LINE_PIXELS) / 2, right - left - 8);
@@ -332,6 +338,12 @@ export class View {
     hall.sections.forEach((section, index) => {
       const path = /** @type {Path2D} */ (this.paths[index]);
       const colour = far && look.isShown(section.tier) && this.free[index] ? this.#tierColour(section.tier) : colours.soft;
+      if (colours.isForced && colour === colours.soft) {
+        context.strokeStyle = far ? colours.held : colours.line;
+        context.lineWidth = hall.step + 3 / scale;
+        context.stroke(path);
+        context.lineWidth = hall.step;
+      }
       context.fillStyle = context.strokeStyle = colour;
       context.fill(path);
       context.stroke(path);
@@ -342,6 +354,11 @@ export class View {
     const high = Math.max(hall.step * 1.6, STAGE_PIXELS / scale);
     const bottom = box.top - hall.step * 1.6;
     context.fillRect((box.left + box.right) / 2 - wide / 2, bottom - high, wide, high);
+    if (colours.isForced) {
+      context.strokeStyle = colours.line;
+      context.lineWidth = 1.5 / scale;
+      context.strokeRect((box.left + box.right) / 2 - wide / 2, bottom - high, wide, high);
+    }
     context.setTransform(pixels, 0, 0, pixels, 0, 0);
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -361,10 +378,15 @@ export class View {
       const dark = this.free[index] && this.look.isShown(section.tier);
       context.fillStyle = dark ? colours.on : colours.text;
       context.font = `600 13px ${colours.font}`;
-      context.fillText(section.name, x, y - 8, most);
+      context.fillText(this.#named(section), x, y - 8, most);
       context.font = `12px ${colours.font}`;
       context.fillText(this.free[index] ? `${this.free[index]} ●` : "×", x, y + 9, most);
     });
+  }
+
+  /** A part of the hall by its name, with its price's shape where that has no colour. @param {{name: string, tier: string}} part */
+  #named({ name, tier }) {
+    return this.colours.isForced ? `${markOf(this.look.tierIndex(tier)).sign} ${name}` : name;
   }
 
   /** @param {string} tier */
@@ -425,7 +447,7 @@ export class View {
     const { tier } = hall.sectionOfSeat(seat);
     const state = at(hall.state, seat);
     const isDim = !look.isShown(tier);
-    if (size < SHAPED_SEAT) {
+    if (size < SHAPED_SEAT && !colours.isForced) {
       const part = state === FREE ? size : size * 0.4;
       context.globalAlpha = isDim ? 0.25 : 1;
       context.fillStyle = state === FREE ? this.#tierColour(tier) : colours.sold;
@@ -442,7 +464,8 @@ export class View {
     if (size >= NUMBERED_SEAT && state === FREE && !isDim) {
       context.fillStyle = colours.on;
       context.font = `600 ${Math.min(size * 0.42, 15)}px ${colours.font}`;
-      context.fillText(/** @type {string} */ (hall.numbers[seat]), x, y, size * 0.85);
+      const { middle, room } = markOf(colours.isForced ? look.tierIndex(tier) : 0);
+      context.fillText(/** @type {string} */ (hall.numbers[seat]), x, y + (middle * size) / 2, size * room);
     }
     if (seat === row.first) {
       context.fillStyle = colours.muted;
@@ -454,16 +477,21 @@ export class View {
   /** One seat as it looks, to be copied. @param {Layer} layer @param {string} name @param {number} state @param {string} tier @param {boolean} isDim @param {number} size */
   #makeSprite(layer, name, state, tier, isDim, size) {
     const { pixels, colours } = this;
-    const across = Math.ceil((size + 2) * pixels);
+    const across = Math.ceil((size * 1.15 + 2) * pixels);
     const canvas = newCanvas(across);
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.setTransform(pixels, 0, 0, pixels, across / 2, across / 2);
     const radius = size / 2;
-    context.globalAlpha = isDim ? 0.25 : 1;
+    context.globalAlpha = isDim && !colours.isForced ? 0.25 : 1;
     if (state === FREE) {
       context.fillStyle = this.#tierColour(tier);
-      circle(context, radius);
-      context.fill();
+      if (colours.isForced) markOf(this.look.tierIndex(tier)).path(context, isDim ? radius * 0.8 : radius);
+      else circle(context, radius);
+      if (colours.isForced && isDim) {
+        context.strokeStyle = colours.held;
+        context.lineWidth = Math.max(1, radius * 0.15);
+        context.stroke();
+      } else context.fill();
     } else if (state === HELD) {
       context.strokeStyle = context.fillStyle = colours.held;
       context.lineWidth = Math.max(1, radius * 0.15);
@@ -507,7 +535,7 @@ export class View {
         continue;
       }
       context.fill();
-      context.strokeStyle = colours.on;
+      context.strokeStyle = colours.onMine;
       context.beginPath();
       context.moveTo(-radius * 0.45, 0);
       context.lineTo(-radius * 0.1, radius * 0.35);
