@@ -233,6 +233,20 @@ def test_where_people_stand_is_drawn(signed_in: Visit, newcomer: Callable[..., A
     page.set_viewport_size(NARROW["viewport"])
     is_for_everybody(page)
 
+    # Left to the page again, it follows what is drawn; that can be undone, and saved.
+    automatically = page.get_by_role("button", name="Place it automatically")
+    automatically.click()
+    expect(width).to_have_value("20")
+    page.get_by_role("button", name="Undo").click()
+    expect(width).to_have_value("21")
+    automatically.click()
+    page.get_by_role("button", name="Save the section").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.reload()
+    floor.press("Enter")
+    expect(page.get_by_text("Placed automatically")).to_be_visible()
+    expect(depth).to_have_value("10")
+
 
 def test_a_hall_is_designed(
     signed_in: Visit, newcomer: Callable[..., Account], watch: Watch
@@ -326,12 +340,107 @@ def test_a_hall_is_designed(
     is_for_everybody(page)
 
 
-def a_venue(system: System, owner: Account) -> str:
-    """The address of the designer of a new venue with one section, where people stand."""
+def test_what_is_done_to_a_hall_is_undone_wherever_it_was(
+    system: System, signed_in: Visit, newcomer: Callable[..., Account]
+) -> None:
+    owner = newcomer("ORGANIZER")
+    page = signed_in(owner, a_venue(system, owner, {"label": "A", "seats": 8}))
+    floor = page.get_by_role("button", name="The floor, ")
+    stalls = page.get_by_role("button", name="Stalls, 8 seats")
+    stage = page.get_by_role("button", name="Stage, ")
+    undo, redo = (page.get_by_role("button", name=name, exact=True) for name in ("Undo", "Redo"))
+    told = page.get_by_role("group", name="Your changes").locator("+ [role=status]")
+    unsaved, saved = page.get_by_text("Not saved"), page.get_by_text("Saved.", exact=True)
+    right = page.get_by_label("Middle of the first row, to the right")
+    capacity = page.get_by_label("Capacity")
+    expect(undo).to_be_disabled()
+
+    # One section is left for another, and that for the stage, with nothing saved.
+    stalls.press("Enter")
+    stalls.press("ArrowRight")
+    floor.press("Enter")
+    capacity.fill("90")
+    stage.press("ArrowRight")
+    expect(stage).to_have_accessible_name("Stage, 2 to the right, -1 away")
+    expect(unsaved).to_have_count(2)
+    is_for_everybody(page)
+    undo.click()
+    expect(told).to_have_text("Undone: moving the stage. 2 more steps can be undone.")
+    expect(stage).to_have_accessible_name("Stage, 1 to the right, -1 away")
+    stalls.press("Enter")
+    page.keyboard.press("Control+z")
+    expect(told).to_contain_text("Undone: changing the capacity of The floor. 1 more")
+    expect(floor).to_have_attribute("aria-pressed", "true")
+    expect(capacity).to_have_value("50")
+    # A field's own text is its section's history; another form's is its browser's.
+    capacity.press("Control+z")
+    expect(told).to_contain_text("Undone: moving Stalls.")
+    expect(stalls).to_have_attribute("aria-pressed", "true")
+    expect(stalls).to_be_focused()  # the field is gone
+    expect(right).to_have_value("0")
+    expect(unsaved).to_have_count(0)
+    expect(undo).to_be_disabled()
+    city = page.get_by_label("City")
+    city.press_sequentially("!")
+    city.press("Control+Shift+Z")
+    expect(right).to_have_value("0")
+    stalls.press("Control+Shift+Z")
+    expect(told).to_have_text("Redone: moving Stalls. 2 more steps can be redone.")
+    stalls.press("Control+y")
+    expect(capacity).to_have_value("90")
+
+    # Both are saved at once; what was saved can still be undone, and saved again.
+    page.get_by_role("button", name="Save all changes").click()
+    expect(saved).to_be_visible()
+    expect(unsaved).to_have_count(0)
+    undo.click()
+    expect(capacity).to_have_value("50")
+    expect(unsaved).to_have_count(1)
+    page.get_by_role("button", name="Save the section").click()
+    expect(saved).to_be_visible()
+    page.reload()
+    stalls.press("Enter")
+    expect(right).to_have_value("1")
+    expect(page.get_by_role("button", name="The floor, 50 standing places")).to_be_visible()
+    # Back before the stage was ever moved, it is where the first row has it.
+    save_stage = page.get_by_role("button", name="Save where the stage is")
+    stage.press("ArrowUp")
+    save_stage.click()
+    expect(saved).to_be_visible()
+    undo.click()
+    save_stage.click()
+    expect(save_stage).to_have_count(0)
+    stalls.press("ArrowUp")
+    expect(stage).to_have_accessible_name("Stage, 1 to the right, -2 away")
+    page.get_by_role("button", name="Discard").click()
+    stalls.press("Enter")
+
+    # So can what was discarded, and a new section.
+    stalls.press("ArrowDown")
+    page.get_by_role("button", name="Discard").click()
+    undo.click()
+    expect(page.get_by_label("away from the stage")).to_have_value("1")
+    page.get_by_role("button", name="New section").click()
+    page.get_by_label("Name of the section").fill("Box")
+    stalls.press("Enter")
+    page.get_by_role("button", name="Box", exact=True).click()
+    undo.click()
+    undo.click()
+    expect(told).to_contain_text("Undone: adding the new section.")
+    expect(page.get_by_label("Name of the section")).to_have_count(0)
+    redo.click()
+    expect(page.get_by_role("button", name="Add the section")).to_be_enabled()
+
+
+def a_venue(system: System, owner: Account, *rows: dict[str, object]) -> str:
+    """The address of the designer of a new venue: people stand, and sit where there are rows."""
     with Client(system.gateway).log_in(owner.email, owner.password) as seller:
         place = {"address": "1", "city": "Patan", "country": "NP", "timezone": "Asia/Kathmandu"}
         venue = seller.post("/venues", {"name": "The barn", **place})["id"]
         floor = {"kind": "STANDING", "name": "The floor", "capacity": 50}
+        if rows:
+            stalls = {"kind": "SEATED", "name": "Stalls", "rows": rows}
+            seller.post(f"/venues/{venue}/sections", stalls)
         seller.post(f"/venues/{venue}/sections", floor)
     return f"/organizer/venues/{venue}"
 

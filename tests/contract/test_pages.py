@@ -237,7 +237,7 @@ WEIGHTS = {
     "/account": 57,
     "/organizer": 61,
     "/organizer/events/{event_id}": 91,
-    "/organizer/venues/{venue_id}": 77,
+    "/organizer/venues/{venue_id}": 80,
     "/door/{event_id}": 70,
     "/operator": 67,
 }

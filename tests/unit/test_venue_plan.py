@@ -13,8 +13,11 @@ from uuid import UUID
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from catalog_service.domain.venues import (
+    Area,
     AreaDraft,
     Extent,
     Layout,
@@ -208,12 +211,52 @@ def test_what_is_drawn_of_people_is_kept() -> None:
     assert computed("plan.js", "it.areasOf(v, null)", FLOOR, SECTION) == [FLOOR["area"], None]
 
 
-def test_what_nobody_drew_goes_on_following_the_rest() -> None:
-    undrawn, lawn = {**FLOOR, "area": None}, {**FLOOR, "name": "Lawn"}
-    told = computed("plan.js", "v.map((one, at) => ({ ...one, area: it.areasOf(v, null)[at] }))",
-                    undrawn, SECTION, lawn)  # fmt: skip
-    assert told[0]["area"] != undrawn["area"]
-    assert computed("plan.js", "it.withoutUndrawn(v, null)", *told) == [undrawn, SECTION, lawn]
+_SIDES = st.floats(1, 40).map(lambda side: round(side, 1))
+_PLACES = st.floats(-30, 60).map(lambda place: round(place, 1))
+_DRAWN = st.builds(AreaDraft, x=_PLACES, y=_PLACES, width=_SIDES, height=_SIDES)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 2_000), st.none() | _DRAWN), min_size=1, max_size=8),
+    st.booleans(),
+)
+def test_nobody_stands_where_somebody_drew_something(
+    crowds: list[tuple[int, AreaDraft | None]], has_seats: bool
+) -> None:
+    rows = placed([Row("A", ["1", *[""] * 18, "20"]), Row("B", ["1"])], Layout(3, 2, 1.5, 0.8))
+    seated = {**SECTION, "rows": [{"label": row.label, "seats": row.seats} for row in rows],
+              "layout": {"origin": {"x": 3, "y": 2}, "row_spacing": 1.5, "seat_spacing": 0.8,
+                         "curve": 0}}  # fmt: skip
+    extent = Extent(min(rows[0].xs), max(rows[0].xs), rows[1].ys[0])
+    stalls = Section(UUID(int=99), "", "SEATED", (), 3, Layout(3, 2, 1.5, 0.8), extent=extent)
+    ours = [
+        Section(UUID(int=n), "", "STANDING", (), people, Layout(), drawn or AreaDraft())
+        for n, (people, drawn) in enumerate(crowds)
+    ]
+    theirs = [
+        {**FLOOR, "capacity": people, "area": drawn and asdict(drawn)} for people, drawn in crowds
+    ]
+
+    found = list(areas([*ours, *([stalls] if has_seats else [])], None).values())
+    there = computed("plan.js", "it.areasOf(...v)", [*theirs, *([seated] if has_seats else [])],
+                     None)  # fmt: skip
+
+    for number, (area, (_, drawn)) in enumerate(zip(found, crowds, strict=True)):
+        assert there[number] == pytest.approx(asdict(area), abs=0.0021)
+        if drawn:
+            assert asdict(area) == asdict(drawn)
+            continue
+        assert not has_seats or area.y - area.height / 2 > extent.back
+        others = [other for at, other in enumerate(found) if at != number]
+        assert not [other for other in others if lies_over(area, other)]
+
+
+def lies_over(one: Area, other: Area) -> bool:
+    return (
+        abs(one.x - other.x) * 2 < one.width + other.width
+        and abs(one.y - other.y) * 2 < one.height + other.height
+    )
 
 
 def test_the_largest_crowds_stay_within_what_the_catalog_takes() -> None:

@@ -52,9 +52,9 @@ function stepOf(event) {
 }
 
 /**
- * @param {{sections: Drawn[], focal: Point | null, chosen: string | null, onChoose: (id: string) => boolean, onDraw: ((draft: Draft, goesOn: boolean) => void) | null, onStage: ((focal: Point) => void) | null}} props
- *   onChoose: says whether it may be chosen; onDraw: the chosen one is moved, or sized, and perhaps goes on with what was
- *   begun; onStage: moves the stage; null: nothing is changed
+ * @param {{sections: Drawn[], focal: Point | null, chosen: string | null, onChoose: (id: string) => void, onDraw: ((draft: Draft, goesOn: boolean) => void) | null, onStage: ((focal: Point, goesOn: boolean) => void) | null}} props
+ *   onDraw: the chosen one is moved, or sized, and perhaps goes on with what was begun; onStage: so is the stage; null: nothing
+ *   is changed
  */
 export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) {
   const picture = useRef(/** @type {SVGSVGElement | null} */ (null));
@@ -89,7 +89,9 @@ export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) 
     if (event.isPrimary) grip.current = null;
   };
   const begin = (/** @type {PointerEvent} */ event, /** @type {Drawn} */ of, /** @type {Area | null} */ area) => {
-    if (event.isPrimary && onChoose(of.id) && onDraw) hold(event, originOf(of.draft, area), area);
+    if (!event.isPrimary) return;
+    onChoose(of.id);
+    if (onDraw) hold(event, originOf(of.draft, area), area);
   };
   /** One drag is one change. @param {Draft} draft */
   const draw = (draft) => {
@@ -116,17 +118,21 @@ export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) 
     if (step) draw(sized(of.draft, area, step));
     event.stopPropagation();
   };
+  const moveStage = (/** @type {Point} */ to) => {
+    onStage?.({ x: snapped(to.x), y: snapped(to.y) }, grip.current?.moved ?? false);
+    if (grip.current) grip.current.moved = true;
+  };
   const beginStage = (/** @type {PointerEvent} */ event) => hold(event, stage);
   const dragStage = (/** @type {PointerEvent} */ event) => {
     const grasp = held(event);
     if (!grasp) return;
     const { from, origin } = grasp;
     const to = at(event);
-    onStage?.({ x: snapped(origin.x + to.x - from.x), y: snapped(origin.y + to.y - from.y) });
+    moveStage({ x: origin.x + to.x - from.x, y: origin.y + to.y - from.y });
   };
   const keyStage = (/** @type {KeyboardEvent} */ event) => {
     const step = stepOf(event);
-    if (step) onStage?.({ x: snapped(stage.x + step.x), y: snapped(stage.y + step.y) });
+    if (step) moveStage({ x: stage.x + step.x, y: stage.y + step.y });
   };
   const key = (/** @type {KeyboardEvent} */ event, /** @type {Drawn} */ of, /** @type {Area | null} */ area) => {
     if (event.key === "Enter" || event.key === " ") {

@@ -1,5 +1,5 @@
 /** The designer of a venue: its plan, its sections, their rows. */
-import { useMemo, useRef, useState } from "../../vendor/hooks.js";
+import { useEffect, useMemo, useRef, useState } from "../../vendor/hooks.js";
 import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
@@ -10,16 +10,19 @@ import { NotFound } from "../../parts/layout.js";
 import { Badge, Button, Card, Confirm, Heading, Loaded, Note, Trouble } from "../../parts/ui.js";
 import { DetailsForm } from "./details.js";
 import { Exchange } from "./exchange.js";
+import { NOTHING_YET, alike, changed, forgotten, kindOf, redone, renamed, settled, undone, withoutSteps } from "./history.js";
 import { PlanMap } from "./map.js";
-import { areasOf, draftOf, placesOf, usualLayout, withoutUndrawn } from "./plan.js";
+import { areasOf, draftOf, placesOf, usualLayout } from "./plan.js";
 import { SectionForm } from "./section.js";
 
 /** @typedef {import("api").components["schemas"]["Venue"]} Venue */
 /** @typedef {import("./plan.js").Draft} Draft */
+/** @typedef {import("./plan.js").Point} Point */
+/** @typedef {import("./history.js").Thing} Thing */
 /** @typedef {{venue: Venue, etag: string}} Versioned */
 
-const NEW = "new";
-const MOST_UNDONE = 100;
+/** Among the sections' ids. */
+const STAGE = "stage";
 
 /** @param {{params: Record<string, string>}} props */
 export default function VenuePage({ params }) {
@@ -35,10 +38,41 @@ export default function VenuePage({ params }) {
 /** What the API takes of a seated section. @param {Draft} draft */
 const seatsBody = (draft) => ({ name: draft.name, rows: draft.rows.map(({ label, seats }) => ({ label, seats })), ...draft.layout });
 
-/** And of one where people stand, whose area is sent where it was drawn: else it goes on following the seats. @param {Draft} draft @param {import("./plan.js").Area | null} before */
-function standingBody({ name, capacity, area }, before) {
-  const isDrawn = area && !(before && area.x === before.x && area.y === before.y && area.width === before.width && area.height === before.height);
-  return { name, capacity, ...(isDrawn && { area }) };
+/** And of one where people stand. @param {Draft} draft */
+const standingBody = ({ name, capacity, area }) => ({ name, capacity, ...(area && { area }) });
+
+/** What a step of the history did, in words. @param {import("./history.js").Step} step */
+function wordsOfStep({ id, before, after }) {
+  if (id === STAGE) return t("moving the stage");
+  const [old, now] = [before, after].map((thing) => (thing && "kind" in thing ? thing : undefined));
+  const name = now?.name || old?.name || t("the new section");
+  return {
+    added: () => t("adding {name}", { name }),
+    discarded: () => t("discarding {name}", { name }),
+    changed: () => t("changing {name}", { name }),
+    renamed: () => t("renaming {before} to {after}", { before: old?.name || t("the new section"), after: now?.name || "–" }),
+    rows: () => t("changing the rows of {name}", { name }),
+    layout: () => t("changing the layout of {name}", { name }),
+    capacity: () => t("changing the capacity of {name}", { name }),
+    moved: () => t("moving {name}", { name }),
+    sized: () => t("resizing {name}", { name }),
+  }[kindOf(old, now)]();
+}
+
+/** Whether a key goes to a field that has a history of its own: another form's, or one whose text is not taken over yet. @param {EventTarget | null} target */
+function isWrittenElsewhere(target) {
+  if (!(target instanceof Element)) return false;
+  if (target.closest("dialog, .plan-add")) return true;
+  if (!(target instanceof HTMLInputElement)) return false;
+  return !target.closest(".plan-form") || (target.dataset.taken !== undefined && target.dataset.taken !== target.value);
+}
+
+/** @param {KeyboardEvent} event @returns {"undo" | "redo" | null} what is asked for; on keyboards without Latin letters by the place of the key */
+function askedBy(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey) return null;
+  const letter = /^[a-z]$/i.test(event.key) ? event.key.toLowerCase() : event.code.replace(/^Key/, "").toLowerCase();
+  if (letter === "z") return event.shiftKey ? "redo" : "undo";
+  return letter === "y" && !event.shiftKey ? "redo" : null;
 }
 
 /** @param {{of: Versioned, reload: () => Promise<void>}} props */
@@ -46,139 +80,236 @@ function Designer({ of, reload }) {
   const { venue, etag } = of;
   const mine = venue.owner_id === user.value?.id || may.administer.value;
   const [chosen, setChosen] = useState(/** @type {string | null} */ (null));
-  const [draft, setDraft] = useState(/** @type {Draft | null} */ (null));
-  const [isDirty, setDirty] = useState(false);
-  const [refused, setRefused] = useState(false);
+  const [session, setSession] = useState(NOTHING_YET);
   const [told, setTold] = useState("");
-  const [past, setPast] = useState(/** @type {Draft[]} */ ([]));
-  const [stage, setStage] = useState(/** @type {import("./plan.js").Point | null} */ (null));
+  const [toldOfHistory, setToldOfHistory] = useState("");
   const [removing, setRemoving] = useState(false);
-  const drafts = useMemo(() => withoutUndrawn(venue.sections.map(draftOf), venue.focal), [venue]);
+  const drafts = useMemo(() => venue.sections.map(draftOf), [venue]);
   const path = { venue_id: venue.id };
   const once = useRef(intent()).current;
   const typing = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const made = useRef(0);
+  const plan = useRef(/** @type {HTMLDivElement | null} */ (null));
+  /** As the API has it. @param {string} id @returns {Thing} */
+  const saved = (id) => (id === STAGE ? venue.focal : drafts[venue.sections.findIndex((one) => one.id === id)]);
+  const isNew = (/** @type {string} */ id) => saved(id) === undefined;
+  const edited = Object.keys(session.edits);
+  const draftNow = (/** @type {string} */ id) => /** @type {Draft | undefined} */ (id in session.edits ? session.edits[id] : saved(id));
+  const draft = chosen === null ? undefined : draftNow(chosen);
+  const stage = STAGE in session.edits ? /** @type {Point | null} */ (session.edits[STAGE]) : venue.focal;
 
-  /** Saves a section, a new one without an id. @returns the venue's version then; of a new section's nothing is said */
+  // What the steps lead back from: what somebody else changes makes those of before it lead astray.
+  const known = useRef(/** @type {Map<string, Thing>} */ (new Map()));
+  useEffect(() => {
+    const now = new Map([[STAGE, /** @type {Thing} */ (venue.focal)], ...venue.sections.map(({ id }, at) => /** @type {[string, Thing]} */ ([id, drafts[at]]))]);
+    const others = [...known.current].filter(([id, thing]) => !alike(thing, now.get(id))).map(([id]) => id);
+    known.current = now;
+    if (others.length) setSession((/** @type {typeof session} */ before) => others.reduce(withoutSteps, before));
+  }, [venue]);
+  const knows = (/** @type {string} */ id, /** @type {Thing} */ thing) => known.current.set(id, thing);
+
+  useEffect(() => {
+    if (!edited.length) return;
+    const ask = (/** @type {Event} */ event) => event.preventDefault();
+    addEventListener("beforeunload", ask);
+    return () => removeEventListener("beforeunload", ask);
+  }, [edited.length > 0]);
+
+  /** Saves a section, a new one without an id. @returns its id and the venue's version then; of a new section's nothing is said */
   const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string} */ version) => {
     if (section_id) {
-      const body = of_.kind === "SEATED" ? seatsBody(of_) : standingBody(of_, venue.sections.find((one) => one.id === section_id)?.area ?? null);
+      const body = of_.kind === "SEATED" ? seatsBody(of_) : { ...standingBody(of_), area: of_.area };
       const { response } = await api.PATCH("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id }, header: { "If-Match": version } }, body });
-      return response.headers.get("etag") ?? "";
-    } else {
-      const body = of_.kind === "SEATED" ? { kind: /** @type {const} */ ("SEATED"), ...seatsBody(of_) } : { kind: /** @type {const} */ ("STANDING"), ...standingBody(of_, null) };
-      await once.send(body, (header) => take(api.POST("/api/v1/venues/{venue_id}/sections", { params: { path, header }, body })));
-      return "";
+      return { id: section_id, version: response.headers.get("etag") ?? "" };
+    }
+    const body = of_.kind === "SEATED" ? { kind: /** @type {const} */ ("SEATED"), ...seatsBody(of_) } : { kind: /** @type {const} */ ("STANDING"), ...standingBody(of_) };
+    const { id } = await once.send(body, (header) => take(api.POST("/api/v1/venues/{venue_id}/sections", { params: { path, header }, body })));
+    return { id, version: "" };
+  };
+  const putStage = async (/** @type {Point | null} */ focal, /** @type {string} */ version) => {
+    const { response } = await api.PATCH("/api/v1/venues/{venue_id}", { params: { path, header: { "If-Match": version } }, body: { focal } });
+    return response.headers.get("etag") ?? "";
+  };
+  /** Saves some of what is edited, over the version that was seen, and leaves those sections. */
+  const saveAll = async (/** @type {string[]} */ ids) => {
+    /** @type {[string, Thing][]} */
+    const done = [];
+    let version = etag;
+    try {
+      // A new section is added to any version of the venue, and does not tell the one after it.
+      for (const id of [...ids].sort((one, other) => Number(isNew(one)) - Number(isNew(other)))) {
+        const thing = session.edits[id];
+        if (id === STAGE) version = await putStage(/** @type {Point | null} */ (thing), version);
+        else {
+          if (ids.length > 1) setChosen(id); // what is refused is told at its section
+          const answer = await put(/** @type {Draft} */ (thing), isNew(id) ? null : id, version);
+          version = answer.version || version;
+          if (answer.id !== id) {
+            setSession((/** @type {typeof session} */ before) => renamed(before, id, answer.id));
+            setChosen((/** @type {string | null} */ now) => (now === id ? answer.id : now));
+          }
+          done.push([answer.id, thing]);
+          knows(answer.id, thing);
+          continue;
+        }
+        done.push([id, thing]);
+        knows(id, thing);
+      }
+      setChosen((/** @type {string | null} */ now) => (done.some(([id]) => id === now) ? null : now));
+      setTold(t("Saved."));
+      setToldOfHistory("");
+      typing.current = null;
+    } finally {
+      if (done.length) {
+        await reload();
+        setSession((/** @type {typeof session} */ before) => done.reduce((now, [id, thing]) => settled(now, id, thing), before));
+      }
     }
   };
-  const leave = () => {
-    setChosen(null);
-    setDraft(null);
-    setDirty(false);
-    setRefused(false);
-    setPast([]);
-  };
-  const save = useAction(async () => {
-    if (draft) await put(draft, chosen === NEW ? null : chosen, etag);
-    leave();
-    setTold(t("Saved."));
-    await reload();
-  });
+  const save = useAction(saveAll);
+  const moveStage = useAction(() => saveAll([STAGE]));
   const details = useAction(async (/** @type {import("./details.js").Details} */ body) => {
     await take(api.PATCH("/api/v1/venues/{venue_id}", { params: { path, header: { "If-Match": etag } }, body }));
     setTold(t("Saved."));
     await reload();
   });
   const remove = useAction(async () => {
-    await take(api.DELETE("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id: chosen ?? "" }, header: { "If-Match": etag } } }));
+    const section_id = chosen ?? "";
+    await take(api.DELETE("/api/v1/venues/{venue_id}/sections/{section_id}", { params: { path: { ...path, section_id }, header: { "If-Match": etag } } }));
     setRemoving(false);
-    leave();
+    setChosen(null);
     setTold(t("The section is deleted."));
+    setSession((/** @type {typeof session} */ before) => forgotten(before, section_id));
     await reload();
   });
-  const moveStage = useAction(async (/** @type {import("./plan.js").Point} */ focal) => {
-    await take(api.PATCH("/api/v1/venues/{venue_id}", { params: { path, header: { "If-Match": etag } }, body: { focal } }));
-    setStage(null);
-    setTold(t("Saved."));
-    await reload();
-  });
-  const adopt = async (/** @type {Draft[]} */ drafts) => {
-    const known = new Map(venue.sections.map((section) => [section.name, section.id]));
+  const adopt = async (/** @type {Draft[]} */ found) => {
+    const ids = new Map(venue.sections.map((section) => [section.name, section.id]));
+    const replaced = found.flatMap((one) => (ids.has(one.name) ? [{ id: /** @type {string} */ (ids.get(one.name)), one }] : []));
+    /** @type {typeof replaced} */
+    const done = [];
     let version = etag;
     try {
-      for (const one of drafts.filter(({ name }) => known.has(name))) version = await put(one, known.get(one.name) ?? null, version);
-      for (const one of drafts.filter(({ name }) => !known.has(name))) await put(one, null, "");
+      for (const { id, one } of replaced) {
+        version = (await put(one, id, version)).version;
+        knows(id, one);
+        done.push({ id, one });
+      }
+      for (const one of found.filter(({ name }) => !ids.has(name))) await put(one, null, "");
       setTold(t("The sections are imported."));
     } finally {
       await reload();
+      // What was there can be had back.
+      setSession((/** @type {typeof session} */ before) => done.reduce((now, { id, one }) => changed(now, { id, before: draftNow(id), after: one }, one, false), before));
     }
   };
-  /** @param {string} id @returns {boolean} whether it is chosen then */
-  const choose = (id) => {
-    if (id === chosen) return true;
+
+  const choose = (/** @type {string} */ id) => {
+    if (id === chosen) return;
     setTold("");
-    setRefused(isDirty);
-    if (isDirty) return false;
-    setDraft(drafts[venue.sections.findIndex((one) => one.id === id)] ?? { name: "", kind: "SEATED", rows: [], layout: usualLayout(), capacity: 100, area: null });
     setChosen(id);
-    setDirty(id === NEW);
     save.clear();
-    return true;
+    typing.current = null;
+  };
+  const edit = (/** @type {string} */ id, /** @type {Thing} */ after, goesOn = false) => {
+    setToldOfHistory("");
+    setSession((/** @type {typeof session} */ now) => changed(now, { id, before: id in now.edits ? now.edits[id] : saved(id), after }, saved(id), goesOn));
   };
   // What is typed into one field until it is left is one step.
-  const change = (/** @type {Draft} */ changed, goesOn = false) => {
+  const change = (/** @type {Draft} */ to, goesOn = false) => {
     const field = document.activeElement instanceof HTMLInputElement ? document.activeElement : null;
-    if (draft && !goesOn && !(field && field === typing.current)) setPast([...past.slice(1 - MOST_UNDONE), draft]);
+    edit(/** @type {string} */ (chosen), to, goesOn || (field !== null && field === typing.current));
     typing.current = field;
-    setDraft(changed);
-    setDirty(true);
   };
-  const undo = () => {
-    const before = past.at(-1);
-    if (!before) return;
-    setPast(past.slice(0, -1));
-    setDraft(before);
-    setDirty(past.length > 1 || chosen === NEW);
+  const add = () => {
+    const id = `new-${++made.current}`;
+    edit(id, { name: "", kind: "SEATED", rows: [], layout: usualLayout(), capacity: 100, area: null });
+    choose(id);
   };
-  const drawn = venue.sections.map(({ id }, at) => ({ id, draft: (id === chosen && draft) || /** @type {Draft} */ (drafts[at]) }));
-  if (chosen === NEW && draft) drawn.push({ id: NEW, draft });
-  const areaOfChosen = areasOf(drawn.map((one) => one.draft), venue.focal)[drawn.findIndex(({ id }) => id === chosen)] ?? null;
+  const leave = () => {
+    if (chosen !== null && chosen in session.edits) {
+      edit(chosen, saved(chosen));
+      setToldOfHistory(t("Your changes are discarded. Undo brings them back."));
+    }
+    setChosen(null);
+    save.clear();
+  };
+  /** One step back or forth, wherever it was. @param {"undo" | "redo"} way */
+  const go = (way) => {
+    const step = way === "undo" ? session.past.at(-1) : session.future[0];
+    if (!step) return;
+    typing.current = null;
+    const after = way === "undo" ? undone(session, saved) : redone(session, saved);
+    setSession(after);
+    setTold("");
+    if (step.id !== STAGE && step.id !== chosen) save.clear();
+    if (step.id !== STAGE) setChosen(step.id in after.edits || !isNew(step.id) ? step.id : null);
+    const what = wordsOfStep(step);
+    // The count makes two like steps two messages.
+    setToldOfHistory(way === "undo" ? n(after.past.length, "Undone: {what}. {n} more step can be undone.", "Undone: {what}. {n} more steps can be undone.", { what }) : n(after.future.length, "Redone: {what}. {n} more step can be redone.", "Redone: {what}. {n} more steps can be redone.", { what }));
+  };
+  useEffect(() => {
+    if (!mine) return;
+    const onKey = (/** @type {KeyboardEvent} */ event) => {
+      const way = askedBy(event);
+      if (!way || isWrittenElsewhere(event.target)) return;
+      event.preventDefault();
+      go(way);
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  });
+  // Where a step leads to another section, the form that somebody wrote in is gone.
+  useEffect(() => {
+    if (toldOfHistory && document.activeElement === document.body) /** @type {SVGElement | null} */ (plan.current?.querySelector(".chosen"))?.focus();
+  }, [chosen]);
+
+  const added = edited.filter((id) => id !== STAGE && isNew(id));
+  const drawn = [...venue.sections.map(({ id }) => id), ...added].map((id) => ({ id, draft: /** @type {Draft} */ (draftNow(id)) }));
+  const areaOfChosen = areasOf(drawn.map((one) => one.draft), stage)[drawn.findIndex(({ id }) => id === chosen)] ?? null;
   const stale = [save.error, details.error, remove.error, moveStage.error].some((error) => error instanceof Problem && error.status === 412);
 
   return html`
-    <${Heading} title=${venue.name} actions=${mine && html`<${Button} kind="primary" onClick=${() => choose(NEW)}>${t("New section")}<//>`} />
+    <${Heading} title=${venue.name} actions=${mine && html`<${Button} kind="primary" onClick=${add}>${t("New section")}<//>`} />
     <p class="muted">${venue.address}, ${venue.city} · ${venue.timezone}</p>
     ${!mine && html`<${Note}>${t("This venue belongs to somebody else: you may sell in it, but not change it.")}<//>`}
     <div role="status">${told && html`<${Note} kind="good" live=${false}>${told}<//>`}</div>
-    ${refused && html`<${Note} kind="warn">${t("Save or discard the changes of the open section first.")}<//>`}
     ${stale && html`<${Note} kind="warn"><p>${t("The venue was changed since you opened it. Nothing was overwritten. Reload it: what you changed here stays, and can be saved then.")}</p><p><${Button} onClick=${async () => {
       for (const action of [save, details, remove, moveStage]) action.clear();
       await reload();
     }}>${t("Reload the venue")}<//></p><//>`}
     <div class="columns">
-      <div>
+      <div ref=${plan}>
         <${Card} title=${t("Plan")}>
-          <${PlanMap} sections=${drawn} focal=${stage ?? venue.focal} chosen=${chosen} onChoose=${choose} onStage=${mine ? setStage : null} onDraw=${mine ? change : null} />
-          ${mine && html`<p class="muted small">${t("Drag a section, the corner of a standing section or the stage, or choose it and use the arrow keys (with Shift: a tenth). What you move is saved by the button below.")}</p>`}
-          ${stage && html`<${Trouble} error=${moveStage.error} /><div class="actions">
-            <${Button} kind="primary" busy=${moveStage.busy} onClick=${() => moveStage.run(stage)}>${t("Save where the stage is")}<//>
-            <${Button} onClick=${() => setStage(null)}>${t("Put the stage back")}<//>
+          <${PlanMap} sections=${drawn} focal=${stage} chosen=${chosen} onChoose=${choose} onStage=${mine ? (/** @type {Point} */ to, /** @type {boolean} */ goesOn) => edit(STAGE, to, goesOn) : null} onDraw=${mine ? change : null} />
+          ${mine && html`<p class="muted small">${t("Drag a section, the corner of a standing section or the stage, or choose it and use the arrow keys (with Shift: a tenth). What you move is saved by the button below.")}</p>
+            <div class="actions" role="group" aria-label=${t("Your changes")}>
+              <${Button} onClick=${() => go("undo")} disabled=${!session.past.length} aria-keyshortcuts="Control+Z">${t("Undo")}<//>
+              <${Button} onClick=${() => go("redo")} disabled=${!session.future.length} aria-keyshortcuts="Control+Shift+Z Control+Y">${t("Redo")}<//>
+              ${edited.length > 1 && html`<${Button} kind="primary" busy=${save.busy} onClick=${() => save.run(edited)}>${t("Save all changes")}<//>`}
+            </div>
+            <p class="small" role="status">${toldOfHistory}</p>
+            ${chosen === null && html`<${Trouble} error=${save.error} />`}`}
+          ${STAGE in session.edits && html`<${Trouble} error=${moveStage.error} /><div class="actions">
+            <${Button} kind="primary" busy=${moveStage.busy} onClick=${() => moveStage.run()}>${t("Save where the stage is")}<//>
+            <${Button} onClick=${() => edit(STAGE, venue.focal)}>${t("Put the stage back")}<//>
           </div>`}
         <//>
-        ${mine && draft && html`<${SectionForm} key=${chosen} draft=${draft} area=${areaOfChosen} isNew=${chosen === NEW} isDirty=${isDirty} action=${save} onChange=${change} onPause=${() => (typing.current = null)} onLeave=${leave} onUndo=${past.length ? undo : null} onRemove=${chosen === NEW ? null : () => setRemoving(true)} />`}
+        ${mine && draft && chosen !== null && html`<${SectionForm} key=${chosen} draft=${draft} area=${areaOfChosen} isNew=${isNew(chosen)} isDirty=${chosen in session.edits} action=${{ ...save, run: () => save.run([chosen]) }} onChange=${change} onPause=${() => (typing.current = null)} onLeave=${leave} onRemove=${isNew(chosen) ? null : () => setRemoving(true)} />`}
         <${Confirm} open=${removing} danger=${true} title=${t("Delete the section?")} yes=${t("Yes, delete")} busy=${remove.busy} error=${remove.error} onYes=${() => remove.run()} onNo=${() => setRemoving(false)}>
           <p>${t("{name} is gone then, and drafts that sell it lose it. While an event on sale sells it, it can't be deleted.", { name: draft?.name ?? "" })}</p>
         <//>
       </div>
       <div>
         <${Card} title=${t("Sections")}>
-          ${venue.sections.length === 0 && html`<p>${t("No sections yet.")}</p>`}
-          <ul class="list" role="list">${venue.sections.map((section) => html`<li key=${section.id}>
-            <button type="button" class="link" aria-pressed=${section.id === chosen ? "true" : "false"} onClick=${() => choose(section.id)}>${section.name}</button>
-            ${section.kind === "STANDING" && html` <${Badge}>${t("Standing")}<//>`}
-            <span class="muted"> · ${n(placesOf(draftOf(section)), "{n} place", "{n} places")}</span>
+          ${drawn.length === 0 && html`<p>${t("No sections yet.")}</p>`}
+          <ul class="list" role="list">${drawn.map(({ id, draft: one }) => html`<li key=${id}>
+            <button type="button" class="link" aria-pressed=${id === chosen ? "true" : "false"} onClick=${() => choose(id)}>${one.name || t("New section")}</button>
+            ${one.kind === "STANDING" && html` <${Badge}>${t("Standing")}<//>`}
+            <span class="muted"> · ${n(placesOf(one), "{n} place", "{n} places")}</span>
+            ${id in session.edits && html` <${Badge} kind="warn">${t("Not saved")}<//>`}
           </li>`)}</ul>
         <//>
-        <${Exchange} name=${venue.name} sections=${venue.sections.map(draftOf)} take=${mine ? adopt : null} />
+        <${Exchange} name=${venue.name} sections=${venue.sections.map((section) => ({ ...draftOf(section), area: section.area }))} take=${mine ? adopt : null} />
         ${mine && html`<${DetailsForm} title=${t("The venue")} venue=${venue} yes=${t("Save")} action=${details} />`}
       </div>
     </div>

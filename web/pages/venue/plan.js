@@ -25,7 +25,8 @@ function median(values, otherwise) {
 /** A section as the API has it, for changing it. @param {Section} section @returns {Draft} */
 export function draftOf(section) {
   const rows = (section.rows ?? []).map(({ label, seats }) => ({ label, seats }));
-  return { name: section.name, kind: section.kind, rows, layout: section.layout ?? usualLayout(), capacity: section.capacity, area: section.area };
+  const area = section.area_is_default ? null : section.area;
+  return { name: section.name, kind: section.kind, rows, layout: section.layout ?? usualLayout(), capacity: section.capacity, area };
 }
 
 /** How many people a section holds. @param {Draft} draft */
@@ -139,7 +140,7 @@ const FARTHEST = 10_000;
 const SHORTEST = 0.1;
 
 /**
- * Where people stand: as said, else behind all seats, side by side, as large as they need.
+ * Where people stand: as said, else behind all seats, side by side, as large as they need; straight behind what is drawn there.
  *
  * @param {Draft[]} drafts in the venue's order
  * @param {Point | null} focal where the venue says that its stage is
@@ -160,27 +161,26 @@ export function areasOf(drafts, focal) {
   const all = widths.reduce((sum, width) => sum + (width && width + aisle), -aisle);
   const shrink = Math.min(1, FARTHEST / Math.max(all, 1e-9));
   let left = middle - (all * shrink) / 2;
+  const drawn = drafts.flatMap(({ area }) => area ?? []).sort((one, other) => one.y - one.height / 2 - (other.y - other.height / 2));
   return drafts.map(({ kind, area }, at) => {
     if (kind === "SEATED") return null;
     const width = (widths[at] ?? 0) * shrink;
-    const [x, y] = [left + width / 2, front + width / 4].map((value) => rounded(Math.max(-FARTHEST, Math.min(FARTHEST, value))));
+    const usual = { x: within(left + width / 2), y: within(front + width / 4), width: Math.max(SHORTEST, rounded(width)), height: Math.max(SHORTEST, rounded(width / 2)) };
     left += width + aisle * shrink;
-    return area ?? { x: x ?? 0, y: y ?? 0, width: Math.max(SHORTEST, rounded(width)), height: Math.max(SHORTEST, rounded(width / 2)) };
+    return area ?? behind(usual, drawn, aisle);
   });
 }
 
-/**
- * The sections with no area where theirs is the one that they have undrawn, so that it goes on following the rest. The API
- * tells both alike.
- *
- * @param {Draft[]} drafts as the API has them
- * @param {Point | null} focal
- */
-export function withoutUndrawn(drafts, focal) {
-  const usual = areasOf(drafts.map((draft) => ({ ...draft, area: null })), focal);
-  const isUsual = (/** @type {Area | null} */ area, /** @type {Area | null | undefined} */ other) =>
-    area && other && Math.max(Math.abs(area.x - other.x), Math.abs(area.y - other.y), Math.abs(area.width - other.width), Math.abs(area.height - other.height)) < 0.0015;
-  return drafts.map((draft, at) => (isUsual(draft.area, usual[at]) ? { ...draft, area: null } : draft));
+/** @param {number} value */
+const within = (value) => rounded(Math.max(-FARTHEST, Math.min(FARTHEST, value)));
+
+/** The area, or the nearest one straight behind it that lies over none of those drawn. @param {Area} area @param {Area[]} drawn in the order of their fronts @param {number} aisle @returns {Area} */
+function behind(area, drawn, aisle) {
+  return drawn.reduce((now, other) => {
+    const isBeside = Math.abs(now.x - other.x) * 2 >= now.width + other.width;
+    const isApart = Math.abs(now.y - other.y) * 2 >= now.height + other.height;
+    return isBeside || isApart ? now : { ...now, y: within(other.y + other.height / 2 + aisle + now.height / 2) };
+  }, area);
 }
 
 /** The corners of an area. @param {Area} area @returns {Point[]} */

@@ -10,10 +10,10 @@ import { nextLabel, numbered, placesOf, seatsOf, seatsText } from "./plan.js";
 /** @typedef {import("./plan.js").Layout} Layout */
 
 /**
- * @param {{draft: Draft, area: import("./plan.js").Area | null, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onPause: () => void, onLeave: () => void, onUndo: (() => void) | null, onRemove: (() => void) | null}} props
- *   area: where people stand, drawn or not; onPause: a field was left; onUndo: null: nothing is to be undone; onRemove: null: it is not there yet
+ * @param {{draft: Draft, area: import("./plan.js").Area | null, isNew: boolean, isDirty: boolean, action: {busy: boolean, error: unknown, run: () => unknown}, onChange: (draft: Draft) => void, onPause: () => void, onLeave: () => void, onRemove: (() => void) | null}} props
+ *   area: where people stand, drawn or not; onPause: a field was left; onRemove: null: it is not there yet
  */
-export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onPause, onLeave, onUndo, onRemove }) {
+export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onPause, onLeave, onRemove }) {
   const set = (/** @type {Partial<Draft>} */ change) => onChange({ ...draft, ...change });
   const draw = (/** @type {Partial<Layout>} */ change) => set({ layout: { ...draft.layout, ...change } });
   const number = (/** @type {any} */ input) => Number(input.currentTarget.value) || 0;
@@ -23,7 +23,7 @@ export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onP
     return action.run();
   };
   return html`<${Card} title=${isNew ? t("New section") : draft.name}>
-    <form onSubmit=${submit} onFocusOut=${onPause}>
+    <form class="plan-form" onSubmit=${submit} onFocusOut=${onPause}>
       <div class="row">
         <${Field} label=${t("Name of the section")} name="section-name" maxlength="60" value=${draft.name} onInput=${(/** @type {any} */ input) => set({ name: input.currentTarget.value })} />
         ${isNew && html`<${Field} as="select" label=${t("Kind")} name="kind" value=${draft.kind} onChange=${(/** @type {any} */ change) => set({ kind: change.currentTarget.value })}>
@@ -39,8 +39,9 @@ export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onP
             { field: "y", label: t("Middle, away from the stage") },
             { field: "width", label: t("Width"), least: 0.1 },
             { field: "height", label: t("Depth"), least: 0.1 },
-          ].map(({ field, label, least = -10000 }) => html`<${Field} key=${field} type="number" step="any" min=${least} max="10000" label=${label} name=${`area-${field}`} value=${/** @type {any} */ (area)[field]} onChange=${(/** @type {any} */ input) => set({ area: { ...area, [field]: Math.max(least, number(input)) } })} />`)}
+          ].map(({ field, label, least = -10000 }) => html`<${Field} key=${field} type="number" step="any" min=${least} max="10000" label=${label} name=${`area-${field}`} value=${/** @type {any} */ (area)[field]} data-taken=${/** @type {any} */ (area)[field]} onChange=${(/** @type {any} */ input) => set({ area: { ...area, [field]: Math.max(least, number(input)) } })} />`)}
         </div>
+        ${draft.area ? html`<p><${Button} onClick=${() => set({ area: null })}>${t("Place it automatically")}<//></p>` : html`<p class="hint">${t("Placed automatically: behind the seats and whatever is drawn there, as large as its people need. Move or size it to place it yourself.")}</p>`}
       </fieldset>`}
       ${draft.kind === "SEATED" && html`
         <fieldset><legend>${t("Layout")}</legend>
@@ -63,7 +64,6 @@ export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onP
       <${Trouble} error=${action.error} />
       <div class="actions">
         <${Button} kind="primary" type="submit" busy=${action.busy} disabled=${!isDirty}>${isNew ? t("Add the section") : t("Save the section")}<//>
-        <${Button} onClick=${() => onUndo?.()} disabled=${!onUndo}>${t("Undo")}<//>
         <${Button} onClick=${onLeave}>${isDirty ? t("Discard") : t("Close")}<//>
         ${onRemove && html`<${Button} kind="danger" onClick=${onRemove}>${t("Delete the section")}<//>`}
       </div>
@@ -75,7 +75,7 @@ export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onP
 function RowFields({ row, onChange, onRemove }) {
   return html`<div class="row plan-row">
     <${Field} class="plan-row-label" label=${t("Row")} name="label" maxlength="10" value=${row.label} onInput=${(/** @type {any} */ input) => onChange({ ...row, label: input.currentTarget.value })} />
-    <${Field} class="plan-row-seats" label=${t("Seats of row {row}", { row: row.label })} name="seats" value=${seatsText(row.seats)} onChange=${(/** @type {any} */ input) => onChange({ ...row, seats: seatsOf(input.currentTarget.value) })} />
+    <${Field} class="plan-row-seats" label=${t("Seats of row {row}", { row: row.label })} name="seats" value=${seatsText(row.seats)} data-taken=${seatsText(row.seats)} onChange=${(/** @type {any} */ input) => onChange({ ...row, seats: seatsOf(input.currentTarget.value) })} />
     <${Button} kind="quiet" onClick=${onRemove}>${t("Remove")}<span class="visually-hidden"> ${t("row {row}", { row: row.label })}</span><//>
   </div>`;
 }
