@@ -429,7 +429,19 @@ def test_what_is_done_to_a_hall_is_undone_wherever_it_was(
     expect(told).to_contain_text("Undone: adding the new section.")
     expect(page.get_by_label("Name of the section")).to_have_count(0)
     redo.click()
-    expect(page.get_by_role("button", name="Add the section")).to_be_enabled()
+    redo.click()
+    page.get_by_role("button", name="Add the section").click()
+    expect(page.get_by_role("alert")).to_have_text("The section has no rows yet. Add them first.")
+    expect(page.get_by_label("Name of the section")).to_have_value("Box")
+    page.get_by_role("button", name="Add 1 row").click()
+    is_for_everybody(page)
+    page.get_by_role("button", name="Add the section").click()
+    expect(saved).to_be_visible()
+    page.get_by_role("button", name="Box", exact=True).click()
+    # It was put behind the rest, not over it; that it was added is not undone by the way.
+    expect(page.get_by_label("away from the stage")).not_to_have_value("0")
+    undo.click()
+    expect(told).to_contain_text("Undone: changing the rows of Box.")
 
 
 def a_venue(system: System, owner: Account, *rows: dict[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -333,23 +334,43 @@ def test_forced_colours_leave_states_and_prices_to_shapes(
     hall = {"event_id": "e", "version": 1, "sections": rows, "taken": taken}
     drawn = page.evaluate(_DRAWN_FORCED, hall)
 
-    assert set(drawn["colours"]) <= set(drawn["system"].values())
+    system_colours = {name: _channels(colour) for name, colour in drawn["system"].items()}
+    ground = system_colours.pop("Canvas")
+    for colour in drawn["colours"]:
+        assert any(_is_mixed(_channels(colour), ground, one) for one in system_colours.values())
     looks = drawn["looks"]
     free = [looks[f"free{tier}"] for tier in range(6)]
     assert len(set(free)) == 6
     assert {looks["held1"], looks["sold1"], looks["free6"]}.isdisjoint(free)
     assert len({looks["held1"], looks["sold1"], looks["free6"]}) == 3
-    highlight = drawn["system"]["Highlight"]
-    assert (highlight in drawn["coloursOf"]["mine6"], highlight in drawn["coloursOf"]["free0"]) == (
-        True,
-        False,
-    )
+    own, others = (drawn["coloursOf"][id] for id in ("mine6", "free6"))
+    highlighted = {
+        colour
+        for colour in own
+        if _is_mixed(_channels(colour), ground, system_colours["Highlight"], part=0.5)
+    }
+    assert highlighted.difference(others)
     # The legend tells the prices by the same shapes.
     marks = page.locator(".legend-tier .dot").evaluate_all(
         """(all) => all.map((it) => getComputedStyle(it))
              .map(({ clipPath, borderRadius }) => [clipPath, borderRadius])"""
     )
     assert len(marks) == len({tuple(mark) for mark in marks}) > 1
+
+
+def _channels(colour: str) -> list[float]:
+    return [float(value) for value in re.findall(r"[\d.]+", colour)][:3]
+
+
+def _is_mixed(
+    colour: list[float], ground: list[float], over: list[float], part: float = 0.0
+) -> bool:
+    """Whether a colour is another one over a ground, at the edge of a shape or as a shade of it."""
+    ways = [high - low for high, low in zip(over, ground, strict=True)]
+    steps = [value - low for value, low in zip(colour, ground, strict=True)]
+    of = sum(a * b for a, b in zip(ways, steps, strict=True)) / (sum(a * a for a in ways) or 1)
+    far = max(abs(step - of * way) for step, way in zip(steps, ways, strict=True))
+    return far < _SHADE and part <= of <= 1.01
 
 
 def test_who_wants_more_contrast_has_it(visit: Visit) -> None:
@@ -398,6 +419,7 @@ def _seat_id(visitor: Client, event_id: str, name: str) -> str:
 
 
 _SNAP_PIXELS = 8
+_SHADE = 5  # of 255, which rounding makes
 _TOO_SMALL = """() => [...document.querySelectorAll(
     "a[href], button, input, select, textarea, summary, [role=button], [role=tab]"
   )].filter((it) => {

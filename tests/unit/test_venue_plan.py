@@ -259,6 +259,20 @@ def lies_over(one: Area, other: Area) -> bool:
     )
 
 
+def test_a_new_section_begins_behind_all_that_is_drawn() -> None:
+    begin = "it.layoutBehind(v)"
+    fresh, behind_seats, behind_all = (
+        computed("plan.js", begin, *drafts)
+        for drafts in ([], [SECTION], [SECTION, {**FLOOR, "area": {**FLOOR["area"], "y": 20}}])
+    )
+    spaced = {"row_spacing": 1.5, "seat_spacing": 0.8, "curve": 0}
+
+    assert fresh["origin"] == {"x": 0, "y": 0}
+    assert behind_seats == {"origin": {"x": 3, "y": -2 + 1.5 + 3}, **spaced}
+    # Seats reach from 1 to 5, the area from -3.5 to 8.5, and to 22.75 from the stage.
+    assert behind_all == {"origin": {"x": 2.5, "y": 25.75}, **spaced}
+
+
 def test_the_largest_crowds_stay_within_what_the_catalog_takes() -> None:
     crowd = {**FLOOR, "area": None, "capacity": 200_000}
     ours = [Section(UUID(int=n), "", "STANDING", (), 200_000, Layout()) for n in range(200)]

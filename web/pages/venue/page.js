@@ -12,7 +12,7 @@ import { DetailsForm } from "./details.js";
 import { Exchange } from "./exchange.js";
 import { NOTHING_YET, alike, changed, forgotten, kindOf, redone, renamed, settled, undone, withoutSteps } from "./history.js";
 import { PlanMap } from "./map.js";
-import { areasOf, draftOf, placesOf, usualLayout } from "./plan.js";
+import { areasOf, draftOf, layoutBehind, placesOf } from "./plan.js";
 import { SectionForm } from "./section.js";
 
 /** @typedef {import("api").components["schemas"]["Venue"]} Venue */
@@ -222,7 +222,7 @@ function Designer({ of, reload }) {
   };
   const add = () => {
     const id = `new-${++made.current}`;
-    edit(id, { name: "", kind: "SEATED", rows: [], layout: usualLayout(), capacity: 100, area: null });
+    edit(id, { name: "", kind: "SEATED", rows: [], layout: layoutBehind(drawn.map((one) => one.draft)), capacity: 100, area: null });
     choose(id);
   };
   const leave = () => {
@@ -281,7 +281,7 @@ function Designer({ of, reload }) {
       <div ref=${plan}>
         <${Card} title=${t("Plan")}>
           <${PlanMap} sections=${drawn} focal=${stage} chosen=${chosen} onChoose=${choose} onStage=${mine ? (/** @type {Point} */ to, /** @type {boolean} */ goesOn) => edit(STAGE, to, goesOn) : null} onDraw=${mine ? change : null} />
-          ${mine && html`<p class="muted small">${t("Drag a section, the corner of a standing section or the stage, or choose it and use the arrow keys (with Shift: a tenth). What you move is saved by the button below.")}</p>
+          ${mine && html`<p class="muted small">${t("Drag a section, the corner of a standing section or the stage, or choose it and use the arrow keys (with Shift: a tenth). Nothing is saved before you press a button that saves it.")}</p>
             <div class="actions" role="group" aria-label=${t("Your changes")}>
               <${Button} onClick=${() => go("undo")} disabled=${!session.past.length} aria-keyshortcuts="Control+Z">${t("Undo")}<//>
               <${Button} onClick=${() => go("redo")} disabled=${!session.future.length} aria-keyshortcuts="Control+Shift+Z Control+Y">${t("Redo")}<//>

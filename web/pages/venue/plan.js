@@ -171,6 +171,20 @@ export function areasOf(drafts, focal) {
   });
 }
 
+/**
+ * How a section that is added is drawn first: about the middle of the hall behind all that is drawn, spaced as the section before it.
+ *
+ * @param {Draft[]} drafts those there are
+ * @returns {Layout}
+ */
+export function layoutBehind(drafts) {
+  const points = drafts.flatMap(({ rows, layout, area }) => (area ? cornersOf(area) : placed(rows, layout).flatMap(({ seats }) => seats)));
+  const { row_spacing, seat_spacing } = drafts.findLast(({ rows }) => rows.length)?.layout ?? usualLayout();
+  const { x, y, width, height } = frameOf(points);
+  const origin = points.length ? { x: within(x + width / 2), y: within(y + height + 2 * row_spacing) } : { x: 0, y: 0 };
+  return { origin, row_spacing, seat_spacing, curve: 0 };
+}
+
 /** @param {number} value */
 const within = (value) => rounded(Math.max(-FARTHEST, Math.min(FARTHEST, value)));
 

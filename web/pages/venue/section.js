@@ -2,7 +2,7 @@
 import { useState } from "../../vendor/hooks.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
-import { Button, Card, Field, Trouble } from "../../parts/ui.js";
+import { Button, Card, Field, Note, Trouble } from "../../parts/ui.js";
 import { nextLabel, numbered, placesOf, seatsOf, seatsText } from "./plan.js";
 
 /** @typedef {import("./plan.js").Draft} Draft */
@@ -18,9 +18,12 @@ export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onP
   const draw = (/** @type {Partial<Layout>} */ change) => set({ layout: { ...draft.layout, ...change } });
   const number = (/** @type {any} */ input) => Number(input.currentTarget.value) || 0;
   const { layout, rows } = draft;
+  const isBare = draft.kind === "SEATED" && !rows.length;
+  const [toldBare, setBare] = useState(false);
   const submit = (/** @type {SubmitEvent} */ submitted) => {
     submitted.preventDefault();
-    return action.run();
+    setBare(isBare);
+    return isBare ? undefined : action.run();
   };
   return html`<${Card} title=${isNew ? t("New section") : draft.name}>
     <form class="plan-form" onSubmit=${submit} onFocusOut=${onPause}>
@@ -61,6 +64,7 @@ export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onP
           <${AddRows} last=${rows.at(-1)?.label ?? ""} onAdd=${(/** @type {Row[]} */ added) => set({ rows: [...rows, ...added] })} />
         </fieldset>`}
       <p role="status">${n(placesOf(draft), "{n} place", "{n} places")}</p>
+      ${toldBare && isBare && html`<${Note} kind="bad">${t("The section has no rows yet. Add them first.")}<//>`}
       <${Trouble} error=${action.error} />
       <div class="actions">
         <${Button} kind="primary" type="submit" busy=${action.busy} disabled=${!isDirty}>${isNew ? t("Add the section") : t("Save the section")}<//>
