@@ -185,7 +185,9 @@ EMPTY_OR_REFUSED = [
 ]
 
 BUYING = [
-    State("an event", f"/events/{EVENT}", "The Tempest"),
+    State("an event", f"/events/{EVENT}", "Organizer: Naach Ghar Ltd."),
+    State("an event of somebody unknown", f"/events/{EVENT}", "The Tempest",
+          {"get_event": changed(organizer=None)}),
     *(
         State(f"an event: {words}", f"/events/{EVENT}", words, {"get_event": changed(**what)})
         for words, what in (
@@ -216,6 +218,7 @@ BUYING = [
                 lambda page: page.evaluate(
                     "() => document.dispatchEvent(new Event('visibilitychange'))"))),
     State("the checkout", "/checkout/1", "no money moves", {}, "CUSTOMER"),
+    State("who sells, at the checkout", "/checkout/1", "Sold by Naach Ghar Ltd.", {}, "CUSTOMER"),
     State("the checkout before the methods come", "/checkout/1", "How to pay",
           {"list_payment_methods": NEVER}, "CUSTOMER"),
     State("the checkout without any method", "/checkout/1", "No way to pay is available",
@@ -307,6 +310,13 @@ ACCOUNTS = [
           {"request_code": Refusal(429, "CODE_THROTTLED")}, None,
           after(fill(email="a@parterre.example"), press("Send the code"))),
     State("the profile", "/account", "I want to organize events", {}, "CUSTOMER"),
+    State("the profile of an organizer", "/account", "Name of your business", {}, "ORGANIZER"),
+    State("the profile of an organizer whose name waits", "/account", "Until then your events show",
+          {"refresh": lambda it: {
+              **it, "user": {**it["user"], "requested_business_name": "Rangashala & Sons"}}},
+          "ORGANIZER"),
+    State("a business's name that is refused", "/account", "This is not possible.",
+          {"update_profile": invalid("business_name")}, "ORGANIZER", press("Save")),
     State("a profile that is refused", "/account", "This is not possible.",
           {"update_profile": invalid("phone")}, "CUSTOMER",
           press("Save")),
@@ -317,6 +327,8 @@ ACCOUNTS = [
 ]  # fmt: skip
 
 ORGANIZING = [
+    State("an organizer without a business's name", "/organizer", "Name your business", {},
+          "ORGANIZER"),
     State("a draft", f"/organizer/events/{EVENT}", "Publish",
           {"get_event": changed(status="DRAFT")}, "ORGANIZER"),
     State("an event that is being published", f"/organizer/events/{EVENT}", "being prepared",
@@ -380,6 +392,9 @@ DOORS_AND_OPERATING = [
     State("a verdict that failed", "/operator", RESTS, {"get_verdict": AWAY}, "ADMIN"),
     State("closing an account", "/operator?tab=users", "Close this account?",
           {"list_users": each(id=TIER, disabled=False)}, "ADMIN", press("Close ")),
+    State("the name of a business that waits", "/operator?tab=users", "Approve the name",
+          {"list_users": each(id=TIER, disabled=False, role="ORGANIZER", business_name="Rangashala",
+                              requested_business_name="Rangashala & Sons")}, "ADMIN"),
     State("a race", "/race", "Many buyers ask for one and the same seat"),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Callable
@@ -15,13 +16,14 @@ from ops.seed import Account
 from tests.running import System
 
 from .accessibility import in_both_widths, settle, unanswered
+from .conftest import Visit
 
 EVENTS = "**/api/v1/events?*"
 DIGIT = "[\u0966-\u096f]"  # Devanagari
 
 
-def a_concert(system: System, organizer: Account, title: str) -> None:
-    """Puts an event on sale that costs more than one rupee."""
+def a_concert(system: System, organizer: Account, title: str) -> str:
+    """Puts an event on sale that costs more than one rupee; gives its page's path."""
     start = datetime.now(UTC) + timedelta(days=30)
     draft = {
         "title": title, "description": "Music.", "category": "CONCERT", "location": "Patan",
@@ -33,6 +35,7 @@ def a_concert(system: System, organizer: Account, title: str) -> None:
         event = f"/events/{seller.post('/events', draft)['id']}"
         seller.post(f"{event}/publish")
         seller.wait_for(event, lambda one: one["status"] == "PUBLISHED", seconds=30)
+    return event
 
 
 def test_events_are_found_by_words_and_filters_that_the_address_keeps(
@@ -102,3 +105,21 @@ def test_nepali_has_its_own_dates_and_digits_in_every_browser(page: Page) -> Non
     expect(when).to_have_text(re.compile(date))
     expect(page.locator(".event-card .badge").first).to_contain_text(re.compile(DIGIT))
     in_both_widths(page)
+
+
+def test_an_event_names_the_business_that_sells_it_as_its_organizer_called_it(
+    system: System, newcomer: Callable[..., Account], signed_in: Visit, page: Page
+) -> None:
+    organizer = newcomer("ORGANIZER")
+    account = signed_in(organizer, "/account")
+    account.get_by_label("Name of your business").fill("Rangashala & Sons")
+    account.get_by_role("button", name="Save").click()
+    expect(account.get_by_text("Saved.")).to_be_visible()
+
+    page.goto(a_concert(system, organizer, "An evening of sarangi"))
+    expect(page.get_by_text("Organizer: Rangashala & Sons")).to_be_visible()
+    told = json.loads(page.locator('script[type="application/ld+json"]').inner_text())
+    assert told["organizer"] == {"@type": "Organization", "name": "Rangashala & Sons"}
+    in_both_widths(page)
+    page.get_by_label("Language").select_option("ne")
+    expect(page.get_by_text("आयोजक: Rangashala & Sons")).to_be_visible()

@@ -20,6 +20,7 @@ from ops.fsck import check_all
 from ops.metrics import catalogue
 
 from .conftest import System
+from .patience import publish_an_event, somebody, tickets_of
 
 UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -368,6 +369,39 @@ def test_the_organizer_and_the_admin_do_their_work(system: System) -> None:
         own = organizer.get("/organizer/events")["items"]
         assert {event["id"] for event in own} >= {event["id"] for event in system.run["events"]}
         assert admin.get("/auth/me")["role"] == "ADMIN"
+
+
+def test_an_admin_stops_what_a_closed_account_goes_on_selling(system: System, stage: Stage) -> None:
+    with somebody(system.gateway, "ORGANIZER") as organizer, system.client("ADMIN") as admin:
+        organizer.call("PATCH", "/users/me", json={"business_name": "Rangashala"})
+        event = publish_an_event(organizer)
+        path = f"/events/{event['id']}"
+        seller = organizer.get("/auth/me")["id"]
+        admin.call("PATCH", f"/admin/users/{seller}", json={"disabled": True})
+        with pytest.raises(ProblemError) as refused:
+            organizer.call("PATCH", path, json={"title": "Another"})
+        assert refused.value.status == 401
+        [listed] = admin.get("/events", organizer_id=seller)["items"]
+        assert (listed["id"], listed["sales"]["open"]) == (event["id"], True)
+        stage.asha.wait_for(path, lambda it: it["organizer"] == {"name": "Rangashala"}, seconds=30)
+        hold = stage.asha.post("/holds", tickets_of(event))
+
+        end = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+        admin.call("PATCH", path, json={"sales_to": end})
+        stage.asha.wait_for(path, lambda it: not it["sales"]["open"], seconds=30)
+        with pytest.raises(ProblemError) as refused:
+            stage.bikram.post("/holds", tickets_of(event))
+        assert refused.value.reason == "SALES_CLOSED"
+        reference = stage.book(stage.asha, hold, "tok_ok")
+        assert stage.until_ended(stage.asha, reference)["status"] == "CONFIRMED"
+
+        admin.post(f"{path}/cancel", {"reason": "Its organizer is not who they said."})
+        booking = stage.asha.wait_for(
+            f"/bookings/{reference}",
+            lambda it: it["payment"]["status"] == "REFUNDED",
+            seconds=30,
+        )
+        assert booking["status"] == "CANCELLED"
 
 
 def test_the_tickets_keys_verify_offline(stage: Stage) -> None:

@@ -1,5 +1,7 @@
 /** The organizer's pages, in Nepali. */
 export default {
+  "Your events don't say who sells them.": "तपाईंका कार्यक्रममा बेच्नेको नाम देखिँदैन।",
+  "Name your business": "व्यवसायको नाम दिनुहोस्",
   "(empty)": "(खाली)",
   "A currency has three letters, such as NPR.": "मुद्राको सङ्केत तीन अक्षरको हुन्छ, जस्तै NPR।",
   "Without a venue: general admission": "शब्दमा लेखिएको ठाउँ",

@@ -5,8 +5,9 @@ import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useLoad, usePages } from "../../core/load.js";
 import { query as setQuery } from "../../core/router.js";
+import { user } from "../../core/session.js";
 import { placeOf } from "../../parts/event.js";
-import { Card, Field, Heading, LinkButton, Loaded, Money, Pages } from "../../parts/ui.js";
+import { Card, Field, Heading, LinkButton, Loaded, Money, Note, Pages } from "../../parts/ui.js";
 import { Bars } from "./plot.js";
 import { StatusBadge } from "./status.js";
 
@@ -26,6 +27,7 @@ export default function Dashboard({ query }) {
       <${LinkButton} href="/organizer/webhooks">${t("Webhooks")}<//>
       <${LinkButton} href="/organizer/keys">${t("API keys")}<//>
     </nav>
+    ${nameless(user.value) && html`<${Note}>${t("Your events don't say who sells them.")} <a href="/account">${t("Name your business")}</a><//>`}
     <${Loaded} of=${figures}>${(/** @type {Figures} */ of) => html`<${Numbers} of=${of} />`}<//>
     <${Card} title=${t("Your events")}>
       <${Field} as="select" label=${t("Status")} name="status" onChange=${(/** @type {any} */ change) => setQuery({ status: change.currentTarget.value })}>
@@ -44,6 +46,9 @@ export default function Dashboard({ query }) {
     <//>
   `;
 }
+
+/** Whether somebody's events have no name of a business, and none waits. @param {import("../../core/session.js").User | null | undefined} me */
+const nameless = (me) => me && !me.business_name && !me.requested_business_name;
 
 const BOOKINGS = /** @type {[string, () => string][]} */ ([
   ["CONFIRMED", () => t("Confirmed")],
