@@ -57,7 +57,7 @@ async def list_venues(
     if_none_match: IfNoneMatch = (),
     accept_encoding: AcceptEncoding = (),
 ) -> Response:
-    """Page through the venues, newest first, without their rows."""
+    """Page through the venues, newest first, without their sections."""
     reply = await behind.catalog(
         behind.catalog.rpc.ListVenues,
         catalog_pb2.ListVenuesRequest(limit=query.limit, cursor=query.cursor or ""),

@@ -444,6 +444,40 @@ def test_what_is_done_to_a_hall_is_undone_wherever_it_was(
     expect(told).to_contain_text("Undone: changing the rows of Box.")
 
 
+def test_a_hall_is_sold_by_its_sections(
+    system: System, signed_in: Visit, newcomer: Callable[..., Account]
+) -> None:
+    owner = newcomer("ORGANIZER")
+    venue = a_venue(system, owner, {"label": "A", "seats": 8}).removeprefix("/organizer/venues/")
+    page = signed_in(owner, "/organizer/events/new")
+    page.get_by_label("Title").fill("An evening in the barn")
+    page.get_by_role("combobox", name="Venue").select_option(venue)
+    stalls, floor = (page.get_by_label(name) for name in ("Stalls (8)", "The floor (50)"))
+    stalls.check()
+    floor.check()
+    page.get_by_label("Name", exact=True).fill("Everybody")
+    page.get_by_label("Price in NPR").fill("250")
+    is_for_everybody(page)
+    page.get_by_role("button", name="Create draft").click()
+    expect(page.get_by_text("Nothing is missing.")).to_be_visible()
+
+    # Another change leaves the sections to their price.
+    page.get_by_role("tab", name="Edit").click()
+    expect(floor).to_be_checked()
+    page.get_by_label("Title").fill("A night in the barn")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("A night in the barn")
+    page.get_by_role("tab", name="Publish").click()
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("Published", exact=True)).to_be_visible()
+
+    buyer = signed_in(newcomer(), page.url.split("?")[0].replace("/organizer", "") + "/seats")
+    expect(buyer.get_by_role("application")).to_be_visible()
+    buyer.get_by_role("button", name="Best 2 seats").click()
+    expect(buyer.locator(".chosen li")).to_have_count(2)
+    is_for_everybody(buyer)
+
+
 def a_venue(system: System, owner: Account, *rows: dict[str, object]) -> str:
     """The address of the designer of a new venue: people stand, and sit where there are rows."""
     with Client(system.gateway).log_in(owner.email, owner.password) as seller:

@@ -1,12 +1,13 @@
 /** The form of an event: what it is, where, when, its prices and terms. */
 import { useEffect, useState } from "../../vendor/hooks.js";
+import { api, take } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useLoad } from "../../core/load.js";
 import { CATEGORY_LIST, categoryName } from "../../parts/event.js";
 import { Suggestions } from "../../parts/suggestions.js";
-import { Button, Field, Note, Trouble, valuesOf } from "../../parts/ui.js";
+import { Button, Field, Note, Spinner, Trouble, valuesOf } from "../../parts/ui.js";
 import { allVenues } from "./venues.js";
 import { fromLocal, isZone, ownZone, toLocal } from "./zone.js";
 
@@ -81,7 +82,9 @@ export function EventForm({ event, action, yes, children }) {
   const [fault, setFault] = useState("");
   const error = action.error;
   const known = venues.data ?? (event?.venue ? [event.venue] : []);
-  const venue = known.find((one) => one.id === venueId);
+  // The list of venues has none of their sections.
+  const read = useLoad(async (signal) => (venueId ? take(api.GET("/api/v1/venues/{venue_id}", { params: { path: { venue_id: venueId } }, signal, cache: "no-store" })) : null), [venueId], event?.venue ?? undefined);
+  const venue = read.data?.id === venueId ? read.data : undefined;
   useEffect(() => {
     if (venue && venue.id !== event?.venue?.id) setZone(venue.timezone);
   }, [venue?.id]);
@@ -89,6 +92,7 @@ export function EventForm({ event, action, yes, children }) {
   const submit = (/** @type {SubmitEvent} */ submitted) => {
     const values = valuesOf(submitted);
     setFault("");
+    if (venueId && !venue) return setFault(t("The sections of the venue are not there yet. Wait a moment and try again."));
     if (!isZone(values.timezone ?? "")) return setFault(t("There is no such time zone. An example: Asia/Kathmandu."));
     if (!/^[a-z]{3}$/i.test(values.currency ?? "")) return setFault(t("A currency has three letters, such as NPR."));
     const sections = new Set(venue?.sections.map((section) => section.id));
@@ -125,11 +129,13 @@ export function EventForm({ event, action, yes, children }) {
     <fieldset><legend>${t("Prices")}</legend>
       <${Field} label=${t("Currency")} name="currency" list="currencies" maxlength="3" value=${currency} onInput=${(/** @type {any} */ input) => setCurrency(input.currentTarget.value)} hint=${t("Three letters, such as NPR.")} error=${error} />
       <${Suggestions} id="currencies" of="currency" />
+      ${venueId && !venue && (read.error ? html`<${Trouble} error=${read.error} retry=${read.reload} />` : html`<${Spinner} />`)}
       ${tiers.map((tier, number) => html`<${TierFields}
         key=${number}
         number=${number}
         tier=${tier}
         venue=${venue}
+        isCounted=${!venueId}
         currency=${currency}
         onChange=${(/** @type {TierInput} */ changed) => setTiers(tiers.map((one, at_) => (at_ === number ? changed : one)))}
         onRemove=${() => setTiers(tiers.filter((_one, at_) => at_ !== number))}
@@ -159,19 +165,19 @@ export function EventForm({ event, action, yes, children }) {
 }
 
 /**
- * @param {{number: number, tier: TierInput, venue: Venue | undefined, currency: string, onChange: (tier: TierInput) => void, onRemove: () => void}} props
+ * @param {{number: number, tier: TierInput, venue: Venue | undefined, isCounted: boolean, currency: string, onChange: (tier: TierInput) => void, onRemove: () => void}} props
  */
-function TierFields({ number, tier, venue, currency, onChange, onRemove }) {
+function TierFields({ number, tier, venue, isCounted, currency, onChange, onRemove }) {
   const set = (/** @type {Partial<TierInput>} */ change) => onChange({ ...tier, ...change });
   const legend = t("Price {number}", { number: format.number(number + 1) });
   return html`<fieldset class="tier"><legend>${legend}</legend>
     <div class="row">
       <${Field} label=${t("Name")} name=${`tier-${number}-name`} maxlength="60" value=${tier.name} onInput=${(/** @type {any} */ input) => set({ name: input.currentTarget.value })} />
       <${Field} type="number" label=${t("Price in {currency}", { currency })} name=${`tier-${number}-price`} min="0" step="any" value=${tier.price} onInput=${(/** @type {any} */ input) => set({ price: input.currentTarget.value })} />
-      ${!venue && html`<${Field} type="number" label=${t("Tickets")} name=${`tier-${number}-capacity`} min="1" value=${tier.capacity} onInput=${(/** @type {any} */ input) => set({ capacity: input.currentTarget.value })} />`}
+      ${isCounted && html`<${Field} type="number" label=${t("Tickets")} name=${`tier-${number}-capacity`} min="1" value=${tier.capacity} onInput=${(/** @type {any} */ input) => set({ capacity: input.currentTarget.value })} />`}
     </div>
     ${venue && html`<div role="group" aria-label=${t("Sections with this price")}>
-      <p>${t("Sections with this price")}</p>
+      <p>${venue.sections.length ? t("Sections with this price") : t("This venue has no sections yet: add them in its plan.")}</p>
       <div class="seats">${venue.sections.map((section) => html`<label class="seat-choice" key=${section.id}>
         <input type="checkbox" checked=${tier.section_ids.includes(section.id)} onChange=${(/** @type {any} */ change) =>
           set({ section_ids: change.currentTarget.checked ? [...tier.section_ids, section.id] : tier.section_ids.filter((id) => id !== section.id) })} />

@@ -3,7 +3,7 @@ import { api, take } from "../../core/api.js";
 
 const MOST_PAGES = 10;
 
-/** All venues, without their rows; of very many the first thousand. @param {AbortSignal} signal */
+/** All venues, without their sections; of very many the first thousand. @param {AbortSignal} signal */
 export async function allVenues(signal) {
   /** @type {import("api").components["schemas"]["Venue"][]} */
   const venues = [];
