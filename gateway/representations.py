@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import brotli as brotli_codec
 import orjson
@@ -23,8 +23,19 @@ from gateway.versions import coded, etag, held, tag_of
 _LEAST_BYTES = 1024
 # More is compressed beside the event loop.
 _MOST_HERE = 64 * 1024
+
+
+class Effort(NamedTuple):
+    """How much is done to make an answer small: gzip's level and Brotli's quality."""
+
+    gzip: int
+    brotli: int
+
+
 # Fast rather than small: lists are made for each who asks.
-_GZIP_LEVEL, _BROTLI_QUALITY = 2, 2
+FAST = Effort(2, 2)
+# What is kept for many who ask: of a page's document a fifth less than fast, in 0.04 ms more.
+SMALL = Effort(6, 5)
 _GZIP_WINDOW = zlib.MAX_WBITS | 16  # with gzip's own header (zlib's manual, deflateInit2)
 
 AcceptEncoding = Annotated[Sequence[str], Header(alias="Accept-Encoding", include_in_schema=False)]
@@ -52,6 +63,7 @@ async def public(
     *,
     media_type: str = "application/json",
     headers: Mapping[str, str] | None = None,
+    effort: Effort = FAST,
 ) -> Response:
     """What anybody may read, in the coding the client likes best.
 
@@ -66,16 +78,16 @@ async def public(
     else:
         headers |= {**etag(coded(tag, coding)), "Content-Encoding": coding}
         kept = made.get(coding) if made is not None else None
-        body = kept or await _compressed(body, coding)
+        body = kept or await _compressed(body, coding, effort)
         if made is not None:
             made[coding] = body
     return Response(body, headers=headers, media_type=media_type)
 
 
-async def _compressed(body: bytes, coding: str) -> bytes:
+async def _compressed(body: bytes, coding: str, effort: Effort) -> bytes:
     if len(body) <= _MOST_HERE:
-        return compress(body, coding, gzip=_GZIP_LEVEL, brotli=_BROTLI_QUALITY)
-    return await asyncio.to_thread(compress, body, coding, gzip=_GZIP_LEVEL, brotli=_BROTLI_QUALITY)
+        return compress(body, coding, gzip=effort.gzip, brotli=effort.brotli)
+    return await asyncio.to_thread(compress, body, coding, gzip=effort.gzip, brotli=effort.brotli)
 
 
 def compress(body: bytes, coding: str, *, gzip: int, brotli: int) -> bytes:

@@ -22,7 +22,7 @@ from gateway.edge import header
 from gateway.events import EventPage
 from gateway.preferences import prefers_html
 from gateway.problems import ProblemError, from_remote_error, from_service_error
-from gateway.representations import AcceptEncoding, public
+from gateway.representations import SMALL, AcceptEncoding, public
 from gateway.routing import OPEN, Behind, Routes
 from gateway.settings import Settings
 from gateway.site import shell
@@ -100,6 +100,7 @@ async def _html(
         document.compressed,
         media_type=_HTML,
         headers=headers,
+        effort=SMALL,
     )
     if problem is not None:
         answer.status_code = problem.status

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from gateway.events import EventPage
+from gateway.representations import SMALL
 from gateway.site.assets import Assets
 from gateway.site.documents import Documents
 from gateway.site.pages import LOST, PAGES
@@ -463,7 +464,7 @@ async def test_the_first_load_of_an_event_is_at_most_60_kb(words: int) -> None:
         "icons/icon.svg",
     ]
     whole = body(path, event(description=prose or "x", terms=prose))
-    sizes = {"document": len(brotli.compress(whole, quality=2))}
+    sizes = {"document": len(brotli.compress(whole, quality=SMALL.brotli))}
     for each in first:
         asset = tree.files[each]
         sizes[each] = len(await asset.coded(asset.coding("br")))
