@@ -388,6 +388,29 @@ def test_a_plan_of_pretix_keeps_zones_rows_and_seats() -> None:
     assert section["layout"]["row_spacing"] == pytest.approx(2)
 
 
+def test_a_plan_of_pretix_comes_to_where_its_sections_were() -> None:
+    layout = {**SECTION["layout"], "origin": {"x": -4, "y": 9}}
+    balcony = {**SECTION, "name": "Balcony", "layout": layout}
+    hall = [SECTION, balcony]
+    export = "JSON.parse(JSON.stringify(it.toPretix('Hall', v)))"
+    again, fresh = computed(
+        "pretix.js", f"((plan) => [it.fromPretix(plan, v), it.fromPretix(plan)])({export})", *hall
+    )
+    beside = computed("pretix.js", "it.fromPretix(it.toPretix('Hall', [v[0]]), [v[1]])", *hall)
+
+    for here, there in zip(again, hall, strict=True):
+        was = there["layout"]
+        assert here["layout"]["origin"] == pytest.approx(was["origin"], abs=0.02)
+        for size in ("row_spacing", "seat_spacing"):
+            assert here["layout"][size] == pytest.approx(was[size], abs=0.02)
+    # In an empty hall the plan begins in the middle at the front; in one with other sections behind.
+    left, right = (one["layout"]["origin"]["x"] for one in (fresh[1], fresh[0]))
+    assert left < 0 < right
+    [stalls] = beside
+    assert stalls["layout"]["origin"]["y"] > balcony["layout"]["origin"]["y"] + 1.5
+    assert stalls["layout"]["seat_spacing"] == pytest.approx(0.8, abs=0.01)
+
+
 @pytest.mark.parametrize("plan", [{}, {"zones": "none"}, {"zones": [{"rows": [{}]}]}],
                          ids=["empty", "no-list", "no-seats"])  # fmt: skip
 def test_what_is_no_plan_is_refused(plan: dict[str, Any]) -> None:

@@ -28,8 +28,8 @@ function faultWords(error) {
   return t("This is neither a plan of pretix nor a table with seats.");
 }
 
-/** @param {{name: string, sections: Draft[], take: ((drafts: Draft[]) => Promise<void>) | null}} props take: adds sections, or replaces those of the same name; null: it can't be changed */
-export function Exchange({ name, sections, take }) {
+/** @param {{name: string, sections: Draft[], there: Draft[], take: ((drafts: Draft[]) => Promise<void>) | null}} props sections: drawn as they are, also where nobody drew them; there: as they were drawn; take: adds sections, or replaces those of the same name; null: it can't be changed */
+export function Exchange({ name, sections, there, take }) {
   const [found, setFound] = useState(/** @type {Draft[]} */ ([]));
   const [fault, setFault] = useState("");
   const adopt = useAction(async () => {
@@ -45,7 +45,7 @@ export function Exchange({ name, sections, take }) {
     try {
       if (file.size > MOST_BYTES) throw new Error("TOO_LARGE");
       const text = await file.text();
-      setFound(/^\s*\{/.test(text) ? fromPretix(JSON.parse(text)) : fromCsv(text));
+      setFound(/^\s*\{/.test(text) ? fromPretix(JSON.parse(text), there) : fromCsv(text));
     } catch (error) {
       setFault(faultWords(error));
     }

@@ -15,6 +15,8 @@ const MOST_SEATS = 1500;
 const STEPS = /** @type {Record<string, Point>} */ ({ ArrowLeft: { x: -1, y: 0 }, ArrowRight: { x: 1, y: 0 }, ArrowUp: { x: 0, y: -1 }, ArrowDown: { x: 0, y: 1 } });
 
 const SHORTEST = 0.1;
+/** Of the picture: a hall of two seats does not fill it with its stage. */
+const LEAST = { width: 16, height: 9 };
 
 /** @param {number} value */
 const snapped = (value) => Math.round(value * 10) / 10;
@@ -61,13 +63,18 @@ export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) 
   // What is dragged, from where, and as it was then.
   const grip = useRef(/** @type {{from: Point, origin: Point, area: Area | null, moved: boolean} | null} */ (null));
   const frame = useRef(/** @type {ReturnType<typeof frameOf> | null} */ (null));
-  const seated = sections.filter(({ draft }) => draft.kind === "SEATED").map((one) => ({ ...one, rows: placed(one.draft.rows, one.draft.layout) }));
+  const seated = sections.filter(({ draft }) => draft.kind === "SEATED").map((one) => {
+    const rows = placed(one.draft.rows, one.draft.layout);
+    const seats = rows.flatMap((row) => row.seats);
+    // One without rows is where its first row will be.
+    return { ...one, rows, frame: frameOf(seats.length ? seats : [one.draft.layout.origin]) };
+  });
   const areas = areasOf(sections.map(({ draft }) => draft), focal);
   const standing = sections.flatMap((one, at) => (areas[at] ? [{ ...one, area: areas[at] }] : []));
   const stage = focal ?? stageOf(seated.map(({ draft }) => draft.layout));
   const all = seated.reduce((sum, { draft }) => sum + placesOf(draft), 0);
   // While a section is dragged the picture stands still.
-  if (!grip.current || !frame.current) frame.current = frameOf([{ x: stage.x, y: stage.y - 1 }, ...seated.flatMap(({ rows }) => rows.flatMap((row) => row.seats)), ...standing.flatMap(({ area }) => cornersOf(area))]);
+  if (!grip.current || !frame.current) frame.current = atLeast(frameOf([{ x: stage.x, y: stage.y - 1 }, ...seated.flatMap(({ frame: of }) => [of, { x: of.x + of.width, y: of.y + of.height }]), ...standing.flatMap(({ area }) => cornersOf(area))]));
   const { x, y, width, height } = frame.current;
   const margin = 2;
   const pixel = Math.max((width + 2 * margin) / (picture.current?.clientWidth || 600), (height + 2 * margin) / (picture.current?.clientHeight || 600));
@@ -162,8 +169,8 @@ export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) 
   if (!sections.length) return html`<p class="muted">${t("No seats to draw yet.")}</p>`;
   return html`<svg ref=${picture} class="plan" role="group" aria-label=${t("Plan of the hall")} viewBox=${`${x - margin} ${y - margin} ${width + 2 * margin} ${height + 2 * margin}`}>
     ${standing.map(({ id, draft, area }) => html`<g key=${id} ...${section({ id, draft }, area, "plan-area")}><rect class="plan-ground" x=${area.x - area.width / 2} y=${area.y - area.height / 2} width=${area.width} height=${area.height} rx=${Math.min(0.4, area.height / 4)} /></g>`)}
-    ${seated.map(({ id, draft, rows }) => html`<g key=${id} ...${section({ id, draft }, null, "plan-seats")}>
-      <${Ground} rows=${rows} />
+    ${seated.map(({ id, draft, rows, frame: of }) => html`<g key=${id} ...${section({ id, draft }, null, "plan-seats")}>
+      <${Ground} frame=${of} />
       ${rows.map((row) => (id === chosen || all <= MOST_SEATS ? html`<${SeatRow} key=${row.label} row=${row} size=${sizeOf(draft)} />` : html`<polyline key=${row.label} points=${row.seats.map((seat) => `${seat.x},${seat.y}`).join(" ")} />`))}
     </g>`)}
     <g
@@ -182,6 +189,7 @@ export function PlanMap({ sections, focal, chosen, onChoose, onDraw, onStage }) 
         : { "aria-hidden": "true" }}
     ><rect x=${stage.x - 3} y=${stage.y - 1.5} width="6" height="1" rx="0.3" /><text x=${stage.x} y=${stage.y - 1}>${t("Stage")}</text></g>
     ${seated.filter(({ id }) => id === chosen).map(({ draft, rows }) => html`<${Numbers} rows=${rows} size=${sizeOf(draft)} />`)}
+    <g aria-hidden="true">${seated.map(({ draft, frame: of }) => html`<text class="plan-label" x=${of.x + of.width / 2} y=${of.y + of.height + 1.3} font-size=${Math.min(1, 15 * pixel)}>${draft.name}</text>`)}</g>
     <g aria-hidden="true">${standing.map(({ draft, area }) => html`<${Words} draft=${draft} area=${area} most=${20 * pixel} />`)}</g>
     ${onDraw && standing.filter(({ id }) => id === chosen).map(({ id, draft, area }) => html`<rect
       key=${`${id} corner`}
@@ -213,9 +221,14 @@ function Words({ draft, area, most }) {
 /** A seat's radius. @param {Draft} draft */
 const sizeOf = (draft) => draft.layout.seat_spacing * 0.42;
 
-/** What a pointer takes hold of. @param {{rows: import("./plan.js").PlacedRow[]}} props */
-function Ground({ rows }) {
-  const { x, y, width, height } = frameOf(rows.flatMap((row) => row.seats));
+/** @param {ReturnType<typeof frameOf>} frame */
+function atLeast({ x, y, width, height }) {
+  const [wide, high] = [Math.max(width, LEAST.width), Math.max(height, LEAST.height)];
+  return { x: x - (wide - width) / 2, y: y - (high - height) / 2, width: wide, height: high };
+}
+
+/** What a pointer takes hold of. @param {{frame: ReturnType<typeof frameOf>}} props */
+function Ground({ frame: { x, y, width, height } }) {
   return html`<rect class="plan-ground" x=${x - 1.4} y=${y - 0.7} width=${width + 2.1} height=${height + 1.4} rx="0.4" />`;
 }
 

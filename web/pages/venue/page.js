@@ -309,7 +309,7 @@ function Designer({ of, reload }) {
             ${id in session.edits && html` <${Badge} kind="warn">${t("Not saved")}<//>`}
           </li>`)}</ul>
         <//>
-        <${Exchange} name=${venue.name} sections=${venue.sections.map((section) => ({ ...draftOf(section), area: section.area }))} take=${mine ? adopt : null} />
+        <${Exchange} name=${venue.name} sections=${venue.sections.map((section) => ({ ...draftOf(section), area: section.area }))} there=${drafts} take=${mine ? adopt : null} />
         ${mine && html`<${DetailsForm} title=${t("The venue")} venue=${venue} yes=${t("Save")} action=${details} />`}
       </div>
     </div>

@@ -3,7 +3,7 @@
  * told from its zone, a seat's from its row. Its seats have categories, for which we take the section's name.
  * It counts nobody who stands: such a section leaves as a shape with its name, and does not come back.
  */
-import { cornersOf, distancesOf, fitted, frameOf, placed } from "./plan.js";
+import { cornersOf, distancesOf, fitted, frameOf, layoutBehind, placed } from "./plan.js";
 
 /** @typedef {import("./plan.js").Draft} Draft */
 /** @typedef {import("./plan.js").Point} Point */
@@ -120,13 +120,41 @@ function unlike(name, taken, most) {
 }
 
 /**
- * The sections of pretix's plan: its zones, in units of one seat.
+ * The sections of a plan where they fit into a hall: its plan begins anywhere, and a seat may be of any size. One that takes the
+ * place of another is where that was, with the others around it; a plan that has no such section is behind all that is there.
+ *
+ * @param {Draft[]} found in units of one seat
+ * @param {Draft[]} there
+ * @returns {Draft[]}
+ */
+function aligned(found, there) {
+  const seated = there.filter(({ rows }) => rows.length);
+  const [pair] = found.flatMap((one) => seated.filter(({ name }) => name === one.name).map((old) => ({ old: old.layout, now: one.layout })));
+  const frame = frameOf(found.flatMap(({ rows, layout }) => placed(rows, layout).flatMap(({ seats }) => seats)));
+  const scale = pair ? pair.old.seat_spacing / pair.now.seat_spacing : (seated.at(-1)?.layout.seat_spacing ?? 1);
+  const from = pair ? pair.now.origin : { x: frame.x + frame.width / 2, y: frame.y };
+  const to = pair ? pair.old.origin : layoutBehind(there).origin;
+  const scaled = (/** @type {number} */ value) => Math.round(value * scale * 1000) / 1000;
+  return found.map((one) => ({
+    ...one,
+    layout: {
+      origin: { x: scaled(one.layout.origin.x - from.x + to.x / scale), y: scaled(one.layout.origin.y - from.y + to.y / scale) },
+      row_spacing: scaled(one.layout.row_spacing),
+      seat_spacing: scaled(one.layout.seat_spacing),
+      curve: scaled(one.layout.curve),
+    },
+  }));
+}
+
+/**
+ * The sections of pretix's plan, its zones, as they fit into a hall.
  *
  * @param {any} plan what JSON.parse gave
+ * @param {Draft[]} [there] what the hall has already
  * @returns {Draft[]}
  * @throws {Error} NOT_A_PLAN
  */
-export function fromPretix(plan) {
+export function fromPretix(plan, there = []) {
   /** @type {Set<string>} */
   const names = new Set();
   const zones = listOf(plan?.zones).map((zone, at) => {
@@ -150,5 +178,5 @@ export function fromPretix(plan) {
   const distances = distancesOf(seated.flatMap((zone) => zone.rows)).sort((a, b) => a - b);
   const unit = distances[Math.floor(distances.length / 2)] ?? UNIT;
   const scaled = (/** @type {import("./plan.js").PlacedRow} */ row) => ({ ...row, seats: row.seats.map((seat) => ({ ...seat, x: seat.x / unit, y: seat.y / unit })) });
-  return seated.map((zone) => fitted(zone.name, zone.rows.map(scaled)));
+  return aligned(seated.map((zone) => fitted(zone.name, zone.rows.map(scaled))), there);
 }

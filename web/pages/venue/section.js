@@ -36,7 +36,7 @@ export function SectionForm({ draft, area, isNew, isDirty, action, onChange, onP
         ${draft.kind === "STANDING" && html`<${Field} type="number" label=${t("Capacity")} name="capacity" min="1" max="200000" value=${draft.capacity} onInput=${(/** @type {any} */ input) => set({ capacity: number(input) })} />`}
       </div>
       ${draft.kind === "STANDING" && area && html`<fieldset><legend>${t("Layout")}</legend>
-        <div class="row">
+        <div class="row plan-area-fields">
           ${[
             { field: "x", label: t("Middle, to the right") },
             { field: "y", label: t("Middle, away from the stage") },
