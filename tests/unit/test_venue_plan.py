@@ -409,6 +409,12 @@ def test_a_plan_of_pretix_comes_to_where_its_sections_were() -> None:
     [stalls] = beside
     assert stalls["layout"]["origin"]["y"] > balcony["layout"]["origin"]["y"] + 1.5
     assert stalls["layout"]["seat_spacing"] == pytest.approx(0.8, abs=0.01)
+    # A zone that was given another name there does not come over the section that it was.
+    renamed = "it.fromPretix(it.toPretix('Hall', [{ ...v[0], name: 'Pit' }, v[1]]), v)"
+    replaced, pit = computed("pretix.js", renamed, *hall)
+    assert (replaced["name"], pit["name"]) == ("Balcony", "Pit")
+    assert replaced["layout"]["origin"] == pytest.approx(layout["origin"], abs=0.02)
+    assert pit["layout"]["origin"]["y"] > layout["origin"]["y"] + 1.5
 
 
 @pytest.mark.parametrize("plan", [{}, {"zones": "none"}, {"zones": [{"rows": [{}]}]}],

@@ -119,9 +119,39 @@ function unlike(name, taken, most) {
   return result;
 }
 
+/** How far the seats of sections reach. @param {Draft[]} drafts */
+const reachOf = (drafts) => frameOf(drafts.flatMap(({ rows, layout }) => placed(rows, layout).flatMap(({ seats }) => seats)));
+
+/** Whether seats of the one may stand among those of the other. @param {Draft} one @param {Draft} other */
+function isOver(one, other) {
+  const [a, b] = [reachOf([one]), reachOf([other])];
+  return a.x <= b.x + b.width && b.x <= a.x + a.width && a.y <= b.y + b.height && b.y <= a.y + a.height;
+}
+
+/** @param {Draft[]} drafts @param {Point} from what comes to `to` @param {Point} to @param {number} [scale] @returns {Draft[]} */
+function carried(drafts, from, to, scale = 1) {
+  const rounded = (/** @type {number} */ value) => Math.round(value * 1000) / 1000;
+  return drafts.map((one) => ({
+    ...one,
+    layout: {
+      origin: { x: rounded((one.layout.origin.x - from.x) * scale + to.x), y: rounded((one.layout.origin.y - from.y) * scale + to.y) },
+      row_spacing: rounded(one.layout.row_spacing * scale),
+      seat_spacing: rounded(one.layout.seat_spacing * scale),
+      curve: rounded(one.layout.curve * scale),
+    },
+  }));
+}
+
+/** Brings sections, as they are to each other, behind all that is there. @param {Draft[]} drafts @param {Draft[]} there @param {number} [scale] */
+function carriedBehind(drafts, there, scale) {
+  const { x, y, width } = reachOf(drafts);
+  return carried(drafts, { x: x + width / 2, y }, layoutBehind(there).origin, scale);
+}
+
 /**
  * The sections of a plan where they fit into a hall: its plan begins anywhere, and a seat may be of any size. One that takes the
- * place of another is where that was, with the others around it; a plan that has no such section is behind all that is there.
+ * place of another is where that was, with the others around it, unless those would be over what stays; they are behind all then,
+ * as is a plan that has no such section.
  *
  * @param {Draft[]} found in units of one seat
  * @param {Draft[]} there
@@ -130,20 +160,14 @@ function unlike(name, taken, most) {
 function aligned(found, there) {
   const seated = there.filter(({ rows }) => rows.length);
   const [pair] = found.flatMap((one) => seated.filter(({ name }) => name === one.name).map((old) => ({ old: old.layout, now: one.layout })));
-  const frame = frameOf(found.flatMap(({ rows, layout }) => placed(rows, layout).flatMap(({ seats }) => seats)));
-  const scale = pair ? pair.old.seat_spacing / pair.now.seat_spacing : (seated.at(-1)?.layout.seat_spacing ?? 1);
-  const from = pair ? pair.now.origin : { x: frame.x + frame.width / 2, y: frame.y };
-  const to = pair ? pair.old.origin : layoutBehind(there).origin;
-  const scaled = (/** @type {number} */ value) => Math.round(value * scale * 1000) / 1000;
-  return found.map((one) => ({
-    ...one,
-    layout: {
-      origin: { x: scaled(one.layout.origin.x - from.x + to.x / scale), y: scaled(one.layout.origin.y - from.y + to.y / scale) },
-      row_spacing: scaled(one.layout.row_spacing),
-      seat_spacing: scaled(one.layout.seat_spacing),
-      curve: scaled(one.layout.curve),
-    },
-  }));
+  if (!pair) return carriedBehind(found, there, seated.at(-1)?.layout.seat_spacing);
+  const moved = carried(found, pair.now.origin, pair.old.origin, pair.old.seat_spacing / pair.now.seat_spacing);
+  const [names, old] = [found, seated].map((drafts) => new Set(drafts.map(({ name }) => name)));
+  const stays = seated.filter(({ name }) => !names?.has(name));
+  const added = moved.filter(({ name }) => !old?.has(name));
+  if (!added.some((one) => stays.some((other) => isOver(one, other)))) return moved;
+  const replaced = moved.filter((one) => !added.includes(one));
+  return [...replaced, ...carriedBehind(added, [...there, ...replaced])];
 }
 
 /**
