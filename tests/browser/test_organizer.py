@@ -469,7 +469,8 @@ def test_a_hall_is_sold_by_its_sections(
     expect(page.get_by_role("heading", level=1)).to_have_text("A night in the barn")
     page.get_by_role("tab", name="Publish").click()
     page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_text("Published", exact=True)).to_be_visible()
+    expect(page.get_by_text("It is on sale now.")).to_be_visible()
+    expect(page.get_by_text("It is being published")).to_have_count(0)
 
     buyer = signed_in(newcomer(), page.url.split("?")[0].replace("/organizer", "") + "/seats")
     expect(buyer.get_by_role("application")).to_be_visible()

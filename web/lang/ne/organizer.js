@@ -6,6 +6,7 @@ export default {
   "A currency has three letters, such as NPR.": "मुद्राको सङ्केत तीन अक्षरको हुन्छ, जस्तै NPR।",
   "The sections of the venue are not there yet. Wait a moment and try again.": "स्थलका खण्ड अझै आइपुगेका छैनन्। एकछिन पर्खेर फेरि गर्नुहोस्।",
   "This venue has no sections yet: add them in its plan.": "यो स्थलमा अहिलेसम्म खण्ड छैन: यसको नक्सामा थप्नुहोस्।",
+  "It is on sale now.": "अब बिक्रीमा छ।",
   "Without a venue: general admission": "शब्दमा लेखिएको ठाउँ",
   "another venue": "अर्को स्थल",
   "API keys": "API साँचा",

@@ -1,5 +1,5 @@
 /** One event, as its organizer sees it. */
-import { useEffect, useState } from "../../vendor/hooks.js";
+import { useEffect, useRef, useState } from "../../vendor/hooks.js";
 import { api } from "../../core/api.js";
 import * as format from "../../core/format.js";
 import { html } from "../../core/html.js";
@@ -45,6 +45,11 @@ function Shown({ of, reload, chosen }) {
     const timer = setTimeout(() => void reload(), PUBLISHING_MILLISECONDS);
     return () => clearTimeout(timer);
   }, [of]);
+  const before = useRef(event.status);
+  useEffect(() => {
+    if (event.status === "PUBLISHED" && before.current !== "PUBLISHED") setTold(t("It is on sale now."));
+    before.current = event.status;
+  }, [event.status]);
   const changed = async (/** @type {string} */ words) => {
     setTold(words);
     await reload();
