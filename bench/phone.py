@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,23 +18,30 @@ DOWN_BITS_A_SECOND, UP_BITS_A_SECOND = 1_600_000, 750_000
 TIMES_SLOWER = 4
 _WAIT_MILLISECONDS = 60_000
 _REST_MILLISECONDS = 2000
+_BURST_GAP_MILLISECONDS, _BURST_MILLISECONDS = 1000, 5000
 _RECORD = """
-window.seen_ = { paint: 0, largest: 0, tasks: [] };
+window.seen_ = { paint: 0, largest: 0, tasks: [], shifts: [] };
 const on = (type, work) => new PerformanceObserver((list) => list.getEntries().forEach(work))
   .observe({ type, buffered: true });
 on("paint", (it) => it.name === "first-contentful-paint" && (window.seen_.paint = it.startTime));
 on("largest-contentful-paint", (it) => (window.seen_.largest = it.startTime));
 on("longtask", (it) => window.seen_.tasks.push(it.duration));
+on("layout-shift", (it) => it.hadRecentInput || window.seen_.shifts.push([it.startTime, it.value]));
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """Milliseconds since the page was asked for; of tasks what is beyond 50 ms each."""
+    """Milliseconds since the page was asked for; of tasks what is beyond 50 ms each.
+
+    `shifted` is the worst burst of layout shifts (https://web.dev/articles/cls): the share of the
+    window that moved, by how much of its height it did.
+    """
 
     first: float
     largest: float
     blocked: float
+    shifted: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +53,26 @@ class Thing:
     before: str = "() => {}"  # run just before the tap
 
 
-def painted(chromium: Browser, url: str, path: str) -> Painted:
-    """Loads a page with nothing kept from before, and leaves it alone."""
-    with _page(chromium, url, None) as page:
+def painted(chromium: Browser, url: str, path: str, who: tuple[str, str] | None = None) -> Painted:
+    """Loads a page with nothing kept from before, and leaves it alone; `who` as in `answered`."""
+    with _page(chromium, url, who) as page:
         page.goto(path)
         _settle(page)
         seen = page.evaluate("() => window.seen_")
     # Nothing is long that nobody waits for: Lighthouse's "total blocking time".
     blocked = sum(duration - 50 for duration in seen["tasks"])
-    return Painted(seen["paint"], seen["largest"], blocked)
+    return Painted(seen["paint"], seen["largest"], blocked, _worst_burst(seen["shifts"]))
+
+
+def _worst_burst(shifts: Sequence[tuple[float, float]]) -> float:
+    """Shifts less than a second apart are a burst, which is five seconds long at most."""
+    worst = burst = began = last = 0.0
+    for at, value in shifts:
+        if not burst or at - last >= _BURST_GAP_MILLISECONDS or at - began >= _BURST_MILLISECONDS:
+            burst, began = 0.0, at
+        burst, last = burst + value, at
+        worst = max(worst, burst)
+    return worst
 
 
 def answered(

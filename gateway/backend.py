@@ -26,6 +26,7 @@ from gateway.services import Remote, Services
 from gateway.settings import Settings
 from gateway.site.assets import Assets
 from gateway.site.documents import Documents
+from gateway.site.programme import Programme
 from gateway.site.sitemap import Sitemap
 from gateway.streams import Streams
 from gateway.webhooks import Webhooks
@@ -64,6 +65,7 @@ class Backend:
     # The web page.
     assets: Assets
     documents: Documents
+    programme: Programme
     sitemap: Sitemap
 
     @classmethod
@@ -97,5 +99,6 @@ class Backend:
             settings=settings,
             assets=assets,
             documents=Documents(assets, is_local=settings.is_local),
+            programme=Programme(services.catalog),
             sitemap=Sitemap(services.catalog),
         )

@@ -21,6 +21,12 @@ def format_moment(moment: datetime, timezone: str, language: str = "en") -> str:
     return f"{day}, {format_clock(moment, timezone)} {get_timezone_name(local, locale=locale)}"
 
 
+def format_day_and_clock(moment: datetime, timezone: str) -> str:
+    """A moment as short as can be: 12 Dec 2026, 19:00."""
+    day = format_date(at_place(moment, timezone).date(), "d MMM y", locale=locale_of("en"))
+    return f"{day}, {format_clock(moment, timezone)}"
+
+
 def format_clock(moment: datetime, timezone: str) -> str:
     """What the clock of the place shows: 19:00."""
     return format_time(at_place(moment, timezone).time(), "HH:mm", locale=locale_of("en"))

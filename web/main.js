@@ -7,8 +7,7 @@ import { App } from "./parts/layout.js";
 const root = document.getElementById("app");
 if (root) {
   await start();
-  // The gateway's own text of the event has been read by now, or will be in a moment.
-  root.replaceChildren();
+  // What the document shows stays where it is: its elements become those of the page.
   render(html`<${App} />`, root);
   void import("./core/focus.js").catch(() => {}); // the page works without it, too
 }

@@ -70,14 +70,16 @@ def _declare(routes: Routes, page: Page) -> None:
     ) -> Response:
         """The document of a page; its scripts tell why, where what it shows can't be had now."""
         site = _site(request.scope, behind)
-        event, problem = None, None
+        event, listing, problem = None, None, None
         if page.shows_event:
             try:
                 event = await _event(behind, request.path_params["event_id"])
             except (ProblemError, RemoteError, ServiceError) as error:
                 problem = _problem_of(error)
+        elif page.shows_programme and not request.url.query:  # with one, the events are others
+            listing = await behind.programme.next()
         there = page if problem is None or problem.status != 404 else LOST
-        document = behind.documents.of(there, site, event, request.url.query)
+        document = behind.documents.of(there, site, event, listing)
         return await _html(there, document, if_none_match, accept_encoding, problem)
 
 

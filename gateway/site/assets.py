@@ -28,6 +28,9 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
+# What every page is drawn with comes in one sheet: each request more is a round trip for some.
+SITE_SHEET = "styles/site.css"
+_OF_SITE_SHEET = ("styles/tokens.css", "styles/base.css", "styles/parts.css")
 # They are compressed as they are.
 _PACKED = frozenset({"image/png", "font/woff2"})
 _UNSERVED = re.compile(r"/\.|__pycache__|/(?:js|ts)config\.json$|/vendor\.json$")
@@ -87,11 +90,15 @@ class Tree:
     @classmethod
     def read(cls, root: Path) -> Tree:
         """What is on disk."""
+        contents = dict(_contents(root))
+        sheets = [contents[path] for path in _OF_SITE_SHEET if path in contents]
+        if sheets:
+            contents[SITE_SHEET] = b"\n".join(sheets)
         files = {
             path: Asset(
                 content, MEDIA_TYPES[Path(path).suffix], hashlib.sha256(content).hexdigest()[:16]
             )
-            for path, content in _contents(root)
+            for path, content in contents.items()
         }
         whole = hashlib.sha256()
         for path, asset in sorted(files.items()):

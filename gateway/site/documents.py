@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from gateway.events import EventPage
 from gateway.site.assets import Assets
 from gateway.site.pages import Page
+from gateway.site.programme import Listing
 from gateway.site.shell import Head, document, event_head, head_of, without_rows
 from gateway.versions import tag_of
 from presentation.views.catalog import Event
@@ -56,41 +57,47 @@ class Documents:
         )
 
     def of(
-        self, page: Page, site: str, event: EventPage | None = None, query: str = ""
+        self,
+        page: Page,
+        site: str,
+        event: EventPage | None = None,
+        listing: Listing | None = None,
     ) -> Document:
         """The document of a page, about that event where it is an event's.
 
         `site` is the host's address without a slash at the end, empty where it is unknown.
-        `query` is the address's: with one, a list is another than the page usually begins with.
+        `listing` has the events that the page begins with.
         """
-        is_early = bool(page.early) and (event is not None or not (query or page.shows_event))
         key = (
             page.path,
             self._assets.tree.version,
             site,
             event.tag if event else "",
-            "early" if is_early else "",
+            listing.tag if listing else "",
         )
         made = self._made.get(key)
         if made is None:
-            made = self._make(page, site, event, is_early=is_early)
+            made = self._make(page, site, event, listing)
             if made.size <= self._made.maxsize:
                 self._made[key] = made
         return made
 
-    def _make(self, page: Page, site: str, event: EventPage | None, *, is_early: bool) -> Document:
+    def _make(
+        self, page: Page, site: str, event: EventPage | None, listing: Listing | None
+    ) -> Document:
         boot: dict[str, object] = {"local": self._is_local}
-        names: dict[str, str] = {}
+        early: Sequence[str] = ()
         head: Head
         if event is None:
-            head = head_of(page, site)
+            head = head_of(page, site, listing.page["items"] if listing else ())
+            if listing is not None:
+                boot["events"] = listing.page
         else:
             shown = _view(event)
             head = event_head(page, shown, site, self._clock())
             boot["event"] = without_rows(shown)
-            is_early = is_early and shown["status"] == "PUBLISHED"
-            names["event_id"] = shown["id"]
-        early = (API + page.early.format(**names),) if is_early else ()
+            if page.early and shown["status"] == "PUBLISHED":
+                early = (API + page.early.format(event_id=shown["id"]),)
         body = document(head, self._assets.tree, page, early=early, boot=boot)
         return Document(body, tag_of(body))
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gateway.site.assets import SITE_SHEET
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -21,7 +23,9 @@ class Page:
     is_public: bool = False  # not for one person alone: caches may keep its document
     is_listed: bool = False  # worth finding for those who index
     is_local: bool = False  # on a developer's machine only
+    shows_programme: bool = False  # it begins with the next events
     early: str = ""  # what its scripts ask the API for first, if it is the same for everybody
+    picture_sizes: str = ""  # how wide its first picture is shown, as in its module
 
     @property
     def shows_event(self) -> bool:
@@ -31,17 +35,18 @@ class Page:
     @property
     def modules(self) -> Sequence[str]:
         """What the browser is to fetch at once."""
-        return (_FIRST, "main.js", f"pages/{self.module}.js")
+        return (_FIRST, "main.js", f"pages/{self.module}.js", _LAST)
 
     @property
     def styles(self) -> Sequence[str]:
         """Its style sheets, in their order."""
-        return (*_STYLES, f"styles/{self.area}.css")
+        return (SITE_SHEET, f"styles/{self.area}.css")
 
 
 # It runs as soon as it is there, by a script element of its own: who is logged in waits for it.
 _FIRST = "core/session.js"
-_STYLES = ("styles/tokens.css", "styles/base.css", "styles/parts.css")
+# What asks the API, which no page waits for before it is drawn.
+_LAST = "vendor/openapi-fetch.js"
 
 _PAGES = (
     Page(
@@ -51,9 +56,18 @@ _PAGES = (
         "What's on",
         is_public=True,
         is_listed=True,
-        early="/events?limit=24",
+        shows_programme=True,
+        picture_sizes="(max-width: 40rem) 100vw, 18rem",
     ),
-    Page("/events/{event_id}", "event", "event/page", "Event", is_public=True, is_listed=True),
+    Page(
+        "/events/{event_id}",
+        "event",
+        "event/page",
+        "Event",
+        is_public=True,
+        is_listed=True,
+        picture_sizes="(max-width: 60rem) 100vw, 45rem",
+    ),
     Page(
         "/events/{event_id}/seats",
         "picker",

@@ -45,7 +45,7 @@ def test_events_are_found_by_words_and_filters_that_the_address_keeps(
     a_concert(system, newcomer("ORGANIZER"), f"An evening of {word}")
     cards = page.locator(".event-card")
     with unanswered(page, EVENTS):
-        page.goto("/")
+        page.goto("/?sort=starts_at")  # without a query, the events come with the document
         expect(page.get_by_text("Loading …")).to_be_visible()
         in_both_widths(page)
     settle(page)
@@ -65,7 +65,7 @@ def test_events_are_found_by_words_and_filters_that_the_address_keeps(
 
     page.get_by_label("Search").fill(word)
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(rf"\?q={word}"))
+    expect(page).to_have_url(re.compile(rf"[?&]q={word}"))
     expect(cards).to_have_count(1)
     page.get_by_label("Highest price").fill("1")
     page.get_by_role("button", name="Find tickets").click()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
-from clients.browser import MOBILE
+from clients.browser import DESKTOP, MOBILE
 from ops.client import Client
+from ops.posters import poster
 from ops.seed import Account
 from tests.running import System
 
@@ -54,7 +56,9 @@ def test_a_page_asks_for_nothing_twice(visit: Visit, system: System) -> None:
         page.on("request", count)
         page.goto(path)
         expect(page.locator("canvas, .event-card").first).to_be_visible()
-        assert [url for url in asked if url.endswith(("/seats", "limit=24"))]
+        # The first page's events come with it.
+        read = [url for url in asked if url.endswith("/seats") or "/api/v1/events?" in url]
+        assert bool(read) == (path != "/")
         assert {url: times for url, times in asked.items() if times > 1} == {}
 
 
@@ -64,6 +68,64 @@ def test_the_way_to_the_places_leads_there_before_scripts_run(visit: Visit, syst
         page.goto(f"/events/{system.event('SEATED')}", wait_until="commit")
         page.get_by_role("link", name="Choose tickets").click(no_wait_after=True)
         page.wait_for_url("**/seats", wait_until="commit")
+
+
+SHIFTS = """
+window.shifts_ = [];
+new PerformanceObserver((list) => list.getEntries().forEach((it) => window.shifts_.push(it.value)))
+  .observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.fixture
+def pictured(system: System) -> str:
+    """An event with a picture; its id."""
+    id = system.event("COUNTED")
+    account = next(one for one in system.run["accounts"] if one["role"] == "ORGANIZER")
+    with Client(system.gateway) as api:
+        api.log_in(account["email"], account["password"])
+        if not api.get(f"/events/{id}")["images"]:
+            files = {"file": ("poster.png", poster("A picture", "Kathmandu"))}
+            api.call("POST", f"/events/{id}/images", files=files, data={"role": "BANNER"})
+            api.wait_for(f"/events/{id}", lambda event: bool(event["images"]), seconds=5)
+    return id
+
+
+@pytest.mark.parametrize("terms", [MOBILE, DESKTOP], ids=["phone", "laptop"])
+def test_scripts_go_on_from_what_the_document_shows(
+    visit: Visit, pictured: str, system: System, terms: Mapping[str, Any]
+) -> None:
+    """Its elements stay, and where they are: nothing moves under a thumb."""
+    event = ["h1", ".banner img", ".prices", "main a.button-primary", ".prose"]
+    for path, kept in (
+        ("/", ["h1"]),
+        (f"/events/{pictured}", event),
+        (f"/events/{system.event('SEATED')}/seats", ["h1", "h1 a", "main > p.muted"]),
+    ):
+        page = visit(**terms)
+        page.add_init_script(SHIFTS)
+        with unanswered(page, "**/main.js"):
+            page.goto(path, wait_until="commit")
+            for selector in ["header.site", "main", *kept]:
+                page.locator(selector).first.wait_for()
+                page.locator(selector).first.evaluate("(element) => { element.kept_ = true; }")
+        settle(page)
+        for selector in ["header.site", "main", *kept]:
+            assert page.locator(selector).first.evaluate("(element) => element.kept_"), selector
+        assert sum(page.evaluate("() => window.shifts_")) < 0.05, path
+
+
+def test_the_picture_that_is_seen_first_is_fetched_once_and_before_scripts(
+    visit: Visit, pictured: str
+) -> None:
+    page = visit(**MOBILE)
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+    with unanswered(page, "**/main.js"), page.expect_request("**/media/*"):
+        page.goto(f"/events/{pictured}", wait_until="commit")
+    settle(page)
+    seen = page.locator(".banner img").evaluate("(image) => image.currentSrc")
+    assert [url for url in fetched if "/media/" in url] == [seen]
 
 
 # --- fingers -------------------------------------------------------------------------------------
@@ -272,7 +334,7 @@ def test_whatever_is_tapped_is_large_enough(
 def test_nothing_moves_where_the_reader_wants_it_still(visit: Visit, system: System) -> None:
     page = visit(reduced_motion="reduce")
     with unanswered(page, "**/api/v1/events?*"):
-        page.goto("/")
+        page.goto("/?sort=starts_at")
         expect(page.locator("main .spinner")).to_be_visible()
         assert page.evaluate("() => document.getAnimations().length") == 0
         page.emulate_media(reduced_motion="no-preference")

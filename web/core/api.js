@@ -4,7 +4,6 @@
  *
  *     const event = await take(api.GET("/api/v1/events/{event_id}", { params: { path: { event_id } } }));
  */
-import createClient from "../vendor/openapi-fetch.js";
 import { Problem } from "./problems.js";
 import { accessToken, ended } from "./session.js";
 
@@ -83,10 +82,7 @@ async function send(request) {
   }
 }
 
-/** @type {import("openapi-fetch").Client<import("api").paths>} */
-export const api = /** @type {any} */ (createClient)({ baseUrl: "", fetch: send });
-
-api.use({
+const AROUND = /** @type {import("openapi-fetch").Middleware} */ ({
   async onRequest({ request, schemaPath }) {
     if (schemaPath.startsWith("/api/v1/auth/") && schemaPath !== "/api/v1/auth/me" && !schemaPath.includes("sessions")) return;
     const token = await accessToken();
@@ -102,6 +98,30 @@ api.use({
     return error instanceof Problem ? error : Problem.offline();
   },
 });
+
+/** @type {Promise<any> | null} */
+let client = null;
+
+/** What sends requests. It comes beside the page, which is drawn before: what that begins with is in its document. */
+function ready() {
+  client ??= import("../vendor/openapi-fetch.js").then(
+    ({ default: create }) => {
+      const made = /** @type {any} */ (create)({ baseUrl: "", fetch: send });
+      made.use(AROUND);
+      return made;
+    },
+    () => {
+      client = null; // asked for again with the next request
+      throw Problem.offline();
+    },
+  );
+  return client;
+}
+
+/** @type {Pick<import("openapi-fetch").Client<import("api").paths>, "GET" | "POST" | "PUT" | "PATCH" | "DELETE">} */
+export const api = /** @type {any} */ (Object.fromEntries(
+  ["GET", "POST", "PUT", "PATCH", "DELETE"].map((method) => [method, async (/** @type {any[]} */ ...asked) => (await ready())[method](...asked)]),
+));
 
 /**
  * The body of an answer.

@@ -1,8 +1,18 @@
 /** Dates, money and numbers in words, by `Intl`, in the language of the page. */
-import { minorDigits } from "./currencies.js";
 import { formatter, t } from "./i18n.js";
 
 /** @typedef {import("api").components["schemas"]["Money"]} Amount */
+
+/**
+ * Where the minor unit of a currency has other digits by ISO 4217, by which amounts are counted as in
+ * presentation/amounts.py, than are customary in shops (CLDR), which browsers say.
+ *
+ * @type {Readonly<Record<string, number>>}
+ */
+const ISO = {
+  AFN: 2, ALL: 2, COP: 2, HUF: 2, IDR: 2, IQD: 3, IRR: 2, KPW: 2, LAK: 2, LBP: 2,
+  MGA: 2, MMK: 2, PKR: 2, SOS: 2, SYP: 2, TMM: 2, YER: 2, ZMK: 2,
+};
 
 /** @type {Map<string, number>} */
 const known = new Map();
@@ -15,7 +25,7 @@ const known = new Map();
 export function digits(currency) {
   let places = known.get(currency);
   if (places === undefined) {
-    places = minorDigits(currency);
+    places = ISO[currency] ?? new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
     known.set(currency, places);
   }
   return places;

@@ -1,11 +1,14 @@
 /** What came with the document, and what a component loads, and how far that is. */
 import { useCallback, useEffect, useRef, useState } from "../vendor/hooks.js";
 
+/** @typedef {import("api").components["schemas"]["Event"]} Event */
+/** @typedef {import("api").paths["/api/v1/events"]["get"]["responses"][200]["content"]["application/json"]} EventPage */
+
 /**
  * What the gateway says in the document, before any request; `local`: whether this is a developer's
- * machine, `event`: what the address shows, if an event.
+ * machine, `event`: what the address shows, if an event, `events`: the first ones, where they are listed.
  *
- * @type {{local: boolean, event?: import("api").components["schemas"]["Event"]}}
+ * @type {{local: boolean, event?: Event, events?: EventPage}}
  */
 export const boot = { local: false, ...JSON.parse(document.getElementById("boot")?.textContent || "{}") };
 
@@ -49,9 +52,10 @@ export function useLoad(load, by, first) {
  * @template T
  * @param {(cursor: string | undefined, signal: AbortSignal) => Promise<{items: T[], next_cursor: string | null}>} load
  * @param {readonly unknown[]} by
+ * @param {{items: T[], next_cursor: string | null}} [begun] the first page, shown until then
  */
-export function usePages(load, by) {
-  const first = useLoad((signal) => load(undefined, signal), by);
+export function usePages(load, by, begun) {
+  const first = useLoad((signal) => load(undefined, signal), by, begun);
   const [more, setMore] = useState({ items: /** @type {T[]} */ ([]), next: /** @type {string | null | undefined} */ (undefined), error: /** @type {unknown} */ (null), loading: false });
   useEffect(() => setMore({ items: [], next: undefined, error: null, loading: false }), [first.data]);
   const next = more.next === undefined ? first.data?.next_cursor : more.next;

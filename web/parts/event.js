@@ -71,9 +71,9 @@ export function SaleBadge({ of }) {
 /**
  * A picture of an event in the width that fits; events without one get a ground of their own.
  *
- * @param {{of: Event, sizes: string, eager?: boolean}} props
+ * @param {{of: Event, sizes: string, first?: boolean}} props first: seen before anything is scrolled
  */
-export function Picture({ of, sizes, eager = false }) {
+export function Picture({ of, sizes, first = false }) {
   const image = of.images[0];
   if (!image) return html`<div class=${`picture picture-${of.category.toLowerCase()}`} aria-hidden="true"><span>${of.title.slice(0, 1)}</span></div>`;
   return html`<div class="picture"><img
@@ -83,7 +83,7 @@ export function Picture({ of, sizes, eager = false }) {
     width=${image.width}
     height=${image.height}
     alt=""
-    loading=${eager ? "eager" : "lazy"}
-    decoding="async"
+    loading=${first ? "eager" : "lazy"}
+    decoding=${first ? "sync" : "async"}
   /></div>`;
 }

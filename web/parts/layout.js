@@ -7,7 +7,6 @@ import { theme } from "../core/preferences.js";
 import { loading, navigate, shown, wayBack } from "../core/router.js";
 import { known, logOut, may, user } from "../core/session.js";
 import { boot } from "../core/load.js";
-import { notices } from "./notices.js";
 import { Button, LinkButton, Redirect, Spinner, Trouble } from "./ui.js";
 
 export function App() {
@@ -84,6 +83,14 @@ function NavLink({ href, search = "", children }) {
   return html`<a href=${href + search} aria-current=${current ? "page" : undefined}>${children}</a>`;
 }
 
+/** How many notices are unread; what counts them comes for those who have any. */
+function Unread() {
+  const [notices, setNotices] = useState(/** @type {typeof import("./notices.js").notices | null} */ (null));
+  useEffect(() => void import("./notices.js").then((module) => setNotices(module.notices), () => {}), []);
+  const count = notices?.unread.value ?? 0;
+  return count > 0 ? html` <span class="count">${count}</span>` : null;
+}
+
 function Header() {
   const [open, setOpen] = useState(false);
   useEffect(() => setOpen(false), [shown.value]);
@@ -105,7 +112,7 @@ function Header() {
       <span class="spring"></span>
       ${known.value && (user.value
         ? html`
-            <${NavLink} href="/notifications">${t("Notifications")}${notices.unread.value > 0 && html` <span class="count">${notices.unread.value}</span>`}<//>
+            <${NavLink} href="/notifications">${t("Notifications")}<${Unread} /><//>
             <${NavLink} href="/account">${user.value.name}<//>
             <${Button} kind="quiet" onClick=${leave}>${t("Log out")}<//>`
         : html`<${NavLink} href="/login" search=${wayBack()}>${t("Log in")}<//><${NavLink} href="/register" search=${wayBack()}>${t("Register")}<//>`)}

@@ -40,13 +40,17 @@ const isUsable = (offered) => offered.flow === "REDIRECT" || offered.test_cards.
 /** @param {Offered} offered @returns {Payment} */
 const firstOf = (offered) => ({ method: offered.method, token: offered.flow === "TOKEN" ? (offered.test_cards[0]?.token ?? null) : null });
 
+/** The ways to pay that this page can go. @param {AbortSignal} signal @returns {Promise<Offered[]>} */
+export const loadMethods = async (signal) => (await take(api.GET("/api/v1/payment-methods", { signal }))).items.filter(isUsable);
+
 /**
  * How to pay: what is offered here, and what is chosen of it; null: nothing yet, or nothing at all.
  *
  * @param {boolean} [wanted] false: there is nothing to pay
+ * @param {Offered[]} [known] what is offered, where it was asked for before
  */
-export function usePayment(wanted = true) {
-  const offered = useLoad(async (signal) => (wanted ? (await take(api.GET("/api/v1/payment-methods", { signal }))).items.filter(isUsable) : []), [wanted]);
+export function usePayment(wanted = true, known) {
+  const offered = useLoad(async (signal) => (wanted ? loadMethods(signal) : []), [wanted], known);
   const [chosen, choose] = useState(/** @type {Payment | null} */ (null));
   const first = offered.data?.[0];
   return { offered, chosen: chosen ?? (first ? firstOf(first) : null), choose };

@@ -120,7 +120,7 @@ export function Loaded({ of: { data, error, reload }, title, children }) {
 /**
  * What `usePages` gave, as a list; `children` shows one item.
  *
- * @param {{of: any, children: (item: any) => Children, empty: Children, class?: string, as?: string}} props
+ * @param {{of: any, children: (item: any, at: number) => Children, empty: Children, class?: string, as?: string}} props
  */
 export function Pages({ of, children, empty, class: extra = "list", as = "ul" }) {
   if (of.loading && !of.items.length) return html`<${Spinner} />`;

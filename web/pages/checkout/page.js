@@ -11,7 +11,7 @@ import { countOf, placeName } from "../../parts/booking.js";
 import { placeOf } from "../../parts/event.js";
 import { HoldOver, HoldTimer, endOf } from "../../parts/hold_timer.js";
 import { NotFound } from "../../parts/layout.js";
-import { PaymentChoice, methodName, usePayment } from "../../parts/payment.js";
+import { PaymentChoice, loadMethods, methodName, usePayment } from "../../parts/payment.js";
 import { Button, Card, Field, Heading, LinkButton, Loaded, Money, Trouble, valuesOf } from "../../parts/ui.js";
 
 /** @typedef {import("../../parts/event.js").Event} Event */
@@ -29,12 +29,15 @@ const isGone = (problem) => problem instanceof Problem && GONE.includes(problem.
 
 /** @param {string} hold_id @param {AbortSignal} signal */
 async function load(hold_id, signal) {
+  const asked = loadMethods(signal).catch(() => undefined);
   const hold = await take(api.GET("/api/v1/holds/{hold_id}", { params: { path: { hold_id } }, signal }));
   const [event, quote] = await Promise.all([
     take(api.GET("/api/v1/events/{event_id}", { params: { path: { event_id: hold.event_id } }, signal })),
     hold.status === "ACTIVE" ? price(hold_id) : null,
   ]);
-  return { hold, event, quote };
+  // Where they are not there by now, they are asked for again where they are shown, and hold up nothing else.
+  const methods = await Promise.race([asked, undefined]);
+  return { hold, event, quote, methods };
 }
 
 /** @param {string} hold_id @param {string} [coupon] */
@@ -47,10 +50,10 @@ export default function Checkout({ params }) {
   const loaded = useLoad((signal) => load(params.hold_id, signal), [params.hold_id]);
   if (loaded.data === undefined && loaded.error instanceof Problem && loaded.error.status === 404) return html`<${NotFound} />`;
   return html`<${Loaded} of=${loaded} title=${t("Pay")}>
-    ${(/** @type {{hold: Hold, event: Event, quote: Quote | null}} */ { hold, event, quote }) => {
+    ${(/** @type {Awaited<ReturnType<typeof load>>} */ { hold, event, quote, methods }) => {
       if (hold.status !== "ACTIVE") return html`<${Gone} how=${hold.status} event=${event} />`;
       if (!quote) return html`<${Gone} how="EXPIRED" event=${event} />`;
-      return html`<${Pay} first=${hold} event=${event} firstQuote=${quote} />`;
+      return html`<${Pay} first=${hold} event=${event} firstQuote=${quote} methods=${methods} />`;
     }}
   <//>`;
 }
@@ -75,8 +78,8 @@ function useKey() {
   };
 }
 
-/** @param {{first: Hold, event: Event, firstQuote: Quote}} props */
-function Pay({ first, event, firstQuote }) {
+/** @param {{first: Hold, event: Event, firstQuote: Quote, methods: Awaited<ReturnType<typeof loadMethods>> | undefined}} props */
+function Pay({ first, event, firstQuote, methods }) {
   const [hold, setHold] = useState(first);
   const [{ quote, coupon }, setQuote] = useState({ quote: firstQuote, coupon: "" });
   const [over, setOver] = useState(/** @type {HoldEnd | null} */ (null));
@@ -85,7 +88,7 @@ function Pay({ first, event, firstQuote }) {
   const places = useMemo(() => placesOf(hold), [hold]);
   const key = useKey();
   const isFree = quote.total.amount === 0;
-  const way = usePayment(!isFree);
+  const way = usePayment(!isFree, methods);
   const payment = way.chosen;
 
   const pay = useAction(async () => {

@@ -14,6 +14,8 @@ import { Card, Heading, LinkButton, Loaded, Money, Note, Pages, When } from "../
 /** @typedef {import("../../parts/event.js").Event} Event */
 
 const REFRESH_SECONDS = 20;
+/** The document asks for the picture before, for the same width: gateway/site/pages.py. */
+const BANNER_SIZES = "(max-width: 60rem) 100vw, 45rem";
 
 /** @param {{params: {event_id: string}}} props */
 export default function EventPage({ params }) {
@@ -28,26 +30,26 @@ export default function EventPage({ params }) {
   return html`<${Loaded} of=${event} title=${t("Events")}>${(/** @type {Event} */ data) => html`<${Shown} event=${data} />`}<//>`;
 }
 
-/** @param {{event: Event}} props */
+/** The document has its beginning in the same elements: gateway/site/shell.html. @param {{event: Event}} props */
 function Shown({ event }) {
   return html`
     <article>
       <${Heading} title=${event.title} />
       <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}${event.organizer && html`<br />${t("Organizer: {name}", event.organizer)}`}</p>
       <${State} event=${event} />
-      <div class="columns">
-        <div>
-          ${event.images.length > 0 && html`<div class="banner"><${Picture} of=${event} sizes="(max-width: 60rem) 100vw, 45rem" eager=${true} /></div>`}
-          ${event.description && html`<div class="prose">${paragraphs(event.description)}</div>`}
-          <${Gallery} event=${event} />
-          <${Terms} event=${event} />
-          <${Reviews} event=${event} />
-        </div>
+      <div class="columns event">
+        ${event.images.length > 0 && html`<div class="banner"><${Picture} of=${event} sizes=${BANNER_SIZES} first=${true} /></div>`}
         <aside aria-label=${t("Tickets, time and place")}>
           <${Buy} event=${event} />
           <${Time} event=${event} />
           <${Place} event=${event} />
         </aside>
+        <div>
+          ${event.description && html`<div class="prose">${paragraphs(event.description)}</div>`}
+          <${Gallery} event=${event} />
+          <${Terms} event=${event} />
+          <${Reviews} event=${event} />
+        </div>
       </div>
     </article>
   `;
@@ -76,18 +78,17 @@ function State({ event }) {
 /** @param {{event: Event}} props */
 function Buy({ event }) {
   const sale = saleOf(event, Date.now());
-  return html`<${Card} title=${t("Tickets")}>
-    <p aria-live="polite"><${SaleBadge} of=${event} /></p>
+  return html`<${Card} title=${t("Tickets")} actions=${html`<span aria-live="polite"><${SaleBadge} of=${event} /></span>`}>
     <table class="prices">
       <caption class="visually-hidden">${t("Prices")}</caption>
       <tbody>
         ${event.tiers.map((tier) => html`<tr key=${tier.id}><th scope="row">${tier.name}</th><td class="number">${tier.price.amount ? html`<${Money} of=${tier.price} />` : t("Free")}</td></tr>`)}
       </tbody>
     </table>
-    ${event.tax_percent > 0 && html`<p class="small muted">${t("Plus {percent} % tax; the whole price is shown before you pay.", { percent: format.number(event.tax_percent) })}</p>`}
     ${sale.buy
       ? html`<p><${LinkButton} kind="primary" class="wide" href=${`/events/${event.id}/seats`}>${t("Choose tickets")}<//></p>`
       : html`<p class="muted">${sale.text}</p>`}
+    ${event.tax_percent > 0 && html`<p class="small muted">${t("Plus {percent} % tax; the whole price is shown before you pay.", { percent: format.number(event.tax_percent) })}</p>`}
     <p class="small muted">${n(event.max_per_customer, "At most {n} ticket per person.", "At most {n} tickets per person.")} ${refundWords(event)}</p>
   <//>`;
 }

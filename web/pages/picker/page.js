@@ -45,15 +45,23 @@ export default function Picker({ params, query }) {
   const id = params.event_id;
   const loaded = useLoad((signal) => load(id, signal), [id]);
   if (loaded.error instanceof Problem && loaded.error.status === 404) return html`<${NotFound} />`;
-  return html`<${Loaded} of=${loaded} title=${t("Events")}>
+  const told = loaded.data?.event ?? (boot.event?.id === id ? boot.event : null);
+  return html`${told && html`<${Top} event=${told} />`}<${Loaded} of=${loaded} title=${told ? undefined : t("Events")}>
     ${(/** @type {{event: Event, hall: Hall | null}} */ { event, hall }) => (hall ? html`<${Places} event=${event} hall=${hall} query=${query} />` : html`<${NotOnSale} event=${event} />`)}
   <//>`;
+}
+
+/** What the document begins with, too: gateway/site/shell.html. @param {{event: Event}} props */
+function Top({ event }) {
+  return html`
+    <${Heading} title=${t("Choose tickets: {event}", { event: event.title })}><a href=${`/events/${event.id}`}>${event.title}</a><//>
+    <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}</p>
+  `;
 }
 
 /** @param {{event: Event}} props */
 function NotOnSale({ event }) {
   return html`
-    <${Heading} title=${event.title} />
     <${Note} kind="warn" live=${false}>
       <p>${saleOf(event, Date.now()).text}</p>
       <p><${LinkButton} href=${`/events/${event.id}`}>${t("Back to the event")}<//></p>
@@ -154,8 +162,6 @@ function Places({ event, hall, query }) {
     { id: "list", label: t("List"), show: () => html`<${SeatList} hall=${hall} look=${look} label=${label} onPick=${onPick} />` },
   ];
   return html`
-    <${Heading} title=${t("Choose tickets: {event}", { event: event.title })}><a href=${`/events/${event.id}`}>${event.title}</a><//>
-    <p class="muted">${format.time(event.starts_at, event.timezone)} · ${placeOf(event)}</p>
     <div ref=${top}>${known.value && !user.value && html`<${LogInFirst} />`}</div>
     ${!event.sales.open && html`<${Note} kind="warn" live=${false}>${saleOf(event, Date.now()).text}<//>`}
     ${!open && html`<${Note} kind="warn">${t("Live updates are interrupted and will resume by themselves. What you choose is still checked.")}<//>`}
