@@ -403,7 +403,8 @@ def test_a_plan_of_pretix_comes_to_where_its_sections_were() -> None:
         assert here["layout"]["origin"] == pytest.approx(was["origin"], abs=0.02)
         for size in ("row_spacing", "seat_spacing"):
             assert here["layout"][size] == pytest.approx(was[size], abs=0.02)
-    # In an empty hall the plan begins in the middle at the front; in one with other sections behind.
+    # In an empty hall the plan begins in the middle at the front, in one with other sections
+    # behind.
     left, right = (one["layout"]["origin"]["x"] for one in (fresh[1], fresh[0]))
     assert left < 0 < right
     [stalls] = beside
