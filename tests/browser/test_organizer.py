@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import FilePayload, Page, Route, expect
@@ -477,6 +478,53 @@ def test_a_hall_is_sold_by_its_sections(
     buyer.get_by_role("button", name="Best 2 seats").click()
     expect(buyer.locator(".chosen li")).to_have_count(2)
     is_for_everybody(buyer)
+
+
+def test_whoever_leaves_what_is_not_saved_is_asked(
+    system: System, signed_in: Visit, newcomer: Callable[..., Account]
+) -> None:
+    owner = newcomer("ORGANIZER")
+    venue = a_venue(system, owner)
+    page = signed_in(owner, "/organizer")
+    page.get_by_role("link", name="New event").first.click()
+    title = page.get_by_label("Title")
+    expect(title).to_be_visible()
+    # Nothing is asked where nothing was typed.
+    page.go_back()
+    expect(page).to_have_url(re.compile("/organizer$"))
+    page.get_by_role("link", name="Venues").click()
+    page.locator(f"a[href='{venue}']").click()
+    floor = page.get_by_role("button", name="The floor, ")
+    floor.press("Enter")
+    floor.press("ArrowRight")
+    expect(page.get_by_text("Not saved")).to_be_visible()
+    asked = page.get_by_role("dialog", name="Leave without saving?")
+
+    page.get_by_role("link", name="Organize").click()
+    is_for_everybody(page)
+    asked.get_by_role("button", name="Stay here").click()
+    expect(page.get_by_text("Not saved")).to_be_visible()
+    page.go_back()
+    expect(asked).to_be_visible()
+    expect(page).to_have_url(re.compile(f"{venue}$"))
+    asked.get_by_role("button", name="Leave").click()
+    expect(page).to_have_url(re.compile("/organizer/venues$"))
+    page.get_by_role("link", name="Organize", exact=True).click()
+
+    page.get_by_role("link", name="New event").first.click()
+    title.fill("The long night")
+    elsewhere = page.get_by_role("link", name="Events", exact=True)
+    elsewhere.click()
+    asked.get_by_role("button", name="Stay here").click()
+    expect(elsewhere).to_be_focused()
+    expect(title).to_have_value("The long night")
+    page.get_by_label("Place", exact=True).fill("The barn")
+    page.get_by_label("Name", exact=True).first.fill("Entry")
+    page.get_by_label("Price in NPR").fill("500")
+    page.get_by_label("Tickets", exact=True).fill("50")
+    page.get_by_role("button", name="Create draft").click()
+    expect(page.get_by_role("heading", name="The long night")).to_be_visible()
+    expect(asked).to_have_count(0)
 
 
 def a_venue(system: System, owner: Account, *rows: dict[str, object]) -> str:

@@ -238,7 +238,7 @@ WEIGHTS = {
     "/account": 53,
     "/organizer": 57,
     "/organizer/events/{event_id}": 87,
-    "/organizer/venues/{venue_id}": 79,
+    "/organizer/venues/{venue_id}": 80,
     "/door/{event_id}": 66,
     "/operator": 64,
 }

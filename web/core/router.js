@@ -114,26 +114,38 @@ async function show() {
   }
 }
 
+/** Told of the address that is wanted, while what is shown must not go without a word. @type {((address: string) => void) | null} */
+let guard = null;
+
+/** Has nothing else shown before `guarded` is told, who then navigates there, sure. @param {(address: string) => void} guarded @returns {() => void} ends it */
+export function guardBy(guarded) {
+  guard = guarded;
+  return () => {
+    if (guard === guarded) guard = null;
+  };
+}
+
 /**
  * Goes to another address of this site.
  *
  * @param {string} address
- * @param {{replace?: boolean, keep?: boolean}} [how] replace: "back" does not come here again;
- *   keep: the view stays where it is scrolled to
+ * @param {{replace?: boolean, keep?: boolean, sure?: boolean}} [how] replace: "back" does not come here again;
+ *   keep: the view stays where it is scrolled to; sure: whatever is not saved
  */
-export async function navigate(address, { replace = false, keep = false } = {}) {
+export async function navigate(address, { replace = false, keep = false, sure = false } = {}) {
+  if (guard && !sure) return guard(address);
   history[replace ? "replaceState" : "pushState"](null, "", address);
   if (await turned(keep)) scrollTo(0, 0);
 }
 
-let here = location.pathname;
+let here = location.href;
 
 /** Shows what the address says now. @param {boolean} [keep] the focus stays @returns {Promise<boolean>} whether it is another page */
 async function turned(keep = false) {
-  const before = here;
-  here = location.pathname;
+  const before = new URL(here).pathname;
+  here = location.href;
   await show();
-  if (keep || before === here) return false;
+  if (keep || before === location.pathname) return false;
   // So that who listens hears where they are.
   requestAnimationFrame(() => import("./focus.js").then(({ arrive }) => arrive(), () => {}));
   return true;
@@ -164,6 +176,11 @@ function onClick(click) {
 /** Shows the address of the document, and follows links from then on. */
 export function start() {
   document.addEventListener("click", onClick);
-  addEventListener("popstate", () => void turned());
+  addEventListener("popstate", () => {
+    if (!guard) return void turned();
+    const wanted = location.href;
+    history.pushState(null, "", here);
+    guard(wanted);
+  });
   return show();
 }

@@ -96,7 +96,7 @@ function Header() {
   useEffect(() => setOpen(false), [shown.value]);
   const leave = async () => {
     await logOut();
-    await navigate("/");
+    await navigate("/", { sure: true });
   };
   return html`<header class="site">
     <a class="brand" href="/"><span class="brand-mark" aria-hidden="true"></span>Parterre</a>

@@ -8,6 +8,7 @@ import { useLoad } from "../../core/load.js";
 import { CATEGORY_LIST, categoryName } from "../../parts/event.js";
 import { Suggestions } from "../../parts/suggestions.js";
 import { Button, Field, Note, Spinner, Trouble, valuesOf } from "../../parts/ui.js";
+import { Unsaved } from "../../parts/unsaved.js";
 import { allVenues } from "./venues.js";
 import { fromLocal, isZone, ownZone, toLocal } from "./zone.js";
 
@@ -80,6 +81,8 @@ export function EventForm({ event, action, yes, children }) {
   const [currency, setCurrency] = useState(event?.currency ?? "NPR");
   const [tiers, setTiers] = useState(() => tiersOf(event));
   const [fault, setFault] = useState("");
+  const [isTouched, setTouched] = useState(false);
+  useEffect(() => setTouched(false), [event]); // it is saved, and read anew
   const error = action.error;
   const known = venues.data ?? (event?.venue ? [event.venue] : []);
   // The list of venues has none of their sections.
@@ -101,7 +104,7 @@ export function EventForm({ event, action, yes, children }) {
   };
   const at = (/** @type {string | null | undefined} */ time) => (time ? toLocal(time, event?.timezone ?? "UTC") : "");
 
-  return html`<form onSubmit=${submit} class="narrow event-form">
+  return html`<${Unsaved} there=${isTouched} /><form onSubmit=${submit} onInput=${() => setTouched(true)} class="narrow event-form">
     <fieldset><legend>${t("About the event")}</legend>
       <${Field} label=${t("Title")} name="title" maxlength="200" defaultValue=${event?.title ?? ""} error=${error} />
       <${Field} as="textarea" label=${t("Description")} name="description" optional=${true} defaultValue=${event?.description ?? ""} error=${error} />

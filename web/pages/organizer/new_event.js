@@ -12,7 +12,7 @@ export default function NewEvent() {
   const once = useRef(intent()).current;
   const make = useAction(async (/** @type {import("./form.js").NewEvent} */ body) => {
     const event = await once.send(body, (header) => take(api.POST("/api/v1/events", { params: { header }, body })));
-    await navigate(`/organizer/events/${event.id}`);
+    await navigate(`/organizer/events/${event.id}`, { sure: true });
   });
   return html`
     <${Heading} title=${t("New event")} />

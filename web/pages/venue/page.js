@@ -1,5 +1,5 @@
 /** The designer of a venue: its plan, its sections, their rows. */
-import { useEffect, useMemo, useRef, useState } from "../../vendor/hooks.js";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../../vendor/hooks.js";
 import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { n, t } from "../../core/i18n.js";
@@ -8,6 +8,7 @@ import { Problem } from "../../core/problems.js";
 import { may, user } from "../../core/session.js";
 import { NotFound } from "../../parts/layout.js";
 import { Badge, Button, Card, Confirm, Heading, Loaded, Note, Trouble } from "../../parts/ui.js";
+import { Unsaved } from "../../parts/unsaved.js";
 import { DetailsForm } from "./details.js";
 import { Exchange } from "./exchange.js";
 import { NOTHING_YET, alike, changed, forgotten, kindOf, redone, renamed, settled, undone, withoutSteps } from "./history.js";
@@ -107,13 +108,6 @@ function Designer({ of, reload }) {
     if (others.length) setSession((/** @type {typeof session} */ before) => others.reduce(withoutSteps, before));
   }, [venue]);
   const knows = (/** @type {string} */ id, /** @type {Thing} */ thing) => known.current.set(id, thing);
-
-  useEffect(() => {
-    if (!edited.length) return;
-    const ask = (/** @type {Event} */ event) => event.preventDefault();
-    addEventListener("beforeunload", ask);
-    return () => removeEventListener("beforeunload", ask);
-  }, [edited.length > 0]);
 
   /** Saves a section, a new one without an id. @returns its id and the venue's version then; of a new section's nothing is said */
   const put = async (/** @type {Draft} */ of_, /** @type {string | null} */ section_id, /** @type {string} */ version) => {
@@ -247,7 +241,8 @@ function Designer({ of, reload }) {
     // The count makes two like steps two messages.
     setToldOfHistory(way === "undo" ? n(after.past.length, "Undone: {what}. {n} more step can be undone.", "Undone: {what}. {n} more steps can be undone.", { what }) : n(after.future.length, "Redone: {what}. {n} more step can be redone.", "Redone: {what}. {n} more steps can be redone.", { what }));
   };
-  useEffect(() => {
+  // At once: the next key takes back the step after this one.
+  useLayoutEffect(() => {
     if (!mine) return;
     const onKey = (/** @type {KeyboardEvent} */ event) => {
       const way = askedBy(event);
@@ -258,8 +253,8 @@ function Designer({ of, reload }) {
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   });
-  // Where a step leads to another section, the form that somebody wrote in is gone.
-  useEffect(() => {
+  // Where a step leads to another section, the form that somebody wrote in is gone: at once, before core/focus.js leads elsewhere.
+  useLayoutEffect(() => {
     if (toldOfHistory && document.activeElement === document.body) /** @type {SVGElement | null} */ (plan.current?.querySelector(".chosen"))?.focus();
   }, [chosen]);
 
@@ -269,6 +264,7 @@ function Designer({ of, reload }) {
   const stale = [save.error, details.error, remove.error, moveStage.error].some((error) => error instanceof Problem && error.status === 412);
 
   return html`
+    <${Unsaved} there=${edited.length > 0} />
     <${Heading} title=${venue.name} actions=${mine && html`<${Button} kind="primary" onClick=${add}>${t("New section")}<//>`} />
     <p class="muted">${venue.address}, ${venue.city} · ${venue.timezone}</p>
     ${!mine && html`<${Note}>${t("This venue belongs to somebody else: you may sell in it, but not change it.")}<//>`}
