@@ -182,6 +182,7 @@ def test_an_operator_sees_services_a_booking_and_accounts(
         owner.post("/api-keys", {"name": "Lost scanner", "scopes": ["check-ins:write"]})
     page.get_by_label("Name or address").fill(organizer.email)
     page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("listitem").filter(has_text=organizer.email)).to_have_count(1)
     page.get_by_role("button", name=re.compile("^API keys")).click()
     axe(page)
     page.get_by_role("button", name="Revoke Lost scanner").click()

@@ -275,7 +275,9 @@ class MailServer:
         """What happened so far."""
         if not self._file.exists():
             return []
-        entries = map(json.loads, self._file.read_text().splitlines())
+        # What has no end yet is being written.
+        *whole, _ = self._file.read_text().split("\n")
+        entries = map(json.loads, whole)
         return [
             Happened(each["what"], each["to"], base64.b64decode(each["content"]))
             for each in entries
