@@ -192,6 +192,9 @@ async def serve_http(
         config.ssl = tls
     server = QuietServer(config)
     listener = socket.create_server((host, port), backlog=2048)
+    # Connections inherit it. uvloop sets it on each, but asyncio's own loop not on such a socket's:
+    # the second part of every answer would wait for 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     task = asyncio.create_task(server.serve(sockets=[listener]), name=f"http-{port}")
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event
