@@ -27,7 +27,7 @@ from parterre.catalog.v1 import catalog_pb2
 from parterre.inventory.v1 import inventory_pb2
 from parterre.notification.v1 import notification_pb2
 from parterre.payment.v1 import payment_pb2
-from prometheus_client import CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -86,6 +86,7 @@ class Call:
 # What the gateway asks beside what it is asked, at moments of its own choice: only who prepares an
 # answer looks at it.
 ASIDE = {"GetOrganizer"}
+_STREAMS = ("parterre_notice_stream_listeners", "parterre_seat_stream_listeners")
 
 
 # What a fake answers a call with, or how it is made of the request; of an RPC that answers in parts
@@ -376,7 +377,10 @@ async def shared_edge() -> AsyncIterator[Edge]:
 
 @pytest.fixture
 async def edge(shared_edge: Edge) -> Edge:
-    """The local profile's gateway, its fakes empty."""
+    """The local profile's gateway, its fakes empty, and no test's streams open, which ask them."""
+    async with asyncio.timeout(30):
+        while any(REGISTRY.get_sample_value(name) for name in _STREAMS):
+            await asyncio.sleep(0.01)
     for fake in shared_edge.fakes.values():
         fake.forget()
     shared_edge.http.cookies.clear()
