@@ -9,6 +9,7 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 
 from clients.browser import NARROW, Watch
 from ops.client import Client
+from ops.posters import poster
 from ops.seed import Account
 from tests.running import System
 
@@ -58,8 +59,18 @@ def test_an_event_is_drafted_published_and_called_off(
     expect(page.get_by_text("Nothing is missing.")).to_be_visible()
     is_for_everybody(page)
 
+    # Of a draft nobody else sees the picture.
+    page.get_by_role("tab", name="Pictures").click()
+    banner = poster("An evening of stories", "Patan")
+    file = FilePayload(name="poster.png", mimeType="image/png", buffer=banner)
+    page.get_by_label("File").set_input_files(file)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_alt_text("Picture 1")).to_have_js_property("complete", True)
+    expect(page.get_by_alt_text("Picture 1")).not_to_have_js_property("naturalWidth", 0)
+    is_for_everybody(page)
+
     # Somebody changes it elsewhere: nothing is overwritten, and the page says what to do.
-    other = signed_in(organizer, page.url + "?tab=edit")
+    other = signed_in(organizer, page.url.split("?")[0] + "?tab=edit")
     page.get_by_role("tab", name="Edit").click()
     expect(page.get_by_label("Price in NPR")).to_have_value("250.5")
     other.get_by_label("Title").fill("A night of stories")

@@ -1,8 +1,7 @@
 /** What several pages say of a booking and its tickets. */
-import { useEffect, useState } from "../vendor/hooks.js";
-import { file } from "../core/api.js";
 import { html } from "../core/html.js";
 import { n, t } from "../core/i18n.js";
+import { useFile } from "./file.js";
 import { Badge, Spinner } from "./ui.js";
 
 /** @typedef {import("api").components["schemas"]["Booking"]} Booking */
@@ -44,29 +43,8 @@ export function countOf(lines) {
  * @param {{ticket: Ticket}} props
  */
 export function Code({ ticket }) {
-  const [image, setImage] = useState("");
-  const [failed, setFailed] = useState(false);
-  const path = ticket.qr_url?.replace(/\.png$/, ".svg");
-  useEffect(() => {
-    let address = "";
-    let gone = false;
-    setFailed(false);
-    if (path) {
-      file(path).then(
-        (blob) => {
-          if (gone) return;
-          address = URL.createObjectURL(blob);
-          setImage(address);
-        },
-        () => gone || setFailed(true),
-      );
-    }
-    return () => {
-      gone = true;
-      if (address) URL.revokeObjectURL(address);
-    };
-  }, [path]);
+  const { address, failed } = useFile(ticket.qr_url?.replace(/\.png$/, ".svg"));
   if (failed) return html`<p class="code-missing">${t("The code can't be loaded now. It is in the PDF and in your e-mail, too.")}</p>`;
-  if (!image) return html`<${Spinner} />`;
-  return html`<img class="code" src=${image} width="240" height="240" alt=${t("Code of the ticket for {place}", { place: placeName(ticket) })} />`;
+  if (!address) return html`<${Spinner} />`;
+  return html`<img class="code" src=${address} width="240" height="240" alt=${t("Code of the ticket for {place}", { place: placeName(ticket) })} />`;
 }

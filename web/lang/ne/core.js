@@ -126,7 +126,7 @@ export default {
   "The payment was made.": "भुक्तानी भयो।",
   "The payment was refused.": "भुक्तानी अस्वीकार भयो।",
   "The charge was refunded.": "काटिएको रकम फिर्ता गरियो।",
-  "The tickets went on sale again.": "स्थान फेरि बिक्रीमा गए।",
+  "The tickets were released.": "टिकट छोडिए।",
   "The money was refunded.": "पैसा फिर्ता भयो।",
   "The payment came late, but the same tickets were still available.": "भुक्तानी ढिलो आयो, तर तिनै स्थान फेरि पाइए।",
   "The payment came late, and the tickets were no longer available.": "भुक्तानी ढिलो आयो, र स्थान बाँकी थिएनन्।",

@@ -2,6 +2,7 @@
 export default {
   "Your events don't say who sells them.": "तपाईंका कार्यक्रममा बेच्नेको नाम देखिँदैन।",
   "Name your business": "व्यवसायको नाम दिनुहोस्",
+  "The picture can't be loaded now.": "तस्बिर अहिले ल्याउन सकिएन।",
   "(empty)": "(खाली)",
   "A currency has three letters, such as NPR.": "मुद्राको सङ्केत तीन अक्षरको हुन्छ, जस्तै NPR।",
   "The sections of the venue are not there yet. Wait a moment and try again.": "स्थलका खण्ड अझै आइपुगेका छैनन्। एकछिन पर्खेर फेरि गर्नुहोस्।",

@@ -4,7 +4,8 @@ import { api, intent, take } from "../../core/api.js";
 import { html } from "../../core/html.js";
 import { t } from "../../core/i18n.js";
 import { useAction } from "../../core/load.js";
-import { Button, Card, Confirm, Empty, Field, Trouble, formOf } from "../../parts/ui.js";
+import { useFile } from "../../parts/file.js";
+import { Button, Card, Confirm, Empty, Field, Spinner, Trouble, formOf } from "../../parts/ui.js";
 
 /** @typedef {import("api").components["schemas"]["Image"]} Image */
 
@@ -33,7 +34,7 @@ export function Images({ event, reload }) {
   return html`
     ${event.images.length === 0 && html`<${Empty}>${t("No pictures yet.")}<//>`}
     <ul class="gallery" role="list">${event.images.map((image, number) => html`<li key=${image.id} class="card">
-      <div class="picture"><img src=${`${image.url}?w=${image.widths[0]}`} alt=${t("Picture {number}", { number: number + 1 })} /></div>
+      <div class="picture"><${Own} image=${image} alt=${t("Picture {number}", { number: number + 1 })} /></div>
       <div class="card-head"><p>${roleOf(image)}</p>
       <${Button} kind="quiet" onClick=${() => setLeaving(image)}>${t("Remove")}<span class="visually-hidden"> ${t("Picture {number}", { number: number + 1 })}</span><//></div>
     </li>`)}</ul>
@@ -50,4 +51,11 @@ export function Images({ event, reload }) {
     <//>
     <${Confirm} open=${leaving !== null} danger=${true} title=${t("Remove the picture?")} yes=${t("Yes, remove")} busy=${remove.busy} error=${remove.error} onYes=${() => remove.run()} onNo=${() => setLeaving(null)} />
   `;
+}
+
+/** A picture of one's own event, which nobody else sees before it is published. @param {{image: Image, alt: string}} props */
+function Own({ image, alt }) {
+  const { address, failed } = useFile(`${image.url}?w=${image.widths[0]}`);
+  if (failed) return html`<p class="muted small">${t("The picture can't be loaded now.")}</p>`;
+  return address ? html`<img src=${address} alt=${alt} />` : html`<${Spinner} />`;
 }
