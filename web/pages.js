@@ -1,7 +1,7 @@
 /** Every page: its address, its area and its module. gateway/site/pages.py serves the same ones. */
 
 // Asked for together with the page, so that a phone far away does not wait for one round of imports after the other.
-const PICKER = ["core/announce", "core/stream", "parts/booking", "parts/hold_timer", ...["hall", "list", "map", "marks", "others", "selection", "view"].map((name) => `pages/picker/${name}`)];
+const PICKER = ["core/announce", "core/stream", "parts/booking", "parts/file", "parts/hold_timer", ...["hall", "list", "map", "marks", "others", "selection", "view"].map((name) => `pages/picker/${name}`)];
 
 /** @type {import("./core/router.js").Page[]} */
 export const PAGES = [
