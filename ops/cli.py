@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import sys
@@ -56,7 +57,8 @@ RunFile = Annotated[
     Path, typer.Option(help="What runs, where the addresses are not in the environment.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_RUN_FILE = Path(".parterre/run.json")
+# As deploy/local.py has it.
+_RUN_FILE = Path(os.environ.get("PARTERRE_HOME") or ".parterre", "run.json")
 
 T = TypeVar("T")
 
@@ -139,7 +141,7 @@ def _accounts(file: Path) -> list[Account]:
 
 @app.command()
 def demo(
-    run_file: Annotated[Path, typer.Argument(help="What runs.")] = Path(".parterre/run.json"),
+    run_file: Annotated[Path, typer.Argument(help="What runs.")] = _RUN_FILE,
     gateway: Annotated[
         str | None,
         typer.Option(help="Of a system not started here: no process of it is killed."),
