@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tarfile
 from io import BytesIO
 from pathlib import Path
@@ -42,11 +43,20 @@ def pytest_report_header() -> list[str]:
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the last release's code."""
+    """A folder with the last release's code, and the libraries it was released with."""
     folder = tmp_path_factory.mktemp("release")
     packed = subprocess.run(
         ["git", "archive", REVISION], cwd=ROOT, capture_output=True, check=True
     ).stdout
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
+    # Its own libraries: this version may have others, or no more of some.
+    subprocess.run(
+        [
+            *(ROOT / ".tools/bin/uv", "pip", "install", "--quiet", "--require-hashes"),
+            *("--python", sys.executable, "--target", folder),
+            *("-r", folder / "requirements.lock"),
+        ],
+        check=True,
+    )
     return folder
