@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from chassis.errors import RemoteError
 from gateway.representations import to_json
 from gateway.services import Remote
+from gateway.site.kept import Kept
 from gateway.versions import tag_of
 from presentation.views import base
 from presentation.views import catalog as views
@@ -41,18 +41,11 @@ class Programme:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalog = catalog
-        self._clock = clock
-        self._listing: Listing | None = None
-        self._good_until = 0.0
-        self._reading = asyncio.Lock()
+        self._listing = Kept(self._read, _KEPT_SECONDS, clock)
 
     async def next(self) -> Listing | None:
         """The next events; None: the catalog does not answer, and is not asked again at once."""
-        async with self._reading:  # of many who come together, one asks
-            if self._clock() >= self._good_until:
-                self._listing = await self._read()
-                self._good_until = self._clock() + _KEPT_SECONDS
-            return self._listing
+        return await self._listing.get()
 
     async def _read(self) -> Listing | None:
         request = catalog_pb2.ListEventsRequest(sort="starts_at", limit=EVENTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from xml.sax.saxutils import escape
@@ -10,6 +9,7 @@ from xml.sax.saxutils import escape
 from parterre.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 
 from gateway.services import Remote
+from gateway.site.kept import Kept
 
 _KEPT_SECONDS = 300.0
 _PAGE = 100
@@ -26,10 +26,7 @@ class Sitemap:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalog = catalog
-        self._clock = clock
-        self._events: list[tuple[str, str]] = []  # id, and when it was last changed
-        self._good_until = 0.0
-        self._reading = asyncio.Lock()
+        self._events = Kept(self._read, _KEPT_SECONDS, clock)
 
     async def of(self, site: str) -> bytes:
         """The list with addresses of that site, which has no slash at the end.
@@ -37,20 +34,18 @@ class Sitemap:
         Raises:
             RemoteError: catalog_service failed, or did not answer in time.
         """
-        async with self._reading:  # of many who come together, one asks
-            if self._clock() >= self._good_until:
-                self._events = await self._read()
-                self._good_until = self._clock() + _KEPT_SECONDS
+        events = await self._events.get()
         places = [f"<url><loc>{escape(site)}/</loc></url>"]
         places += [
             f"<url><loc>{escape(site)}/events/{id}</loc><lastmod>{changed}</lastmod></url>"
-            for id, changed in self._events
+            for id, changed in events
         ]
         head = '<?xml version="1.0" encoding="UTF-8"?>'
         names = "http://www.sitemaps.org/schemas/sitemap/0.9"
         return f'{head}<urlset xmlns="{names}">{"".join(places)}</urlset>'.encode()
 
     async def _read(self) -> list[tuple[str, str]]:
+        """Their ids, and when each was last changed."""
         found: list[tuple[str, str]] = []
         cursor = ""
         for _page in range(_MOST_PAGES):
