@@ -12,36 +12,32 @@ from chassis.database import Row, Session
 from chassis.ids import uuid7
 from chassis.text import folded, patterns
 
+# What an `Account` is made of.
+ACCOUNT = """id, email, name, role, phone, country, organizer_requested, created_at,
+       disabled_at IS NOT NULL AS disabled, version, language, business_name,
+       requested_business_name"""
 # The unique address decides between two who register it at once.
-_ADD_ACCOUNT = """
+_ADD_ACCOUNT = f"""
 INSERT INTO account (id, email, name, role, phone, country, organizer_requested, password_hash,
                      words, language)
 VALUES (:id, :email, :name, :role, :phone, :country, :organizer_requested, :password_hash, :words,
         :language)
     ON CONFLICT (email) DO NOTHING
-RETURNING id, email, name, role, phone, country, organizer_requested, created_at,
-          disabled_at IS NOT NULL AS disabled, version, language, business_name,
-          requested_business_name
-"""
-_FIND_ACCOUNT = """
-SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, business_name,
-       requested_business_name
+RETURNING {ACCOUNT}
+"""  # noqa: S608 - put together from constants
+_FIND_ACCOUNT = f"""
+SELECT {ACCOUNT}
   FROM account WHERE id = :id
-"""
-_FIND_CREDENTIALS_OF = """
-SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, business_name,
-       requested_business_name, password_hash, password_version
+"""  # noqa: S608 - put together from constants
+_FIND_CREDENTIALS_OF = f"""
+SELECT {ACCOUNT}, password_hash, password_version
   FROM account WHERE id = :id
-"""
+"""  # noqa: S608 - put together from constants
 # In the order of ids, so that two admins who change each other wait and do not deadlock.
-_LOCK_ACCOUNTS = """
-SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, business_name,
-       requested_business_name
+_LOCK_ACCOUNTS = f"""
+SELECT {ACCOUNT}
   FROM account WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
-"""
+"""  # noqa: S608 - put together from constants
 _SAVE_ACCOUNT = """
 UPDATE account
    SET name = :name, role = :role, phone = :phone, country = :country, version = :version,
@@ -62,12 +58,10 @@ UPDATE account SET password_hash = :password_hash, password_version = password_v
 """  # noqa: S105 - a statement, no secret
 # Accounts of before, up to which all were told of again; no row: all of them.
 _LAST_ANNOUNCED = "SELECT after FROM announcing FOR UPDATE SKIP LOCKED"
-_NEXT_ACCOUNTS = """
-SELECT id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, business_name,
-       requested_business_name
+_NEXT_ACCOUNTS = f"""
+SELECT {ACCOUNT}
   FROM account WHERE id > :after ORDER BY id LIMIT :limit FOR NO KEY UPDATE
-"""
+"""  # noqa: S608 - put together from constants
 _ANNOUNCED = "UPDATE announcing SET after = :after"
 _ALL_ANNOUNCED = "DELETE FROM announcing"
 _SET_WORDS = """
@@ -76,10 +70,8 @@ UPDATE account SET words = found_by.words
  WHERE account.id = found_by.id
 """
 # Newest first, read along the primary key. Those of before have no words until they are told of.
-_LIST_ACCOUNTS = """
-SELECT account.id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, business_name,
-       requested_business_name, last_log_in.at AS last_log_in_at
+_LIST_ACCOUNTS = f"""
+SELECT {ACCOUNT}, last_log_in.at AS last_log_in_at
   FROM account
   LEFT JOIN LATERAL (
        SELECT at FROM audit WHERE account_id = account.id AND action = 'LOGGED_IN'
@@ -94,7 +86,7 @@ SELECT account.id, email, name, role, phone, country, organizer_requested, creat
                     WHEN 'BUSINESS_NAME_REQUESTED' THEN requested_business_name <> ''
                     ELSE true END
  ORDER BY account.id DESC LIMIT :limit
-"""
+"""  # noqa: S608 - put together from constants
 _LAST_LOG_IN = """
 SELECT at FROM audit WHERE account_id = :id AND action = 'LOGGED_IN' ORDER BY id DESC LIMIT 1
 """

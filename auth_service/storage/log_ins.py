@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auth_service.domain import Account, Credentials, Limits, Visitor
+from auth_service.storage.accounts import ACCOUNT
 from auth_service.storage.throttles import COUNT_ACCOUNT, LOG_IN, NEXT_OF_ACCOUNT_IN, ONE_MORE
 from chassis.database import Session
 
@@ -61,9 +62,7 @@ SELECT :address = '' OR EXISTS (SELECT FROM counted) AS address_counted,
        (SELECT count(*) FROM (
            SELECT FROM session WHERE account_id = account.id AND ended_at IS NULL
             LIMIT :most_sessions) AS open) AS open_sessions,
-       id, email, name, role, phone, country, organizer_requested, created_at,
-       disabled_at IS NOT NULL AS disabled, version, language, business_name,
-       requested_business_name, password_hash, password_version
+       {ACCOUNT}, password_hash, password_version
   FROM (SELECT set_config('synchronous_commit', 'off', true)) AS until_committed
  CROSS JOIN visitor
   LEFT JOIN account ON account.email = :email
