@@ -42,8 +42,11 @@ class Report:
         """A figure without a goal."""
         self.rows.append(Row(self.scenario, figure, value, unit))
 
-    def at_most(self, figure: str, value: float, unit: str, goal: float) -> None:
-        """A figure that should not be above its goal."""
+    def at_most(self, figure: str, value: float, unit: str, goal: float | None) -> None:
+        """A figure that should not be above its goal; None: it has none."""
+        if goal is None:
+            self.add(figure, value, unit)
+            return
         self.rows.append(Row(self.scenario, figure, value, unit, f"<= {goal:g}", value <= goal))
 
     def at_least(self, figure: str, value: float, unit: str, goal: float) -> None:

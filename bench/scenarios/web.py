@@ -70,10 +70,7 @@ def run(system: System, report: Report) -> None:
         ):
             weight = _weight(chromium, system.url, path) / 1000
             figure = f"first load, {name}, with headers, without pictures and data"
-            if goal is None:
-                report.add(figure, weight, "kB")
-            else:
-                report.at_most(figure, weight, "kB", goal)
+            report.at_most(figure, weight, "kB", goal)
         _phone(chromium, system, event["id"], report)
         context = chromium.new_context(base_url=system.url, **browser.DESKTOP)
         page = context.new_page()
@@ -109,10 +106,7 @@ def _phone(chromium: Browser, system: System, event_id: str, report: Report) -> 
             ("first content", seen.first, first),
             ("largest content", seen.largest, largest),
         ):
-            if goal is None:
-                report.add(f"slow phone, {page}: {figure}", value, "ms")
-            else:
-                report.at_most(f"slow phone, {page}: {figure}", value, "ms", goal)
+            report.at_most(f"slow phone, {page}: {figure}", value, "ms", goal)
         report.add(f"slow phone, {page}: blocked by long tasks", seen.blocked, "ms")
         report.at_most(f"slow phone, {page}: moved by itself (CLS)", seen.shifted, "", _SHIFT)
     for name, path, thing, logged_in, goal in (
@@ -124,10 +118,7 @@ def _phone(chromium: Browser, system: System, event_id: str, report: Report) -> 
     ):
         figure = f"slow phone, tapped as soon as it is there, {name}"
         taken = phone.answered(chromium, system.url, path, thing, logged_in)
-        if goal is None:
-            report.add(figure, taken, "ms")
-        else:
-            report.at_most(figure, taken, "ms", goal)
+        report.at_most(figure, taken, "ms", goal)
     taken = phone.answered_at_rest(chromium, system.url, event, map_there)
     report.add("slow phone, from a tap on a loaded event to its map", taken, "ms")
 
