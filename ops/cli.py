@@ -57,7 +57,7 @@ RunFile = Annotated[
     Path, typer.Option(help="What runs, where the addresses are not in the environment.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-# As deploy/local.py has it.
+# What `make up` writes there (deploy/local.py), for whoever stands in the checkout.
 _RUN_FILE = Path(os.environ.get("PARTERRE_HOME") or ".parterre", "run.json")
 
 T = TypeVar("T")

@@ -133,21 +133,20 @@ function Designer({ of, reload }) {
       // A new section is added to any version of the venue, and does not tell the one after it.
       for (const id of [...ids].sort((one, other) => Number(isNew(one)) - Number(isNew(other)))) {
         const thing = session.edits[id];
+        let there = id;
         if (id === STAGE) version = await putStage(/** @type {Point | null} */ (thing), version);
         else {
           if (ids.length > 1) setChosen(id); // what is refused is told at its section
           const answer = await put(/** @type {Draft} */ (thing), isNew(id) ? null : id, version);
           version = answer.version || version;
-          if (answer.id !== id) {
+          there = answer.id;
+          if (there !== id) {
             setSession((/** @type {typeof session} */ before) => renamed(before, id, answer.id));
             setChosen((/** @type {string | null} */ now) => (now === id ? answer.id : now));
           }
-          done.push([answer.id, thing]);
-          knows(answer.id, thing);
-          continue;
         }
-        done.push([id, thing]);
-        knows(id, thing);
+        done.push([there, thing]);
+        knows(there, thing);
       }
       setChosen((/** @type {string | null} */ now) => (done.some(([id]) => id === now) ? null : now));
       setTold(t("Saved."));

@@ -14,7 +14,7 @@
 export const usualLayout = () => ({ origin: { x: 0, y: 0 }, row_spacing: 1, seat_spacing: 1, curve: 0 });
 
 /** @param {number} value */
-const rounded = (value) => Math.round(value * 1000) / 1000;
+export const rounded = (value) => Math.round(value * 1000) / 1000;
 
 /** @param {number[]} values @param {number} otherwise */
 function median(values, otherwise) {

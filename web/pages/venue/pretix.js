@@ -3,7 +3,7 @@
  * told from its zone, a seat's from its row. Its seats have categories, for which we take the section's name.
  * It counts nobody who stands: such a section leaves as a shape with its name, and does not come back.
  */
-import { cornersOf, distancesOf, fitted, frameOf, layoutBehind, placed } from "./plan.js";
+import { cornersOf, distancesOf, fitted, frameOf, layoutBehind, placed, rounded } from "./plan.js";
 
 /** @typedef {import("./plan.js").Draft} Draft */
 /** @typedef {import("./plan.js").Point} Point */
@@ -130,7 +130,6 @@ function isOver(one, other) {
 
 /** @param {Draft[]} drafts @param {Point} from what comes to `to` @param {Point} to @param {number} [scale] @returns {Draft[]} */
 function carried(drafts, from, to, scale = 1) {
-  const rounded = (/** @type {number} */ value) => Math.round(value * 1000) / 1000;
   return drafts.map((one) => ({
     ...one,
     layout: {
